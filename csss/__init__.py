@@ -1,0 +1,1 @@
+"""CSSS, the Clinical Scan Support System."""
