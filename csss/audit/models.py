@@ -1,0 +1,32 @@
+"""The audit log: for investigation, never read by features."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from csss.auth.models import User
+from csss.clock import now
+from csss.database import APPEND_ONLY, db
+
+
+class AuditEvent(db.Model):
+    """One thing that happened. `actor` is empty for somebody who was not signed in, and for the system."""
+
+    __tablename__ = "audit_events"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    action: Mapped[str] = mapped_column(String(60))
+    actor_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    actor_role: Mapped[str] = mapped_column(String(20), default="")
+    subject_type: Mapped[str] = mapped_column(String(30), default="")
+    subject_id: Mapped[str] = mapped_column(String(36), default="")
+    origin: Mapped[str] = mapped_column(String(60))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+    actor: Mapped[User | None] = relationship()
+
+    __table_args__ = (Index("ix_audit_events_subject", "subject_type", "subject_id"), {"info": APPEND_ONLY})

@@ -1,0 +1,165 @@
+"""People and what lets them in."""
+
+import uuid
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Enum, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from csss.auth.permissions import Permission, role_may
+from csss.auth.roles import Role
+from csss.clock import now
+from csss.database import db
+
+
+def text_enum(kind: type[StrEnum]) -> Enum:
+    """Kept as its text with a CHECK, alike on SQLite and PostgreSQL; a new member is an ordinary migration."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=True,
+        length=30,
+        values_callable=lambda members: [member.value for member in members],
+        name=kind.__name__.lower(),
+    )
+
+
+class AccountState(StrEnum):
+    WAITING = "waiting"  # registered as staff, not yet approved
+    ACTIVE = "active"
+    REFUSED = "refused"
+    DEACTIVATED = "deactivated"
+
+
+class Sex(StrEnum):
+    FEMALE = "female"
+    MALE = "male"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class User(db.Model):
+    """An account. The role never changes: somebody with two roles has two accounts."""
+
+    __tablename__ = "users"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    email: Mapped[str] = mapped_column(String(254), unique=True)  # lower case
+    name: Mapped[str] = mapped_column(String(120))
+    password_hash: Mapped[str] = mapped_column(String(80))
+    role: Mapped[Role] = mapped_column(text_enum(Role))
+    state: Mapped[AccountState] = mapped_column(text_enum(AccountState), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    email_confirmed_at: Mapped[datetime | None]
+    totp_secret: Mapped[str | None] = mapped_column(String(200))  # encrypted
+    totp_confirmed_at: Mapped[datetime | None]
+    totp_last_step: Mapped[int | None]  # the newest accepted 30-second step: none is accepted twice
+
+    patient: Mapped["Patient | None"] = relationship(back_populates="user")
+
+    # What Flask-Login asks. The cookie holds the key of a session row, never the user's own id.
+    session: "UserSession"
+    is_authenticated = True
+    is_anonymous = False
+
+    @property
+    def is_active(self) -> bool:
+        return self.state is AccountState.ACTIVE
+
+    def get_id(self) -> str:
+        return self.session.cookie_key
+
+    def may(self, permission: Permission) -> bool:
+        return role_may(self.role, permission)
+
+    @property
+    def needs_second_factor(self) -> bool:
+        """Administrators always; everybody who has set up an authenticator app."""
+        return self.role is Role.ADMIN or self.totp_confirmed_at is not None
+
+
+class Patient(db.Model):
+    """The patient record that belongs to a patient's account."""
+
+    __tablename__ = "patients"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), unique=True)
+    mrn: Mapped[str] = mapped_column(String(20), unique=True)
+    date_of_birth: Mapped[date]
+    sex: Mapped[Sex] = mapped_column(text_enum(Sex))
+    phone: Mapped[str] = mapped_column(String(40), default="")
+    address: Mapped[str] = mapped_column(Text, default="")
+    blood_group: Mapped[str] = mapped_column(String(3), default="")
+    allergies: Mapped[str] = mapped_column(Text, default="")
+    emergency_contact_name: Mapped[str] = mapped_column(String(120), default="")
+    emergency_contact_phone: Mapped[str] = mapped_column(String(40), default="")
+    report_passphrase: Mapped[str | None] = mapped_column(String(400))  # encrypted
+
+    user: Mapped[User] = relationship(back_populates="patient", lazy="joined", innerjoin=True)
+
+
+class UserSession(db.Model):
+    """One sign-in on one device. `key_hash` is SHA-256 of the key in the cookie, so a copy of the table opens nothing."""
+
+    __tablename__ = "user_sessions"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    last_used_at: Mapped[datetime] = mapped_column(default=now)
+    complete: Mapped[bool] = mapped_column(default=False)  # False while the second factor is awaited
+    second_factor_tries: Mapped[int] = mapped_column(default=0)
+    ended_at: Mapped[datetime | None]
+    address: Mapped[str] = mapped_column(String(60), default="")
+    device: Mapped[str] = mapped_column(String(200), default="")
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    cookie_key: str = ""  # known only while the session is being made or used
+
+    __mapper_args__: dict[str, Any] = {"confirm_deleted_rows": False}
+
+
+class CodePurpose(StrEnum):
+    SIGN_IN = "sign_in"
+    APPROVAL = "approval"
+
+
+class OneTimeCode(db.Model):
+    """A six-digit code by e-mail, for one purpose and one subject (the session, or the scan to approve).
+
+    The mail job draws the code when it sends it and keeps only its keyed hash here.
+    """
+
+    __tablename__ = "one_time_codes"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    purpose: Mapped[CodePurpose] = mapped_column(text_enum(CodePurpose))
+    subject_id: Mapped[uuid.UUID]
+    requested_at: Mapped[datetime] = mapped_column(default=now)
+    code_hash: Mapped[str | None] = mapped_column(String(64))
+    expires_at: Mapped[datetime | None]  # set with the code, so that the life told in the mail is true
+    tries: Mapped[int] = mapped_column(default=0)
+    used_at: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    __table_args__ = (Index("ix_one_time_codes_lookup", "user_id", "purpose", "subject_id", "requested_at"),)
+
+
+class RecoveryCode(db.Model):
+    """A code on paper for when mail and authenticator app both fail. Kept as a keyed hash, works once."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    code_hash: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    used_at: Mapped[datetime | None]

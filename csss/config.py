@@ -1,0 +1,160 @@
+"""All settings of CSSS: read once from the environment (names begin with CSSS_), typed, with safe defaults.
+
+The table in README.md is checked against `Settings` by a test; add a setting here and there together.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from dotenv import dotenv_values
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be used; the message names it and says what is expected."""
+
+
+def _setting(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One field per environment variable: `session_minutes` is read from `CSSS_SESSION_MINUTES`."""
+
+    instance: str = _setting("instance", "Folder for everything kept on this machine")
+    database_url: str = _setting("", "SQLAlchemy URL; empty: SQLite (WAL) in the instance folder")
+    redis_url: str = _setting("redis://127.0.0.1:6379/0", "Redis for the job queues (also `unix://`)")
+    storage_url: str = _setting("", "Where scans and reports are kept: `file:///path`; empty: the instance folder")
+    model: str = _setting("", "Folder of the classifier; empty: the one named in `models/ACTIVE`")
+    threshold: float | None = _setting(None, "τ between 0 and 1; empty: the default of the model (0.75)")
+    secret_key: str = _setting("", "Signs cookies and links, encrypts secrets; empty: made once in the instance folder")
+    base_url: str = _setting("http://127.0.0.1:8000", "Address people use; `https://` makes cookies Secure and adds HSTS")
+    host: str = _setting("127.0.0.1", "Address that `csss web` listens on")
+    port: int = _setting(8000, "Port that `csss web` and `csss demo` listen on")
+    web_threads: int = _setting(16, "Threads of each web process")
+    web_processes: int = _setting(1, "Web processes")
+    trusted_proxies: int = _setting(0, "How many reverse proxies in front may set `X-Forwarded-*`")
+    time_zone: str = _setting("UTC", "IANA name; for all times that people read")
+    session_minutes: int = _setting(60, "A session ends after so many minutes without use")
+    otp_minutes: int = _setting(10, "Life of an e-mailed one-time code")
+    upload_mb: int = _setting(10, "Largest JPEG or PNG, in megabytes (10^6 bytes)")
+    mail_server: str = _setting("127.0.0.1", "SMTP server")
+    mail_port: int = _setting(587, "SMTP port")
+    mail_starttls: bool = _setting(True, "Use STARTTLS (0 only for a server on the same machine)")
+    mail_username: str = _setting("", "SMTP user; empty: no sign-in")
+    mail_password: str = _setting("", "SMTP password")
+    mail_ca_file: str = _setting("", "PEM file of the authority that signed the mail server's certificate; empty: the system's")
+    mail_from: str = _setting("CSSS <no-reply@csss.example>", "Sender of all mail")
+    mail_folder: str = _setting("", "Write `.eml` files into this folder instead of sending")
+    hospital_name: str = _setting("Example Hospital", "Stands on pages, mail and reports")
+    hospital_address: str = _setting("", "Stands on reports; lines are separated by `|`")
+    bcrypt_rounds: int = _setting(12, "Cost of password hashing (10 to 16)")
+    metrics_token: str = _setting("", "Bearer token for `/metrics`; empty: only this machine may read it")
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
+            raise BadSetting(f"CSSS_THRESHOLD is {self.threshold}: it must lie between 0 and 1.")
+        if urlsplit(self.base_url).scheme not in {"http", "https"}:
+            raise BadSetting("CSSS_BASE_URL must begin with http:// or https://.")
+        if self.storage_url and urlsplit(self.storage_url).scheme != "file":
+            raise BadSetting("CSSS_STORAGE_URL must begin with file:///; no other storage is supported yet.")
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise BadSetting(f"CSSS_TIME_ZONE is {self.time_zone!r}: it must be an IANA name.") from error
+        for name, least in (("session_minutes", 1), ("otp_minutes", 1), ("upload_mb", 1), ("bcrypt_rounds", 4)):
+            if getattr(self, name) < least:
+                raise BadSetting(f"CSSS_{name.upper()} must be at least {least}.")
+
+    @property
+    def https(self) -> bool:
+        return urlsplit(self.base_url).scheme == "https"
+
+    @property
+    def instance_folder(self) -> Path:
+        return Path(self.instance).resolve()
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.instance_folder / 'csss.db'}"
+
+    @property
+    def storage_folder(self) -> Path:
+        if self.storage_url:
+            return Path(urlsplit(self.storage_url).path)
+        return self.instance_folder / "storage"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def upload_bytes(self) -> int:
+        return self.upload_mb * 1_000_000
+
+    @property
+    def hospital_address_lines(self) -> tuple[str, ...]:
+        return tuple(line.strip() for line in self.hospital_address.split("|") if line.strip())
+
+    def secret(self) -> str:
+        """The secret key: the setting, or one that is made once and kept readable only by its owner.
+
+        Several machines must share one value, so they must set it.
+        """
+        if self.secret_key:
+            if len(self.secret_key) < 32:
+                raise BadSetting("CSSS_SECRET_KEY is too short: use at least 32 random characters.")
+            return self.secret_key
+        path = self.instance_folder / "secret_key"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # "x" and the mode in one call: two processes starting at once cannot end with two keys.
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+                file.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass
+        return path.read_text(encoding="ascii")
+
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+
+
+def _parse(name: str, kind: Any, text: str) -> Any:
+    try:
+        if kind is bool:
+            if text.lower() in _TRUE | _FALSE:
+                return text.lower() in _TRUE
+            raise ValueError
+        if kind is int:
+            return int(text)
+        if kind == (float | None):
+            return float(text) if text else None
+    except ValueError:
+        expected = {bool: "1 or 0", int: "a whole number"}.get(kind, "a number")
+        raise BadSetting(f"{name} is {text!r}: it must be {expected}.") from None
+    return text
+
+
+def environment_name(setting: str) -> str:
+    return f"CSSS_{setting.upper()}"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from `.env` in the working folder, then the environment, then `overrides` (the last wins).
+
+    Raises BadSetting with a sentence that names the variable.
+    """
+    found = {**dotenv_values(".env"), **os.environ}
+    values: dict[str, Any] = {}
+    for each in fields(Settings):
+        name = environment_name(each.name)
+        text = found.get(name)
+        if text is not None and not (text == "" and each.type is int):
+            values[each.name] = _parse(name, each.type, text)
+    return Settings(**{**values, **overrides})

@@ -1,0 +1,114 @@
+"""The database: one session per app context, explicit writing transactions, aware times.
+
+SQLite has one writer at a time, and a transaction that reads first and writes later fails at once when somebody
+else wrote in between. So every writing transaction is opened by `transaction()`, which takes SQLite's write lock
+at its beginning (BEGIN IMMEDIATE), and everything else only reads.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, event
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+_writing: ContextVar[bool] = ContextVar("csss_writing", default=False)
+_after_commit: ContextVar[list[Callable[[], None]] | None] = ContextVar("csss_after_commit", default=None)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware time, kept in UTC. Refuses naive values, which would mean something else on each machine."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a time zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UTCDateTime}
+
+
+# Tables whose rows are never changed or removed; the migrations put triggers on them, and a test looks.
+APPEND_ONLY = {"append_only": True}
+
+db = SQLAlchemy(model_class=Base)
+
+
+@contextmanager
+def transaction() -> Iterator[Any]:
+    """One writing transaction: commits at the end, rolls back on any error, then runs what waits for the commit.
+
+    Objects loaded before it are read again inside it, so that a decision rests on what is true now.
+    """
+    if _writing.get():
+        raise RuntimeError("transactions do not nest: the outer one commits")
+    db.session.commit()  # ends the reading transaction and forgets what was read
+    waiting: list[Callable[[], None]] = []
+    writing, after = _writing.set(True), _after_commit.set(waiting)
+    try:
+        yield db.session
+        db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+    finally:
+        _writing.reset(writing)
+        _after_commit.reset(after)
+    for action in waiting:
+        action()
+
+
+def after_commit(action: Callable[[], None]) -> None:
+    """Run `action` once the current transaction has been committed; never when it is rolled back."""
+    waiting = _after_commit.get()
+    if waiting is None:
+        raise RuntimeError("after_commit() belongs inside transaction()")
+    waiting.append(action)
+
+
+@event.listens_for(Session, "before_flush")
+def _refuse_stray_writes(session: Session, *_: Any) -> None:
+    if not _writing.get():
+        raise RuntimeError("a change outside transaction() would not hold SQLite's write lock")
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.isolation_level = None  # we begin transactions ourselves, below
+        cursor = connection.cursor()
+        for pragma in ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Any) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _writing.get() else "BEGIN")

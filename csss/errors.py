@@ -1,0 +1,24 @@
+"""What a service says when it refuses. Routes turn these into answers; nothing else is expected of callers."""
+
+
+class Refused(Exception):
+    """Base of every refusal; the text is a sentence for the person at the screen."""
+
+
+class StateConflict(Refused):
+    """The scan is not (or no longer) where this step needs it: answered with 409 and the current state."""
+
+
+class Invalid(Refused):
+    """The input cannot be accepted: answered with 422 and the sentence beside the field.
+
+    `errors` maps a field name to its sentence.
+    """
+
+    def __init__(self, **errors: str) -> None:
+        super().__init__(" ".join(errors.values()))
+        self.errors = errors
+
+
+class NotFound(Refused):
+    """It does not exist, or not for this person: answered with 404 either way."""

@@ -1,0 +1,1 @@
+"""What the workers do, and how work reaches them without getting lost."""

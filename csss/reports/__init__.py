@@ -1,0 +1,1 @@
+"""The report: approval, rendering, versions."""

@@ -1,0 +1,1 @@
+"""A scan and its life: intake, states, analysis, reading, queries, storage."""

@@ -1,0 +1,193 @@
+"""A scan and everything that is said about it before the prescription."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from csss.auth.models import Patient, User, text_enum
+from csss.clock import now
+from csss.database import APPEND_ONLY, db
+from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, Status
+
+
+class Scan(db.Model):
+    """One uploaded image of one patient. Only `scans.workflow` writes `status`."""
+
+    __tablename__ = "scans"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    patient_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("patients.id"))
+    kind: Mapped[ScanKind] = mapped_column(text_enum(ScanKind))
+    indication: Mapped[str] = mapped_column(Text, default="")
+    status: Mapped[Status] = mapped_column(text_enum(Status), default=Status.PENDING_AI)
+    status_since: Mapped[datetime] = mapped_column(default=now)
+    priority: Mapped[Priority] = mapped_column(text_enum(Priority), default=Priority.ROUTINE)
+    uploaded_at: Mapped[datetime] = mapped_column(default=now)
+    file_key: Mapped[str] = mapped_column(String(80))
+    media_type: Mapped[str] = mapped_column(String(40))
+    sha256: Mapped[str] = mapped_column(String(64))
+    width: Mapped[int]
+    height: Mapped[int]
+
+    patient: Mapped[Patient] = relationship(lazy="joined", innerjoin=True)
+    events: Mapped[list["ScanEvent"]] = relationship(order_by="ScanEvent.at", viewonly=True)
+    runs: Mapped[list["AnalysisRun"]] = relationship(order_by="AnalysisRun.requested_at", viewonly=True)
+    prediction: Mapped["Prediction | None"] = relationship(viewonly=True)
+    reviews: Mapped[list["Review"]] = relationship(order_by="Review.version", viewonly=True)
+    closure: Mapped["ScanClosure | None"] = relationship(viewonly=True)
+    holds: Mapped[list["ScanHold"]] = relationship(order_by="ScanHold.placed_at", viewonly=True)
+    addenda: Mapped[list["Addendum"]] = relationship(order_by="Addendum.number", viewonly=True)
+
+    __table_args__ = (
+        Index("ix_scans_queue", "status", "priority", "uploaded_at"),
+        Index("ix_scans_patient", "patient_id", "uploaded_at"),
+    )
+
+    @property
+    def review(self) -> "Review | None":
+        """The doctor's review that counts: the newest version."""
+        return self.reviews[-1] if self.reviews else None
+
+    @property
+    def latest_run(self) -> "AnalysisRun | None":
+        return self.runs[-1] if self.runs else None
+
+    @property
+    def open_hold(self) -> "ScanHold | None":
+        return next((hold for hold in self.holds if hold.lifted_at is None), None)
+
+
+class ScanEvent(db.Model):
+    """One step of a scan's life: who, when and from where. Feeds the screen."""
+
+    __tablename__ = "scan_events"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"), index=True)
+    was: Mapped[Status | None] = mapped_column(text_enum(Status))
+    became: Mapped[Status] = mapped_column(text_enum(Status))
+    actor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    at: Mapped[datetime] = mapped_column(default=now)
+    origin: Mapped[str] = mapped_column(String(60))
+
+    actor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    # One row per status and scan: a step that is taken twice fails in the database, too.
+    __table_args__ = (UniqueConstraint("scan_id", "became"), {"info": APPEND_ONLY})
+
+
+class AnalysisRun(db.Model):
+    """One attempt of the machine at a scan, asked for by a doctor."""
+
+    __tablename__ = "analysis_runs"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"), index=True)
+    requested_by_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    requested_at: Mapped[datetime] = mapped_column(default=now)
+    state: Mapped[RunState] = mapped_column(text_enum(RunState), default=RunState.QUEUED)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    failure: Mapped[str] = mapped_column(Text, default="")  # a sentence for the doctor
+
+    scan: Mapped[Scan] = relationship(viewonly=True)
+    requested_by: Mapped[User] = relationship()
+
+
+class Prediction(db.Model):
+    """What the classifier said of a scan, or that and why it was not asked (`available` False)."""
+
+    __tablename__ = "predictions"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"), unique=True)
+    run_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("analysis_runs.id"), unique=True)
+    available: Mapped[bool]
+    label: Mapped[str] = mapped_column(String(60))  # "Uncertain" when it is; "Not available" without a classifier
+    top_label: Mapped[str] = mapped_column(String(60), default="")
+    confidence: Mapped[float | None]
+    probabilities: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # in the model's order
+    threshold_used: Mapped[float | None]
+    uncertain: Mapped[bool]
+    reason: Mapped[str] = mapped_column(Text, default="")  # why uncertain, or why not available
+    model_version: Mapped[str] = mapped_column(String(60), default="")
+    model_input_size: Mapped[str] = mapped_column(String(30), default="")
+    latency_ms: Mapped[float | None]
+    heatmap_key: Mapped[str | None] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = ({"info": APPEND_ONLY},)
+
+
+class Review(db.Model):
+    """A doctor's reading of a scan. A correction is a further version; the old one stays."""
+
+    __tablename__ = "reviews"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"))
+    version: Mapped[int]
+    doctor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    findings: Mapped[str] = mapped_column(Text)
+    impression: Mapped[str] = mapped_column(Text, default="")
+    diagnosis: Mapped[str] = mapped_column(Text, default="")
+    agreement: Mapped[Agreement] = mapped_column(text_enum(Agreement))
+    read_myself: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    __table_args__ = (UniqueConstraint("scan_id", "version"), {"info": APPEND_ONLY})
+
+
+class ScanClosure(db.Model):
+    """A scan that will not be read, and why. It leaves every queue; the patient is asked to upload again."""
+
+    __tablename__ = "scan_closures"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"), unique=True)
+    doctor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    reason: Mapped[str] = mapped_column(Text)
+    closed_at: Mapped[datetime] = mapped_column(default=now)
+
+    doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    __table_args__ = ({"info": APPEND_ONLY},)
+
+
+class ScanHold(db.Model):
+    """An administrator's question to the doctor or pharmacist; while it is open nothing is approved."""
+
+    __tablename__ = "scan_holds"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"), index=True)
+    to: Mapped[HoldFor] = mapped_column(text_enum(HoldFor))
+    note: Mapped[str] = mapped_column(Text)
+    placed_by_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    placed_at: Mapped[datetime] = mapped_column(default=now)
+    answered_at: Mapped[datetime | None]  # a correction has been given; the administrator looks and lifts
+    lifted_by_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
+    lifted_at: Mapped[datetime | None]
+
+    placed_by: Mapped[User] = relationship(foreign_keys=placed_by_id, lazy="joined", innerjoin=True)
+
+
+class Addendum(db.Model):
+    """A signed note after release. It makes a new report version; the old one stays."""
+
+    __tablename__ = "addenda"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"))
+    number: Mapped[int]
+    author_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    note: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    author: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    __table_args__ = (UniqueConstraint("scan_id", "number"), {"info": APPEND_ONLY})

@@ -1,0 +1,1 @@
+"""All that knows HTTP: one blueprint per role, and what they share."""
