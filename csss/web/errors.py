@@ -1,0 +1,102 @@
+"""What a person reads when something cannot be done: one plain sentence, a way on, and a number to quote."""
+
+import secrets
+from dataclasses import dataclass
+
+from flask import Flask, Response, current_app, g, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from csss.web.fragments import is_htmx
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Title and explanation of one kind of error, in the words of the person at the screen."""
+
+    title: str
+    text: str
+
+
+SENTENCES: dict[int, Sentence] = {
+    400: Sentence("The request was not understood", "Go back, load the page again and try once more."),
+    401: Sentence("You are not signed in", "Your session has ended. Sign in to go on."),
+    403: Sentence("This is not open to you", "Your account may not see this page or do this."),
+    404: Sentence("There is no such page", "The address may be mistyped, or it belongs to somebody else."),
+    405: Sentence(
+        "This address does not work like that", "Start from a page of the site and use its buttons."
+    ),
+    409: Sentence(
+        "Somebody else was quicker",
+        "The scan has changed since this page was loaded. Load it again to see where it stands now.",
+    ),
+    413: Sentence("The file is too large", "Choose a smaller file and send it again."),
+    422: Sentence("Something is missing or not right", "Check what you have entered and send it again."),
+    429: Sentence("Too many tries", "Wait a minute, then try again."),
+    500: Sentence("Something went wrong on our side", "It has been recorded. Try again in a minute."),
+    503: Sentence("The system is not available just now", "Try again in a minute."),
+}
+CSRF = Sentence(
+    "This form is out of date",
+    "It was loaded before you signed in or out, so it was not accepted. Load the page again and resend it.",
+)
+
+# Where a route's own sentence (`abort(409, "…")`) says more than ours. 404 is left out on purpose: its words
+# must not differ between what does not exist and what belongs to somebody else.
+_OWN_WORDS = frozenset({403, 409, 413, 422, 429, 503})
+# These must come out whatever is broken, so nothing that needs the database or the session takes part.
+_STANDALONE = frozenset({500, 503})
+
+
+def request_id() -> str:
+    """A short random number for this request: stands in the log, in `X-Request-ID` and on the error page."""
+    if "request_id" not in g:
+        g.request_id = secrets.token_hex(5)
+    found: str = g.request_id
+    return found
+
+
+def init_errors(app: Flask) -> None:
+    """Answer every HTTP error, and every exception nobody caught, with a page or a fragment."""
+    app.register_error_handler(CSRFError, _csrf_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(InternalServerError, _http_error)
+
+
+def error_response(code: int, sentence: Sentence) -> Response:
+    """The page for `code`; for htmx a fragment whose sentence the script shows in `#page-message`."""
+    context = {"code": code, "title": sentence.title, "text": sentence.text, "request_id": request_id()}
+    if is_htmx():
+        html = _plain("errors/_error.html", context)
+    elif code in _STANDALONE:
+        html = _plain("errors/standalone.html", context)
+    else:
+        html = render_template("errors/error.html", **context)
+    response = make_response(html, code)
+    response.vary.add("HX-Request")
+    return response
+
+
+def _plain(template: str, context: dict[str, object]) -> str:
+    # Past Flask's context processors: those read the signed-in person from the database.
+    return current_app.jinja_env.get_template(template).render(context)
+
+
+def _csrf_error(error: CSRFError) -> Response:
+    return error_response(400, CSRF)
+
+
+def _http_error(error: HTTPException) -> Response:
+    code = error.code or 500
+    if error.response is not None or code < 400:  # a finished answer or a redirect, raised on purpose
+        return make_response(error.get_response(request.environ))
+    sentence = SENTENCES.get(code) or Sentence("This could not be done", "Go back and try once more.")
+    if code in _OWN_WORDS and error.description and error.description != type(error).description:
+        sentence = Sentence(sentence.title, error.description)
+    if code >= 500:
+        current_app.logger.error("request %s failed with %s", request_id(), code)
+    response = error_response(code, sentence)
+    for name, value in error.get_headers(request.environ):  # Allow, Retry-After, WWW-Authenticate
+        if name.lower() not in {"content-type", "content-length"}:
+            response.headers[name] = value
+    return response

@@ -1,0 +1,54 @@
+"""One view, two answers: the whole page for a browser, the fragment for htmx."""
+
+from typing import Any
+
+from flask import Response, get_flashed_messages, make_response, redirect, render_template, request
+
+UNPROCESSABLE = 422
+
+
+def is_htmx() -> bool:
+    """Whether htmx asks. `HX-Request` is the only htmx header the server reads."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def page_or_fragment(page: str, fragment: str, status: int = 200, **context: Any) -> Response:
+    """Render `fragment` for htmx and `page` (which includes that same file) for everybody else.
+
+    Both answers carry `Vary: HX-Request`, so that no cache ever hands a fragment to a browser as a page.
+    Flashed messages travel with the fragment into `#messages`.
+    """
+    html = render_template(fragment if is_htmx() else page, **context)
+    if is_htmx():
+        html += _messages()
+    response = make_response(html, status)
+    response.vary.add("HX-Request")
+    return response
+
+
+def form_error(page: str, fragment: str, **context: Any) -> Response:
+    """The form again, with the reasons beside the fields and what was typed, as 422.
+
+    htmx swaps it only where the form says `hx-status:422="swap:outerHTML"`.
+    """
+    return page_or_fragment(page, fragment, status=UNPROCESSABLE, **context)
+
+
+def redirect_after(url: str) -> Response:
+    """Go on to another page after a success; `url` is one of our own, made with `url_for`.
+
+    A browser gets 303. htmx would follow a 303 silently and swap the page into a card, so it gets an empty
+    204 with `HX-Redirect`, which htmx 4 obeys before it looks at the status.
+    """
+    if not is_htmx():
+        response = make_response(redirect(url, code=303))
+    else:
+        response = make_response("", 204)
+        response.headers["HX-Redirect"] = url
+    response.vary.add("HX-Request")
+    return response
+
+
+def _messages() -> str:
+    flashed = get_flashed_messages(with_categories=True)
+    return render_template("components/_messages.html", flashed=flashed) if flashed else ""

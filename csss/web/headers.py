@@ -1,0 +1,72 @@
+"""Headers that every answer carries: what the browser may load, keep and tell others."""
+
+from flask import Flask, Response, current_app, request
+
+from csss.web.assets import STATIC_ENDPOINT
+from csss.web.errors import request_id
+
+CSP = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob:",  # blob: the preview of a scan before it is sent
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "manifest-src 'self'",
+        "worker-src 'self'",
+    )
+)
+
+_OFF = (
+    "accelerometer",
+    "autoplay",
+    "bluetooth",
+    "browsing-topics",
+    "display-capture",
+    "geolocation",
+    "gyroscope",
+    "hid",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "publickey-credentials-get",
+    "screen-wake-lock",
+    "serial",
+    "usb",
+    "xr-spatial-tracking",
+)
+# A patient may photograph a film with the phone's camera; nothing else is ever asked for.
+PERMISSIONS_POLICY = ", ".join(["camera=(self)", *(f"{feature}=()" for feature in _OFF)])
+
+HSTS = "max-age=31536000"
+
+
+def init_headers(app: Flask) -> None:
+    """Add the headers to every answer of `app`; call it before anything that replaces responses."""
+    app.after_request(add_headers)
+
+
+def add_headers(response: Response) -> Response:
+    """Set the security headers; a policy that a view has set for its own file stays.
+
+    Nothing but static files may be kept by a browser or a proxy, signed in or not: clinic computers are
+    shared, and a page for a visitor holds a form token that belongs to one session.
+    """
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CSP)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    headers.setdefault("X-Request-ID", request_id())
+    if request.is_secure or current_app.config.get("PREFERRED_URL_SCHEME") == "https":
+        headers.setdefault("Strict-Transport-Security", HSTS)
+    if request.endpoint != STATIC_ENDPOINT or response.status_code >= 400:
+        headers["Cache-Control"] = "no-store"
+    return response
