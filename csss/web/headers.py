@@ -24,7 +24,6 @@ CSP = "; ".join(
 _OFF = (
     "accelerometer",
     "autoplay",
-    "bluetooth",
     "browsing-topics",
     "display-capture",
     "geolocation",
