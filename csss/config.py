@@ -6,6 +6,7 @@ The table in README.md is checked against `Settings` by a test; add a setting he
 import os
 import secrets
 from dataclasses import dataclass, field, fields
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,11 +30,17 @@ class Settings:
     instance: str = _setting("instance", "Folder for everything kept on this machine")
     database_url: str = _setting("", "SQLAlchemy URL; empty: SQLite (WAL) in the instance folder")
     redis_url: str = _setting("redis://127.0.0.1:6379/0", "Redis for the job queues (also `unix://`)")
-    storage_url: str = _setting("", "Where scans and reports are kept: `file:///path`; empty: the instance folder")
+    storage_url: str = _setting(
+        "", "Where scans and reports are kept: `file:///path`; empty: the instance folder"
+    )
     model: str = _setting("", "Folder of the classifier; empty: the one named in `models/ACTIVE`")
     threshold: float | None = _setting(None, "τ between 0 and 1; empty: the default of the model (0.75)")
-    secret_key: str = _setting("", "Signs cookies and links, encrypts secrets; empty: made once in the instance folder")
-    base_url: str = _setting("http://127.0.0.1:8000", "Address people use; `https://` makes cookies Secure and adds HSTS")
+    secret_key: str = _setting(
+        "", "Signs cookies and links, encrypts secrets; empty: made once in the instance folder"
+    )
+    base_url: str = _setting(
+        "http://127.0.0.1:8000", "Address people use; `https://` makes cookies Secure and adds HSTS"
+    )
     host: str = _setting("127.0.0.1", "Address that `csss web` listens on")
     port: int = _setting(8000, "Port that `csss web` and `csss demo` listen on")
     web_threads: int = _setting(16, "Threads of each web process")
@@ -48,7 +55,9 @@ class Settings:
     mail_starttls: bool = _setting(True, "Use STARTTLS (0 only for a server on the same machine)")
     mail_username: str = _setting("", "SMTP user; empty: no sign-in")
     mail_password: str = _setting("", "SMTP password")
-    mail_ca_file: str = _setting("", "PEM file of the authority that signed the mail server's certificate; empty: the system's")
+    mail_ca_file: str = _setting(
+        "", "PEM file of the authority that signed the mail server's certificate; empty: the system's"
+    )
     mail_from: str = _setting("CSSS <no-reply@csss.example>", "Sender of all mail")
     mail_folder: str = _setting("", "Write `.eml` files into this folder instead of sending")
     hospital_name: str = _setting("Example Hospital", "Stands on pages, mail and reports")
@@ -67,7 +76,12 @@ class Settings:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise BadSetting(f"CSSS_TIME_ZONE is {self.time_zone!r}: it must be an IANA name.") from error
-        for name, least in (("session_minutes", 1), ("otp_minutes", 1), ("upload_mb", 1), ("bcrypt_rounds", 4)):
+        for name, least in (
+            ("session_minutes", 1),
+            ("otp_minutes", 1),
+            ("upload_mb", 1),
+            ("bcrypt_rounds", 4),
+        ):
             if getattr(self, name) < least:
                 raise BadSetting(f"CSSS_{name.upper()} must be at least {least}.")
 
@@ -98,6 +112,11 @@ class Settings:
         return self.upload_mb * 1_000_000
 
     @property
+    def mail_domain(self) -> str:
+        """The domain of the sender, which the Message-IDs end with."""
+        return parseaddr(self.mail_from)[1].rpartition("@")[2] or "csss.invalid"
+
+    @property
     def hospital_address_lines(self) -> tuple[str, ...]:
         return tuple(line.strip() for line in self.hospital_address.split("|") if line.strip())
 
@@ -114,7 +133,9 @@ class Settings:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             # "x" and the mode in one call: two processes starting at once cannot end with two keys.
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            with open(
+                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
+            ) as file:
                 file.write(secrets.token_urlsafe(48))
         except FileExistsError:
             pass

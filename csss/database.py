@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, cast
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, event
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy import CursorResult, DateTime, Dialect, Engine, Enum, Executable, MetaData, event
+from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
 _writing: ContextVar[bool] = ContextVar("csss_writing", default=False)
@@ -41,23 +42,48 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+_metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
 class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
+    # A registry of our own, since Flask-SQLAlchemy derives from this class and would set the map up twice.
+    registry = registry(metadata=_metadata, type_annotation_map={datetime: UTCDateTime})
+
+
+def text_enum(kind: type[StrEnum]) -> Enum:
+    """Kept as its text with a CHECK, alike on SQLite and PostgreSQL; a new member is an ordinary migration."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=True,
+        length=30,
+        values_callable=lambda members: [member.value for member in members],
     )
-    type_annotation_map = {datetime: UTCDateTime}
 
 
 # Tables whose rows are never changed or removed; the migrations put triggers on them, and a test looks.
 APPEND_ONLY = {"append_only": True}
 
 db = SQLAlchemy(model_class=Base)
+
+# The type checker cannot see the class that Flask-SQLAlchemy makes of Base.
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = db.Model
+
+
+def changed_rows(statement: Executable) -> int:
+    """Run an UPDATE and say how many rows it changed: the compare-and-set of this project."""
+    return cast("CursorResult[Any]", db.session.execute(statement)).rowcount
 
 
 @contextmanager
@@ -103,7 +129,12 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     if isinstance(connection, sqlite3.Connection):
         connection.isolation_level = None  # we begin transactions ourselves, below
         cursor = connection.cursor()
-        for pragma in ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        for pragma in (
+            "busy_timeout = 10000",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+        ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -13,9 +13,8 @@ from typing import Any
 from sqlalchemy import JSON, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from csss.auth.models import text_enum
 from csss.clock import now
-from csss.database import after_commit, db
+from csss.database import Model, after_commit, db, text_enum
 
 
 class Queue(StrEnum):
@@ -27,7 +26,7 @@ class Queue(StrEnum):
     CODES = "codes"
 
 
-class OutboxJob(db.Model):
+class OutboxJob(Model):
     """One piece of work. `args` holds ids only."""
 
     __tablename__ = "outbox"

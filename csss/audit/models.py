@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
-from csss.auth.models import User
 from csss.clock import now
-from csss.database import APPEND_ONLY, db
+from csss.database import APPEND_ONLY, Model
 
 
-class AuditEvent(db.Model):
+class AuditEvent(Model):
     """One thing that happened. `actor` is empty for somebody who was not signed in, and for the system."""
 
     __tablename__ = "audit_events"
@@ -26,7 +25,5 @@ class AuditEvent(db.Model):
     subject_id: Mapped[str] = mapped_column(String(36), default="")
     origin: Mapped[str] = mapped_column(String(60))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-
-    actor: Mapped[User | None] = relationship()
 
     __table_args__ = (Index("ix_audit_events_subject", "subject_type", "subject_id"), {"info": APPEND_ONLY})

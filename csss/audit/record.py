@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 from csss.audit.models import AuditEvent
-from csss.auth.models import User
 from csss.database import db
 
 _origin: ContextVar[str] = ContextVar("csss_origin", default="system")
@@ -30,7 +29,17 @@ def coming_from(text: str) -> Iterator[None]:
         _origin.reset(token)
 
 
-def record(action: str, subject: Any = None, *, by: User | None = None, **detail: Any) -> None:
+class Actor(Protocol):
+    """Somebody who acts: an account."""
+
+    @property
+    def id(self) -> Any: ...
+
+    @property
+    def role(self) -> Any: ...
+
+
+def record(action: str, subject: Any = None, *, by: "Actor | None" = None, **detail: Any) -> None:
     """Add one event to the current transaction, so that it is kept exactly when what it tells of is kept.
 
     `action` is past tense (`scan.verified`). `detail` holds identifiers and choices, never clinical text,

@@ -3,27 +3,14 @@
 import uuid
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import Enum, ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.auth.permissions import Permission, role_may
 from csss.auth.roles import Role
 from csss.clock import now
-from csss.database import db
-
-
-def text_enum(kind: type[StrEnum]) -> Enum:
-    """Kept as its text with a CHECK, alike on SQLite and PostgreSQL; a new member is an ordinary migration."""
-    return Enum(
-        kind,
-        native_enum=False,
-        create_constraint=True,
-        length=30,
-        values_callable=lambda members: [member.value for member in members],
-        name=kind.__name__.lower(),
-    )
+from csss.database import Model, text_enum
 
 
 class AccountState(StrEnum):
@@ -40,7 +27,7 @@ class Sex(StrEnum):
     UNKNOWN = "unknown"
 
 
-class User(db.Model):
+class User(Model):
     """An account. The role never changes: somebody with two roles has two accounts."""
 
     __tablename__ = "users"
@@ -60,7 +47,7 @@ class User(db.Model):
     patient: Mapped["Patient | None"] = relationship(back_populates="user")
 
     # What Flask-Login asks. The cookie holds the key of a session row, never the user's own id.
-    session: "UserSession"
+    session_key = ""
     is_authenticated = True
     is_anonymous = False
 
@@ -69,7 +56,7 @@ class User(db.Model):
         return self.state is AccountState.ACTIVE
 
     def get_id(self) -> str:
-        return self.session.cookie_key
+        return self.session_key
 
     def may(self, permission: Permission) -> bool:
         return role_may(self.role, permission)
@@ -80,7 +67,7 @@ class User(db.Model):
         return self.role is Role.ADMIN or self.totp_confirmed_at is not None
 
 
-class Patient(db.Model):
+class Patient(Model):
     """The patient record that belongs to a patient's account."""
 
     __tablename__ = "patients"
@@ -101,7 +88,7 @@ class Patient(db.Model):
     user: Mapped[User] = relationship(back_populates="patient", lazy="joined", innerjoin=True)
 
 
-class UserSession(db.Model):
+class UserSession(Model):
     """One sign-in on one device. `key_hash` is SHA-256 of the key in the cookie, so a copy of the table opens nothing."""
 
     __tablename__ = "user_sessions"
@@ -119,17 +106,13 @@ class UserSession(db.Model):
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
-    cookie_key: str = ""  # known only while the session is being made or used
-
-    __mapper_args__: dict[str, Any] = {"confirm_deleted_rows": False}
-
 
 class CodePurpose(StrEnum):
     SIGN_IN = "sign_in"
     APPROVAL = "approval"
 
 
-class OneTimeCode(db.Model):
+class OneTimeCode(Model):
     """A six-digit code by e-mail, for one purpose and one subject (the session, or the scan to approve).
 
     The mail job draws the code when it sends it and keeps only its keyed hash here.
@@ -153,7 +136,7 @@ class OneTimeCode(db.Model):
     __table_args__ = (Index("ix_one_time_codes_lookup", "user_id", "purpose", "subject_id", "requested_at"),)
 
 
-class RecoveryCode(db.Model):
+class RecoveryCode(Model):
     """A code on paper for when mail and authenticator app both fail. Kept as a keyed hash, works once."""
 
     __tablename__ = "recovery_codes"

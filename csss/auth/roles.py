@@ -10,7 +10,7 @@ class Role(StrEnum):
     PATIENT = "patient"
 
     @property
-    def title(self) -> str:
+    def human(self) -> str:
         """The word people read."""
         return "Administrator" if self is Role.ADMIN else self.value.capitalize()
 

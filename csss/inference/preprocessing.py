@@ -58,7 +58,10 @@ def _resize_area(image: NDArray[np.uint8], width: int, height: int) -> NDArray[n
     return image if image.shape[:2] == (height, width) else _resize_bilinear(image, width, height)
 
 
-RESIZE: Final[dict[str, Resize]] = {"area": _resize_area, "bilinear": _resize_bilinear}
+RESIZE: Final[dict[str, Resize]] = {
+    "area": _resize_area,
+    "bilinear": _resize_bilinear,
+}  # labels.RESIZE_METHODS
 
 
 def preprocess(image: bytes | NDArray[np.uint8], width: int, height: int, resize: str) -> NDArray[np.float32]:

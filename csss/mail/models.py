@@ -7,9 +7,9 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from csss.auth.models import User, text_enum
+from csss.auth.models import User
 from csss.clock import now
-from csss.database import db
+from csss.database import Model, text_enum
 
 
 class MailKind(StrEnum):
@@ -29,7 +29,7 @@ class MailState(StrEnum):
     DROPPED = "dropped"  # a code that became too old
 
 
-class MailMessage(db.Model):
+class MailMessage(Model):
     """One message to one person about one subject; the unique key stops a second copy."""
 
     __tablename__ = "mail_messages"

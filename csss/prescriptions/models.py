@@ -7,9 +7,9 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from csss.auth.models import User, text_enum
+from csss.auth.models import User
 from csss.clock import now
-from csss.database import APPEND_ONLY, db
+from csss.database import APPEND_ONLY, Model, text_enum
 
 
 class Route(StrEnum):
@@ -30,7 +30,7 @@ class Route(StrEnum):
     OTHER = "other"
 
 
-class Prescription(db.Model):
+class Prescription(Model):
     """The pharmacist's part. A correction is a further version; the old one stays."""
 
     __tablename__ = "prescriptions"
@@ -44,12 +44,14 @@ class Prescription(db.Model):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     pharmacist: Mapped[User] = relationship(lazy="joined", innerjoin=True)
-    items: Mapped[list["PrescriptionItem"]] = relationship(order_by="PrescriptionItem.position", lazy="selectin")
+    items: Mapped[list["PrescriptionItem"]] = relationship(
+        order_by="PrescriptionItem.position", lazy="selectin"
+    )
 
     __table_args__ = (UniqueConstraint("scan_id", "version"), {"info": APPEND_ONLY})
 
 
-class PrescriptionItem(db.Model):
+class PrescriptionItem(Model):
     """One medicine."""
 
     __tablename__ = "prescription_items"

@@ -8,11 +8,11 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.auth.models import User
 from csss.clock import now
-from csss.database import APPEND_ONLY, db
+from csss.database import APPEND_ONLY, Model
 from csss.scans.models import Scan
 
 
-class Approval(db.Model):
+class Approval(Model):
     """An administrator's release of a report, and with which second factor."""
 
     __tablename__ = "approvals"
@@ -28,7 +28,7 @@ class Approval(db.Model):
     __table_args__ = ({"info": APPEND_ONLY},)
 
 
-class ReportVersion(db.Model):
+class ReportVersion(Model):
     """One stored PDF. Version 1 follows the approval, each addendum makes one more."""
 
     __tablename__ = "report_versions"

@@ -6,13 +6,13 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from csss.auth.models import Patient, User, text_enum
+from csss.auth.models import Patient, User
 from csss.clock import now
-from csss.database import APPEND_ONLY, db
+from csss.database import APPEND_ONLY, Model, text_enum
 from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, Status
 
 
-class Scan(db.Model):
+class Scan(Model):
     """One uploaded image of one patient. Only `scans.workflow` writes `status`."""
 
     __tablename__ = "scans"
@@ -59,7 +59,7 @@ class Scan(db.Model):
         return next((hold for hold in self.holds if hold.lifted_at is None), None)
 
 
-class ScanEvent(db.Model):
+class ScanEvent(Model):
     """One step of a scan's life: who, when and from where. Feeds the screen."""
 
     __tablename__ = "scan_events"
@@ -78,7 +78,7 @@ class ScanEvent(db.Model):
     __table_args__ = (UniqueConstraint("scan_id", "became"), {"info": APPEND_ONLY})
 
 
-class AnalysisRun(db.Model):
+class AnalysisRun(Model):
     """One attempt of the machine at a scan, asked for by a doctor."""
 
     __tablename__ = "analysis_runs"
@@ -96,7 +96,7 @@ class AnalysisRun(db.Model):
     requested_by: Mapped[User] = relationship()
 
 
-class Prediction(db.Model):
+class Prediction(Model):
     """What the classifier said of a scan, or that and why it was not asked (`available` False)."""
 
     __tablename__ = "predictions"
@@ -105,7 +105,9 @@ class Prediction(db.Model):
     scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"), unique=True)
     run_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("analysis_runs.id"), unique=True)
     available: Mapped[bool]
-    label: Mapped[str] = mapped_column(String(60))  # "Uncertain" when it is; "Not available" without a classifier
+    label: Mapped[str] = mapped_column(
+        String(60)
+    )  # "Uncertain" when it is; "Not available" without a classifier
     top_label: Mapped[str] = mapped_column(String(60), default="")
     confidence: Mapped[float | None]
     probabilities: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # in the model's order
@@ -121,7 +123,7 @@ class Prediction(db.Model):
     __table_args__ = ({"info": APPEND_ONLY},)
 
 
-class Review(db.Model):
+class Review(Model):
     """A doctor's reading of a scan. A correction is a further version; the old one stays."""
 
     __tablename__ = "reviews"
@@ -133,7 +135,7 @@ class Review(db.Model):
     findings: Mapped[str] = mapped_column(Text)
     impression: Mapped[str] = mapped_column(Text, default="")
     diagnosis: Mapped[str] = mapped_column(Text, default="")
-    agreement: Mapped[Agreement] = mapped_column(text_enum(Agreement))
+    agreement: Mapped[Agreement | None] = mapped_column(text_enum(Agreement))  # None without a prediction
     read_myself: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
@@ -142,7 +144,7 @@ class Review(db.Model):
     __table_args__ = (UniqueConstraint("scan_id", "version"), {"info": APPEND_ONLY})
 
 
-class ScanClosure(db.Model):
+class ScanClosure(Model):
     """A scan that will not be read, and why. It leaves every queue; the patient is asked to upload again."""
 
     __tablename__ = "scan_closures"
@@ -158,7 +160,7 @@ class ScanClosure(db.Model):
     __table_args__ = ({"info": APPEND_ONLY},)
 
 
-class ScanHold(db.Model):
+class ScanHold(Model):
     """An administrator's question to the doctor or pharmacist; while it is open nothing is approved."""
 
     __tablename__ = "scan_holds"
@@ -176,7 +178,7 @@ class ScanHold(db.Model):
     placed_by: Mapped[User] = relationship(foreign_keys=placed_by_id, lazy="joined", innerjoin=True)
 
 
-class Addendum(db.Model):
+class Addendum(Model):
     """A signed note after release. It makes a new report version; the old one stays."""
 
     __tablename__ = "addenda"

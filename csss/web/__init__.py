@@ -1,1 +1,58 @@
 """All that knows HTTP: one blueprint per role, and what they share."""
+
+from typing import Any
+
+from flask import Flask, Response, abort
+from flask_login import current_user
+
+from csss.errors import NotFound, StateConflict
+from csss.web.assets import init_assets
+from csss.web.errors import init_errors
+from csss.web.guard import init_guard
+from csss.web.headers import init_headers
+from csss.web.navigation import nav_items
+
+
+def init_web(app: Flask) -> None:
+    """Attach guard, headers, assets, error pages and the blueprints."""
+    init_headers(app)
+    init_assets(app)
+    init_errors(app)
+    init_guard(app)
+    _register_blueprints(app)
+    app.register_error_handler(NotFound, _not_found)
+    app.register_error_handler(StateConflict, _conflict)
+    app.context_processor(_template_values)
+
+
+def _register_blueprints(app: Flask) -> None:
+    from csss.web.account import account
+    from csss.web.admin import admin
+    from csss.web.auth import auth
+    from csss.web.doctor import doctor
+    from csss.web.files import files
+    from csss.web.patient import patient
+    from csss.web.pharmacist import pharmacist
+    from csss.web.status import status
+
+    for blueprint in (auth, account, patient, doctor, pharmacist, admin, files, status):
+        app.register_blueprint(blueprint)
+
+
+def _template_values() -> dict[str, Any]:
+    from flask import current_app
+
+    settings = current_app.config["CSSS"]
+    return {
+        "nav_items": nav_items(current_user),
+        "hospital_name": settings.hospital_name,
+        "zone": settings.zone,
+    }
+
+
+def _not_found(_: NotFound) -> Response:
+    abort(404)
+
+
+def _conflict(error: StateConflict) -> Response:
+    abort(409, str(error))

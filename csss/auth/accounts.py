@@ -1,0 +1,262 @@
+"""Accounts: registering, approving, changing, and the check of a password."""
+
+import secrets as random
+import uuid
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from email_validator import EmailNotValidError, validate_email
+from flask import current_app
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from sqlalchemy import func, select
+
+from csss.audit.record import record
+from csss.auth import secrets, sessions
+from csss.auth.models import AccountState, Patient, Sex, User
+from csss.auth.roles import Role
+from csss.clock import now
+from csss.database import db
+from csss.errors import Invalid, NotFound, StateConflict
+from csss.mail.models import MailKind
+from csss.mail.owed import owe, release_waiting
+
+CONFIRMATION_LIFE = timedelta(days=3)
+PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 100
+
+
+@dataclass(frozen=True)
+class PatientDetails:
+    date_of_birth: date
+    sex: Sex
+    phone: str
+
+
+def normal_email(text: str) -> str:
+    """The address in the one form we keep and look up. Raises Invalid for the field `email`."""
+    try:
+        return validate_email(
+            text.strip(), check_deliverability=False, test_environment=True
+        ).normalized.lower()
+    except EmailNotValidError:
+        raise Invalid(email="This is not an e-mail address. It looks like name@example.org.") from None
+
+
+def register(*, email: str, name: str, password: str, role: Role, patient: PatientDetails | None) -> User:
+    """A new account: a patient's works at once, staff wait for an administrator.
+
+    Raises Invalid. Belongs inside transaction().
+    """
+    user = _new_user(email=email, name=name, password=password, role=role)
+    if role is Role.PATIENT:
+        if patient is None:
+            raise Invalid(date_of_birth="Enter the date of birth.")
+        if patient.date_of_birth > now().date():
+            raise Invalid(date_of_birth="The date of birth lies in the future.")
+        user.state = AccountState.ACTIVE
+        db.session.add(
+            Patient(
+                id=uuid.uuid4(),
+                user=user,
+                mrn=_new_mrn(),
+                date_of_birth=patient.date_of_birth,
+                sex=patient.sex,
+                phone=patient.phone,
+            )
+        )
+    record("account.registered", user, by=user, role=role.value)
+    owe(MailKind.CONFIRM_ADDRESS, user, user.id)
+    return user
+
+
+def create_admin(*, email: str, name: str, password: str) -> User:
+    """The first administrator, made on the command line. The address counts as confirmed."""
+    user = _new_user(email=email, name=name, password=password, role=Role.ADMIN)
+    user.state, user.email_confirmed_at = AccountState.ACTIVE, now()
+    record("account.created", user, role=Role.ADMIN.value)
+    return user
+
+
+def _new_user(*, email: str, name: str, password: str, role: Role) -> User:
+    email = normal_email(email)
+    if problem := secrets.password_problem(password):
+        raise Invalid(password=problem)
+    if not name.strip():
+        raise Invalid(name="Enter the name.")
+    if by_email(email) is not None:
+        raise Invalid(email="There is an account with this address already. Sign in instead.")
+    user = User(
+        id=uuid.uuid4(),
+        email=email,
+        name=name.strip(),
+        password_hash=secrets.hash_password(password),
+        role=role,
+        state=AccountState.WAITING,
+    )
+    db.session.add(user)
+    db.session.flush()
+    return user
+
+
+def by_email(email: str) -> User | None:
+    return db.session.scalars(select(User).where(User.email == email.strip().lower())).one_or_none()
+
+
+def check_digit(digits: str) -> str:
+    """The Luhn check digit (ISO/IEC 7812-1, annex B), which catches every single mistyped digit."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (2 if place % 2 == 0 else 1)
+        total += value - 9 if value > 9 else value
+    return str(-total % 10)
+
+
+def _new_mrn() -> str:
+    """A medical record number: eight random digits, so that it tells nothing, and a check digit."""
+    for _ in range(20):
+        digits = f"{random.randbelow(90_000_000) + 10_000_000}"
+        mrn = digits + check_digit(digits)
+        if db.session.scalar(select(func.count()).where(Patient.mrn == mrn)) == 0:
+            return mrn
+    raise RuntimeError("no free medical record number was found in twenty draws")
+
+
+def authenticate(email: str, password: str) -> User | None:
+    """The person with this address and password, whatever the state of the account; None otherwise.
+
+    Reads only: hashing takes a quarter of a second, in which no lock may be held.
+    """
+    user = by_email(email)
+    password_hash = user.password_hash if user else None
+    db.session.commit()
+    return user if secrets.password_matches(password, password_hash) else None
+
+
+# Confirming the e-mail address
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="confirm-address")
+
+
+def confirmation_token(user: User) -> str:
+    """Signed, bound to the address, good for three days."""
+    return str(_serializer().dumps([str(user.id), user.email]))
+
+
+def user_of_confirmation(token: str) -> User | None:
+    """The person whose address this link confirms, or None when it is not ours or too old."""
+    try:
+        user_id, email = _serializer().loads(token, max_age=int(CONFIRMATION_LIFE.total_seconds()))
+    except (BadSignature, ValueError, TypeError):
+        return None
+    user = db.session.get(User, uuid.UUID(user_id))
+    return user if user and user.email == email else None
+
+
+def confirm_address(user: User) -> None:
+    """Keep that the address is this person's, and let the reports go that waited for it."""
+    if user.email_confirmed_at is None:
+        user.email_confirmed_at = now()
+        record("account.address_confirmed", user, by=user)
+        release_waiting(user)
+
+
+# What an administrator does
+
+
+def approve(user_id: uuid.UUID, *, by: User) -> User:
+    user = _locked(user_id)
+    if user.state not in {AccountState.WAITING, AccountState.REFUSED}:
+        raise StateConflict(f"The account of {user.name} is not waiting for approval.")
+    user.state = AccountState.ACTIVE
+    record("account.approved", user, by=by)
+    owe(MailKind.ACCOUNT_APPROVED, user, user.id)
+    return user
+
+
+def refuse(user_id: uuid.UUID, *, by: User) -> User:
+    user = _locked(user_id)
+    if user.state is not AccountState.WAITING:
+        raise StateConflict(f"The account of {user.name} is not waiting for approval.")
+    user.state = AccountState.REFUSED
+    record("account.refused", user, by=by)
+    return user
+
+
+def deactivate(user_id: uuid.UUID, *, by: User) -> User:
+    """Shut an account and end its sessions. Nobody can shut the last working administrator, or themselves."""
+    user = _locked(user_id)
+    if user.id == by.id:
+        raise StateConflict("You cannot deactivate your own account.")
+    if user.state is not AccountState.ACTIVE:
+        raise StateConflict(f"The account of {user.name} is not active.")
+    user.state = AccountState.DEACTIVATED
+    sessions.end_all(user)
+    record("account.deactivated", user, by=by)
+    return user
+
+
+def reactivate(user_id: uuid.UUID, *, by: User) -> User:
+    user = _locked(user_id)
+    if user.state is not AccountState.DEACTIVATED:
+        raise StateConflict(f"The account of {user.name} is not deactivated.")
+    user.state = AccountState.ACTIVE
+    record("account.reactivated", user, by=by)
+    return user
+
+
+def _locked(user_id: uuid.UUID) -> User:
+    user = db.session.scalars(select(User).where(User.id == user_id).with_for_update()).one_or_none()
+    if user is None:
+        raise NotFound("There is no such account.")
+    return user
+
+
+# What people change themselves
+
+
+def change_password(user: User, *, current: str, new: str, keep_session: uuid.UUID | None) -> None:
+    """Set a new password and end all other sessions. Raises Invalid."""
+    if not secrets.password_matches(current, user.password_hash):
+        raise Invalid(current_password="This is not your current password.")
+    if problem := secrets.password_problem(new):
+        raise Invalid(new_password=problem)
+    user.password_hash = secrets.hash_password(new)
+    sessions.end_all(user, but=keep_session)
+    record("account.password_changed", user, by=user)
+
+
+def set_report_passphrase(user: User, passphrase: str) -> None:
+    """The pass phrase that opens the reports mailed to this patient. Kept encrypted, since every report needs it."""
+    if user.patient is None:
+        raise NotFound("Only patients have a report pass phrase.")
+    if not PASSPHRASE_MIN <= len(passphrase) <= PASSPHRASE_MAX:
+        raise Invalid(
+            report_passphrase=f"The pass phrase needs {PASSPHRASE_MIN} to {PASSPHRASE_MAX} characters."
+        )
+    user.patient.report_passphrase = secrets.encrypt("report-passphrase", passphrase)
+    record("account.report_passphrase_set", user, by=user)
+
+
+def remove_report_passphrase(user: User) -> None:
+    if user.patient is not None and user.patient.report_passphrase is not None:
+        user.patient.report_passphrase = None
+        record("account.report_passphrase_removed", user, by=user)
+
+
+def report_passphrase(patient: Patient) -> str | None:
+    if patient.report_passphrase is None:
+        return None
+    return secrets.decrypt("report-passphrase", patient.report_passphrase)
+
+
+def update_profile(user: User, values: dict[str, str]) -> None:
+    """Change what a person may change of the own record; the audit log keeps which fields, not their content."""
+    changed = []
+    for name, value in values.items():
+        holder = user if name == "name" else user.patient
+        if holder is not None and getattr(holder, name) != value.strip():
+            setattr(holder, name, value.strip())
+            changed.append(name)
+    if changed:
+        record("account.profile_changed", user, by=user, fields=changed)

@@ -1,0 +1,257 @@
+"""The second factor: a code by e-mail, an authenticator app (TOTP), or a recovery code on paper."""
+
+import hmac
+import re
+import secrets as random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pyotp
+from flask import current_app
+from sqlalchemy import func, select, update
+
+from csss.audit.record import record
+from csss.auth import secrets
+from csss.auth.models import CodePurpose, OneTimeCode, RecoveryCode, User
+from csss.clock import now
+from csss.database import changed_rows, db
+from csss.errors import Invalid
+from csss.mail.models import MailKind
+from csss.mail.owed import owe
+
+MAX_TRIES = 5
+RESEND_WINDOW = timedelta(minutes=15)
+RESENDS_PER_WINDOW = 3
+RECOVERY_CODES = 10
+TOTP_STEP_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Proof:
+    """That a person has just shown a second factor for a purpose and subject. Only `check` makes one."""
+
+    user_id: uuid.UUID
+    purpose: CodePurpose
+    subject_id: uuid.UUID
+    method: str  # "email_code", "authenticator" or "recovery_code"
+
+
+def code_life() -> timedelta:
+    return timedelta(minutes=current_app.config["CSSS"].otp_minutes)
+
+
+def request_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> OneTimeCode:
+    """Owe this person a code by e-mail; older ones for the same purpose and subject stop working.
+
+    Raises Invalid when too many were asked for. Belongs inside transaction().
+    """
+    since = now() - RESEND_WINDOW
+    recent = db.session.scalar(
+        select(func.count())
+        .where(
+            OneTimeCode.user_id == user.id, OneTimeCode.purpose == purpose, OneTimeCode.requested_at > since
+        )
+        .where(OneTimeCode.subject_id == subject_id)
+    )
+    if (recent or 0) >= RESENDS_PER_WINDOW:
+        minutes = int(RESEND_WINDOW.total_seconds() // 60)
+        raise Invalid(
+            code=f"{RESENDS_PER_WINDOW} codes have been sent within {minutes} minutes. "
+            "Use the newest one, or wait a while and ask again."
+        )
+    db.session.execute(
+        update(OneTimeCode)
+        .where(
+            OneTimeCode.user_id == user.id,
+            OneTimeCode.purpose == purpose,
+            OneTimeCode.subject_id == subject_id,
+            OneTimeCode.used_at.is_(None),
+            OneTimeCode.cancelled_at.is_(None),
+        )
+        .values(cancelled_at=now())
+    )
+    code = OneTimeCode(id=uuid.uuid4(), user_id=user.id, purpose=purpose, subject_id=subject_id)
+    db.session.add(code)
+    db.session.flush()
+    owe(MailKind.CODE, user, code.id)
+    record("code.requested", by=user, purpose=purpose.value)
+    return code
+
+
+def draw_code(code: OneTimeCode) -> str:
+    """Draw the six digits, keep only their keyed hash, and start the code's life. For the mail job alone."""
+    digits = f"{random.randbelow(1_000_000):06d}"
+    code.code_hash = _code_hash(code, digits)
+    code.expires_at = now() + code_life()
+    return digits
+
+
+def _code_hash(code: OneTimeCode, digits: str) -> str:
+    return secrets.keyed_hash("one-time-code", str(code.id), digits)
+
+
+def check(user: User, purpose: CodePurpose, subject_id: uuid.UUID, given: str) -> Proof:
+    """Take a code of any of the three kinds.
+
+    Raises Invalid with a sentence for the field `code`; the caller commits in either case, so that failed tries
+    count. Belongs inside transaction().
+    """
+    text = re.sub(r"[\s-]", "", given).lower()
+    method = None
+    if re.fullmatch(r"\d{6}", text):
+        if _take_email_code(user, purpose, subject_id, text):
+            method = "email_code"
+        elif _take_totp(user, text):
+            method = "authenticator"
+    elif re.fullmatch(r"[0-9a-f]{16}", text) and _take_recovery_code(user, text):
+        method = "recovery_code"
+    if method is None:
+        record("code.refused", by=user, purpose=purpose.value)
+        raise Invalid(code=_refusal(user, purpose, subject_id, text))
+    record("code.accepted", by=user, purpose=purpose.value, method=method)
+    return Proof(user.id, purpose, subject_id, method)
+
+
+def newest_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> OneTimeCode | None:
+    return db.session.scalars(
+        select(OneTimeCode)
+        .where(
+            OneTimeCode.user_id == user.id,
+            OneTimeCode.purpose == purpose,
+            OneTimeCode.subject_id == subject_id,
+        )
+        .order_by(OneTimeCode.requested_at.desc())
+        .limit(1)
+        .with_for_update()
+    ).one_or_none()
+
+
+def _usable(code: OneTimeCode | None, at: datetime) -> bool:
+    return (
+        code is not None
+        and code.used_at is None
+        and code.cancelled_at is None
+        and code.code_hash is not None
+        and code.expires_at is not None
+        and at < code.expires_at
+        and code.tries < MAX_TRIES
+    )
+
+
+def _take_email_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID, digits: str) -> bool:
+    code = newest_code(user, purpose, subject_id)
+    if code is None or not _usable(code, now()):
+        return False
+    code.tries += 1
+    if not hmac.compare_digest(code.code_hash or "", _code_hash(code, digits)):
+        return False
+    code.used_at = now()
+    return True
+
+
+def _refusal(user: User, purpose: CodePurpose, subject_id: uuid.UUID, text: str) -> str:
+    if not text:
+        return "Enter the six-digit code from the e-mail, a code from your authenticator app, or a recovery code."
+    code = newest_code(user, purpose, subject_id)
+    if code is None or (code.code_hash is None and code.cancelled_at is None):
+        return "This code is not right."
+    if code.used_at is None and code.tries >= MAX_TRIES:
+        return "Too many wrong tries. Ask for a new code."
+    if code.used_at is not None:
+        return "This code has been used already. Ask for a new one."
+    if code.expires_at is not None and now() >= code.expires_at:
+        return "This code has expired. Ask for a new one."
+    left = MAX_TRIES - code.tries
+    return f"This code is not right. {left} {'try is' if left == 1 else 'tries are'} left."
+
+
+# Authenticator app (RFC 6238: SHA-1, six digits, 30 seconds)
+
+
+def new_totp_secret() -> str:
+    return pyotp.random_base32()
+
+
+def totp_address(user: User, secret: str) -> str:
+    """The otpauth:// address that an authenticator app reads from the QR code."""
+    return pyotp.TOTP(secret).provisioning_uri(
+        name=user.email, issuer_name=f"CSSS {current_app.config['CSSS'].hospital_name}"
+    )
+
+
+def confirm_totp(user: User, secret: str, digits: str) -> None:
+    """Turn the authenticator app on once a first code proves that it works. Raises Invalid."""
+    step = _matching_step(secret, re.sub(r"\s", "", digits), None)
+    if step is None:
+        raise Invalid(code="This code is not right. Check that the clock of the phone is set automatically.")
+    user.totp_secret = secrets.encrypt("totp", secret)
+    user.totp_confirmed_at, user.totp_last_step = now(), step
+    record("second_factor.authenticator_added", user, by=user)
+
+
+def remove_totp(user: User, *, by: User) -> None:
+    user.totp_secret = user.totp_confirmed_at = user.totp_last_step = None
+    record("second_factor.authenticator_removed", user, by=by)
+
+
+def _take_totp(user: User, digits: str) -> bool:
+    if user.totp_secret is None or user.totp_confirmed_at is None:
+        return False
+    step = _matching_step(secrets.decrypt("totp", user.totp_secret), digits, user.totp_last_step)
+    if step is None:
+        return False
+    user.totp_last_step = step
+    return True
+
+
+def _matching_step(secret: str, digits: str, last: int | None) -> int | None:
+    """The step (one back to one ahead, RFC 6238 section 5.2) whose code this is, if it is newer than `last`."""
+    current = int(now().timestamp()) // TOTP_STEP_SECONDS
+    totp = pyotp.TOTP(secret)
+    for step in (current - 1, current, current + 1):
+        if hmac.compare_digest(totp.generate_otp(step), digits) and (last is None or step > last):
+            return step
+    return None
+
+
+# Recovery codes
+
+
+def new_recovery_codes(user: User) -> Sequence[str]:
+    """Ten fresh codes of 64 bits, shown once; older ones stop working. Belongs inside transaction()."""
+    db.session.execute(
+        update(RecoveryCode)
+        .where(RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None))
+        .values(used_at=now())
+    )
+    codes = [random.token_hex(8) for _ in range(RECOVERY_CODES)]
+    for code in codes:
+        db.session.add(RecoveryCode(user_id=user.id, code_hash=_recovery_hash(user, code)))
+    record("second_factor.recovery_codes_made", user, by=user)
+    return ["-".join(code[at : at + 4] for at in range(0, 16, 4)) for code in codes]
+
+
+def recovery_codes_left(user: User) -> int:
+    found = db.session.scalar(
+        select(func.count()).where(RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None))
+    )
+    return found or 0
+
+
+def _recovery_hash(user: User, code: str) -> str:
+    return secrets.keyed_hash("recovery-code", str(user.id), code)
+
+
+def _take_recovery_code(user: User, text: str) -> bool:
+    taken = changed_rows(
+        update(RecoveryCode)
+        .where(
+            RecoveryCode.user_id == user.id,
+            RecoveryCode.code_hash == _recovery_hash(user, text),
+            RecoveryCode.used_at.is_(None),
+        )
+        .values(used_at=now())
+    )
+    return taken == 1

@@ -1,0 +1,74 @@
+"""Everything that depends on the secret key, and passwords."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+
+import bcrypt
+from cryptography.fernet import Fernet, InvalidToken
+from flask import current_app
+
+PASSWORD_MIN, PASSWORD_MAX = 12, 128
+
+
+class CannotDecrypt(RuntimeError):
+    """A kept secret does not open: the secret key is not the one it was kept with."""
+
+
+def _subkey(purpose: str) -> bytes:
+    """32 bytes for one purpose (HMAC-SHA-256 of the purpose under the secret key), so that no key serves two."""
+    key = str(current_app.config["SECRET_KEY"]).encode()
+    return hmac.new(key, f"csss:{purpose}".encode(), hashlib.sha256).digest()
+
+
+def keyed_hash(purpose: str, *parts: str) -> str:
+    """HMAC-SHA-256 in hexadecimal: without the key nobody can try all six-digit codes against the table."""
+    return hmac.new(_subkey(purpose), "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()
+
+
+def encrypt(purpose: str, text: str) -> str:
+    return Fernet(base64.urlsafe_b64encode(_subkey(purpose))).encrypt(text.encode()).decode()
+
+
+def decrypt(purpose: str, token: str) -> str:
+    try:
+        return Fernet(base64.urlsafe_b64encode(_subkey(purpose))).decrypt(token.encode()).decode()
+    except InvalidToken as error:
+        raise CannotDecrypt("A kept secret does not open. Was CSSS_SECRET_KEY changed?") from error
+
+
+def _prehash(password: str) -> bytes:
+    """bcrypt reads at most 72 bytes and stops at a zero byte; base64 of SHA-256 is 44 bytes without one."""
+    return base64.b64encode(hashlib.sha256(password.encode()).digest())
+
+
+def hash_password(password: str) -> str:
+    rounds = current_app.config["CSSS"].bcrypt_rounds
+    return bcrypt.hashpw(_prehash(password), bcrypt.gensalt(rounds)).decode()
+
+
+def password_matches(password: str, password_hash: str | None) -> bool:
+    """Takes the same time for an unknown person (`password_hash` None), so that time tells nothing."""
+    if password_hash is None:
+        hash_password(password)
+        return False
+    return bcrypt.checkpw(_prehash(password), password_hash.encode())
+
+
+def password_problem(password: str) -> str | None:
+    """The sentence to show when a new password cannot be taken, or None."""
+    if len(password) < PASSWORD_MIN:
+        return f"The password needs at least {PASSWORD_MIN} characters; this one has {len(password)}."
+    if len(password) > PASSWORD_MAX:
+        return f"The password can have at most {PASSWORD_MAX} characters; this one has {len(password)}."
+    return None
+
+
+def new_session_key() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def session_key_hash(key: str) -> str:
+    """Plain SHA-256 is enough: the key has 256 random bits."""
+    return hashlib.sha256(key.encode()).hexdigest()

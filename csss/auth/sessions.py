@@ -1,0 +1,87 @@
+"""Sessions are rows: they can be listed, ended, and end by themselves after a time without use."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, select, update
+
+from csss.auth import secrets
+from csss.auth.models import AccountState, User, UserSession
+from csss.clock import now
+from csss.database import changed_rows, db, transaction
+
+PENDING_LIFE = timedelta(minutes=30)  # between the password and the second factor
+TOUCH_EVERY = timedelta(minutes=1)  # how exactly the last use is kept
+
+
+def begin(user: User, *, address: str, device: str, complete: bool) -> tuple[UserSession, str]:
+    """A new session and the key for its cookie. Belongs inside transaction()."""
+    key = secrets.new_session_key()
+    session = UserSession(
+        id=uuid.uuid4(),
+        user_id=user.id,
+        key_hash=secrets.session_key_hash(key),
+        complete=complete,
+        address=address[:60],
+        device=device[:200],
+    )
+    db.session.add(session)
+    return session, key
+
+
+def find(key: str, *, complete: bool, idle: timedelta) -> UserSession | None:
+    """The living session with this cookie key, its user with it (one query), or None.
+
+    The account's role and state are read here, on every request, never from the cookie.
+    """
+    session = db.session.scalars(
+        select(UserSession).where(UserSession.key_hash == secrets.session_key_hash(key))
+    ).one_or_none()
+    if session is None or not _alive(session, idle if complete else PENDING_LIFE, now()):
+        return None
+    if session.complete is not complete or session.user.state is not AccountState.ACTIVE:
+        return None
+    return session
+
+
+def _alive(session: UserSession, idle: timedelta, at: datetime) -> bool:
+    return session.ended_at is None and at - session.last_used_at < idle
+
+
+def touch(session: UserSession) -> None:
+    """Keep that the session was used, at most once a minute, in a short transaction of its own."""
+    if now() - session.last_used_at < TOUCH_EVERY:
+        return
+    session_id = session.id
+    with transaction():
+        db.session.execute(update(UserSession).where(UserSession.id == session_id).values(last_used_at=now()))
+
+
+def living(user: User, idle: timedelta) -> Sequence[UserSession]:
+    """The sessions in which this person is signed in now, newest use first."""
+    found = db.session.scalars(
+        select(UserSession)
+        .where(UserSession.user_id == user.id, UserSession.ended_at.is_(None), UserSession.complete)
+        .order_by(UserSession.last_used_at.desc())
+    )
+    return [session for session in found if _alive(session, idle, now())]
+
+
+def end(session_id: uuid.UUID, user: User) -> bool:
+    """End one of this person's sessions. False when there is none such. Belongs inside transaction()."""
+    return _end(UserSession.id == session_id, UserSession.user_id == user.id) > 0
+
+
+def end_all(user: User, *, but: uuid.UUID | None = None) -> int:
+    """End every session of this person (but one), for instance after a password change."""
+    conditions = [UserSession.user_id == user.id]
+    if but is not None:
+        conditions.append(UserSession.id != but)
+    return _end(*conditions)
+
+
+def _end(*conditions: ColumnElement[bool]) -> int:
+    return changed_rows(
+        update(UserSession).where(UserSession.ended_at.is_(None), *conditions).values(ended_at=now())
+    )

@@ -1,0 +1,139 @@
+"""`csss predict`: classify files from the command line."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from csss.inference.engine import Engine
+
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+
+def expand(paths: Iterable[Path]) -> Iterator[Path]:
+    """Each file as it is; for a folder the JPEG and PNG files in it and below, by name."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(inside for inside in path.rglob("*") if inside.suffix.lower() in SUFFIXES)
+        else:
+            yield path
+
+
+def predict_paths(
+    engine: "Engine", paths: Iterable[Path], heatmap_dir: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """One record per file, in the order given.
+
+    A record has path, label, confidence, probabilities, uncertain, reason and model_version; for a file that cannot
+    be read or decoded it has path and error, a sentence, and the next file follows. With `heatmap_dir` each scan's
+    map is written there as `<name>-heatmap.png` (transparent layer) and `<name>-overlay.jpg` (laid over the scan).
+    """
+    from csss.inference.preprocessing import UndecodableImage
+
+    written: set[str] = set()
+    for path in expand(paths):
+        try:
+            data = path.read_bytes()
+            result = engine.predict(data, heatmap=heatmap_dir is not None)
+        except UndecodableImage as error:
+            yield {"path": str(path), "error": str(error)}
+            continue
+        except OSError as error:
+            yield {"path": str(path), "error": f"The file cannot be read: {error.strerror or error}."}
+            continue
+        if heatmap_dir is not None and result.heatmap is not None:
+            _write_maps(heatmap_dir, _free_name(path.stem, written), data, result.heatmap)
+        yield {
+            "path": str(path),
+            "label": result.label,
+            "confidence": result.confidence,
+            "probabilities": result.probabilities,
+            "uncertain": result.uncertain,
+            "reason": result.reason,
+            "model_version": result.model_version,
+        }
+
+
+def _free_name(stem: str, written: set[str]) -> str:
+    """The stem, numbered when an earlier file of this call had the same one."""
+    name, number = stem, 1
+    while name in written:
+        number += 1
+        name = f"{stem}-{number}"
+    written.add(name)
+    return name
+
+
+def _write_maps(folder: Path, name: str, data: bytes, cam: Any) -> None:
+    from csss.inference.heatmap import blend, heatmap_png
+    from csss.inference.preprocessing import decode
+
+    folder.mkdir(parents=True, exist_ok=True)
+    height, width = decode(data).shape[:2]
+    layer = heatmap_png(cam, width, height)
+    (folder / f"{name}-heatmap.png").write_bytes(layer)
+    (folder / f"{name}-overlay.jpg").write_bytes(blend(data, layer))
+
+
+def _print_table(engine: "Engine", records: Iterator[dict[str, Any]]) -> bool:
+    """Print a line per file as it is done, its probabilities below; whether every file could be read."""
+    good = True
+    for record in records:
+        if "error" in record:
+            good = False
+            click.echo(f"{record['path']}\n  Not read. {record['error']}")
+            continue
+        click.echo(f"{record['path']}\n  {record['label']}  {record['confidence']:.1%}")
+        if record["reason"]:
+            click.echo(f"  {record['reason']}")
+        for label in engine.info.labels:
+            share = record["probabilities"][label.name]
+            click.echo(f"    {label.name:<16} {share:>6.1%}  {'#' * round(share * 30)}")
+    click.echo(f"Model {engine.info.version}. A doctor must read every scan.")
+    return good
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array, in the order given.")
+@click.option(
+    "--heatmap",
+    "heatmap_dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write heat maps to this folder.",
+)
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="Model folder; default CSSS_MODEL or the one installed."
+)
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Below this confidence a scan is Uncertain.")
+def predict(
+    images: tuple[Path, ...],
+    as_json: bool,
+    heatmap_dir: Path | None,
+    model: Path | None,
+    threshold: float | None,
+) -> None:
+    """Classify JPEG or PNG files, or all of them in a folder.
+
+    The exit code is 1 when a file could not be read.
+    """
+    from csss.inference.engine import Engine
+    from csss.inference.labels import ModelCorrupt, ModelMissing
+
+    try:
+        engine = Engine.load(model, threshold)
+    except (ModelMissing, ModelCorrupt) as error:
+        raise click.ClickException(str(error)) from error
+    records = predict_paths(engine, images, heatmap_dir)
+    if as_json:
+        every = list(records)
+        click.echo(json.dumps(every, indent=2, ensure_ascii=False))
+        good = all("error" not in record for record in every)
+    else:
+        good = _print_table(engine, records)
+    if not good:
+        sys.exit(1)

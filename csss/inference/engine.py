@@ -1,0 +1,151 @@
+"""The classifier: a picture's bytes in, everything a prediction keeps out. Runs LiteRT on the CPU."""
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from csss.inference.gradcam import Head, grad_cam
+from csss.inference.labels import UNCERTAIN, ModelCorrupt, ModelInfo, read_checked, read_info
+from csss.inference.preprocessing import preprocess
+
+MAX_THREADS = 2
+"""More threads than this gain nothing on one 224 x 224 picture."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One prediction.
+
+    `label` is "Uncertain" when `uncertain`, else `top_label`, the class of the highest probability. `probabilities`
+    are calibrated and in class order. `reason` is a sentence for the doctor, None when certain. `heatmap` is the
+    Grad-CAM map for `top_label` on the feature map's grid (7 x 7), float32 in 0..1, or None when not asked for.
+    """
+
+    label: str
+    top_label: str
+    confidence: float
+    probabilities: dict[str, float]
+    threshold_used: float
+    uncertain: bool
+    reason: str | None
+    model_version: str
+    model_input_size: str
+    latency_ms: float
+    heatmap: NDArray[np.float32] | None
+
+
+def calibrate(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Temperature scaling (Guo et al. 2017, https://arxiv.org/abs/1706.04599) of softmax outputs, last axis.
+
+    softmax(z / T) needs the logits z only up to a constant, and log p is z up to a constant.
+    """
+    scaled = np.log(np.maximum(probabilities, 1e-30)) / temperature
+    raised = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), dtype=np.float64)
+
+
+def uncertainty_reason(confidence: float, threshold: float) -> str | None:
+    """Why a prediction is uncertain, or None: it is when the confidence is below the threshold, not when equal.
+
+    An out-of-distribution score becomes a second reason here once a model folder has one.
+    """
+    if confidence >= threshold:
+        return None
+    shown, limit = f"{confidence:.0%}", f"{threshold:.0%}"
+    if shown == limit:  # 74.97 % must not read "75 % is below 75 %"
+        shown, limit = f"{int(confidence * 10000) / 100:.2f}%", f"{threshold * 100:.2f}%"
+    return f"The highest probability, {shown[:-1]} %, is below the threshold of {limit[:-1]} %."
+
+
+class Engine:
+    """A loaded model. `predict` may be called from any thread; calls wait for each other."""
+
+    def __init__(self, info: ModelInfo, model: bytes, head: Head, threshold: float) -> None:
+        self.info = info
+        self.threshold = threshold
+        self._head = head
+        self._lock = threading.Lock()
+        self._interpreter = Interpreter(
+            model_content=model, num_threads=min(MAX_THREADS, len(os.sched_getaffinity(0)))
+        )
+        self._interpreter.allocate_tensors()
+        self._input = self._input_index()
+        self._probabilities, self._feature_map = self._output_indices()
+
+    @classmethod
+    def load(cls, model_dir: Path | str | None = None, threshold: float | None = None) -> "Engine":
+        """Load a model folder; by default $CSSS_MODEL, else the one named in `models/ACTIVE`.
+
+        `threshold` overrides the folder's own. Raises `ModelMissing`, `ModelCorrupt`, and `ValueError` for a
+        threshold outside 0..1.
+        """
+        info = read_info(model_dir)
+        limit = info.threshold if threshold is None else float(threshold)
+        if not 0 <= limit <= 1:
+            raise ValueError(f"The threshold must lie between 0 and 1, not at {limit}.")
+        model = read_checked(info.folder, info.model_file, info.model_sha256)
+        head = read_checked(info.folder, info.head_file, info.head_sha256)
+        try:
+            return cls(info, model, Head.from_bytes(head), limit)
+        except (ValueError, KeyError, OSError, RuntimeError) as error:
+            raise ModelCorrupt(
+                f"The model in {info.folder} cannot be loaded ({error}). Restore the model folder from its source, "
+                "or write it anew with `python -m training export`."
+            ) from error
+
+    def predict(self, image_bytes: bytes, heatmap: bool = True) -> Result:
+        """Classify one picture, JPEG or PNG. Raises `UndecodableImage`."""
+        start = time.perf_counter()
+        info = self.info
+        picture = preprocess(image_bytes, info.width, info.height, info.resize)
+        raw, feature_map = self.run(picture)
+        probabilities = calibrate(raw.astype(np.float64), info.temperature)
+        top = int(np.argmax(probabilities))
+        confidence = float(probabilities[top])
+        reason = uncertainty_reason(confidence, self.threshold)
+        cam = grad_cam(feature_map, self._head, top) if heatmap else None
+        return Result(
+            label=UNCERTAIN if reason else info.names[top],
+            top_label=info.names[top],
+            confidence=confidence,
+            probabilities=dict(zip(info.names, probabilities.tolist(), strict=True)),
+            threshold_used=self.threshold,
+            uncertain=reason is not None,
+            reason=reason,
+            model_version=info.version,
+            model_input_size=info.input_size,
+            latency_ms=(time.perf_counter() - start) * 1000,
+            heatmap=cam,
+        )
+
+    def run(self, picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The bare network: (height, width, 3) in 0..1 to uncalibrated probabilities (classes) and feature map."""
+        with self._lock:
+            self._interpreter.set_tensor(self._input, picture[np.newaxis])
+            self._interpreter.invoke()
+            probabilities = self._interpreter.get_tensor(self._probabilities)[0]
+            return probabilities, self._interpreter.get_tensor(self._feature_map)[0]
+
+    def _input_index(self) -> int:
+        details = self._interpreter.get_input_details()[0]
+        wanted = (1, self.info.height, self.info.width, self.info.channels)
+        if tuple(details["shape"]) != wanted:
+            raise ValueError(f"its input is {tuple(details['shape'])}, labels.json says {wanted}")
+        return int(details["index"])
+
+    def _output_indices(self) -> tuple[int, int]:
+        """The converter does not promise an order, so outputs are told apart by their rank."""
+        by_rank = {len(details["shape"]): details for details in self._interpreter.get_output_details()}
+        if set(by_rank) != {2, 4}:
+            raise ValueError("it must have two outputs, probabilities and feature map")
+        if by_rank[2]["shape"][1] != len(self.info.labels):
+            raise ValueError("the number of classes is not the one in labels.json")
+        if by_rank[4]["shape"][3] != self._head.hidden_kernel.shape[0]:
+            raise ValueError("the feature map does not fit the dense layers")
+        return int(by_rank[2]["index"]), int(by_rank[4]["index"])

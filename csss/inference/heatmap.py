@@ -1,0 +1,75 @@
+"""The Grad-CAM grid as pictures: a transparent layer for pages, and scan and layer in one for the report."""
+
+import io
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from csss.inference.preprocessing import decode
+
+LEVELS = 64
+"""Steps of the layer's palette: few enough for a small file, more than the eye tells apart at this transparency."""
+FLOOR = 0.15
+"""Below this share of the maximum the scan stays bare."""
+MAX_ALPHA = 0.62
+"""At the hottest place the scan still shows through."""
+
+
+@lru_cache(maxsize=1)
+def _palette() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """RGB (LEVELS, 3) and alpha (LEVELS): inferno without its black end, more opaque where it is hotter.
+
+    Inferno grows evenly in lightness, so it reads the same to colour-blind people and in print.
+    """
+    value = np.linspace(0, 1, LEVELS)
+    index = np.round(70 + value * (245 - 70)).astype(np.uint8)
+    bgr = cv2.applyColorMap(index[:, np.newaxis], cv2.COLORMAP_INFERNO)[:, 0]
+    ramp = np.clip((value - FLOOR) / (1 - FLOOR), 0, 1)
+    alpha = np.round(255 * MAX_ALPHA * ramp**0.8).astype(np.uint8)
+    return np.ascontiguousarray(bgr[:, ::-1]), alpha
+
+
+def _fit(width: int, height: int, max_side: int) -> tuple[int, int]:
+    scale = min(1.0, max_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def heatmap_png(cam: NDArray[np.float32], width: int, height: int, max_side: int = 512) -> bytes:
+    """A transparent PNG layer in the scan's proportions, to be laid over a scan of `width` x `height` pixels.
+
+    `cam` is a grid in 0..1, of any size. The PNG has a palette with transparency (any reader turns it into RGBA) and
+    a longest side of at most `max_side` pixels. Raises `ValueError` for a size below one pixel or a bad grid.
+    """
+    if min(width, height, max_side) < 1 or cam.ndim != 2 or not np.isfinite(cam).all():
+        raise ValueError("A heat map needs a finite two-dimensional grid and a size of at least one pixel.")
+    wide, high = _fit(width, height, max_side)
+    smooth = cv2.resize(cam.astype(np.float32), (wide, high), interpolation=cv2.INTER_CUBIC)
+    blur = max(wide / cam.shape[1], high / cam.shape[0]) * 0.3  # cubic alone shows the grid's crosses
+    smooth = np.maximum(cv2.GaussianBlur(smooth, (0, 0), max(blur, 0.3), borderType=cv2.BORDER_REPLICATE), 0)
+    if smooth.max() > 0:  # smoothing lowers peaks; the hottest place keeps the value it had
+        smooth = np.clip(smooth * (float(cam.max()) / float(smooth.max())), 0, 1)
+    rgb, alpha = _palette()
+    layer = Image.fromarray(np.round(smooth * (LEVELS - 1)).astype(np.uint8)).convert("P")
+    layer.putpalette(rgb.tobytes())
+    stream = io.BytesIO()
+    layer.save(stream, "PNG", optimize=True, transparency=alpha.tobytes())
+    return stream.getvalue()
+
+
+def blend(image_bytes: bytes, heatmap_png: bytes, max_side: int = 800) -> bytes:
+    """Scan and heat-map layer in one JPEG, longest side at most `max_side` pixels, for the report.
+
+    Raises `UndecodableImage` for the scan and `OSError` for the layer.
+    """
+    rgb = decode(image_bytes)
+    wide, high = _fit(rgb.shape[1], rgb.shape[0], max_side)
+    scan = Image.fromarray(rgb).resize((wide, high), Image.Resampling.BOX if wide < rgb.shape[1] else None)
+    with Image.open(io.BytesIO(heatmap_png)) as opened:
+        layer = opened.convert("RGBA").resize((wide, high), Image.Resampling.BICUBIC)
+    scan.paste(layer, (0, 0), layer)
+    stream = io.BytesIO()
+    scan.save(stream, "JPEG", quality=85, optimize=True)
+    return stream.getvalue()

@@ -1,0 +1,143 @@
+"""What a model folder says about itself: `labels.json` read into typed values. Nothing of it is written elsewhere."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from csss.paths import MODELS
+
+DEFAULT_THRESHOLD: Final = 0.75
+UNCERTAIN: Final = "Uncertain"
+RESIZE_METHODS: Final = ("area", "bilinear")
+
+
+class ModelMissing(Exception):
+    """There is no model where one was looked for; the message says how to mend it."""
+
+
+class ModelCorrupt(Exception):
+    """A file of the model folder is damaged or does not belong to it; the message says how to mend it."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class: its name in the data, its name for people, and one sentence that explains it."""
+
+    name: str
+    title: str
+    explanation: str
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model folder's `labels.json`. `labels` are in the order of the network's output."""
+
+    folder: Path
+    version: str
+    created: str
+    labels: tuple[Label, ...]
+    width: int
+    height: int
+    channels: int
+    resize: str
+    temperature: float
+    threshold: float
+    model_file: str
+    model_sha256: str
+    head_file: str
+    head_sha256: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(label.name for label in self.labels)
+
+    @property
+    def input_size(self) -> str:
+        """As a prediction keeps it, for instance `224x224x3`."""
+        return f"{self.width}x{self.height}x{self.channels}"
+
+    def label(self, name: str) -> Label:
+        """The label of that name; raises `KeyError`."""
+        for label in self.labels:
+            if label.name == name:
+                return label
+        raise KeyError(name)
+
+
+def default_folder() -> Path:
+    """The folder named by $CSSS_MODEL, else the one that `models/ACTIVE` names. Raises `ModelMissing`."""
+    named = os.environ.get("CSSS_MODEL", "").strip()
+    if named:
+        return Path(named).expanduser()
+    active = MODELS / "ACTIVE"
+    if not active.is_file():
+        raise ModelMissing(
+            f"No model is installed: {active} is missing. Set CSSS_MODEL to a model folder, or make one with "
+            "`python -m training train` and `python -m training export`."
+        )
+    return MODELS / active.read_text(encoding="utf-8").strip()
+
+
+def read_info(folder: Path | str | None = None) -> ModelInfo:
+    """Read `labels.json` of a model folder (default: `default_folder()`), without loading the network.
+
+    Raises `ModelMissing` and `ModelCorrupt`.
+    """
+    folder = default_folder() if folder is None else Path(folder)
+    file = folder / "labels.json"
+    if not file.is_file():
+        raise ModelMissing(
+            f"{folder} is not a model folder: it has no labels.json. Set CSSS_MODEL to a folder that has one, or "
+            "leave it empty to use the model that came with CSSS."
+        )
+    try:
+        return _parse(folder, json.loads(file.read_text(encoding="utf-8")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelCorrupt(
+            f"{file} cannot be used ({type(error).__name__}: {error}). Restore the model folder from its source, "
+            "or write it anew with `python -m training export`."
+        ) from error
+
+
+def _parse(folder: Path, raw: dict[str, Any]) -> ModelInfo:
+    labels = tuple(Label(entry["name"], entry["title"], entry["explanation"]) for entry in raw["labels"])
+    info = ModelInfo(
+        folder=folder,
+        version=str(raw["version"]),
+        created=str(raw["created"]),
+        labels=labels,
+        width=int(raw["input"]["width"]),
+        height=int(raw["input"]["height"]),
+        channels=int(raw["input"]["channels"]),
+        resize=str(raw["input"]["resize"]),
+        temperature=float(raw["temperature"]),
+        threshold=float(raw.get("threshold", DEFAULT_THRESHOLD)),
+        model_file=str(raw["model"]["file"]),
+        model_sha256=str(raw["model"]["sha256"]),
+        head_file=str(raw["head"]["file"]),
+        head_sha256=str(raw["head"]["sha256"]),
+    )
+    if len({label.name for label in labels}) != len(labels) or len(labels) < 2:
+        raise ValueError("labels must be at least two, and all different")
+    if info.resize not in RESIZE_METHODS:
+        raise ValueError(f"resize must be one of {', '.join(RESIZE_METHODS)}")
+    if info.temperature <= 0 or not 0 <= info.threshold <= 1 or min(info.width, info.height) < 1:
+        raise ValueError("temperature, threshold or input size is out of range")
+    return info
+
+
+def read_checked(folder: Path, name: str, sha256: str) -> bytes:
+    """The bytes of a model file whose SHA-256 must be the one in `labels.json`."""
+    file = folder / name
+    if not file.is_file():
+        raise ModelMissing(f"{file} is missing. Restore the model folder from its source.")
+    data = file.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ModelCorrupt(
+            f"{file} is damaged or belongs to another model: its SHA-256 is not the one in labels.json. "
+            "Restore the model folder from its source, or write it anew with `python -m training export`."
+        )
+    return data

@@ -1,0 +1,96 @@
+"""The mail workers' job, for codes and everything else."""
+
+import uuid
+
+from flask_mail import Message
+
+from csss.auth import accounts, second_factor
+from csss.clock import now
+from csss.database import db, transaction
+from csss.mail import messages, transport
+from csss.mail.models import MailKind, MailMessage, MailState
+from csss.reports.models import ReportVersion
+from csss.reports.pdf import encrypt_pdf
+from csss.scans.storage import storage
+
+_FINAL = frozenset({MailState.SENT, MailState.FAILED, MailState.DROPPED})
+
+
+def send_mail(message_id: uuid.UUID) -> None:
+    """Send one owed message, unless it has been sent, has become pointless, or has to wait.
+
+    Only a crash between the mail server's acceptance and our commit can repeat a message; the repetition has the
+    same Message-ID and is marked.
+    """
+    with transaction():
+        message = db.session.get(MailMessage, message_id, with_for_update=True)
+        if message is None or message.state in _FINAL:
+            return
+        draft = _draft(message)
+        if draft is None:
+            return
+        message.maybe_repeated = message.maybe_repeated or message.state is MailState.SENDING
+        message.state = MailState.SENDING
+        message.attempts += 1
+        composed = messages.compose(message, draft)
+    _send(message_id, composed)
+
+
+def _draft(message: MailMessage) -> messages.Draft | None:
+    """What to send; None, with the state set, when nothing is to be sent now."""
+    if message.kind is MailKind.CODE:
+        return _code_draft(message)
+    if message.kind is MailKind.REPORT_READY:
+        return _report_draft(message)
+    return messages.DRAFTS[message.kind](message)
+
+
+def _code_draft(message: MailMessage) -> messages.Draft | None:
+    code = messages.code_of(message)
+    too_old = code is None or now() - code.requested_at >= second_factor.code_life()
+    if code is None or too_old or code.used_at is not None or code.cancelled_at is not None:
+        message.state = MailState.DROPPED
+        return None
+    return messages.code_draft(code, second_factor.draw_code(code))
+
+
+def _report_draft(message: MailMessage) -> messages.Draft | None:
+    user = message.user
+    if user.email_confirmed_at is None:
+        message.state = MailState.WAITING
+        return None
+    passphrase = accounts.report_passphrase(user.patient) if user.patient else None
+    if passphrase is None:
+        return messages.report_draft(None)
+    report = db.session.get_one(ReportVersion, message.subject_id)
+    encrypted = encrypt_pdf(storage().read(report.file_key), passphrase)
+    name = f"report-{report.created_at:%Y-%m-%d}-v{report.version}.pdf"
+    return messages.report_draft(messages.Attachment(name, "application/pdf", encrypted))
+
+
+def _send(message_id: uuid.UUID, composed: Message) -> None:
+    try:
+        transport.send(composed)
+    except transport.MailRefusedError as error:
+        _keep(message_id, MailState.FAILED, str(error))
+    except Exception as error:
+        # The server has not taken it: the next attempt is no repetition.
+        _keep(message_id, MailState.QUEUED, str(error))
+        raise
+    else:
+        _keep(message_id, MailState.SENT)
+
+
+def _keep(message_id: uuid.UUID, state: MailState, error: str = "") -> None:
+    with transaction():
+        message = db.session.get_one(MailMessage, message_id, with_for_update=True)
+        message.state, message.last_error = state, error[:2000]
+        if state is MailState.SENT:
+            message.sent_at = now()
+
+
+def give_up_mail(ids: tuple[uuid.UUID, ...], error: str) -> None:
+    """The administrator sees that the message never left. Belongs inside transaction()."""
+    message = db.session.get(MailMessage, ids[0])
+    if message is not None and message.state not in _FINAL:
+        message.state, message.last_error = MailState.FAILED, error[:2000]

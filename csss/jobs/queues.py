@@ -1,0 +1,61 @@
+"""The four RQ queues. Redis holds ids only, and JSON, never pickles."""
+
+import logging
+import uuid
+from typing import Any
+
+import redis
+from flask import Flask
+from rq import Queue as RqQueue
+from rq.serializers import JSONSerializer
+
+from csss import outbox
+from csss.outbox import Queue
+
+log = logging.getLogger(__name__)
+
+PERFORM = "csss.jobs.worker.perform"
+# The longest any job may run; every lease in `runner.HANDLERS` is longer than its handler's own limit.
+JOB_TIMEOUT_SECONDS = 60
+
+
+def connect(url: str) -> redis.Redis:
+    """A connection for short commands: it gives up after a second, since a page or a sweep waits for it."""
+    return redis.Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0)
+
+
+def rq_queue(queue: Queue, connection: Any) -> RqQueue:
+    return RqQueue(queue.value, connection=connection, serializer=JSONSerializer)
+
+
+def hand_over(row_id: uuid.UUID, queue: Queue, connection: Any) -> None:
+    """Put one outbox row's id into its queue. Raises redis.RedisError."""
+    rq_queue(queue, connection).enqueue_call(
+        PERFORM,
+        args=(str(row_id),),
+        job_id=f"{row_id}_{uuid.uuid4().hex[:8]}",  # the row's id leads, so that the sweeper recognises it
+        timeout=JOB_TIMEOUT_SECONDS,
+        result_ttl=0,
+        failure_ttl=300,
+        description=queue.value,
+    )
+
+
+def waiting_rows(queue: Queue, connection: Any) -> set[str]:
+    """The ids of the outbox rows that stand in this queue now."""
+    return {job_id.partition("_")[0] for job_id in rq_queue(queue, connection).get_job_ids()}
+
+
+def init_jobs(app: Flask) -> None:
+    """Hand every owed row over right after the commit that owes it."""
+    connection = connect(app.config["CSSS"].redis_url)
+    app.extensions["csss_redis"] = connection
+
+    def dispatch(row_id: uuid.UUID, queue: Queue) -> None:
+        try:
+            hand_over(row_id, queue, connection)
+        except redis.RedisError as error:
+            # Nothing is lost: the row is in the database, and the sweeper hands it over.
+            log.warning("Redis did not take job %s (%s); the sweeper will", row_id, error)
+
+    outbox.set_dispatcher(dispatch)

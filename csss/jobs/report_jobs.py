@@ -1,0 +1,46 @@
+"""The reports worker's job."""
+
+import uuid
+
+from flask import current_app
+from sqlalchemy import select
+
+from csss.database import db, transaction
+from csss.reports import pdf, services
+from csss.reports.build import report_context
+from csss.reports.models import ReportVersion
+from csss.reports.render import render_pdf
+from csss.scans import workflow
+from csss.scans.models import Addendum, Scan
+from csss.scans.storage import storage
+
+
+def render_report(scan_id: uuid.UUID, cause_id: uuid.UUID) -> None:
+    """Make, keep and owe the report version that follows an approval (1) or the n-th addendum (n + 1), once."""
+    addendum = db.session.get(Addendum, cause_id)
+    version = addendum.number + 1 if addendum else 1
+    if _stored(scan_id, version):
+        return
+    scan = db.session.get_one(Scan, scan_id)
+    report = report_context(scan, report_id=str(services.report_id(scan_id, version)), version=version)
+    db.session.commit()  # nothing stays open while the PDF is made
+    content = render_pdf(report, current_app.jinja_env)
+    file_key = storage().put("reports", "pdf", content)
+    with transaction():
+        scan = workflow.lock(scan_id)
+        if not _stored(scan_id, version):
+            services.keep_version(
+                scan, version, file_key=file_key, sha256=pdf.sha256(content), size=len(content)
+            )
+            file_key = ""
+    if file_key:
+        storage().delete(file_key)  # another worker was quicker
+
+
+def _stored(scan_id: uuid.UUID, version: int) -> bool:
+    return (
+        db.session.scalar(
+            select(ReportVersion.id).where(ReportVersion.scan_id == scan_id, ReportVersion.version == version)
+        )
+        is not None
+    )

@@ -1,0 +1,50 @@
+"""The inference worker's job."""
+
+import uuid
+from functools import lru_cache
+
+from flask import current_app
+
+from csss.database import db, transaction
+from csss.inference import Engine
+from csss.inference.heatmap import heatmap_png
+from csss.inference.preprocessing import UndecodableImage
+from csss.scans import analysis
+from csss.scans.storage import storage
+
+
+@lru_cache(maxsize=1)
+def engine() -> Engine:
+    """The classifier of this process; loading takes some ten milliseconds, so a forked child may do it anew."""
+    settings = current_app.config["CSSS"]
+    return Engine.load(settings.model or None, threshold=settings.threshold)
+
+
+def analyse_scan(run_id: uuid.UUID) -> None:
+    """Run the classifier on a scan and keep its prediction, once, however often this is called."""
+    with transaction():
+        run = analysis.begin_run(run_id)
+        if run is None:
+            return
+        scan = run.scan
+        file_key, width, height = scan.file_key, scan.width, scan.height
+    # Nothing stays open in the database while the model runs.
+    try:
+        reading = engine().predict(storage().read(file_key))
+    except UndecodableImage as error:
+        with transaction():
+            analysis.keep_failure(run_id, str(error))
+        return
+    heatmap_key = None
+    if reading.heatmap is not None:
+        heatmap_key = storage().put("heatmaps", "png", heatmap_png(reading.heatmap, width, height))
+    with transaction():
+        kept = analysis.keep_result(run_id, reading, heatmap_key)
+    if not kept and heatmap_key is not None:
+        storage().delete(heatmap_key)
+    db.session.remove()
+
+
+def give_up_analysis(ids: tuple[uuid.UUID, ...], error: str) -> None:
+    """Tell the doctor that the analysis failed, and why. Belongs inside transaction()."""
+    analysis.keep_failure(ids[0], f"The analysis could not be done. {error}".strip())

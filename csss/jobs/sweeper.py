@@ -1,0 +1,62 @@
+"""Handing over again what was lost: a Redis that forgot, a worker that died, a web process that never got to it."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select, update
+
+from csss.clock import now
+from csss.database import db, transaction
+from csss.jobs.queues import hand_over, waiting_rows
+from csss.outbox import OutboxJob, Queue
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 5
+# A job may be between two places for a moment: taken from the queue, its lease not yet written.
+GRACE = timedelta(seconds=10)
+BATCH = 500
+
+
+def sweep(connection: Any) -> int:
+    """Hand over every open row that is due, in no queue and in no worker's hands. Returns how many.
+
+    Any number of processes may sweep: a row that is handed over twice is done once (`runner.perform`).
+    """
+    at = now()
+    open_rows = db.session.execute(
+        select(OutboxJob.id, OutboxJob.queue)
+        .where(
+            OutboxJob.done_at.is_(None),
+            OutboxJob.failed_at.is_(None),
+            OutboxJob.due_at <= at,
+            or_(OutboxJob.leased_until.is_(None), OutboxJob.leased_until <= at),
+            or_(
+                # Nobody has it, though it was handed over (or owed) a while ago.
+                func.coalesce(OutboxJob.handed_at, OutboxJob.due_at) <= at - GRACE,
+                # It failed or its worker died, and its pause is over.
+                and_(
+                    OutboxJob.attempts > 0,
+                    or_(OutboxJob.handed_at.is_(None), OutboxJob.handed_at < OutboxJob.due_at),
+                ),
+            ),
+        )
+        .order_by(OutboxJob.due_at)
+        .limit(BATCH)
+    ).all()
+    db.session.commit()
+    if not open_rows:
+        return 0
+    waiting = {queue: waiting_rows(queue, connection) for queue in Queue}
+    lost = [(row_id, queue) for row_id, queue in open_rows if str(row_id) not in waiting[queue]]
+    if not lost:
+        return 0
+    with transaction():
+        db.session.execute(
+            update(OutboxJob).where(OutboxJob.id.in_([row_id for row_id, _ in lost])).values(handed_at=at)
+        )
+    for row_id, queue in lost:
+        hand_over(row_id, queue, connection)
+    log.info("handed over %d jobs again", len(lost))
+    return len(lost)

@@ -1,0 +1,95 @@
+"""A worker process: one queue, a forked child for each job, and a sweep every few seconds.
+
+A child that is killed by a hostile file takes nothing with it. TensorFlow, which breaks when forked, is never
+imported here; LiteRT is, before the fork, so that each child starts with it.
+"""
+
+import importlib
+import logging
+import time
+import uuid
+from typing import Any
+
+import redis
+from flask import Flask
+from rq import Worker
+from rq.serializers import JSONSerializer
+from sqlalchemy.exc import SQLAlchemyError
+
+from csss.audit.record import coming_from
+from csss.database import db
+from csss.jobs import runner
+from csss.jobs.queues import connect, rq_queue
+from csss.jobs.sweeper import SWEEP_SECONDS, sweep
+from csss.outbox import Queue
+
+log = logging.getLogger(__name__)
+
+_PRELOAD: dict[Queue, tuple[str, ...]] = {
+    Queue.INFERENCE: ("ai_edge_litert.interpreter", "cv2", "numpy"),
+    Queue.REPORTS: ("weasyprint", "PIL.Image", "cv2"),
+    Queue.MAIL: ("pikepdf", "flask_mail"),
+    Queue.CODES: ("flask_mail",),
+}
+_app: Flask | None = None
+
+
+def perform(row_id: str) -> None:
+    """What RQ calls in the forked child: do the outbox row within the app that the worker was started with."""
+    if _app is None:
+        raise RuntimeError("jobs run only in a process started by `csss worker`")
+    with _app.app_context(), coming_from("worker"):
+        runner.perform(uuid.UUID(row_id))
+
+
+class SweepingWorker(Worker):
+    """RQ's forking worker; between jobs, and while idle, it also sweeps the outbox."""
+
+    def __init__(self, *args: Any, app: Flask, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._app = app
+        self._swept_at = float("-inf")
+        self._quick = connect(app.config["CSSS"].redis_url)
+
+    @property
+    def should_run_maintenance_tasks(self) -> bool:
+        return time.monotonic() - self._swept_at >= SWEEP_SECONDS
+
+    def run_maintenance_tasks(self) -> None:
+        if super().should_run_maintenance_tasks:
+            super().run_maintenance_tasks()
+        self._swept_at = time.monotonic()
+        try:
+            with self._app.app_context():
+                sweep(self._quick)
+        except (SQLAlchemyError, redis.RedisError) as error:
+            log.warning("the sweep has to wait: %s", error)
+        finally:
+            self._forget_connections()
+
+    def _forget_connections(self) -> None:
+        """A forked child must not share a database connection with its parent."""
+        with self._app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+def work(app: Flask, queue: Queue, *, burst: bool = False) -> None:
+    """Serve one queue until told to stop (SIGTERM, SIGINT)."""
+    global _app  # noqa: PLW0603
+    _app = app
+    for module in _PRELOAD[queue]:
+        importlib.import_module(module)
+    if queue is Queue.REPORTS:
+        from csss.reports.render import warm_up
+
+        warm_up()
+    connection = redis.Redis.from_url(app.config["CSSS"].redis_url)
+    worker = SweepingWorker(
+        [rq_queue(queue, connection)],
+        connection=connection,
+        serializer=JSONSerializer,
+        app=app,
+        worker_ttl=15 + SWEEP_SECONDS,  # RQ waits for a job `worker_ttl - 15` seconds before it looks around
+    )
+    worker.work(burst=burst, logging_level="WARNING")

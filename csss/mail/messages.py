@@ -1,0 +1,95 @@
+"""What the messages say. They carry no clinical detail; the report travels only as the encrypted attachment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app, render_template
+from flask_mail import Message
+
+from csss.auth import accounts, second_factor
+from csss.auth.models import CodePurpose, OneTimeCode
+from csss.database import db
+from csss.mail.models import MailKind, MailMessage
+
+
+@dataclass(frozen=True)
+class Attachment:
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Subject, template (templates/email/<template>.txt) and what the template needs."""
+
+    subject: str
+    template: str
+    values: dict[str, Any]
+    attachment: Attachment | None = None
+
+
+def compose(message: MailMessage, draft: Draft) -> Message:
+    """The message as it goes out: plain text, with the Message-ID it has had from the beginning."""
+    settings = current_app.config["CSSS"]
+    body = render_template(
+        f"email/{draft.template}.txt",
+        name=message.user.name,
+        hospital=settings.hospital_name,
+        base_url=settings.base_url.rstrip("/"),
+        **draft.values,
+    )
+    headers = {"Auto-Submitted": "auto-generated"}
+    if message.maybe_repeated:
+        headers["X-CSSS-Repeated"] = "possibly"
+    composed = Message(
+        subject=f"{draft.subject} – {settings.hospital_name}",
+        recipients=[message.user.email],
+        body=body,
+        extra_headers=headers,
+    )
+    composed.msgId = message.message_id
+    if draft.attachment is not None:
+        composed.attach(draft.attachment.name, draft.attachment.media_type, draft.attachment.content)
+    return composed
+
+
+def _confirm_address(message: MailMessage) -> Draft:
+    token = accounts.confirmation_token(message.user)
+    return Draft(
+        "Confirm your e-mail address",
+        "confirm_address",
+        {"token": token, "days": accounts.CONFIRMATION_LIFE.days},
+    )
+
+
+def _account_approved(_: MailMessage) -> Draft:
+    return Draft("Your account has been approved", "account_approved", {})
+
+
+def _scan_closed(message: MailMessage) -> Draft:
+    return Draft("Please upload your scan again", "scan_closed", {"scan_id": message.subject_id})
+
+
+DRAFTS: dict[MailKind, Callable[[MailMessage], Draft]] = {
+    MailKind.CONFIRM_ADDRESS: _confirm_address,
+    MailKind.ACCOUNT_APPROVED: _account_approved,
+    MailKind.SCAN_CLOSED: _scan_closed,
+}
+"""Messages that need nothing but their row. Codes and reports are drafted by their jobs."""
+
+
+def code_draft(code: OneTimeCode, digits: str) -> Draft:
+    """The mail with the code. No other six-digit number stands in it."""
+    minutes = int(second_factor.code_life().total_seconds() // 60)
+    purpose = "sign in" if code.purpose is CodePurpose.SIGN_IN else "approve a report"
+    return Draft("Your one-time code", "code", {"digits": digits, "minutes": minutes, "purpose": purpose})
+
+
+def report_draft(attachment: Attachment | None) -> Draft:
+    return Draft("Your report is ready", "report_ready", {"encrypted": attachment is not None}, attachment)
+
+
+def code_of(message: MailMessage) -> OneTimeCode | None:
+    return db.session.get(OneTimeCode, message.subject_id, with_for_update=True)

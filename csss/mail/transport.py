@@ -1,0 +1,74 @@
+"""Handing a message to the mail server, or in the demo to a folder."""
+
+import smtplib
+import ssl
+from pathlib import Path
+from types import TracebackType
+
+from flask import Flask, current_app
+from flask_mail import Connection, Mail, Message
+
+TIMEOUT_SECONDS = 10
+
+
+class MailRefusedError(Exception):
+    """The mail server will never take this message (an answer of 500 or above): no use in trying again."""
+
+
+class _Connection(Connection):
+    """Flask-Mail's connection with a time limit, a checked certificate, and a goodbye that may fail."""
+
+    def configure_host(self) -> smtplib.SMTP:
+        settings = current_app.config["CSSS"]
+        host = smtplib.SMTP(settings.mail_server, settings.mail_port, timeout=TIMEOUT_SECONDS)
+        if settings.mail_starttls:
+            host.starttls(context=ssl.create_default_context(cafile=settings.mail_ca_file or None))
+        if settings.mail_username:
+            host.login(settings.mail_username, settings.mail_password)
+        return host
+
+    def __exit__(self, exc_type: type[BaseException], exc_value: BaseException, tb: TracebackType) -> None:
+        # The message has been accepted by now; a failing QUIT must not look like a failed sending.
+        try:
+            super().__exit__(exc_type, exc_value, tb)
+        except (smtplib.SMTPException, OSError):
+            current_app.logger.info("the mail server closed the line before QUIT")
+
+
+mail = Mail()
+
+
+def init_mail(app: Flask) -> None:
+    settings = app.config["CSSS"]
+    app.config.update(MAIL_DEFAULT_SENDER=settings.mail_from, MAIL_DEBUG=False, MAIL_SUPPRESS_SEND=False)
+    mail.init_app(app)
+
+
+def send(message: Message) -> None:
+    """Send now. Raises MailRefusedError, or smtplib's and the network's errors when trying again may help."""
+    folder = current_app.config["CSSS"].mail_folder
+    if folder:
+        _write(Path(folder), message)
+        return
+    try:
+        with _Connection(current_app.extensions["mail"]) as connection:
+            connection.send(message)
+    except smtplib.SMTPRecipientsRefused as error:
+        code, text = next(iter(error.recipients.values()))
+        raise _sorted_out(code, text) from error
+    except smtplib.SMTPResponseException as error:
+        raise _sorted_out(error.smtp_code, error.smtp_error) from error
+
+
+def _sorted_out(code: int, text: bytes | str) -> Exception:
+    words = text.decode(errors="replace") if isinstance(text, bytes) else text
+    kind = MailRefusedError if code >= 500 else smtplib.SMTPException
+    return kind(f"The mail server answered {code}: {words}")
+
+
+def _write(folder: Path, message: Message) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    name = message.msgId.strip("<>").partition("@")[0]
+    partial = folder / f"{name}.partial"
+    partial.write_bytes(message.as_bytes())
+    partial.replace(folder / f"{name}.eml")

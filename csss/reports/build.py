@@ -1,0 +1,151 @@
+"""From the records to the plain values that a report shows."""
+
+from flask import current_app
+
+from csss.clock import now
+from csss.inference.heatmap import blend
+from csss.prescriptions import services as prescriptions
+from csss.prescriptions.models import Prescription
+from csss.reports import context, queries
+from csss.scans.models import Prediction, Review, Scan
+from csss.scans.presenters import KIND_NAMES, SEX_NAMES, human_name
+from csss.scans.storage import storage
+
+
+def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = False) -> context.ReportContext:
+    """Everything that version `version` of a scan's report says, as of now.
+
+    A draft (the administrator's preview) has no approval yet. Raises ValueError before the pharmacist is done.
+    """
+    settings = current_app.config["CSSS"]
+    reviews = [_review(review) for review in scan.reviews]
+    prescribed = prescriptions.versions(scan)
+    if not reviews or not prescribed:
+        raise ValueError("a report needs a review and a prescription")
+    written = [_prescription(each) for each in prescribed]
+    image = storage().read(scan.file_key)
+    record = scan.patient
+    return context.ReportContext(
+        report_id=report_id,
+        version=version,
+        created_at=now(),
+        timezone=settings.time_zone,
+        draft=draft,
+        hospital=context.Hospital(name=settings.hospital_name, address=settings.hospital_address_lines),
+        patient=context.Patient(
+            name=record.user.name,
+            mrn=record.mrn,
+            date_of_birth=record.date_of_birth,
+            age=context.age_on(record.date_of_birth, scan.uploaded_at.astimezone(settings.zone).date()),
+            sex=SEX_NAMES[record.sex],
+            phone=record.phone or None,
+            email=record.user.email,
+            address=record.address or None,
+        ),
+        scan=context.ScanImage(
+            kind=KIND_NAMES[scan.kind],
+            indication=scan.indication,
+            uploaded_at=scan.uploaded_at,
+            image=image,
+            width=scan.width,
+            height=scan.height,
+        ),
+        prediction=_prediction(scan.prediction, image),
+        review=reviews[-1],
+        earlier_reviews=tuple(reviews[:-1]),
+        prescription=written[-1],
+        earlier_prescriptions=tuple(written[:-1]),
+        addenda=tuple(
+            context.Addendum(
+                note=each.note,
+                author=each.author.name,
+                role=each.author.role.human,
+                written_at=each.created_at,
+            )
+            for each in scan.addenda
+        ),
+        signatures=_signatures(scan, scan.reviews[-1], prescribed[-1]),
+    )
+
+
+def _prediction(
+    prediction: Prediction | None, image: bytes
+) -> context.PredictionSummary | context.NoPrediction:
+    if prediction is None or not prediction.available:
+        return context.NoPrediction(reason=prediction.reason if prediction else "")
+    heatmap = None
+    if prediction.heatmap_key is not None:
+        heatmap = blend(image, storage().read(prediction.heatmap_key))
+    return context.PredictionSummary(
+        label=prediction.label,
+        human_label=human_name(prediction.label),
+        confidence=prediction.confidence or 0.0,
+        probabilities=tuple(
+            context.Probability(name=name, human=human_name(name), value=value)
+            for name, value in prediction.probabilities.items()
+        ),
+        threshold=prediction.threshold_used or 0.0,
+        model_version=prediction.model_version,
+        uncertain=prediction.uncertain,
+        uncertain_reason=prediction.reason or None,
+        heatmap=heatmap,
+    )
+
+
+def _review(review: Review) -> context.ReviewText:
+    return context.ReviewText(
+        version=review.version,
+        author=review.doctor.name,
+        written_at=review.created_at,
+        findings=review.findings,
+        impression=review.impression,
+        diagnosis=review.diagnosis,
+        agreement=review.agreement.value if review.agreement else None,
+    )
+
+
+def _prescription(prescription: Prescription) -> context.PrescriptionText:
+    return context.PrescriptionText(
+        version=prescription.version,
+        author=prescription.pharmacist.name,
+        written_at=prescription.created_at,
+        none_needed=prescription.none_needed,
+        notes=prescription.notes,
+        items=tuple(
+            context.PrescriptionItem(
+                drug=item.drug,
+                dose=item.dose,
+                route=item.route.value,
+                frequency=item.frequency,
+                duration=item.duration,
+            )
+            for item in prescription.items
+        ),
+    )
+
+
+def _signatures(scan: Scan, review: Review, prescription: Prescription) -> tuple[context.Signature, ...]:
+    signed = [
+        context.Signature(
+            name=review.doctor.name,
+            role="Doctor",
+            action="Read the scan and verified the findings",
+            signed_at=review.created_at,
+        ),
+        context.Signature(
+            name=prescription.pharmacist.name,
+            role="Pharmacist",
+            action="Completed the prescription",
+            signed_at=prescription.created_at,
+        ),
+    ]
+    if approval := queries.approval(scan):
+        signed.append(
+            context.Signature(
+                name=approval.admin.name,
+                role="Administrator",
+                action="Approved the report for release",
+                signed_at=approval.approved_at,
+            )
+        )
+    return tuple(signed)

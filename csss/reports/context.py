@@ -1,0 +1,235 @@
+"""What a report says, as plain values: the only thing that the renderer ever sees.
+
+Nothing here knows the database, Flask or WeasyPrint. Whoever makes a report (a job, the administrator's preview, a test)
+fills a `ReportContext`; the same context always gives the same document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+Agreement = Literal["agree", "partly", "disagree"]
+RiskLevel = Literal["Low", "High", "Indeterminate"]
+
+UNCERTAIN = "Uncertain"
+DISCLAIMER = (
+    "This report was generated with AI assistance and has been reviewed and approved by a qualified medical "
+    "professional before release."
+)
+
+# Month names are written out here because strftime follows the locale of the process.
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+def age_on(dob: date, on: date) -> int:
+    """Completed years between the date of birth `dob` and the date `on`.
+
+    Someone born on 29 February completes a year on 1 March when the year has no 29 February.
+    Raises ValueError when `on` lies before the birth.
+    """
+    if on < dob:
+        raise ValueError("The date lies before the date of birth.")
+    return on.year - dob.year - ((on.month, on.day) < (dob.month, dob.day))
+
+
+def risk_level(label_name: str, confidence: float, threshold: float, uncertain: bool) -> RiskLevel:
+    """The risk level of a prediction (design, section 6).
+
+    Uncertain → Indeterminate; Normal at or above the threshold τ → Low; any other label at or above τ → High.
+    A confidence below τ is uncertain by definition, whatever the flag says. `confidence` and `threshold` lie in 0 to 1.
+    """
+    if uncertain or not confidence >= threshold:  # "not >=" lets a NaN count as uncertain
+        return "Indeterminate"
+    return "Low" if label_name == "Normal" else "High"
+
+
+def day(value: date) -> str:
+    """A date as people write it: 3 May 2026."""
+    return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hospital:
+    name: str
+    address: tuple[str, ...] = ()
+    phone: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patient:
+    """`age` is in completed years on the day of the scan (see `age_on`)."""
+
+    name: str
+    mrn: str
+    date_of_birth: date | None
+    age: int | None
+    sex: str
+    phone: str | None = None
+    email: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanImage:
+    """`image` is the stored scan (JPEG or PNG bytes); `width` and `height` are its size in pixels."""
+
+    kind: str
+    indication: str
+    uploaded_at: datetime
+    image: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probability:
+    """`name` is the class as the model calls it, `human` as people do, `value` lies in 0 to 1."""
+
+    name: str
+    human: str
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionSummary:
+    """The classifier's reading. `heatmap` is the heat map blended over the scan (JPEG or PNG bytes)."""
+
+    label: str
+    human_label: str
+    confidence: float
+    probabilities: tuple[Probability, ...]
+    threshold: float
+    model_version: str
+    uncertain: bool = False
+    uncertain_reason: str | None = None
+    heatmap: bytes | None = None
+    available: Literal[True] = True
+
+    @property
+    def risk_level(self) -> RiskLevel:
+        return risk_level(self.label, self.confidence, self.threshold, self.uncertain)
+
+    @property
+    def shown_label(self) -> str:
+        """The label that people see: "Uncertain" whenever the risk level is Indeterminate."""
+        return UNCERTAIN if self.risk_level == "Indeterminate" else self.human_label
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoPrediction:
+    """The scan was read without the classifier; it counts as uncertain."""
+
+    reason: str
+    available: Literal[False] = False
+    heatmap: None = None
+    risk_level: RiskLevel = "Indeterminate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewText:
+    """One version of the doctor's reading. `author` is a name."""
+
+    version: int
+    author: str
+    written_at: datetime
+    findings: str
+    impression: str
+    diagnosis: str
+    agreement: Agreement | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrescriptionItem:
+    drug: str
+    dose: str
+    route: str
+    frequency: str
+    duration: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrescriptionText:
+    """One version of the prescription. `none_needed` is the pharmacist's explicit statement."""
+
+    version: int
+    author: str
+    written_at: datetime
+    items: tuple[PrescriptionItem, ...] = ()
+    none_needed: bool = False
+    notes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addendum:
+    note: str
+    author: str
+    role: str
+    written_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """`action` is what the person did, in the past tense: "Verified the findings"."""
+
+    name: str
+    role: str
+    action: str
+    signed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportContext:
+    """One version of one report.
+
+    `review` and `prescription` are the versions that count; earlier ones stand beside them because a correction never
+    removes what it corrects. Times are aware datetimes and are shown in `timezone` (an IANA name).
+    `draft` marks a report that has not been released.
+    """
+
+    report_id: str
+    version: int
+    created_at: datetime
+    hospital: Hospital
+    patient: Patient
+    scan: ScanImage
+    prediction: PredictionSummary | NoPrediction
+    review: ReviewText
+    prescription: PrescriptionText
+    signatures: tuple[Signature, ...]
+    earlier_reviews: tuple[ReviewText, ...] = ()
+    earlier_prescriptions: tuple[PrescriptionText, ...] = ()
+    addenda: tuple[Addendum, ...] = ()
+    timezone: str = "UTC"
+    draft: bool = False
+    _zone: ZoneInfo = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_zone", ZoneInfo(self.timezone))
+
+    def when(self, value: datetime) -> str:
+        """A moment in the report's time zone: 3 May 2026, 14:05 IST. Raises ValueError for a naive datetime."""
+        local = self.local(value)
+        return f"{day(local)}, {local:%H:%M} {_zone_name(local)}"
+
+    def local(self, value: datetime) -> datetime:
+        """`value` in the report's time zone. Raises ValueError for a naive datetime."""
+        if value.tzinfo is None:
+            raise ValueError("A report needs datetimes with a time zone.")
+        return value.astimezone(self._zone)
+
+
+def _zone_name(value: datetime) -> str:
+    """The zone's abbreviation (IST), or its distance from UTC where it has none (UTC-03:00)."""
+    name = value.tzname() or ""
+    if name.isalpha():
+        return name
+    shift = value.utcoffset() or timedelta()
+    minutes = abs(shift) // timedelta(minutes=1)
+    return f"UTC{'-' if shift < timedelta() else '+'}{minutes // 60:02d}:{minutes % 60:02d}"

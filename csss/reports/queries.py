@@ -1,0 +1,40 @@
+"""Looking reports up, each within what the asking person may see."""
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import exists, select
+
+from csss.auth.models import User
+from csss.auth.roles import Role
+from csss.database import db
+from csss.errors import NotFound
+from csss.reports.models import Approval, ReportVersion
+from csss.scans.models import Scan
+from csss.scans.states import Status
+
+
+def versions(scan: Scan) -> Sequence[ReportVersion]:
+    """All stored versions, oldest first."""
+    return db.session.scalars(
+        select(ReportVersion).where(ReportVersion.scan_id == scan.id).order_by(ReportVersion.version)
+    ).all()
+
+
+def released(scan: Scan) -> bool:
+    """Whether the patient may know: approved, and the report is stored."""
+    return scan.status is Status.REPORT_READY and bool(
+        db.session.scalar(select(exists().where(ReportVersion.scan_id == scan.id)))
+    )
+
+
+def approval(scan: Scan) -> Approval | None:
+    return db.session.scalars(select(Approval).where(Approval.scan_id == scan.id)).one_or_none()
+
+
+def report_visible_to(user: User, report_id: uuid.UUID) -> ReportVersion:
+    """Staff see any report, a patient the own ones. Raises NotFound."""
+    report = db.session.get(ReportVersion, report_id)
+    if report is None or (user.role is Role.PATIENT and report.scan.patient.user_id != user.id):
+        raise NotFound("There is no such report.")
+    return report

@@ -1,0 +1,226 @@
+"""From a report context to HTML and PDF/A-3u, with nothing but what is handed in.
+
+WeasyPrint asks the fetcher below for everything that it loads: two fonts and two pictures, as bytes under made-up
+addresses. Anything else (a file, the network, a data address) stops the report instead of being left out silently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+import weasyprint
+from jinja2 import Environment
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from weasyprint.text.fonts import FontConfiguration
+from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
+
+from csss.paths import STATIC
+from csss.reports.context import DISCLAIMER, ReportContext, day
+
+# WeasyPrint lets Pillow accept truncated pictures everywhere in the process; an upload that is cut off must stay an error.
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+SCHEME = "csss-report"
+SCAN = f"{SCHEME}:scan"
+HEATMAP = f"{SCHEME}:heatmap"
+# Address, file in static/fonts, weight in the style sheet.
+FONTS = (
+    (f"{SCHEME}:font-regular", "NotoSans-Regular.ttf", 400),
+    (f"{SCHEME}:font-bold", "NotoSans-SemiBold.ttf", 700),
+)
+DRAFT = "DRAFT – not released"
+
+MAX_SIDE = 800  # pixels; about 240 to the inch at the size printed
+MAX_PICTURE_BYTES = 115_000  # two pictures, fonts and text then stay below 300 kB
+
+# Control characters have no place on paper, and direction overrides could make a text read as something else.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+log = logging.getLogger(__name__)
+
+# WeasyPrint makes no promise about threads, and the count of missing glyphs belongs to one report.
+_layout = threading.Lock()
+
+
+class ReportRenderError(RuntimeError):
+    """The report could not be made: a picture cannot be read, or something asked for a foreign address."""
+
+
+class HandedOver(URLFetcher):
+    """A fetcher that gives out the bytes it was given, by exact address, and refuses every other address."""
+
+    def __init__(self, resources: Mapping[str, tuple[str, bytes]]) -> None:
+        """`resources` maps an address to its media type and its bytes."""
+        super().__init__(allowed_protocols=(SCHEME,), allow_redirects=False, fail_on_errors=True)
+        self._resources = dict(resources)
+
+    def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> URLFetcherResponse:
+        """The bytes for `url`. Raises ValueError for an address that was not handed over."""
+        if url not in self._resources:
+            raise ValueError(f"The report may not load {url[:100]!r}.")
+        media_type, body = self._resources[url]
+        return URLFetcherResponse(url, body, {"Content-Type": media_type})
+
+
+class _MissingGlyphs(logging.Filter):
+    """Counts the letters that no font has. WeasyPrint logs each of them in order, which spells out clinical text."""
+
+    count = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        missing = str(record.msg).startswith(".notdef glyph")
+        self.count += missing
+        return not missing
+
+
+_missing = _MissingGlyphs()
+logging.getLogger("weasyprint").addFilter(_missing)
+logging.getLogger("weasyprint.progress").setLevel(logging.WARNING)
+
+
+@cache
+def _font_files() -> HandedOver:
+    """The fonts, read once for the process."""
+    return HandedOver({url: ("font/ttf", (STATIC / "fonts" / name).read_bytes()) for url, name, _ in FONTS})
+
+
+@cache
+def _styles() -> weasyprint.CSS:
+    """The style sheet, parsed once for the process."""
+    text = (STATIC / "css" / "print.css").read_text(encoding="utf-8")
+    return weasyprint.CSS(string=text, url_fetcher=HandedOver({}))
+
+
+def warm_up() -> None:
+    """Read fonts and styles now. A worker may call it before it forks, so that its jobs need not (20 ms)."""
+    _font_files()
+    _styles()
+
+
+@contextmanager
+def _font_faces() -> Iterator[tuple[FontConfiguration, weasyprint.CSS]]:
+    """Pango's view of the fonts, for one report (about 6 ms).
+
+    Not kept for the process: newer Pango serves a font map from a thread of its own, which a forked worker would lack.
+    """
+    faces = "".join(
+        f'@font-face {{ font-family: "Report Sans"; font-weight: {weight}; src: url("{url}"); }}'
+        for url, _, weight in FONTS
+    )
+    config = FontConfiguration()
+    try:
+        yield config, weasyprint.CSS(string=faces, url_fetcher=_font_files(), font_config=config)
+    finally:
+        # WeasyPrint leaves its copies of the font files to garbage collection, which a forked worker never reaches.
+        shutil.rmtree(config._folder, ignore_errors=True)
+
+
+def printable_jpeg(picture: bytes, *, max_side: int = MAX_SIDE, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
+    """`picture` (any format Pillow reads) as a JPEG of at most `max_side` pixels a side and `max_bytes` bytes.
+
+    Grey pictures stay grey; metadata is left out; quality and then size give way until the bytes suffice.
+    Raises ReportRenderError when the picture cannot be read.
+    """
+    try:
+        with Image.open(io.BytesIO(picture)) as opened:
+            opened.draft("RGB" if opened.mode != "L" else "L", (max_side, max_side))
+            image = ImageOps.exif_transpose(opened)
+            image.load()
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise ReportRenderError("A picture of the report cannot be read.") from error
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _eight_bits(image)
+    elif image.mode not in ("L", "RGB"):
+        image = image.convert("RGBA" if "transparency" in image.info or image.mode == "LA" else "RGB")
+        if image.mode == "RGBA":
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    while True:
+        for quality in (88, 80, 70, 58, 45):
+            out = io.BytesIO()
+            image.save(out, "JPEG", quality=quality, optimize=True)
+            if out.tell() <= max_bytes:
+                return out.getvalue()
+        image = image.reduce(2)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A picture of 16 bits or more with the range that it uses brought to 8 bits."""
+    pixels = np.asarray(image, dtype=np.float64)
+    low, high = pixels.min(), pixels.max()
+    return Image.fromarray(((pixels - low) * (255 / ((high - low) or 1))).astype(np.uint8))
+
+
+def report_html(
+    context: ReportContext,
+    env: Environment,
+    *,
+    watermark: str | None = None,
+    scan_src: str = SCAN,
+    heatmap_src: str = HEATMAP,
+    whole: bool = True,
+) -> str:
+    """The report as HTML: a whole document, or with `whole=False` its one root element for a page to include.
+
+    `env` is the application's own environment (autoescape on). A page gives the addresses of its own pictures;
+    a draft is marked without being asked.
+    """
+    if not env.autoescape:
+        raise ValueError("The report needs an environment that escapes.")
+    mark = watermark or (DRAFT if context.draft else None)
+    values: dict[str, Any] = {
+        "report": context,
+        "day": day,
+        "created": context.local(context.created_at).isoformat(timespec="seconds"),
+        "scan_src": scan_src,
+        "heatmap_src": heatmap_src if context.prediction.heatmap else None,
+        "watermark": mark,
+        "disclaimer": DISCLAIMER,
+    }
+    template = env.get_template("report/scan_report.html" if whole else "report/_body.html")
+    return _UNPRINTABLE.sub("", template.render(values))
+
+
+def render_pdf(context: ReportContext, env: Environment, *, watermark: str | None = None) -> bytes:
+    """The report as PDF/A-3u, tagged for screen readers. The same context gives the same bytes.
+
+    Raises ReportRenderError when a picture cannot be read or when anything asks for a foreign address.
+    """
+    resources = {SCAN: ("image/jpeg", printable_jpeg(context.scan.image))}
+    if context.prediction.heatmap:
+        resources[HEATMAP] = ("image/jpeg", printable_jpeg(context.prediction.heatmap))
+    html = report_html(context, env, watermark=watermark)
+    identifier = hashlib.sha256(f"{context.report_id} {context.version}".encode()).digest()[:16]
+    try:
+        with _layout, _font_faces() as (config, faces):
+            _missing.count = 0
+            document = weasyprint.HTML(string=html, url_fetcher=HandedOver(resources))
+            pdf: bytes = document.write_pdf(
+                stylesheets=[faces, _styles()],
+                font_config=config,
+                pdf_variant="pdf/a-3u",
+                pdf_tags=True,
+                pdf_identifier=identifier,
+            )
+            if _missing.count:
+                log.warning(
+                    "Report %s has %d places where no font has the letter; they show a box.",
+                    context.report_id,
+                    _missing.count,
+                )
+    except FatalURLFetchingError as error:
+        # It derives from BaseException, which would take the worker down with the job.
+        raise ReportRenderError(str(error)) from error
+    return pdf

@@ -1,0 +1,93 @@
+"""The administrator's step, and the report versions that follow. Functions belong inside transaction()."""
+
+import uuid
+
+from csss import outbox
+from csss.audit.record import record
+from csss.auth.models import CodePurpose, User
+from csss.auth.second_factor import Proof
+from csss.clock import now
+from csss.database import db
+from csss.errors import Invalid
+from csss.mail.models import MailKind
+from csss.mail.owed import owe
+from csss.reports.models import Approval, ReportVersion
+from csss.scans import policies, workflow
+from csss.scans import services as scan_services
+from csss.scans.models import Addendum, Scan, ScanHold
+from csss.scans.states import HoldFor, Status
+
+MAX_NOTE = 2_000
+_REPORTS = uuid.UUID("6f6a9f5e-3f0b-4f43-9a57-5a5d0c6c5f10")  # namespace of report ids
+
+
+def approve(scan_id: uuid.UUID, *, proof: Proof, by: User) -> Approval:
+    """Release the report. Only an administrator who has just shown a second factor for this very scan may.
+
+    Raises StateConflict; PermissionError when the proof is for something else.
+    """
+    if (proof.user_id, proof.purpose, proof.subject_id) != (by.id, CodePurpose.APPROVAL, scan_id):
+        raise PermissionError("the second factor was shown for something else")
+    scan = workflow.lock(scan_id)
+    policies.check_can_approve(scan)
+    approval = Approval(id=uuid.uuid4(), scan_id=scan.id, admin_id=by.id, second_factor=proof.method)
+    db.session.add(approval)
+    workflow.move(scan, Status.REPORT_READY, by=by)
+    outbox.add(outbox.Queue.REPORTS, "render_report", scan.id, approval.id)
+    return approval
+
+
+def hold(scan_id: uuid.UUID, *, to: HoldFor, note: str, by: User) -> ScanHold:
+    """Ask the doctor or the pharmacist for a correction before release; nothing is approved meanwhile."""
+    scan = workflow.lock(scan_id)
+    policies.check_can_hold(scan, to)
+    if not note.strip():
+        raise Invalid(note="Write what has to be corrected.")
+    if len(note) > MAX_NOTE:
+        raise Invalid(note=f"At most {MAX_NOTE:,} characters can be taken; this has {len(note):,}.")
+    placed = ScanHold(id=uuid.uuid4(), scan_id=scan.id, to=to, note=note.strip(), placed_by_id=by.id)
+    db.session.add(placed)
+    record("scan.held", scan, by=by, to=to.value)
+    return placed
+
+
+def lift(scan_id: uuid.UUID, *, by: User) -> None:
+    """End the hold, whether a correction was given or none was needed."""
+    scan = workflow.lock(scan_id)
+    policies.check_can_lift(scan)
+    if scan.open_hold is not None:
+        scan.open_hold.lifted_at, scan.open_hold.lifted_by_id = now(), by.id
+        record("scan.hold_lifted", scan, by=by)
+
+
+def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
+    """A signed note after release, and the new report version that carries it."""
+    addendum = scan_services.add_addendum(scan_id, note=note, by=by)
+    db.session.flush()
+    outbox.add(outbox.Queue.REPORTS, "render_report", scan_id, addendum.id)
+    return addendum
+
+
+def report_id(scan_id: uuid.UUID, version: int) -> uuid.UUID:
+    """The id of a report version: the same whenever it is made again, so that a repeated job makes no second one.
+
+    Random like the scan's own id, from which it cannot be guessed without knowing that one.
+    """
+    return uuid.uuid5(_REPORTS, f"{scan_id}/{version}")
+
+
+def keep_version(scan: Scan, version: int, *, file_key: str, sha256: str, size: int) -> ReportVersion:
+    """Keep a stored PDF as a version of the report and owe it to the patient."""
+    kept = ReportVersion(
+        id=report_id(scan.id, version),
+        scan_id=scan.id,
+        version=version,
+        file_key=file_key,
+        sha256=sha256,
+        size=size,
+    )
+    db.session.add(kept)
+    db.session.flush()
+    record("report.stored", kept, version=version, sha256=sha256)
+    owe(MailKind.REPORT_READY, scan.patient.user, kept.id)
+    return kept

@@ -1,0 +1,120 @@
+"""The machine's part: runs of the classifier, their results and failures. Functions belong inside transaction()."""
+
+import uuid
+from typing import TYPE_CHECKING
+
+from csss import outbox
+from csss.audit.record import record
+from csss.auth.models import User
+from csss.clock import now
+from csss.database import db
+from csss.errors import Invalid
+from csss.scans import policies, workflow
+from csss.scans.models import AnalysisRun, Prediction, Scan
+from csss.scans.states import RunState, Status
+
+if TYPE_CHECKING:
+    from csss.inference import Result
+
+NOT_AVAILABLE = "Not available"
+MAX_REASON = 2_000
+
+
+def start(scan_id: uuid.UUID, *, by: User) -> AnalysisRun:
+    """A doctor asks for the analysis. Raises StateConflict when it has been asked for, or is done, already."""
+    scan = workflow.lock(scan_id)
+    policies.check_can_analyse(scan)
+    run = AnalysisRun(id=uuid.uuid4(), scan_id=scan.id, requested_by_id=by.id, state=RunState.QUEUED)
+    db.session.add(run)
+    db.session.flush()
+    outbox.add(outbox.Queue.INFERENCE, "analyse_scan", run.id)
+    record("scan.analysis_requested", scan, by=by, run=str(run.id))
+    return run
+
+
+def begin_run(run_id: uuid.UUID) -> AnalysisRun | None:
+    """The run, marked as running; None when there is nothing left to do."""
+    run = db.session.get(AnalysisRun, run_id, with_for_update=True)
+    if run is None or run.state in {RunState.DONE, RunState.FAILED}:
+        return None
+    run.state, run.started_at = RunState.RUNNING, now()
+    return run
+
+
+def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -> bool:
+    """Keep a prediction and move the scan on, once. False when somebody was quicker, or the scan has moved on."""
+    run = db.session.get(AnalysisRun, run_id)
+    if run is None:
+        return False
+    scan = workflow.lock(run.scan_id)
+    db.session.refresh(run)
+    if run.state in {RunState.DONE, RunState.FAILED}:
+        return False
+    run.finished_at = now()
+    if scan.status is not Status.PENDING_AI or scan.closure is not None:
+        run.state, run.failure = RunState.FAILED, "The scan had moved on before the analysis was done."
+        return False
+    run.state = RunState.DONE
+    db.session.add(
+        Prediction(
+            scan_id=scan.id,
+            run_id=run.id,
+            available=True,
+            label=reading.label,
+            top_label=reading.top_label,
+            confidence=reading.confidence,
+            probabilities=reading.probabilities,
+            threshold_used=reading.threshold_used,
+            uncertain=reading.uncertain,
+            reason=reading.reason or "",
+            model_version=reading.model_version,
+            model_input_size=reading.model_input_size,
+            latency_ms=reading.latency_ms,
+            heatmap_key=heatmap_key,
+        )
+    )
+    workflow.move(scan, Status.AI_ANALYZED, by=run.requested_by)
+    return True
+
+
+def keep_failure(run_id: uuid.UUID, sentence: str) -> None:
+    """The run has failed for good: the scan stays where it is, the doctor sees why and can try again."""
+    run = db.session.get(AnalysisRun, run_id, with_for_update=True)
+    if run is not None and run.state not in {RunState.DONE, RunState.FAILED}:
+        run.state, run.finished_at, run.failure = RunState.FAILED, now(), sentence
+        record("scan.analysis_failed", run.scan, run=str(run.id))
+
+
+def read_without_classifier(scan_id: uuid.UUID, *, reason: str, by: User) -> Scan:
+    """Move a scan on without the classifier: after two failures, or for a reason the doctor gives.
+
+    It is then treated as uncertain. Raises StateConflict, Invalid.
+    """
+    scan = workflow.lock(scan_id)
+    policies.check_can_read_without_classifier(scan)
+    if not reason.strip():
+        if policies.needs_reason_to_read_without(scan):
+            raise Invalid(reason="Say why the scan is to be read without the classifier.")
+        reason = "The analysis failed twice."
+    if len(reason) > MAX_REASON:
+        raise Invalid(reason=f"At most {MAX_REASON:,} characters can be taken; this has {len(reason):,}.")
+    for run in scan.runs:
+        if run.state in {RunState.QUEUED, RunState.RUNNING}:
+            run.state, run.finished_at = RunState.FAILED, now()
+            run.failure = "A doctor has decided to read the scan without the classifier."
+    db.session.add(
+        Prediction(
+            scan_id=scan.id,
+            run_id=None,
+            available=False,
+            label=NOT_AVAILABLE,
+            confidence=None,
+            probabilities={},
+            threshold_used=None,
+            uncertain=True,
+            reason=reason.strip(),
+        )
+    )
+    workflow.move(scan, Status.AI_ANALYZED, by=by)
+    record("scan.read_without_classifier", scan, by=by)
+    return scan

@@ -1,0 +1,121 @@
+"""Taking in a picture: checked by its content, decoded, turned upright, stripped, written anew.
+
+What is stored is never the file that was sent but one that we wrote from its pixels, so nothing can hide in it.
+DICOM will be a further function beside `_read_picture`, chosen by the first bytes.
+"""
+
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from csss.errors import Invalid
+
+MAX_PIXELS = 40_000_000
+MIN_SIDE = 64
+_SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
+
+
+@dataclass(frozen=True)
+class Intake:
+    """An accepted picture. `content` is 8-bit grey or RGB, JPEG or PNG."""
+
+    content: bytes
+    media_type: str
+    suffix: str
+    width: int
+    height: int
+    sha256: str
+
+
+def take_in(content: bytes, *, limit: int) -> Intake:
+    """Check and rewrite an uploaded picture of at most `limit` bytes.
+
+    Raises Invalid with a sentence for the field `file`.
+    """
+    if not content:
+        raise Invalid(file="The file is empty. Choose the picture again.")
+    if len(content) > limit:
+        raise Invalid(
+            file=f"The file has {len(content) / 1e6:.1f} MB; at most {limit / 1e6:.0f} MB can be taken."
+        )
+    kind = next((name for start, name in _SIGNATURES.items() if content.startswith(start)), None)
+    if kind is None:
+        raise Invalid(file="This is not a JPEG or PNG picture, whatever its name says.")
+    written, picture = _rewrite(content, kind)
+    return Intake(
+        content=written,
+        media_type=f"image/{kind.lower()}",
+        suffix="jpg" if kind == "JPEG" else "png",
+        width=picture.width,
+        height=picture.height,
+        sha256=hashlib.sha256(written).hexdigest(),
+    )
+
+
+def _rewrite(content: bytes, kind: str) -> tuple[bytes, Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            original = Image.open(io.BytesIO(content), formats=[kind])
+            _check_size(*original.size)
+            picture = _read_picture(original)
+    except Invalid:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise Invalid(file=_too_large()) from None
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError):
+        # Pillow raises all of these for files that are damaged or cut off.
+        raise Invalid(
+            file="The picture cannot be read to its end. It may be damaged or cut off; save it again."
+        ) from None
+    _check_size(*picture.size)
+    target = io.BytesIO()
+    if kind == "PNG":
+        picture.save(target, "PNG", compress_level=6)
+    elif picture is original:
+        # The same quantisation tables: reading it again gives (nearly) the same pixels.
+        original.info = {}
+        original.save(target, "JPEG", quality="keep")
+    else:
+        picture.save(target, "JPEG", quality=95, subsampling=0)
+    return target.getvalue(), picture
+
+
+def _read_picture(original: Image.Image) -> Image.Image:
+    """All pixels, upright, 8-bit grey or RGB. Returns `original` itself when nothing had to change."""
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise RuntimeError("truncated pictures must be refused")
+    orientation = original.getexif().get(0x0112, 1)
+    original.load()
+    picture = original if orientation == 1 else ImageOps.exif_transpose(original)
+    if picture.mode.startswith(("I", "F")):
+        return _to_eight_bits(picture)
+    if picture.mode in {"L", "RGB"}:
+        return picture
+    if picture.mode in {"1", "LA"}:
+        return picture.convert("L")
+    return picture.convert("RGBA").convert("RGB") if picture.mode == "P" else picture.convert("RGB")
+
+
+def _to_eight_bits(picture: Image.Image) -> Image.Image:
+    """Sixteen bits to eight, from black to the picture's own white: X-rays often fill only twelve of them."""
+    values = np.asarray(picture, dtype=np.float32)
+    top = max(float(values.max()), 1.0)
+    return Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8), "L")
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise Invalid(file=_too_large())
+    if min(width, height) < MIN_SIDE:
+        raise Invalid(
+            file=f"The picture has {width} × {height} pixels; a scan needs at least {MIN_SIDE} on each side."
+        )
+
+
+def _too_large() -> str:
+    return f"The picture has too many pixels; at most {MAX_PIXELS // 1_000_000} million can be taken."

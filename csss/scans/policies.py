@@ -1,0 +1,98 @@
+"""When a step may be taken. `check_…` raises StateConflict with a sentence, `may` answers for buttons.
+
+Who may take it is a permission, which row a query; these rules are the same for everybody.
+"""
+
+from collections.abc import Callable
+
+from csss.errors import StateConflict
+from csss.scans.models import Scan
+from csss.scans.states import HoldFor, RunState, Status
+from csss.scans.workflow import STATE_SENTENCE
+
+FAILURES_BEFORE_READING_WITHOUT = 2
+
+
+def may(check: Callable[..., None], *args: object) -> bool:
+    """Whether `check` would pass now."""
+    try:
+        check(*args)
+    except StateConflict:
+        return False
+    return True
+
+
+def _check_status(scan: Scan, *allowed: Status) -> None:
+    if scan.closure is not None:
+        raise StateConflict("The scan has been closed.")
+    if scan.status not in allowed:
+        raise StateConflict(STATE_SENTENCE[scan.status])
+
+
+def check_can_analyse(scan: Scan) -> None:
+    _check_status(scan, Status.PENDING_AI)
+    run = scan.latest_run
+    if run is not None and run.state in {RunState.QUEUED, RunState.RUNNING}:
+        raise StateConflict("The analysis has been started already.")
+
+
+def check_can_read_without_classifier(scan: Scan) -> None:
+    _check_status(scan, Status.PENDING_AI)
+
+
+def needs_reason_to_read_without(scan: Scan) -> bool:
+    """A reason is asked for until the analysis has failed twice."""
+    return sum(run.state is RunState.FAILED for run in scan.runs) < FAILURES_BEFORE_READING_WITHOUT
+
+
+def check_can_verify(scan: Scan) -> None:
+    _check_status(scan, Status.AI_ANALYZED)
+
+
+def check_can_close(scan: Scan) -> None:
+    _check_status(scan, *(status for status in Status if status is not Status.REPORT_READY))
+
+
+def check_can_complete(scan: Scan) -> None:
+    _check_status(scan, Status.DOCTOR_VERIFIED)
+    _check_not_on_hold(scan)
+
+
+def check_can_approve(scan: Scan) -> None:
+    _check_status(scan, Status.PHARMACIST_COMPLETED)
+    _check_not_on_hold(scan)
+
+
+def check_can_hold(scan: Scan, to: HoldFor) -> None:
+    """Before release; the pharmacist can only be asked about what the pharmacist has written."""
+    allowed = [Status.PHARMACIST_COMPLETED]
+    if to is HoldFor.DOCTOR:
+        allowed.append(Status.DOCTOR_VERIFIED)
+    _check_status(scan, *allowed)
+    if scan.open_hold is not None:
+        raise StateConflict("The scan is on hold already.")
+
+
+def check_can_lift(scan: Scan) -> None:
+    _check_status(scan, Status.DOCTOR_VERIFIED, Status.PHARMACIST_COMPLETED)
+    if scan.open_hold is None:
+        raise StateConflict("The scan is not on hold.")
+
+
+def check_can_correct(scan: Scan, who: HoldFor) -> None:
+    """A correction is given only when an administrator has asked for it."""
+    _check_status(scan, Status.DOCTOR_VERIFIED, Status.PHARMACIST_COMPLETED)
+    hold = scan.open_hold
+    if hold is None or hold.to is not who:
+        raise StateConflict("Nobody has asked for a correction of this scan.")
+
+
+def check_can_add_addendum(scan: Scan) -> None:
+    _check_status(scan, Status.REPORT_READY)
+
+
+def _check_not_on_hold(scan: Scan) -> None:
+    if scan.open_hold is not None:
+        raise StateConflict(
+            f"The scan is on hold: a correction by the {scan.open_hold.to} has been asked for."
+        )

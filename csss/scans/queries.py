@@ -1,0 +1,127 @@
+"""Looking scans up, each within what the asking person may see. Lists use the indexes and one query each."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy.orm import noload, selectinload
+
+from csss.auth.models import Patient, User
+from csss.auth.roles import Role
+from csss.database import db
+from csss.errors import NotFound
+from csss.scans.models import Scan, ScanClosure, ScanHold
+from csss.scans.states import HoldFor, Status
+
+PAGE_SIZE = 25
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list. `number` counts from 1."""
+
+    scans: Sequence[Scan]
+    number: int
+    total: int
+    size: int = PAGE_SIZE
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // self.size))
+
+
+def scan_visible_to(user: User, scan_id: uuid.UUID) -> Scan:
+    """Staff see any scan, a patient the own ones. Raises NotFound, so that guessing an id tells nothing."""
+    query = select(Scan).where(Scan.id == scan_id)
+    if user.role is Role.PATIENT:
+        query = query.join(Scan.patient).where(Patient.user_id == user.id)
+    scan = db.session.scalars(query).one_or_none()
+    if scan is None:
+        raise NotFound("There is no such scan.")
+    return scan
+
+
+def _open() -> ColumnElement[bool]:
+    return ~exists().where(ScanClosure.scan_id == Scan.id)
+
+
+def _held(to: HoldFor | None = None) -> ColumnElement[bool]:
+    condition = exists().where(ScanHold.scan_id == Scan.id, ScanHold.lifted_at.is_(None))
+    return condition if to is None else condition.where(ScanHold.to == to)
+
+
+SORTS: dict[str, tuple[Any, ...]] = {
+    # Urgent first, then who has waited longest.
+    "priority": (Scan.priority.desc(), Scan.uploaded_at),
+    "waiting": (Scan.uploaded_at,),
+    "newest": (Scan.uploaded_at.desc(),),
+}
+
+
+def queue(
+    statuses: Sequence[Status],
+    *,
+    held_for: HoldFor | None = None,
+    search: str = "",
+    sort: str = "priority",
+    page: int = 1,
+) -> Page:
+    """The scans somebody has to act on: open, in one of `statuses`, or held for a correction by `held_for`.
+
+    `search` finds part of the patient's name or the beginning of the MRN. Unknown sorts mean priority.
+    """
+    wanted: ColumnElement[bool] = Scan.status.in_(statuses)
+    if held_for is not None:
+        wanted = or_(wanted, _held(held_for))
+    query = select(Scan).where(wanted, _open())
+    if search.strip():
+        text = search.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+        query = (
+            query.join(Scan.patient)
+            .join(Patient.user)
+            .where(or_(User.name.ilike(f"%{text}%", escape="\\"), Patient.mrn.like(f"{text}%", escape="\\")))
+        )
+    return _page(query.order_by(*SORTS.get(sort, SORTS["priority"]), Scan.id), page)
+
+
+def scans_of(user: User, page: int = 1) -> Page:
+    """A patient's own scans, newest first."""
+    query = select(Scan).join(Scan.patient).where(Patient.user_id == user.id)
+    return _page(query.order_by(Scan.uploaded_at.desc(), Scan.id), page)
+
+
+def counts() -> dict[Status, int]:
+    """How many open scans stand in each status (one query)."""
+    found = db.session.execute(select(Scan.status, func.count()).where(_open()).group_by(Scan.status))
+    return dict.fromkeys(Status, 0) | {status: number for status, number in found}
+
+
+def held_count(to: HoldFor) -> int:
+    """How many scans wait for a correction by this role."""
+    return (
+        db.session.scalar(
+            select(func.count()).select_from(ScanHold).where(ScanHold.lifted_at.is_(None), ScanHold.to == to)
+        )
+        or 0
+    )
+
+
+def _page(query: Select[Any], number: int) -> Page:
+    """Cut one page out; everything that a row shows comes in a fixed number of queries, whatever the page size."""
+    total = db.session.scalar(
+        select(func.count()).select_from(query.order_by(None).options(noload("*")).subquery())
+    )
+    number = max(1, number)
+    scans = db.session.scalars(
+        query.options(
+            selectinload(Scan.prediction),
+            selectinload(Scan.runs),
+            selectinload(Scan.holds),
+            selectinload(Scan.closure),
+        )
+        .limit(PAGE_SIZE)
+        .offset((number - 1) * PAGE_SIZE)
+    ).all()
+    return Page(scans, number, total or 0)

@@ -1,0 +1,177 @@
+"""What a patient and a doctor do with a scan. Every function belongs inside transaction()."""
+
+import uuid
+from dataclasses import dataclass
+
+from csss.audit.record import record
+from csss.auth.models import User
+from csss.clock import now
+from csss.database import db
+from csss.errors import Invalid, NotFound
+from csss.mail.models import MailKind
+from csss.mail.owed import owe
+from csss.scans import policies, workflow
+from csss.scans.intake import Intake
+from csss.scans.models import Addendum, Review, Scan, ScanClosure
+from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
+
+MAX_TEXT = 50_000
+MAX_REASON = 2_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a doctor writes about a scan. `agreement` may be missing only when there is no prediction."""
+
+    findings: str
+    impression: str = ""
+    diagnosis: str = ""
+    agreement: Agreement | None = None
+    read_myself: bool = False
+
+
+def submit_scan(
+    intake: Intake,
+    file_key: str,
+    *,
+    kind: ScanKind,
+    indication: str,
+    priority: Priority = Priority.ROUTINE,
+    by: User,
+) -> Scan:
+    """A patient's own scan, whose file has been stored under `file_key`."""
+    if by.patient is None:
+        raise NotFound("Only patients upload scans.")
+    _check_length(indication=indication, limit=MAX_REASON)
+    scan = Scan(
+        id=uuid.uuid4(),
+        patient_id=by.patient.id,
+        kind=kind,
+        indication=indication.strip(),
+        priority=priority,
+        file_key=file_key,
+        media_type=intake.media_type,
+        sha256=intake.sha256,
+        width=intake.width,
+        height=intake.height,
+    )
+    workflow.begin(scan, by=by)
+    record("scan.submitted", scan, by=by, kind=kind.value)
+    return scan
+
+
+def verify(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:
+    """Only a doctor who has written findings moves a scan on; an uncertain one also needs an own diagnosis.
+
+    Raises StateConflict, Invalid.
+    """
+    scan = workflow.lock(scan_id)
+    policies.check_can_verify(scan)
+    review = _review(scan, reading, by)
+    workflow.move(scan, Status.DOCTOR_VERIFIED, by=by)
+    return review
+
+
+def correct_review(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:
+    """A further version of the review, asked for by an administrator. The status does not move."""
+    scan = workflow.lock(scan_id)
+    policies.check_can_correct(scan, HoldFor.DOCTOR)
+    review = _review(scan, reading, by)
+    answer_hold(scan)
+    record("scan.review_corrected", scan, by=by, version=review.version)
+    return review
+
+
+def needs_own_reading(scan: Scan) -> bool:
+    """Whether the doctor must give a diagnosis and state to have read the scan: uncertain, or no classifier."""
+    return scan.prediction is not None and (scan.prediction.uncertain or not scan.prediction.available)
+
+
+def _review(scan: Scan, reading: Reading, by: User) -> Review:
+    errors: dict[str, str] = {}
+    if not reading.findings.strip():
+        errors["findings"] = "Write what you see in the scan."
+    if needs_own_reading(scan):
+        if not reading.diagnosis.strip():
+            errors["diagnosis"] = "The classifier is uncertain about this scan: give your own diagnosis."
+        if not reading.read_myself:
+            errors["read_myself"] = (
+                "The classifier is uncertain about this scan: state that you have read it yourself."
+            )
+    if reading.agreement is None and scan.prediction is not None and scan.prediction.available:
+        errors["agreement"] = "Say whether you agree with the classifier."
+    for name, text in (
+        ("findings", reading.findings),
+        ("impression", reading.impression),
+        ("diagnosis", reading.diagnosis),
+    ):
+        if len(text) > MAX_TEXT:
+            errors[name] = f"At most {MAX_TEXT:,} characters can be taken; this has {len(text):,}."
+    if errors:
+        raise Invalid(**errors)
+    review = Review(
+        id=uuid.uuid4(),
+        scan_id=scan.id,
+        version=len(scan.reviews) + 1,
+        doctor_id=by.id,
+        findings=reading.findings.strip(),
+        impression=reading.impression.strip(),
+        diagnosis=reading.diagnosis.strip(),
+        agreement=reading.agreement if scan.prediction is not None and scan.prediction.available else None,
+        read_myself=reading.read_myself,
+    )
+    db.session.add(review)
+    return review
+
+
+def answer_hold(scan: Scan) -> None:
+    """Tell the administrator that the asked-for correction is there; lifting the hold stays with them."""
+    if scan.open_hold is not None:
+        scan.open_hold.answered_at = now()
+
+
+def close(scan_id: uuid.UUID, *, reason: str, by: User) -> ScanClosure:
+    """Close an unreadable or wrongly assigned scan; the patient is asked to upload again."""
+    scan = workflow.lock(scan_id)
+    policies.check_can_close(scan)
+    _check_reason(reason)
+    closure = ScanClosure(id=uuid.uuid4(), scan_id=scan.id, doctor_id=by.id, reason=reason.strip())
+    db.session.add(closure)
+    record("scan.closed", scan, by=by)
+    owe(MailKind.SCAN_CLOSED, scan.patient.user, scan.id)
+    return closure
+
+
+def set_priority(scan_id: uuid.UUID, priority: Priority, *, by: User) -> None:
+    scan = workflow.lock(scan_id)
+    policies.check_can_close(scan)  # the same moments: open and not released
+    if scan.priority is not priority:
+        scan.priority = priority
+        record("scan.priority_changed", scan, by=by, priority=priority.value)
+
+
+def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
+    """A signed note after release. The caller owes the new report version (`reports.services.add_addendum`)."""
+    scan = workflow.lock(scan_id)
+    policies.check_can_add_addendum(scan)
+    if not note.strip():
+        raise Invalid(note="Write the addendum.")
+    _check_length(note=note, limit=MAX_TEXT)
+    addendum = Addendum(
+        id=uuid.uuid4(), scan_id=scan.id, number=len(scan.addenda) + 1, author_id=by.id, note=note.strip()
+    )
+    db.session.add(addendum)
+    record("scan.addendum_added", scan, by=by, number=addendum.number)
+    return addendum
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise Invalid(reason="Give the reason; it is kept with the scan.")
+    _check_length(reason=reason, limit=MAX_REASON)
+
+
+def _check_length(*, limit: int, **fields: str) -> None:
+    for name, text in fields.items():
+        if len(text) > limit:
+            raise Invalid(**{name: f"At most {limit:,} characters can be taken; this has {len(text):,}."})

@@ -1,0 +1,65 @@
+"""Where files are kept: one small interface; a folder now, an S3-compatible store later."""
+
+import os
+import re
+import uuid
+from pathlib import Path
+from typing import Protocol
+
+from flask import current_app
+
+_KEY = re.compile(r"(scans|heatmaps|reports)/[0-9a-f]{2}/[0-9a-f]{32}\.(jpg|png|pdf)")
+
+
+class Storage(Protocol):
+    """Files under random names. A key says nothing about the person it belongs to."""
+
+    def put(self, area: str, suffix: str, content: bytes) -> str:
+        """Keep `content` durably and return its key."""
+
+    def read(self, key: str) -> bytes:
+        """The content. Raises FileNotFoundError."""
+
+    def delete(self, key: str) -> None:
+        """Remove it; nothing happens when it is not there."""
+
+
+class FolderStorage:
+    """Files in a folder of this machine; every write is whole or not there at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, area: str, suffix: str, content: bytes) -> str:
+        name = uuid.uuid4().hex
+        key = f"{area}/{name[:2]}/{name}.{suffix}"
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = path.with_suffix(".partial")
+        try:
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+        return key
+
+    def read(self, key: str) -> bytes:
+        return self._path(key).read_bytes()
+
+    def delete(self, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise FileNotFoundError(key)
+        return self._folder / key
+
+
+def storage() -> Storage:
+    """The storage of this application."""
+    found: Storage = current_app.extensions["csss_storage"]
+    return found

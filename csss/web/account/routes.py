@@ -1,0 +1,1 @@
+"""Routes: What everybody may change of their own account."""

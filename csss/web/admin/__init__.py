@@ -1,0 +1,7 @@
+"""An administrator approves reports, manages accounts and reads the audit log."""
+
+from flask import Blueprint
+
+admin = Blueprint("admin", __name__, url_prefix="/admin")
+
+from csss.web.admin import routes  # noqa: E402, F401

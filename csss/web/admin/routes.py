@@ -1,0 +1,1 @@
+"""Routes: An administrator approves reports, manages accounts and reads the audit log."""

@@ -1,0 +1,7 @@
+"""Signing in and out, registering, confirming an address."""
+
+from flask import Blueprint
+
+auth = Blueprint("auth", __name__)
+
+from csss.web.auth import routes  # noqa: E402, F401

@@ -1,0 +1,1 @@
+"""Routes: Signing in and out, registering, confirming an address."""

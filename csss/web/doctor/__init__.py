@@ -1,0 +1,7 @@
+"""A doctor works through the worklist and reads scans."""
+
+from flask import Blueprint
+
+doctor = Blueprint("doctor", __name__, url_prefix="/doctor")
+
+from csss.web.doctor import routes  # noqa: E402, F401

@@ -1,0 +1,1 @@
+"""Routes: A doctor works through the worklist and reads scans."""

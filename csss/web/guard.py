@@ -1,0 +1,158 @@
+"""Who is there and what they may: every view declares a permission, and an undeclared one is refused.
+
+The cookie holds only a session key; role and state of the account are read from the database on every request.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from flask import Flask, Response, abort, current_app, g, make_response, redirect, request, session, url_for
+from flask_login import AnonymousUserMixin, LoginManager, current_user, login_user, logout_user
+
+from csss.audit import record as audit
+from csss.auth import sessions
+from csss.auth.models import User, UserSession
+from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.web.fragments import is_htmx
+
+log = logging.getLogger(__name__)
+
+View = TypeVar("View", bound=Callable[..., Any])
+# Sent by a live region that refreshes itself: such a request must not keep an abandoned screen signed in.
+REFRESH_HEADER = "X-CSSS-Refresh"
+PENDING = "pending_session"
+
+
+class Nobody(AnonymousUserMixin):
+    """Somebody who is not signed in."""
+
+    role = None
+
+    def may(self, permission: Permission) -> bool:
+        return permission is Permission.PUBLIC
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """Declare what a view needs. Goes below the route decorator."""
+
+    def mark(view: View) -> View:
+        view.permission = permission  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def me() -> User:
+    """The signed-in person, for views that need one."""
+    user: User = current_user._get_current_object()
+    return user
+
+
+def idle_limit() -> timedelta:
+    return timedelta(minutes=current_app.config["CSSS"].session_minutes)
+
+
+def init_guard(app: Flask) -> None:
+    manager = LoginManager(app)
+    manager.anonymous_user = Nobody
+    manager.session_protection = (
+        None  # sessions are rows of ours; an address that changes is normal on phones
+    )
+    manager.user_loader(_load)
+    app.before_request(_set_origin)
+    app.before_request(_check_permission)
+    app.before_request(_touch_session)
+
+
+def _load(key: str) -> User | None:
+    found = sessions.find(key, complete=True, idle=idle_limit())
+    if found is None:
+        return None
+    g.user_session = found
+    found.user.session_key = key
+    return found.user
+
+
+def _set_origin() -> None:
+    audit.set_origin(request.remote_addr or "unknown")
+
+
+def _check_permission() -> Response | None:
+    if request.endpoint is None:
+        return None  # no such address: 404 follows
+    view = current_app.view_functions[request.endpoint]
+    needed = getattr(view, "permission", None)
+    if needed is None:
+        log.error("the view %s declares no permission and is refused", request.endpoint)
+        abort(403)
+    if needed is Permission.PUBLIC or current_user.may(needed):
+        return None
+    if current_user.is_authenticated:
+        abort(403)
+    return _ask_to_sign_in()
+
+
+def _ask_to_sign_in() -> Response:
+    """Pages are sent to sign-in; htmx is told to go there, since it would put the page into a card (guide, 12)."""
+    came_from = request.full_path.rstrip("?") if request.method == "GET" and not is_htmx() else None
+    target = url_for("auth.login", next=came_from)
+    if is_htmx():
+        response = make_response("", 401)
+        response.headers["HX-Redirect"] = target
+        return response
+    return make_response(redirect(target))
+
+
+def _touch_session() -> None:
+    if current_user.is_authenticated and REFRESH_HEADER not in request.headers:
+        sessions.touch(g.user_session)
+
+
+def sign_in(user: User, *, second_factor_done: bool) -> UserSession:
+    """Begin a session: complete, or waiting for the second factor. The old cookie's session ends.
+
+    Belongs inside transaction().
+    """
+    end_pending()
+    row, key = sessions.begin(
+        user,
+        address=request.remote_addr or "",
+        device=request.user_agent.string,
+        complete=second_factor_done or not user.needs_second_factor,
+    )
+    session.clear()  # whatever a stranger may have planted in the cookie goes, the CSRF token with it
+    session.permanent = False
+    if row.complete:
+        user.session_key = key
+        login_user(user)
+        audit.record("session.began", user, by=user)
+    else:
+        session[PENDING] = key
+    return row
+
+
+def pending_session() -> UserSession | None:
+    """The session that waits for its second factor, or None."""
+    key = session.get(PENDING)
+    return sessions.find(key, complete=False, idle=idle_limit()) if key else None
+
+
+def end_pending() -> None:
+    waiting = pending_session()
+    if waiting is not None:
+        sessions.end(waiting.id, waiting.user)
+    session.pop(PENDING, None)
+
+
+def sign_out() -> None:
+    """End this session in the database, so that a copied cookie opens nothing any more."""
+    user, row = me(), g.user_session
+    session_id = row.id
+    with transaction():
+        sessions.end(session_id, user)
+        audit.record("session.ended", user, by=user)
+    logout_user()
+    session.clear()

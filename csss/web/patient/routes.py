@@ -1,0 +1,1 @@
+"""Routes: A patient uploads a scan, follows it and fetches the report."""

@@ -1,0 +1,1 @@
+"""Routes: A pharmacist adds prescriptions."""

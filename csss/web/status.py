@@ -1,0 +1,168 @@
+"""For the deployer: is it alive, can it work, how is it doing."""
+
+import hmac
+import ipaddress
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+from flask import Blueprint, Response, abort, current_app, jsonify, make_response, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from rq import Worker
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from csss.auth.permissions import PUBLIC
+from csss.clock import now
+from csss.database import db
+from csss.inference.labels import ModelCorrupt, ModelMissing, read_info
+from csss.jobs.queues import rq_queue
+from csss.outbox import OutboxJob, Queue
+from csss.scans import queries
+from csss.web.guard import requires
+
+status = Blueprint("status", __name__)
+
+
+@status.get("/healthz")
+@requires(PUBLIC)
+def healthz() -> Response:
+    """The process answers."""
+    return make_response("ok\n", 200, {"Content-Type": "text/plain; charset=utf-8"})
+
+
+@status.get("/readyz")
+@requires(PUBLIC)
+def readyz() -> Response:
+    """Database, Redis, a worker for each queue, storage and model: 200 when all are there, else 503."""
+    checks = {
+        "database": _database(),
+        "redis": _redis(),
+        "workers": _workers(),
+        "storage": _storage(),
+        "model": _model(),
+    }
+    ready = all(value == "ok" for value in checks.values())
+    return make_response(jsonify(ready=ready, checks=checks), 200 if ready else 503)
+
+
+def _database() -> str:
+    try:
+        db.session.execute(text("SELECT version_num FROM alembic_version")).one()
+    except SQLAlchemyError:
+        current_app.logger.exception("the database cannot be read")
+        return "cannot be read; was `csss db upgrade` run?"
+    return "ok"
+
+
+def _redis() -> str:
+    try:
+        current_app.extensions["csss_redis"].ping()
+    except redis.RedisError:
+        return "does not answer"
+    return "ok"
+
+
+def _workers() -> str:
+    try:
+        missing = [queue.value for queue, number in workers().items() if number == 0]
+    except redis.RedisError:
+        return "unknown, Redis does not answer"
+    return f"none for {', '.join(missing)}" if missing else "ok"
+
+
+def workers() -> dict[Queue, int]:
+    """How many workers listen to each queue. Raises redis.RedisError."""
+    connection = current_app.extensions["csss_redis"]
+    return {queue: Worker.count(queue=rq_queue(queue, connection)) for queue in Queue}
+
+
+def _storage() -> str:
+    probe = current_app.config["CSSS"].storage_folder / f".probe-{uuid.uuid4().hex}"
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"ok")
+        probe.unlink()
+    except OSError as error:
+        return f"cannot be written: {error.strerror}"
+    return "ok"
+
+
+def _model() -> str:
+    try:
+        read_info(current_app.config["CSSS"].model or None)
+    except (ModelMissing, ModelCorrupt):
+        return "cannot be loaded; see `csss check`"
+    return "ok"
+
+
+@status.get("/metrics")
+@requires(PUBLIC)
+def metrics() -> Response:
+    """Prometheus. For this machine, or for whoever has the token; it tells numbers, never names."""
+    _check_may_read_metrics()
+    registry = CollectorRegistry()
+    registry.register(_Numbers())
+    return make_response(generate_latest(registry), 200, {"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _check_may_read_metrics() -> None:
+    token = current_app.config["CSSS"].metrics_token
+    if token:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), token.encode()):
+            abort(404)
+    elif not ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback:  # noqa: S104
+        abort(404)
+
+
+class _Numbers:
+    """Read when asked for, so that any number of web processes tell the same."""
+
+    def collect(self) -> Iterator[Metric]:
+        scans = GaugeMetricFamily("csss_scans", "Open scans by status", labels=["status"])
+        for state, number in queries.counts().items():
+            scans.add_metric([state.value], number)
+        yield scans
+        yield from self._outbox()
+        yield from self._workers()
+
+    def _outbox(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("csss_outbox_open", "Jobs owed and not done", labels=["queue"])
+        oldest = GaugeMetricFamily(
+            "csss_outbox_oldest_seconds", "Age of the oldest of them", labels=["queue"]
+        )
+        given_up = GaugeMetricFamily("csss_outbox_failed", "Jobs given up", labels=["queue"])
+        rows: dict[str, Any] = {
+            row[0]: row
+            for row in db.session.execute(
+                select(OutboxJob.queue, func.count(), func.min(OutboxJob.created_at))
+                .where(OutboxJob.done_at.is_(None), OutboxJob.failed_at.is_(None))
+                .group_by(OutboxJob.queue)
+            )
+        }
+        failed: dict[Any, int] = {
+            row[0]: row[1]
+            for row in db.session.execute(
+                select(OutboxJob.queue, func.count())
+                .where(OutboxJob.failed_at.is_not(None))
+                .group_by(OutboxJob.queue)
+            )
+        }
+        for queue in Queue:
+            row = rows.get(queue)
+            waiting.add_metric([queue.value], row[1] if row else 0)
+            oldest.add_metric([queue.value], (now() - row[2]).total_seconds() if row else 0)
+            given_up.add_metric([queue.value], failed.get(queue, 0))
+        yield from (waiting, oldest, given_up)
+
+    def _workers(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily("csss_workers", "Workers listening", labels=["queue"])
+        try:
+            for queue, number in workers().items():
+                family.add_metric([queue.value], number)
+        except redis.RedisError:
+            return
+        yield family
