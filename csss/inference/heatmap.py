@@ -10,7 +10,7 @@ from PIL import Image
 
 from csss.inference.preprocessing import decode
 
-LEVELS = 64
+LEVELS = 48
 """Steps of the layer's palette: few enough for a small file, more than the eye tells apart at this transparency."""
 FLOOR = 0.15
 """Below this share of the maximum the scan stays bare."""

@@ -1,0 +1,187 @@
+"""`python -m training`: each step leaves its record in the run's folder and can be run again."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from csss.inference.labels import ModelCorrupt, ModelMissing
+from training.data import DataMissing, data_folder, read_manifest, weights_file
+from training.run import SEED, VERSION, Run, StepMissing, write_json
+
+PROBLEMS = (DataMissing, StepMissing, ModelMissing, ModelCorrupt)
+
+
+class Steps(click.Group):
+    """Turns an expected problem into one sentence instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PROBLEMS as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Steps)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Data folder; default $CSSS_DATA or ../shared/data."
+)
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Base weights; default $CSSS_WEIGHTS, ../shared/weights, imagenet.",
+)
+@click.option(
+    "--version", default=VERSION, show_default=True, help="Name of the run and of the model folder."
+)
+@click.option("--runs", type=click.Path(path_type=Path), help="Folder of all runs; default training/runs.")
+@click.option("--models", type=click.Path(path_type=Path), help="Folder of all models; default models.")
+@click.pass_context
+def main(
+    ctx: click.Context, /, data: Path | None, weights: Path | None, version: str, **places: Path | None
+) -> None:
+    """Train the classifier: split, train, calibrate, export, evaluate; or `all` of them."""
+    ctx.obj = (Run(version, **{key: place for key, place in places.items() if place}), data, weights)
+
+
+@main.command()
+@click.option("--seed", default=SEED, show_default=True)
+@click.pass_obj
+def split(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
+    """Share the images out by patient and look for leaks."""
+    from training import split as splitting
+    from training.evaluate import split_record
+
+    run, data = obj[0], data_folder(obj[1])
+    images = read_manifest(data)
+    sides = splitting.split(images, seed)
+    splitting.write_split(run.split_file, images, sides)
+    pairs = splitting.near_duplicates(data, images, sides)
+    record = split_record(images, sides, seed)
+    record["near_duplicates"] = {
+        "above": splitting.NEAR,
+        "pairs": len(pairs),
+        "examples": [[pair.first, pair.second, pair.correlation] for pair in pairs[:10]],
+    }
+    run.write("split", record)
+    click.echo(f"{record['sides']} images, {record['groups_by_side']} groups, no group on two sides.")
+    click.echo(f"Pairs across sides that look the same (correlation above {splitting.NEAR}): {len(pairs)}.")
+    click.echo(f"Written: {run.split_file}")
+
+
+@main.command()
+@click.option("--seed", default=SEED, show_default=True)
+@click.option(
+    "--resize", type=click.Choice(["area", "bilinear"]), help="Skip the comparison and use this one."
+)
+@click.pass_obj
+def train(obj: tuple[Run, Path | None, Path | None], seed: int, resize: str | None) -> None:
+    """Train the head; a killed training goes on where it stopped."""
+    from training.train import train as run_training
+
+    record = run_training(obj[0], data_folder(obj[1]), weights_file(obj[2]), seed, resize)
+    best = record["history"][record["best_epoch"] - 1]
+    click.echo(
+        f"Epoch {record['best_epoch']} of {len(record['history'])} kept: validation accuracy "
+        f"{best['val_accuracy']:.4f}, macro-F1 {best['val_macro_f1']:.4f}."
+    )
+
+
+@main.command()
+@click.pass_obj
+def calibrate(obj: tuple[Run, Path | None, Path | None]) -> None:
+    """Fit the temperature on the validation set."""
+    from training.calibrate import calibrate as run_calibration
+
+    record = run_calibration(obj[0], data_folder(obj[1]), weights_file(obj[2]))
+    val = record["val"]
+    click.echo(
+        f"Temperature {record['temperature']:.4f}; calibration error {val['ece_before']:.4f} -> {val['ece_after']:.4f}."
+    )
+
+
+@main.command()
+@click.option("--activate/--no-activate", default=True, help="Name this model in models/ACTIVE.")
+@click.pass_obj
+def export(obj: tuple[Run, Path | None, Path | None], activate: bool) -> None:
+    """Write the model folder and check that LiteRT and Keras agree."""
+    from training.export import export as run_export
+
+    record = run_export(obj[0], data_folder(obj[1]), weights_file(obj[2]), activate)
+    precision = record["precision"]
+    click.echo(f"{precision} weights: {record['parity'][precision]}. Written: {obj[0].model_folder}")
+
+
+@main.command()
+@click.option(
+    "--check", is_flag=True, help="Write nothing; fail when the figures are not those of metrics.json."
+)
+@click.option(
+    "--tolerance",
+    default=0.0,
+    show_default=True,
+    help="For --check on another kind of processor, for instance 0.002.",
+)
+@click.pass_obj
+def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: float) -> None:
+    """Measure the shipped model on the held-back images and write metrics, plots and card."""
+    from csss.inference import Engine
+    from training import evaluate as evaluation
+
+    run = obj[0]
+    engine = Engine.load(run.model_folder)
+    metrics = evaluation.read_metrics(run.model_folder)
+    figures = evaluation.evaluate(engine, data_folder(obj[1]), metrics)
+    click.echo(evaluation.table(figures))
+    if check:
+        found = evaluation.differences(metrics.get("test"), figures, tolerance)
+        if found:
+            raise click.ClickException("\n".join(found))
+        click.echo("These are the figures of metrics.json.")
+        return
+    from training.card import model_card
+    from training.plots import draw_all
+
+    metrics["test"] = figures
+    write_json(run.model_folder / "metrics.json", metrics)
+    draw_all(metrics, run.model_folder)
+    (run.model_folder / "MODEL_CARD.md").write_text(model_card(engine.info, metrics), encoding="utf-8")
+    click.echo(f"Written: {run.model_folder}")
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; default csss/demo/scans.")
+@click.option("--rank", default=60, show_default=True, help="Principal components per class.")
+@click.option("--tries", default=200, show_default=True, help="Pictures drawn per class to choose from.")
+@click.option("--seed", default=SEED, show_default=True)
+@click.pass_obj
+def synthetic(
+    obj: tuple[Run, Path | None, Path | None], out: Path | None, rank: int, tries: int, seed: int
+) -> None:
+    """Draw the demo's scans, which are nobody's."""
+    from csss.inference import Engine
+    from csss.paths import ROOT
+    from training import synthetic as drawing
+
+    run, data = obj[0], data_folder(obj[1])
+    engine = Engine.load(run.model_folder)
+    images = run.images(data)["train"]
+    chosen = drawing.choose(data, images, engine, rank=rank, tries=tries, seed=seed)
+    for name, drawn in drawing.write_set(out or ROOT / "csss" / "demo" / "scans", chosen, rank):
+        click.echo(
+            f"{name:<24} read as {drawn.result.label} ({drawn.result.top_label} {drawn.result.confidence:.2f}), "
+            f"nearest training picture {drawn.nearest:.2f}, usual {drawn.usual:.2f}, {len(drawn.jpeg) // 1024} kB"
+        )
+
+
+@main.command(name="all")
+@click.pass_context
+def everything(ctx: click.Context) -> None:
+    """All steps in order."""
+    for step in (split, train, calibrate, export, evaluate):
+        click.echo(f"== {step.name}")
+        ctx.invoke(step)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m training")

@@ -1,0 +1,95 @@
+"""Figures from labels and probabilities. Plain numpy; every function is deterministic."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ECE_BINS = 15
+
+
+def confusion(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Counts (classes, classes): row is the true class, column the predicted one."""
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (truth, predicted), 1)
+    return counts
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else 0.0
+
+
+def per_class(counts: NDArray[np.int64]) -> list[dict[str, float]]:
+    """Precision, sensitivity, specificity, F1 and support of each class, one against the rest."""
+    rows = []
+    for index in range(len(counts)):
+        hit = int(counts[index, index])
+        miss, false = int(counts[index].sum()) - hit, int(counts[:, index].sum()) - hit
+        rest = int(counts.sum()) - hit - miss - false
+        precision, sensitivity = _share(hit, hit + false), _share(hit, hit + miss)
+        rows.append(
+            {
+                "precision": precision,
+                "sensitivity": sensitivity,
+                "specificity": _share(rest, rest + false),
+                "f1": _share(2 * precision * sensitivity, precision + sensitivity),
+                "support": hit + miss,
+            }
+        )
+    return rows
+
+
+def macro(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Unweighted means over the classes."""
+    return {
+        key: float(np.mean([row[key] for row in rows]))
+        for key in ("precision", "sensitivity", "specificity", "f1")
+    }
+
+
+def macro_f1(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """Unweighted mean F1 of the arg max."""
+    classes = probabilities.shape[1]
+    return macro(per_class(confusion(truth, probabilities.argmax(axis=1), classes)))["f1"]
+
+
+def log_loss(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """Mean negative log-likelihood of the true class, in nats."""
+    chosen = probabilities[np.arange(len(truth)), truth].astype(np.float64)
+    return float(-np.log(np.maximum(chosen, 1e-30)).mean())
+
+
+def reliability(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> list[dict[str, float]]:
+    """Mean confidence, accuracy and count in 15 bins of equal mass, from the least to the most confident."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == truth
+    order = np.argsort(confidence, kind="stable")
+    return [
+        {
+            "confidence": float(confidence[part].mean()),
+            "accuracy": float(correct[part].mean()),
+            "count": len(part),
+        }
+        for part in np.array_split(order, ECE_BINS)
+        if len(part)
+    ]
+
+
+def calibration_error(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """Expected calibration error over the bins of `reliability`."""
+    bins = reliability(truth, probabilities)
+    total = sum(row["count"] for row in bins)
+    return float(sum(row["count"] * abs(row["confidence"] - row["accuracy"]) for row in bins) / total)
+
+
+def selective(truth: NDArray[np.int64], probabilities: NDArray[Any], threshold: float) -> dict[str, float]:
+    """What the threshold does: share of scans accepted, error among them, and error of all."""
+    accepted = probabilities.max(axis=1) >= threshold
+    wrong = probabilities.argmax(axis=1) != truth
+    return {
+        "threshold": float(threshold),
+        "acceptance_rate": float(accepted.mean()),
+        "error_accepted": float(wrong[accepted].mean()) if accepted.any() else 0.0,
+        "error_all": float(wrong.mean()),
+    }

@@ -1,0 +1,90 @@
+"""The pictures in a model folder: confusion matrix, learning curves, reliability."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+BLUE, ORANGE, GREY = "#1f5f99", "#c2571a", "#8a8a8a"
+
+
+def _save(figure: Any, file: Path) -> None:
+    figure.savefig(file, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+
+
+def confusion_plot(figures: dict[str, Any], file: Path) -> None:
+    """Counts in each cell, colour by the share of the true class."""
+    names = [name.replace("_", " ") for name in figures["per_class"]]
+    counts = np.array(figures["confusion"])
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = plt.subplots(figsize=(6.4, 5.4))
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        axes.text(
+            column,
+            row,
+            str(count),
+            ha="center",
+            va="center",
+            color="white" if share[row, column] > 0.55 else "black",
+        )
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    axes.set_title(f"Held-back images: {figures['images']}, accuracy {figures['accuracy']:.1%}")
+    figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.046)
+    _save(figure, file)
+
+
+def learning_plot(history: list[dict[str, float]], best: int, file: Path) -> None:
+    """Loss and accuracy of training and validation by epoch, with the epoch that was kept."""
+    epochs = range(1, len(history) + 1)
+    figure, both = plt.subplots(1, 2, figsize=(9, 3.6))
+    for axes, key in zip(both, ("loss", "accuracy"), strict=True):
+        axes.plot(epochs, [row[key] for row in history], color=BLUE, marker="o", label="training (augmented)")
+        axes.plot(
+            epochs, [row[f"val_{key}"] for row in history], color=ORANGE, marker="s", label="validation"
+        )
+        axes.axvline(best, color=GREY, linestyle="--", label=f"kept: epoch {best}")
+        axes.set_xlabel("epoch")
+        axes.set_title(key)
+        axes.grid(alpha=0.3)
+    both[0].legend()
+    _save(figure, file)
+
+
+def reliability_plot(figures: dict[str, Any], file: Path) -> None:
+    """Accuracy against confidence in bins of equal mass; the dashed line is perfect calibration."""
+    bins, chosen = figures["calibration"]["reliability"], figures["selective"]
+    figure, axes = plt.subplots(figsize=(4.8, 4.6))
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfect")
+    axes.plot(
+        [row["confidence"] for row in bins],
+        [row["accuracy"] for row in bins],
+        color=BLUE,
+        marker="o",
+        label="model",
+    )
+    axes.axvline(
+        chosen["threshold"], color=ORANGE, linestyle=":", label=f"threshold {chosen['threshold']:.2f}"
+    )
+    axes.set(xlim=(0.2, 1.02), ylim=(0, 1.02), xlabel="mean confidence", ylabel="accuracy")
+    axes.set_title(f"Calibration error {figures['calibration']['ece_after']:.1%} after scaling")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
+    _save(figure, file)
+
+
+def draw_all(metrics: dict[str, Any], folder: Path) -> None:
+    """Write the three plots of a model folder."""
+    training = metrics["training"]
+    confusion_plot(metrics["test"], folder / "confusion.png")
+    learning_plot(training["history"], training["best_epoch"], folder / "learning.png")
+    reliability_plot(metrics["test"], folder / "reliability.png")

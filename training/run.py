@@ -1,0 +1,82 @@
+"""A run's folder: everything a training leaves behind between its steps, kept out of the repository."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from csss.paths import MODELS, ROOT
+from training.data import Image, read_manifest
+from training.split import read_split
+
+VERSION = "paper-1"
+WIDTH = HEIGHT = 224
+SEED = 42
+
+
+class StepMissing(Exception):
+    """An earlier step has not been run; the message names it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Paths and small JSON records of one training run; the version names both the run and the model folder."""
+
+    version: str
+    runs: Path = ROOT / "training" / "runs"
+    models: Path = MODELS
+
+    @property
+    def folder(self) -> Path:
+        return self.runs / self.version
+
+    @property
+    def model_folder(self) -> Path:
+        return self.models / self.version
+
+    @property
+    def split_file(self) -> Path:
+        return self.folder / "split.csv"
+
+    def epoch_file(self, epoch: int) -> Path:
+        return self.folder / "epochs" / f"epoch-{epoch:02d}.keras"
+
+    def read(self, step: str) -> dict[str, Any]:
+        """The record of a step; raises `StepMissing`."""
+        file = self.folder / f"{step}.json"
+        if not file.is_file():
+            raise StepMissing(f"{file} is missing: run `python -m training {step}` first.")
+        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return record
+
+    def write(self, step: str, record: dict[str, Any]) -> None:
+        """Keep the record of a step; replaced in one go, so that a kill leaves the old or the new one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / f"{step}.json", record)
+
+    def images(self, data: Path) -> dict[str, list[Image]]:
+        """The images of each side, in the order of the manifest."""
+        if not self.split_file.is_file():
+            raise StepMissing(f"{self.split_file} is missing: run `python -m training split` first.")
+        sides = read_split(self.split_file)
+        shared: dict[str, list[Image]] = {"train": [], "val": [], "test": []}
+        for image in read_manifest(data):
+            shared[sides[image.path]].append(image)
+        return shared
+
+
+def rounded(value: Any) -> Any:
+    """Numbers to six decimals, so that files stay readable and equal figures stay equal."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def write_json(file: Path, record: dict[str, Any]) -> None:
+    """Write JSON with rounded numbers, replacing the file in one go."""
+    text = json.dumps(rounded(record), indent=2, ensure_ascii=False) + "\n"
+    partial = file.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)

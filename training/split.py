@@ -1,0 +1,114 @@
+"""Share the images out to train, val and test: by patient, in proportion within every class."""
+
+import csv
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from training.data import Image
+
+SIDES = {"train": 0.70, "val": 0.15, "test": 0.15}
+SEED = 42
+NEAR = 0.99
+"""Correlation of thumbnails above which two pictures count as the same."""
+
+
+class LeakFound(Exception):
+    """A patient stands on two sides of the split."""
+
+
+@dataclass(frozen=True)
+class NearPair:
+    """Two pictures on different sides that look the same."""
+
+    first: str
+    second: str
+    correlation: float
+
+
+def split(images: Sequence[Image], seed: int = SEED) -> dict[str, str]:
+    """Map each image's path to its side.
+
+    Groups are shuffled, then taken from the largest to the smallest; each goes to the side whose strata (class and
+    kind of scan) it leaves least unbalanced, measured as the squared shortfall relative to the wanted share. Large
+    groups first, because only small ones can still mend a proportion.
+    """
+    groups: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        groups[image.group].append(image)
+    wanted = Counter(image.stratum for image in images)
+    have: dict[str, Counter[str]] = {side: Counter() for side in SIDES}
+    order = sorted(groups)
+    random.Random(seed).shuffle(order)
+    order.sort(key=lambda group: -len(groups[group]))  # stable: equal sizes stay shuffled
+    sides: dict[str, str] = {}
+    for group in order:
+        needs = Counter(image.stratum for image in groups[group])
+
+        def gain(side: str, needs: Counter[str] = needs) -> float:
+            """How much this side's relative shortfall shrinks when it takes the group."""
+            total = 0.0
+            for stratum, count in needs.items():
+                goal = wanted[stratum] * SIDES[side]
+                short = goal - have[side][stratum]
+                total += (short**2 - (short - count) ** 2) / goal / wanted[stratum]
+            return total
+
+        side = max(SIDES, key=gain)
+        have[side].update(needs)
+        sides.update((image.path, side) for image in groups[group])
+    check_groups(images, sides)
+    return sides
+
+
+def check_groups(images: Iterable[Image], sides: dict[str, str]) -> None:
+    """Raise `LeakFound` when one group is on two sides."""
+    seen: dict[str, str] = {}
+    for image in images:
+        if seen.setdefault(image.group, sides[image.path]) != sides[image.path]:
+            raise LeakFound(f"Group {image.group} is on two sides of the split.")
+
+
+def near_duplicates(
+    folder: Path, images: Sequence[Image], sides: dict[str, str], above: float = NEAR
+) -> list[NearPair]:
+    """Pairs on different sides whose 32 x 32 thumbnails correlate by more than `above`."""
+    thumbs = np.empty((len(images), 32 * 32), np.float32)
+    for index, image in enumerate(tqdm(images, desc="thumbnails", unit="image")):
+        picture = cv2.imread(str(folder / image.path), cv2.IMREAD_GRAYSCALE)
+        if picture is None:
+            raise OSError(f"{image.path} cannot be read.")
+        thumb = cv2.resize(picture, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+        thumb -= thumb.mean()
+        thumbs[index] = thumb / max(float(np.linalg.norm(thumb)), 1e-6)
+    side = np.array([sides[image.path] for image in images])
+    pairs = []
+    for start in range(0, len(images), 1024):
+        block = thumbs[start : start + 1024] @ thumbs.T
+        for row, column in np.argwhere(block > above):
+            first, second = start + int(row), int(column)
+            if first < second and side[first] != side[second]:
+                pairs.append(NearPair(images[first].path, images[second].path, float(block[row, column])))
+    return sorted(pairs, key=lambda pair: -pair.correlation)
+
+
+def write_split(file: Path, images: Iterable[Image], sides: dict[str, str]) -> None:
+    """Write `path,label,group,kind,side`, one row an image."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["path", "label", "group", "kind", "side"])
+        for image in images:
+            writer.writerow([image.path, image.label, image.group, image.kind, sides[image.path]])
+
+
+def read_split(file: Path) -> dict[str, str]:
+    """The side of each path, as `write_split` wrote it."""
+    with file.open(newline="", encoding="utf-8") as stream:
+        return {row["path"]: row["side"] for row in csv.DictReader(stream)}
