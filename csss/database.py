@@ -46,7 +46,7 @@ _metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
         "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
         "pk": "pk_%(table_name)s",
     }
@@ -58,13 +58,14 @@ class Base(DeclarativeBase):
     registry = registry(metadata=_metadata, type_annotation_map={datetime: UTCDateTime})
 
 
-def text_enum(kind: type[StrEnum]) -> Enum:
+def text_enum(kind: type[StrEnum], name: str = "") -> Enum:
     """Kept as its text with a CHECK, alike on SQLite and PostgreSQL; a new member is an ordinary migration."""
     return Enum(
         kind,
         native_enum=False,
         create_constraint=True,
         length=30,
+        name=name or kind.__name__.lower(),  # of the CHECK; two columns of one table need two names
         values_callable=lambda members: [member.value for member in members],
     )
 

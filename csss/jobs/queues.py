@@ -6,6 +6,8 @@ from typing import Any
 
 import redis
 from flask import Flask
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from rq import Queue as RqQueue
 from rq.serializers import JSONSerializer
 
@@ -21,7 +23,9 @@ JOB_TIMEOUT_SECONDS = 60
 
 def connect(url: str) -> redis.Redis:
     """A connection for short commands: it gives up after a second, since a page or a sweep waits for it."""
-    return redis.Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0)
+    return redis.Redis.from_url(
+        url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0)
+    )
 
 
 def rq_queue(queue: Queue, connection: Any) -> RqQueue:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app, render_template
+from flask import current_app
 from flask_mail import Message
 
 from csss.auth import accounts, second_factor
@@ -33,8 +33,8 @@ class Draft:
 def compose(message: MailMessage, draft: Draft) -> Message:
     """The message as it goes out: plain text, with the Message-ID it has had from the beginning."""
     settings = current_app.config["CSSS"]
-    body = render_template(
-        f"email/{draft.template}.txt",
+    # The bare environment: a mail knows nothing of requests, sessions and navigation.
+    body = current_app.jinja_env.get_template(f"email/{draft.template}.txt").render(
         name=message.user.name,
         hospital=settings.hospital_name,
         base_url=settings.base_url.rstrip("/"),

@@ -66,8 +66,8 @@ class ScanEvent(Model):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"), index=True)
-    was: Mapped[Status | None] = mapped_column(text_enum(Status))
-    became: Mapped[Status] = mapped_column(text_enum(Status))
+    was: Mapped[Status | None] = mapped_column(text_enum(Status, "was_status"))
+    became: Mapped[Status] = mapped_column(text_enum(Status, "became_status"))
     actor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     at: Mapped[datetime] = mapped_column(default=now)
     origin: Mapped[str] = mapped_column(String(60))

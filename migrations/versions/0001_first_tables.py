@@ -9,7 +9,6 @@ and loses its triggers: create them again (see 0001).
 import sqlalchemy as sa
 from alembic import op
 
-
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -564,7 +563,7 @@ def upgrade() -> None:
                 "DOCTOR_VERIFIED",
                 "PHARMACIST_COMPLETED",
                 "REPORT_READY",
-                name="status",
+                name="was_status",
                 native_enum=False,
                 create_constraint=True,
                 length=30,
@@ -579,7 +578,7 @@ def upgrade() -> None:
                 "DOCTOR_VERIFIED",
                 "PHARMACIST_COMPLETED",
                 "REPORT_READY",
-                name="status",
+                name="became_status",
                 native_enum=False,
                 create_constraint=True,
                 length=30,

@@ -1,0 +1,146 @@
+"""What every test may ask for: an app on a database of its own, people, scans, and a browser-like visitor.
+
+Each test gets a fresh copy of a migrated database (a copied file, or PostgreSQL's TEMPLATE), so that every commit is
+real, the triggers are there, and nothing has to be cleaned up row by row.
+"""
+
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_migrate import upgrade
+
+from csss import create_app
+from csss.config import Settings
+from csss.database import db
+from tests.factories import Clinic
+from tests.visitor import Visitor
+
+POSTGRES = os.environ.get("CSSS_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432")
+IN_CI = bool(os.environ.get("CI"))
+SECRET = "a test key that is long enough to be taken as one"
+
+
+def settings_for(folder: Path, **more: object) -> Settings:
+    """Settings that touch nothing outside `folder`. Nothing listens on port 1, so no test talks to a real Redis
+    unless it says so; jobs are then run by `Clinic.run_jobs`."""
+    values: dict[str, object] = {
+        "instance": str(folder),
+        "redis_url": "redis://127.0.0.1:1/0",
+        "mail_folder": str(folder / "mail"),
+        "secret_key": SECRET,
+        "bcrypt_rounds": 4,
+        "hospital_name": "Hospital of the Tests",
+        "time_zone": "Asia/Kolkata",
+    }
+    return Settings(**{**values, **more})
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("template")
+    _migrate(create_app(settings_for(folder)))
+    return folder / "csss.db"
+
+
+def _migrate(app: Flask) -> None:
+    with app.app_context():
+        upgrade()
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a migrated template database. Skips where there is no PostgreSQL, except in CI."""
+    url = sa.make_url(POSTGRES)
+    try:
+        socket.create_connection((url.host or "127.0.0.1", url.port or 5432), timeout=2).close()
+    except OSError as error:
+        if IN_CI:
+            raise
+        pytest.skip(f"PostgreSQL is not reachable at {url.host}:{url.port} ({error}): not tested on it")
+    name = f"csss_test_{uuid.uuid4().hex[:12]}"
+    _maintain(f'CREATE DATABASE "{name}"')
+    _migrate(create_app(settings_for(tmp_path_factory.mktemp("pg"), database_url=f"{POSTGRES}/{name}")))
+    yield name
+    _maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _maintain(statement: str) -> None:
+    engine = sa.create_engine(f"{POSTGRES}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Override single settings with `@pytest.mark.parametrize("settings", [{"otp_minutes": 3}], indirect=True)`."""
+    wanted = dict(getattr(request, "param", {}))
+    if wanted.pop("_database", "sqlite") == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "csss.db")
+        yield settings_for(tmp_path, **wanted)
+        return
+    template = request.getfixturevalue("migrated_postgres")
+    name = f"{template}_{uuid.uuid4().hex[:8]}"
+    _maintain(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield settings_for(tmp_path, database_url=f"{POSTGRES}/{name}", **wanted)
+    _maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("both_databases"):
+        cases = [
+            pytest.param({"_database": "sqlite"}, id="sqlite"),
+            pytest.param({"_database": "postgresql"}, id="postgresql", marks=pytest.mark.postgres),
+        ]
+        metafunc.parametrize("settings", cases, indirect=True)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings)
+    app.testing = True
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def clinic(app: Flask) -> Clinic:
+    """Makes people and scans, and runs the jobs that are due."""
+    return Clinic(app)
+
+
+@pytest.fixture
+def nobody(app: Flask) -> Visitor:
+    """A visitor who is not signed in."""
+    return Visitor(app)
+
+
+@pytest.fixture
+def patient(clinic: Clinic) -> Visitor:
+    return clinic.visitor(clinic.person("patient"))
+
+
+@pytest.fixture
+def doctor(clinic: Clinic) -> Visitor:
+    return clinic.visitor(clinic.person("doctor"))
+
+
+@pytest.fixture
+def pharmacist(clinic: Clinic) -> Visitor:
+    return clinic.visitor(clinic.person("pharmacist"))
+
+
+@pytest.fixture
+def admin(clinic: Clinic) -> Visitor:
+    return clinic.visitor(clinic.person("admin"))

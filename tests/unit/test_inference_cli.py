@@ -1,0 +1,84 @@
+"""`csss predict`: order, errors, JSON, heat maps."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import csss
+from csss.inference import Engine
+from csss.inference.cli import predict, predict_paths
+
+SCANS = sorted((Path(csss.__file__).parent / "demo" / "scans").glob("*.jpg"))
+KEYS = {"path", "label", "confidence", "probabilities", "uncertain", "reason", "model_version"}
+
+
+@pytest.fixture(autouse=True)
+def _no_model_from_the_environment(monkeypatch):
+    monkeypatch.delenv("CSSS_MODEL", raising=False)
+
+
+@pytest.fixture
+def broken(tmp_path):
+    file = tmp_path / "broken.png"
+    file.write_text("no picture")
+    return file
+
+
+def run(*arguments):
+    return CliRunner().invoke(predict, [str(argument) for argument in arguments])
+
+
+def test_json_is_one_array_in_the_order_given():
+    wanted = [SCANS[3], SCANS[0], SCANS[3]]
+    done = run(*wanted, "--json")
+    assert done.exit_code == 0, done.output
+    records = json.loads(done.output)
+    assert [record["path"] for record in records] == [str(path) for path in wanted]
+    assert all(set(record) == KEYS for record in records)
+
+
+def test_a_bad_file_does_not_stop_the_rest(broken, tmp_path):
+    done = run(broken, SCANS[0], tmp_path / "absent.png", "--json")
+    assert done.exit_code == 1
+    first, second, third = json.loads(done.output)
+    assert set(first) == {"path", "error"}
+    assert first["error"].endswith(".")
+    assert second["label"]
+    assert "No such file" in third["error"]
+
+
+def test_a_folder_stands_for_the_pictures_inside(tmp_path, broken):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "b.JPG").write_bytes(SCANS[0].read_bytes())
+    (tmp_path / "a.jpg").write_bytes(SCANS[1].read_bytes())
+    (tmp_path / "notes.txt").write_text("no picture, and not asked for")
+    names = [Path(record["path"]).name for record in predict_paths(Engine.load(), [tmp_path])]
+    assert names == ["a.jpg", "broken.png", "b.JPG"]
+
+
+def test_heat_maps_are_written_and_never_over_each_other(tmp_path):
+    folder = tmp_path / "maps"
+    done = run(SCANS[0], SCANS[0], "--heatmap", folder)
+    assert done.exit_code == 0, done.output
+    stem = SCANS[0].stem
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        f"{stem}{number}-{kind}" for number in ("", "-2") for kind in ("heatmap.png", "overlay.jpg")
+    )
+    assert Image.open(folder / f"{stem}-heatmap.png").size == Image.open(SCANS[0]).size
+
+
+def test_people_get_a_table(broken):
+    done = run(SCANS[0], broken)
+    assert done.exit_code == 1
+    assert "Viral_Pneumonia" in done.output
+    assert "Not read." in done.output
+
+
+def test_a_missing_model_is_one_sentence(tmp_path):
+    done = run(SCANS[0], "--model", tmp_path)
+    assert done.exit_code == 1
+    assert "not a model folder" in done.output
+    assert "Traceback" not in done.output
