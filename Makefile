@@ -1,11 +1,48 @@
-# `make demo` and `make test` do all the set-up; see README.md.
+# `make demo` and `make test` do all the set-up there is; `make help` lists the rest.
 VENV   := .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
+# In CI everything must run, so the tools for training are installed there, too.
+TEST_LOCK := $(if $(CI),train,dev)
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: lock
+.PHONY: help demo test fast lint bench train model screenshots lock clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# One stamp per lock file: installing again happens only when the lock file or pyproject.toml has changed.
+$(VENV)/.installed-%: requirements/%.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+demo: $(VENV)/.installed-run ## run everything on this machine, with demo accounts and scans
+	$(BIN)/csss demo
+
+test: $(VENV)/.installed-$(TEST_LOCK) lint ## all checks and tests; says what this machine lacks
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+fast: $(VENV)/.installed-dev ## the tests without browser and training
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not browser and not training"
+
+lint: $(VENV)/.installed-$(TEST_LOCK) ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-train ## measure the budgets of the design on this machine
+	$(BIN)/python -m benchmarks
+
+train: $(VENV)/.installed-train ## train the classifier anew (see the README's page on training)
+	$(BIN)/python -m training all
+
 lock: ## resolve requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra postgres --extra demo $(LOCK) -o requirements/run.txt
 	uv pip compile pyproject.toml --extra postgres --extra demo --extra test $(LOCK) -o requirements/dev.txt
 	uv pip compile pyproject.toml --extra postgres --extra demo --extra test --extra train $(LOCK) -o requirements/train.txt
-LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+
+clean: ## remove what was installed and made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist

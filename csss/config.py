@@ -179,3 +179,14 @@ def load_settings(**overrides: Any) -> Settings:
         if text is not None and not (text == "" and each.type is int):
             values[each.name] = _parse(name, each.type, text)
     return Settings(**{**values, **overrides})
+
+
+def settings_table() -> str:
+    """The table of all settings in Markdown, as it stands in the README."""
+    lines = ["| variable | default | what it is |", "| --- | --- | --- |"]
+    for each in fields(Settings):
+        default = "" if each.default is None or each.default == "" else f"`{each.default}`"
+        if isinstance(each.default, bool):
+            default = f"`{int(each.default)}`"
+        lines.append(f"| `{environment_name(each.name)}` | {default} | {each.metadata['about']} |")
+    return "\n".join(lines)

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _PRELOAD: dict[Queue, tuple[str, ...]] = {
     Queue.INFERENCE: ("ai_edge_litert.interpreter", "cv2", "numpy"),
-    Queue.REPORTS: ("weasyprint", "PIL.Image", "cv2"),
+    Queue.REPORTS: ("csss.reports.render",),
     Queue.MAIL: ("pikepdf", "flask_mail"),
     Queue.CODES: ("flask_mail",),
 }

@@ -29,6 +29,10 @@ class Route(StrEnum):
     RECTAL = "rectal"
     OTHER = "other"
 
+    @property
+    def human(self) -> str:
+        return self.value.capitalize()
+
 
 class Prescription(Model):
     """The pharmacist's part. A correction is a further version; the old one stays."""

@@ -18,7 +18,7 @@ from csss.scans.states import HoldFor, Status
 
 MAX_ITEMS = 50
 MAX_NOTES = 20_000
-_LIMITS = {"drug": 200, "dose": 100, "frequency": 100, "duration": 100}
+LIMITS = {"drug": 200, "dose": 100, "frequency": 100, "duration": 100}
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _problems(filled: Sequence[tuple[int, Line]], none_needed: bool, notes: str)
         ):
             if not getattr(line, name).strip():
                 errors[f"{name}-{place}"] = sentence
-        for name, limit in _LIMITS.items():
+        for name, limit in LIMITS.items():
             if len(getattr(line, name)) > limit:
                 errors[f"{name}-{place}"] = f"At most {limit} characters can be taken."
         if line.route not in set(Route):

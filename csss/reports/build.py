@@ -115,7 +115,7 @@ def _prescription(prescription: Prescription) -> context.PrescriptionText:
             context.PrescriptionItem(
                 drug=item.drug,
                 dose=item.dose,
-                route=item.route.value,
+                route=item.route.human,
                 frequency=item.frequency,
                 duration=item.duration,
             )

@@ -53,7 +53,7 @@ def _database() -> str:
         db.session.execute(text("SELECT version_num FROM alembic_version")).one()
     except SQLAlchemyError:
         current_app.logger.exception("the database cannot be read")
-        return "cannot be read; was `csss db upgrade` run?"
+        return "cannot be read; was `csss migrate` run?"
     return "ok"
 
 

@@ -1,0 +1,5 @@
+"""`python -m csss` is the `csss` command."""
+
+from csss.cli import main
+
+main()

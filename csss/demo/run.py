@@ -1,0 +1,105 @@
+"""`csss demo`: database, Redis, workers, web server and a mail folder on this machine, in the foreground."""
+
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import fields, replace
+from pathlib import Path
+
+import click
+
+from csss.config import Settings, environment_name
+from csss.demo.redis import NoRedisError, redis_command
+from csss.outbox import Queue
+from csss.supervisor import Child, Supervisor
+
+
+def demo_settings(settings: Settings, port: int, socket: Path) -> Settings:
+    """Everything under `instance/demo/`, nothing but 127.0.0.1, whatever else has been set."""
+    folder = settings.instance_folder / "demo"
+    return replace(
+        settings,
+        instance=str(folder),
+        database_url="",
+        storage_url="",
+        redis_url=f"unix://{socket}",
+        secret_key="",
+        base_url=f"http://127.0.0.1:{port}",
+        host="127.0.0.1",
+        port=port,
+        web_processes=1,
+        trusted_proxies=0,
+        mail_folder=str(folder / "mail"),
+    )
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as environment variables, all of them, so that no `.env` file of a real system leaks in."""
+    values = {}
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        text = "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)
+        values[environment_name(each.name)] = text
+    return values
+
+
+def run(settings: Settings, *, port: int, keep: bool) -> None:
+    """Until Ctrl-C. Raises click.ClickException when there is no Redis to start."""
+    # A folder of its own for the socket: its path may have at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="csss-demo-") as runtime:
+        socket = Path(runtime) / "redis.sock"
+        chosen = demo_settings(settings, port, socket)
+        try:
+            redis = Child("redis", redis_command(socket))
+        except NoRedisError as error:
+            raise click.ClickException(str(error)) from error
+        _prepare(chosen, keep=keep)
+        variables = environment(chosen)
+        children = [redis]
+        children += [
+            Child.csss("worker", queue.value, name=f"worker-{queue}", environment=variables) for queue in Queue
+        ]
+        children.append(Child.csss("web", name="web", environment=variables))
+        Supervisor(children).run(ready=lambda: _announce_when_ready(chosen))
+    click.echo("The demo has stopped. `csss demo --keep` goes on with its data.")
+
+
+def _prepare(settings: Settings, *, keep: bool) -> None:
+    folder = settings.instance_folder
+    if folder.exists() and not keep:
+        shutil.rmtree(folder)
+    fresh = not (folder / "csss.db").exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    from flask_migrate import upgrade
+
+    from csss import create_app, outbox
+
+    os.environ.update(environment(settings))
+    app = create_app(settings)
+    with app.app_context():
+        upgrade()
+        if fresh:
+            from csss.demo.seed import seed
+
+            click.echo("Making demo accounts and scans …")
+            outbox.set_dispatcher(lambda row_id, queue: None)  # the seed does its own jobs
+            seed()
+
+
+def _announce_when_ready(settings: Settings) -> bool:
+    try:
+        with urllib.request.urlopen(f"{settings.base_url}/readyz", timeout=2) as answer:  # noqa: S310
+            if answer.status != 200:
+                return False
+    except (urllib.error.URLError, OSError):
+        return False
+    from csss.demo.seed import ACCOUNTS, PASSPHRASE, PASSWORD
+
+    click.echo(f"\nCSSS is ready at {settings.base_url} (Ctrl-C stops it)\n")
+    for email, what in ACCOUNTS:
+        click.echo(f"  {email:<28} {what}")
+    click.echo(f"\n  Password of all: {PASSWORD}   Report pass phrase of the patients: {PASSPHRASE}")
+    click.echo(f"  Mail, with the administrator's codes, is in {settings.mail_folder}\n")
+    return True

@@ -1,0 +1,162 @@
+"""Demo accounts and a few synthetic scans in different stages, made through the same services as everything else."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from sqlalchemy import select
+
+from csss.audit.record import coming_from
+from csss.auth import accounts
+from csss.auth.accounts import PatientDetails
+from csss.auth.models import AccountState, CodePurpose, Sex, User
+from csss.auth.roles import Role
+from csss.auth.second_factor import Proof
+from csss.clock import now
+from csss.config import Settings
+from csss.database import db, transaction
+from csss.jobs import runner
+from csss.outbox import OutboxJob
+from csss.prescriptions import services as prescriptions
+from csss.prescriptions.services import Line
+from csss.reports import services as reports
+from csss.scans import analysis, services
+from csss.scans.intake import take_in
+from csss.scans.models import Scan
+from csss.scans.services import Reading
+from csss.scans.states import Agreement, Priority, ScanKind, Status
+from csss.scans.storage import storage
+
+PASSWORD = "csss-demo-2026"
+PASSPHRASE = "csss-demo-report"
+ACCOUNTS = (
+    ("patient@csss.example", "patient: uploads, follows, downloads"),
+    ("doctor@csss.example", "doctor: reads and verifies"),
+    ("pharmacist@csss.example", "pharmacist: prescribes"),
+    ("admin@csss.example", "administrator: approves (code by mail)"),
+)
+PICTURES = Path(__file__).parent / "scans"
+_ORDER = list(Status)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One demo scan: which picture, whose, and how far it has come."""
+
+    picture: str
+    patient: str
+    indication: str
+    stage: Status
+    findings: str = ""
+    diagnosis: str = ""
+    urgent: bool = False
+
+
+@dataclass(frozen=True)
+class _Staff:
+    doctor: User
+    pharmacist: User
+    admin: User
+
+
+def seed() -> None:
+    """Fill an empty database. Belongs inside an app context."""
+    with coming_from("demo"):
+        staff = _Staff(
+            _person("doctor@csss.example", "Dr. Meena Iyer", Role.DOCTOR),
+            _person("pharmacist@csss.example", "Arun Prakash", Role.PHARMACIST),
+            _person("admin@csss.example", "Lakshmi Raman", Role.ADMIN),
+        )
+        patients = {
+            "patient": _person("patient@csss.example", "Kavya Subramanian", Role.PATIENT, date(1991, 4, 17)),
+            "second": _person("patient2@csss.example", "Joseph Fernandes", Role.PATIENT, date(1958, 11, 3), Sex.MALE),
+            "third": _person("patient3@csss.example", "Noor Fathima", Role.PATIENT, date(2021, 8, 25)),
+        }
+        for case in _cases():
+            _take_to_stage(case, patients[case.patient], staff)
+        _run_jobs()
+
+
+def _person(
+    email: str, name: str, role: Role, born: date | None = None, sex: Sex = Sex.FEMALE
+) -> User:
+    details = PatientDetails(born, sex, "+91 44 5550 0100") if born else None
+    with transaction():
+        user = accounts.register(email=email, name=name, password=PASSWORD, role=role, patient=details)
+        user.state, user.email_confirmed_at = AccountState.ACTIVE, now()
+        if details:
+            accounts.set_report_passphrase(user, PASSPHRASE)
+            accounts.update_profile(user, {"address": "12 Temple Road, Chennai 600004"})
+    return user
+
+
+def _take_to_stage(case: _Case, patient: User, staff: _Staff) -> None:
+    """Step by step, as people and workers would."""
+    reached = _ORDER.index(case.stage)
+    kind = ScanKind.CARDIAC_MRI if case.picture.startswith("Sick") else ScanKind.CHEST_XRAY
+    settings: Settings = _settings()
+    intake = take_in((PICTURES / case.picture).read_bytes(), limit=settings.upload_bytes)
+    file_key = storage().put("scans", intake.suffix, intake.content)
+    with transaction():
+        scan = services.submit_scan(
+            intake,
+            file_key,
+            kind=kind,
+            indication=case.indication,
+            priority=Priority.URGENT if case.urgent else Priority.ROUTINE,
+            by=patient,
+        )
+    scan_id = scan.id
+    if reached >= 1:
+        with transaction():
+            analysis.start(scan_id, by=staff.doctor)
+        _run_jobs()
+    if reached >= 2:
+        prediction = db.session.get_one(Scan, scan_id).prediction
+        agreed = prediction is not None and not prediction.uncertain
+        reading = Reading(
+            case.findings,
+            case.diagnosis,
+            case.diagnosis,
+            Agreement.AGREE if agreed else Agreement.PARTLY,
+            read_myself=True,
+        )
+        with transaction():
+            services.verify(scan_id, reading, by=staff.doctor)
+    if reached >= 3:
+        with transaction():
+            prescriptions.complete(
+                scan_id,
+                lines=[Line("Paracetamol", "500 mg", "oral", "up to four times a day", "5 days")],
+                none_needed=False,
+                notes="Take with water. Come back if the fever lasts longer than three days.",
+                by=staff.pharmacist,
+            )
+    if reached >= 4:
+        proof = Proof(staff.admin.id, CodePurpose.APPROVAL, scan_id, "email_code")
+        with transaction():
+            reports.approve(scan_id, proof=proof, by=staff.admin)
+
+
+def _settings() -> Settings:
+    from flask import current_app
+
+    settings: Settings = current_app.config["CSSS"]
+    return settings
+
+
+def _run_jobs() -> None:
+    """Do what is owed, here and now, as the workers would."""
+    open_rows = select(OutboxJob.id).where(OutboxJob.done_at.is_(None), OutboxJob.failed_at.is_(None))
+    for _ in range(5):
+        rows = db.session.scalars(open_rows.order_by(OutboxJob.created_at)).all()
+        if not rows:
+            return
+        for row_id in rows:
+            runner.perform(row_id)
+
+
+def _cases() -> Iterator[_Case]:
+    clear = "Both lungs are clear. Heart size and mediastinum are normal. No pleural effusion."
+    yield _Case("Normal-1.jpg", "patient", "Check-up before a journey", Status.REPORT_READY, clear, "Normal chest")

@@ -1,0 +1,90 @@
+"""Keeping child processes alive: one per queue, and for the demo the web server and Redis, too."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 1.0  # before a child that died is started again
+STOP_SECONDS = 10.0  # for a child to finish what it is doing
+
+
+@dataclass
+class Child:
+    """A command that has to be running."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def csss(cls, *arguments: str, name: str, environment: Mapping[str, str] | None = None) -> "Child":
+        """One of our own commands, in this Python."""
+        return cls(name, [sys.executable, "-m", "csss", *arguments], environment or {})
+
+
+class Supervisor:
+    """Starts the children, starts again who dies, and stops them all on SIGTERM or SIGINT."""
+
+    def __init__(self, children: Sequence[Child]) -> None:
+        self._children = list(children)
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._restart_at: dict[str, float] = {}
+        self._stopping = False
+
+    def run(self, *, ready: Callable[[], bool] | None = None) -> None:
+        """Until told to stop. `ready` is called twice a second until it returns True."""
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sign, self._ask_to_stop)
+        try:
+            for child in self._children:
+                self._start(child)
+            waiting = ready
+            while not self._stopping:
+                if waiting is not None and waiting():
+                    waiting = None
+                self._look_after()
+                time.sleep(0.5 if waiting else 0.2)
+        finally:
+            self._stop_all()
+
+    def _ask_to_stop(self, _: int, __: FrameType | None) -> None:
+        self._stopping = True
+
+    def _start(self, child: Child) -> None:
+        # A group of its own: Ctrl-C reaches only us, and we stop the children in order.
+        self._running[child.name] = subprocess.Popen(  # noqa: S603
+            list(child.command), env={**os.environ, **child.environment}, start_new_session=True
+        )
+
+    def _look_after(self) -> None:
+        for child in self._children:
+            process = self._running[child.name]
+            if process.poll() is None:
+                continue
+            due = self._restart_at.setdefault(child.name, time.monotonic() + PAUSE_SECONDS)
+            if time.monotonic() >= due:
+                log.warning("%s ended with %s; starting it again", child.name, process.returncode)
+                del self._restart_at[child.name]
+                self._start(child)
+
+    def _stop_all(self) -> None:
+        for child in reversed(self._children):
+            process = self._running.get(child.name)
+            if process is not None and process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for name, process in self._running.items():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning("%s does not stop; killing it", name)
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
