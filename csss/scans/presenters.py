@@ -33,33 +33,33 @@ class Tag:
     """A status in words, with the tone and icon that repeat it (never colour alone)."""
 
     text: str
-    tone: str  # neutral, info, attention, success or danger
+    tone: str  # of components/status_tag.html: neutral, wait, info, ok, warn or bad
     icon: str
 
 
 _STAFF: dict[Status, Tag] = {
-    Status.PENDING_AI: Tag("Waiting for analysis", "neutral", "clock"),
-    Status.AI_ANALYZED: Tag("Ready to read", "info", "eye"),
+    Status.PENDING_AI: Tag("Waiting for analysis", "wait", "hourglass"),
+    Status.AI_ANALYZED: Tag("Ready to read", "info", "stethoscope"),
     Status.DOCTOR_VERIFIED: Tag("Verified by doctor", "info", "check"),
     Status.PHARMACIST_COMPLETED: Tag("Waiting for approval", "info", "pill"),
-    Status.REPORT_READY: Tag("Report released", "success", "document"),
+    Status.REPORT_READY: Tag("Report released", "ok", "file"),
 }
 # For the patient nothing about the classifier, and no promise before the report is stored.
 _PATIENT: dict[Status, Tag] = {
-    Status.PENDING_AI: Tag("Received", "info", "clock"),
-    Status.AI_ANALYZED: Tag("With the doctor", "info", "eye"),
+    Status.PENDING_AI: Tag("Received", "wait", "hourglass"),
+    Status.AI_ANALYZED: Tag("With the doctor", "info", "stethoscope"),
     Status.DOCTOR_VERIFIED: Tag("With the pharmacist", "info", "pill"),
     Status.PHARMACIST_COMPLETED: Tag("In final approval", "info", "check"),
-    Status.REPORT_READY: Tag("Report ready", "success", "document"),
+    Status.REPORT_READY: Tag("Report ready", "ok", "file"),
 }
-_CLOSED = Tag("Closed", "danger", "cross")
+_CLOSED = Tag("Closed", "bad", "ban")
 _RUNS: dict[RunState, Tag] = {
-    RunState.QUEUED: Tag("Analysis running", "info", "clock"),
-    RunState.RUNNING: Tag("Analysis running", "info", "clock"),
-    RunState.FAILED: Tag("Analysis failed", "danger", "alert"),
+    RunState.QUEUED: Tag("Analysis running", "wait", "hourglass"),
+    RunState.RUNNING: Tag("Analysis running", "wait", "hourglass"),
+    RunState.FAILED: Tag("Analysis failed", "bad", "alert"),
 }
-_UNCERTAIN = Tag("Ready to read – uncertain", "attention", "alert")
-_WITHOUT_CLASSIFIER = Tag("To be read without classifier", "attention", "alert")
+_UNCERTAIN = Tag("Ready to read – uncertain", "warn", "alert")
+_WITHOUT_CLASSIFIER = Tag("To be read without classifier", "warn", "alert")
 
 
 def status_for_staff(scan: Scan) -> Tag:
@@ -67,7 +67,7 @@ def status_for_staff(scan: Scan) -> Tag:
     if scan.closure is not None:
         return _CLOSED
     if scan.open_hold is not None:
-        return Tag(f"On hold for the {scan.open_hold.to}", "attention", "pause")
+        return Tag(f"On hold for the {scan.open_hold.to}", "warn", "pause")
     if scan.status is Status.PENDING_AI and scan.latest_run is not None:
         return _RUNS.get(scan.latest_run.state, _STAFF[scan.status])
     if scan.status is Status.AI_ANALYZED and scan.prediction is not None and scan.prediction.uncertain:
@@ -77,9 +77,9 @@ def status_for_staff(scan: Scan) -> Tag:
 
 def status_for_patient(scan: Scan, *, released: bool) -> Tag:
     if scan.closure is not None:
-        return Tag("Closed – please upload again", "danger", "cross")
+        return Tag("Closed – please upload again", "bad", "ban")
     if scan.status is Status.REPORT_READY and not released:
-        return Tag("Report is being made", "info", "clock")
+        return Tag("Report is being made", "wait", "hourglass")
     return _PATIENT[scan.status]
 
 

@@ -47,9 +47,14 @@ def _open() -> ColumnElement[bool]:
     return ~exists().where(ScanClosure.scan_id == Scan.id)
 
 
-def _held(to: HoldFor | None = None) -> ColumnElement[bool]:
-    condition = exists().where(ScanHold.scan_id == Scan.id, ScanHold.lifted_at.is_(None))
-    return condition if to is None else condition.where(ScanHold.to == to)
+def _held(to: HoldFor) -> ColumnElement[bool]:
+    """Somebody of this role still has to give the correction; an answered hold waits for the administrator."""
+    return exists().where(
+        ScanHold.scan_id == Scan.id,
+        ScanHold.lifted_at.is_(None),
+        ScanHold.answered_at.is_(None),
+        ScanHold.to == to,
+    )
 
 
 SORTS: dict[str, tuple[Any, ...]] = {
@@ -95,17 +100,12 @@ def scans_of(user: User, page: int = 1) -> Page:
 def counts() -> dict[Status, int]:
     """How many open scans stand in each status (one query)."""
     found = db.session.execute(select(Scan.status, func.count()).where(_open()).group_by(Scan.status))
-    return dict.fromkeys(Status, 0) | {status: number for status, number in found}
+    return dict.fromkeys(Status, 0) | {row[0]: row[1] for row in found}
 
 
 def held_count(to: HoldFor) -> int:
-    """How many scans wait for a correction by this role."""
-    return (
-        db.session.scalar(
-            select(func.count()).select_from(ScanHold).where(ScanHold.lifted_at.is_(None), ScanHold.to == to)
-        )
-        or 0
-    )
+    """How many open scans wait for a correction by this role."""
+    return db.session.scalar(select(func.count(Scan.id)).where(_held(to), _open())) or 0
 
 
 def _page(query: Select[Any], number: int) -> Page:

@@ -8,15 +8,17 @@ from flask_login import current_user
 from csss.errors import NotFound, StateConflict
 from csss.web.assets import init_assets
 from csss.web.errors import init_errors
+from csss.web.filters import init_filters
 from csss.web.guard import init_guard
 from csss.web.headers import init_headers
 from csss.web.navigation import nav_items
 
 
 def init_web(app: Flask) -> None:
-    """Attach guard, headers, assets, error pages and the blueprints."""
+    """Attach guard, headers, assets, filters, error pages and the blueprints."""
     init_headers(app)
     init_assets(app)
+    init_filters(app)
     init_errors(app)
     init_guard(app)
     _register_blueprints(app)
