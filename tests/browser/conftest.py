@@ -1,0 +1,84 @@
+"""A real Chromium against the real stack."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.conftest import IN_CI, POSTGRES
+from tests.stack import Stack, postgres_database, running_stack
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in item.path.parts:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        if IN_CI:
+            pytest.fail("Chromium is missing, and in CI the browser tests must run")
+        pytest.skip("Chromium is missing (apt-get install chromium): pages are not tested in a browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """On SQLite, as it comes."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def postgres_stack(
+    browser: Browser, migrated_postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    with (
+        postgres_database(POSTGRES) as url,
+        running_stack(tmp_path_factory.mktemp("pgstack"), database_url=url) as stack,
+    ):
+        yield stack
+
+
+@pytest.fixture
+def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """A page in a browser of its own (own cookies). Any message of the content security policy, and any error in a
+    script, fails the test."""
+    contexts: list[BrowserContext] = []
+    problems: list[str] = []
+
+    def watch(message: ConsoleMessage) -> None:
+        if message.type == "error" and not re.search(r"status of (401|403|404|409|422)", message.text):
+            problems.append(message.text)
+
+    def make(stack: Stack, *, javascript: bool = True, width: int = 1280) -> Page:
+        context = browser.new_context(
+            base_url=stack.url,
+            java_script_enabled=javascript,
+            viewport={"width": width, "height": 900},
+            accept_downloads=True,
+        )
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", watch)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not problems, problems
