@@ -1,1 +1,121 @@
-"""Routes: A pharmacist adds prescriptions."""
+"""Routes: a pharmacist adds prescriptions."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, flash, request, url_for
+
+from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.errors import Invalid, StateConflict
+from csss.prescriptions import queries as prescription_queries
+from csss.prescriptions import services
+from csss.prescriptions.models import Prescription
+from csss.scans import policies, queries
+from csss.scans.presenters import status_for_staff
+from csss.scans.states import HoldFor
+from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
+from csss.web.guard import me, requires
+from csss.web.listing import page_number, pager
+from csss.web.pharmacist import pharmacist
+from csss.web.pharmacist.forms import FilterForm, PrescriptionForm
+from csss.web.pharmacist.presenters import asked_for, queue_rows
+
+
+@pharmacist.get("/")
+@requires(Permission.SCAN_PRESCRIBE)
+def queue() -> Response:
+    """The scans that wait for a prescription, and those held for a correction of one."""
+    form = FilterForm(request.args)
+    page = prescription_queries.queue(
+        search=form.q.data or "", sort=form.sort.data or "priority", page=page_number()
+    )
+    return page_or_fragment(
+        "pharmacist/queue.html",
+        "pharmacist/_queue.html",
+        form=form,
+        rows=queue_rows(page.scans),
+        filtered=bool(form.q.data),
+        pager=pager(number=page.number, size=page.size, shown=len(page.scans), total=page.total),
+    )
+
+
+@pharmacist.get("/scans/<uuid:scan_id>")
+@requires(Permission.SCAN_PRESCRIBE)
+def scan(scan_id: uuid.UUID) -> Response:
+    return _show(scan_id)
+
+
+@pharmacist.post("/scans/<uuid:scan_id>/complete")
+@requires(Permission.SCAN_PRESCRIBE)
+def complete(scan_id: uuid.UUID) -> Response:
+    """The prescription, which moves the scan on to the administrator."""
+    return _submit(
+        scan_id, services.complete, "The prescription is complete. The scan now waits for approval."
+    )
+
+
+@pharmacist.post("/scans/<uuid:scan_id>/correct")
+@requires(Permission.SCAN_PRESCRIBE)
+def correct(scan_id: uuid.UUID) -> Response:
+    """A further version of the prescription, when an administrator has asked for one."""
+    return _submit(
+        scan_id,
+        services.correct,
+        "The correction is kept as a new version. The administrator looks at it next.",
+    )
+
+
+def _submit(scan_id: uuid.UUID, step: Callable[..., Prescription], done: str) -> Response:
+    form = PrescriptionForm.typed(request.form)
+    if form.change_lines(request.form):
+        return _show(scan_id, form)
+    try:
+        with transaction():
+            step(
+                scan_id,
+                lines=form.lines,
+                none_needed=form.none_needed.data,
+                notes=form.notes.data or "",
+                by=me(),
+            )
+    except Invalid as refused:
+        form.refuse(refused.errors)
+        return _show(scan_id, form, status=UNPROCESSABLE)
+    except StateConflict as conflict:
+        return _show(scan_id, form, status=409, conflict=str(conflict))
+    flash(done, "success")
+    return redirect_after(url_for(".scan", scan_id=scan_id))
+
+
+def _show(
+    scan_id: uuid.UUID, form: PrescriptionForm | None = None, *, status: int = 200, conflict: str = ""
+) -> Response:
+    """The scan with what may be done to it now; `form` holds what was typed."""
+    scan = queries.scan_visible_to(me(), scan_id)
+    versions = services.versions(scan)
+    action = _action(scan)
+    if action and form is None:
+        form = PrescriptionForm.starting_with(versions[-1] if versions else None)
+    values: dict[str, Any] = {
+        "scan": scan,
+        "tag": status_for_staff(scan),
+        "conflict": conflict,
+        "action": action,
+        "form": form,
+        "max_items": services.MAX_ITEMS,
+        "hold": asked_for(scan),
+        "on_hold_for_somebody_else": scan.open_hold is not None and asked_for(scan) is None,
+        "versions": versions,
+    }
+    return page_or_fragment("pharmacist/scan.html", "pharmacist/_prescription.html", status=status, **values)
+
+
+def _action(scan: Any) -> str | None:
+    """Where the form is sent: to complete, to correct, or None when nothing may be sent now."""
+    if policies.may(policies.check_can_complete, scan):
+        return url_for(".complete", scan_id=scan.id)
+    if policies.may(policies.check_can_correct, scan, HoldFor.PHARMACIST):
+        return url_for(".correct", scan_id=scan.id)
+    return None
