@@ -135,6 +135,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
+            "recursive_triggers = ON",  # else INSERT OR REPLACE removes rows past the append-only triggers
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
