@@ -1,15 +1,14 @@
 """What has to happen, written in the transaction that causes it.
 
-Capabilities call `add`; they never know who does the work. `csss.jobs` registers itself as the dispatcher, hands
-each row to a worker after the commit, and sweeps for rows that were lost on the way.
+Capabilities call `add`; they never know who does the work. `csss.jobs` registers a dispatcher, hands each row to a worker after the commit, and sweeps for rows that were lost on the way.
 """
 
 import uuid
-from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import JSON, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -54,13 +53,9 @@ class OutboxJob(Model):
     )
 
 
-_dispatch: Callable[[uuid.UUID, Queue], None] | None = None
-
-
-def set_dispatcher(dispatch: Callable[[uuid.UUID, Queue], None]) -> None:
-    """`dispatch(row id, queue)` is called after the commit and must not raise; the sweeper makes up for it."""
-    global _dispatch  # noqa: PLW0603
-    _dispatch = dispatch
+# Where `csss.jobs` registers the function that hands a row over: `dispatch(row id, queue)`. It is called after the
+# commit and must not raise; the sweeper makes up for what it could not do.
+DISPATCHER = "csss_dispatch"
 
 
 def add(queue: Queue, job: str, *ids: uuid.UUID) -> OutboxJob:
@@ -68,5 +63,5 @@ def add(queue: Queue, job: str, *ids: uuid.UUID) -> OutboxJob:
     row = OutboxJob(id=uuid.uuid4(), queue=queue, job=job, args=[str(each) for each in ids])
     db.session.add(row)
     row_id = row.id
-    after_commit(lambda: _dispatch(row_id, queue) if _dispatch else None)
+    after_commit(lambda: current_app.extensions[DISPATCHER](row_id, queue))
     return row

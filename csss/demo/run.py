@@ -12,7 +12,7 @@ import click
 
 from csss.config import Settings, environment_name
 from csss.demo.redis import NoRedisError, redis_command
-from csss.outbox import Queue
+from csss.outbox import DISPATCHER, Queue
 from csss.supervisor import Child, Supervisor
 
 
@@ -59,7 +59,8 @@ def run(settings: Settings, *, port: int, keep: bool) -> None:
         variables = environment(chosen)
         children = [redis]
         children += [
-            Child.csss("worker", queue.value, name=f"worker-{queue}", environment=variables) for queue in Queue
+            Child.csss("worker", queue.value, name=f"worker-{queue}", environment=variables)
+            for queue in Queue
         ]
         children.append(Child.csss("web", name="web", environment=variables))
         Supervisor(children).run(ready=lambda: _announce_when_ready(chosen))
@@ -74,7 +75,7 @@ def _prepare(settings: Settings, *, keep: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     from flask_migrate import upgrade
 
-    from csss import create_app, outbox
+    from csss import create_app
 
     os.environ.update(environment(settings))
     app = create_app(settings)
@@ -84,7 +85,7 @@ def _prepare(settings: Settings, *, keep: bool) -> None:
             from csss.demo.seed import seed
 
             click.echo("Making demo accounts and scans …")
-            outbox.set_dispatcher(lambda row_id, queue: None)  # the seed does its own jobs
+            app.extensions[DISPATCHER] = lambda row_id, queue: None  # the seed does its own jobs
             seed()
 
 

@@ -70,7 +70,9 @@ def seed() -> None:
         )
         patients = {
             "patient": _person("patient@csss.example", "Kavya Subramanian", Role.PATIENT, date(1991, 4, 17)),
-            "second": _person("patient2@csss.example", "Joseph Fernandes", Role.PATIENT, date(1958, 11, 3), Sex.MALE),
+            "second": _person(
+                "patient2@csss.example", "Joseph Fernandes", Role.PATIENT, date(1958, 11, 3), Sex.MALE
+            ),
             "third": _person("patient3@csss.example", "Noor Fathima", Role.PATIENT, date(2021, 8, 25)),
         }
         for case in _cases():
@@ -78,9 +80,7 @@ def seed() -> None:
         _run_jobs()
 
 
-def _person(
-    email: str, name: str, role: Role, born: date | None = None, sex: Sex = Sex.FEMALE
-) -> User:
+def _person(email: str, name: str, role: Role, born: date | None = None, sex: Sex = Sex.FEMALE) -> User:
     details = PatientDetails(born, sex, "+91 44 5550 0100") if born else None
     with transaction():
         user = accounts.register(email=email, name=name, password=PASSWORD, role=role, patient=details)
@@ -159,4 +159,6 @@ def _run_jobs() -> None:
 
 def _cases() -> Iterator[_Case]:
     clear = "Both lungs are clear. Heart size and mediastinum are normal. No pleural effusion."
-    yield _Case("Normal-1.jpg", "patient", "Check-up before a journey", Status.REPORT_READY, clear, "Normal chest")
+    yield _Case(
+        "Normal-1.jpg", "patient", "Check-up before a journey", Status.REPORT_READY, clear, "Normal chest"
+    )

@@ -11,8 +11,7 @@ from redis.retry import Retry
 from rq import Queue as RqQueue
 from rq.serializers import JSONSerializer
 
-from csss import outbox
-from csss.outbox import Queue
+from csss.outbox import DISPATCHER, Queue
 
 log = logging.getLogger(__name__)
 
@@ -62,4 +61,4 @@ def init_jobs(app: Flask) -> None:
             # Nothing is lost: the row is in the database, and the sweeper hands it over.
             log.warning("Redis did not take job %s (%s); the sweeper will", row_id, error)
 
-    outbox.set_dispatcher(dispatch)
+    app.extensions[DISPATCHER] = dispatch

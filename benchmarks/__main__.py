@@ -1,0 +1,55 @@
+"""Prints one table: what, the budget, what this machine needs. Nothing is asserted; what is over budget is marked."""
+
+import os
+import platform
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks import live, pages
+from csss.reports.bench import bench_report
+from training.bench import bench_inference
+
+Row = tuple[str, str, str]
+GROUPS: dict[str, Callable[[Path], list[Row]]] = {
+    "inference": lambda folder: bench_inference(),
+    "report": lambda folder: bench_report(),
+    "pages": pages.bench_pages,
+    "live": live.bench_live,
+}
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(GROUPS)
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n", flush=True)
+    print(f"{'what':<74} {'budget':>12} {'measured':>14}")
+    over: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="csss-bench-") as folder:
+        for name in wanted:
+            place = Path(folder) / name
+            place.mkdir()
+            for what, budget, measured in GROUPS[name](place):
+                late = is_over(budget, measured)
+                over += [what] if late else []
+                print(f"{what:<74} {budget:>12} {measured:>14}{'   OVER' if late else ''}", flush=True)
+    print("\nNot measured yet: a change seen by another doctor (live updates are not built yet).")
+    print(f"Over budget: {'; '.join(over)}" if over else "Nothing is over budget.")
+
+
+def is_over(budget: str, measured: str) -> bool:
+    """Whether a figure such as "7.4 ms" breaks a budget such as "≤ 60 ms" or "≥ 5 ×" (same unit in both)."""
+    wanted, found = list(_numbers(budget)), list(_numbers(measured))
+    if not wanted or not found:
+        return False
+    return found[0] > wanted[0] if budget.startswith("≤") else found[0] < wanted[0]
+
+
+def _numbers(text: str) -> Iterator[float]:
+    for number in re.findall(r"\d+(?:\.\d+)?", text.replace(",", "")):
+        yield float(number)
+
+
+if __name__ == "__main__":
+    main()
