@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 TEST_LOCK := $(if $(CI),train,dev)
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test fast lint bench train model screenshots lock clean
+.PHONY: help demo test fast lint bench screenshots train lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -35,6 +35,9 @@ lint: $(VENV)/.installed-$(TEST_LOCK) ## style and types
 
 bench: $(VENV)/.installed-train ## measure the budgets of the design on this machine
 	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.installed-dev ## pictures of every page, in screenshots/
+	$(BIN)/python -m tests.screenshots
 
 train: $(VENV)/.installed-train ## train the classifier anew (see the README's page on training)
 	$(BIN)/python -m training all

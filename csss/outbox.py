@@ -1,6 +1,7 @@
 """What has to happen, written in the transaction that causes it.
 
-Capabilities call `add`; they never know who does the work. `csss.jobs` registers a dispatcher, hands each row to a worker after the commit, and sweeps for rows that were lost on the way.
+Capabilities call `add`; they never know who does the work. `csss.jobs` registers a dispatcher, hands each row to a
+worker after the commit, and sweeps for rows that were lost on the way.
 """
 
 import uuid

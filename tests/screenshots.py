@@ -1,0 +1,149 @@
+"""Pictures of every page, for people to look at: `make screenshots` fills the folder `screenshots/`.
+
+Each page at 360 and 1440 pixels, light and dark, from the demo's accounts and synthetic scans; the released report as
+PNG pages, too, where `pdftoppm` is installed.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from sqlalchemy import select
+
+from csss.auth import sessions
+from csss.auth.accounts import by_email
+from csss.auth.models import UserSession
+from csss.clock import now
+from csss.database import db, transaction
+from csss.demo.seed import seed
+from csss.outbox import DISPATCHER
+from csss.reports.models import ReportVersion
+from csss.scans.models import Prediction, Scan
+from csss.scans.states import Status
+from csss.scans.storage import storage
+from tests.stack import Stack, running_stack
+
+WIDTHS = (360, 1440)
+THEMES = ("light", "dark")
+OUT = Path("screenshots")
+
+
+def main() -> None:
+    OUT.mkdir(exist_ok=True)
+    wanted = sys.argv[1:]
+    with (
+        tempfile.TemporaryDirectory(prefix="csss-shots-") as folder,
+        running_stack(
+            Path(folder), hospital_name="St. Thomas Hospital", hospital_address="14 Mount Road|Chennai 600002"
+        ) as stack,
+        stack.app.app_context(),
+    ):
+        dispatch = stack.app.extensions[DISPATCHER]
+        stack.app.extensions[DISPATCHER] = lambda row_id, queue: None  # the seed does its own jobs
+        seed()
+        stack.app.extensions[DISPATCHER] = dispatch
+        _report_pages()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            for role, name, address in _pages():
+                if not wanted or any(word in f"{role}-{name}" for word in wanted):
+                    _shoot(browser, stack, role, name, address)
+            browser.close()
+    print(f"{len(list(OUT.glob('*.png')))} pictures in {OUT}/")
+
+
+def _pages() -> Iterator[tuple[str, str, str]]:
+    """Role (or nobody), a name for the file, the address."""
+    by_status = {
+        status: db.session.scalars(
+            select(Scan).where(Scan.status == status).order_by(Scan.uploaded_at)
+        ).first()
+        for status in Status
+    }
+    uncertain = db.session.scalars(
+        select(Scan).join(Prediction).where(Prediction.uncertain, Scan.status == Status.AI_ANALYZED)
+    ).first()
+    yield from (
+        ("nobody", name, address)
+        for name, address in (
+            ("start", "/"),
+            ("login", "/login"),
+            ("register", "/register"),
+            ("missing", "/nothing-here"),
+        )
+    )
+    yield "patient", "home", "/patient/"
+    yield "patient", "account", "/account"
+    yield "doctor", "worklist", "/doctor/"
+    yield "pharmacist", "queue", "/pharmacist/"
+    yield "admin", "queue", "/admin/"
+    for page in ("users", "mail", "audit"):
+        yield "admin", page, f"/admin/{page}"
+    yield "admin", "account", "/account"
+    if uncertain is not None:
+        yield "doctor", "uncertain", f"/doctor/scans/{uncertain.id}"
+    for status, scan in by_status.items():
+        if scan is not None:
+            for role in ("doctor", "pharmacist", "admin"):
+                yield role, f"scan-{status.value.lower()}", f"/{role}/scans/{scan.id}"
+            if scan.patient.user.email == "patient@csss.example":
+                yield "patient", f"scan-{status.value.lower()}", f"/patient/scans/{scan.id}"
+
+
+def _context(browser: Browser, stack: Stack, role: str, width: int, theme: str) -> BrowserContext:
+    context = browser.new_context(
+        base_url=stack.url,
+        viewport={"width": width, "height": 900 if width > 600 else 740},
+        color_scheme=theme,  # type: ignore[arg-type]
+        device_scale_factor=1,
+    )
+    if role != "nobody":
+        context.add_cookies([{"name": "csss", "value": _cookie(stack, role), "url": stack.url}])
+    return context
+
+
+def _cookie(stack: Stack, role: str) -> str:
+    """A session cookie, made as the sign-in makes it."""
+    user = by_email(f"{role}@csss.example")
+    assert user is not None
+    with transaction():
+        row, key = sessions.begin(user, address="127.0.0.1", device="Screenshots", complete=True)
+        row_id = row.id
+    assert db.session.get(UserSession, row_id) is not None
+    serializer = stack.app.session_interface.get_signing_serializer(stack.app)  # type: ignore[attr-defined]
+    return str(serializer.dumps({"_user_id": key, "_fresh": True, "at": now().isoformat()}))
+
+
+def _shoot(browser: Browser, stack: Stack, role: str, name: str, address: str) -> None:
+    for width in WIDTHS:
+        for theme in THEMES:
+            context = _context(browser, stack, role, width, theme)
+            page = context.new_page()
+            page.goto(address)
+            page.wait_for_timeout(400)
+            wider = _sideways(page)
+            if wider > width:
+                print(f"{role}-{name} at {width} px scrolls sideways ({wider} px)")
+            page.screenshot(path=OUT / f"{role}-{name}-{width}-{theme}.png", full_page=True)
+            context.close()
+
+
+def _sideways(page: Page) -> int:
+    return int(page.evaluate("document.documentElement.scrollWidth"))
+
+
+def _report_pages() -> None:
+    report = db.session.scalars(select(ReportVersion)).first()
+    if report is None or shutil.which("pdftoppm") is None:
+        print("no report pages (no report, or pdftoppm is not installed)")
+        return
+    (OUT / "report.pdf").write_bytes(storage().read(report.file_key))
+    subprocess.run(["pdftoppm", "-r", "80", "-png", OUT / "report.pdf", OUT / "report"], check=True)
+
+
+if __name__ == "__main__":
+    main()
