@@ -9,6 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from csss.audit.record import record
 from csss.auth import secrets, sessions
@@ -22,6 +23,7 @@ from csss.mail.owed import owe, release_waiting
 
 CONFIRMATION_LIFE = timedelta(days=3)
 PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 100
+TAKEN = "There is an account with this address already. Sign in instead."
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,25 @@ def normal_email(text: str) -> str:
         raise Invalid(email="This is not an e-mail address. It looks like name@example.org.") from None
 
 
-def register(*, email: str, name: str, password: str, role: Role, patient: PatientDetails | None) -> User:
+def register(
+    *,
+    email: str,
+    name: str,
+    password: str,
+    role: Role,
+    patient: PatientDetails | None,
+    password_hash: str | None = None,
+) -> User:
     """A new account: a patient's works at once, staff wait for an administrator.
 
-    Raises Invalid. Belongs inside transaction().
+    `password_hash` is of this password and was made before the transaction, so that strangers who register cannot
+    hold the write lock for as long as hashing takes. Raises Invalid. Belongs inside transaction().
     """
-    user = _new_user(email=email, name=name, password=password, role=role)
+    user = _new_user(email=email, name=name, password=password, role=role, password_hash=password_hash)
     if role is Role.PATIENT:
         if patient is None:
             raise Invalid(date_of_birth="Enter the date of birth.")
-        if patient.date_of_birth > now().date():
+        if patient.date_of_birth > now().astimezone(current_app.config["CSSS"].zone).date():
             raise Invalid(date_of_birth="The date of birth lies in the future.")
         user.state = AccountState.ACTIVE
         db.session.add(
@@ -76,24 +87,27 @@ def create_admin(*, email: str, name: str, password: str) -> User:
     return user
 
 
-def _new_user(*, email: str, name: str, password: str, role: Role) -> User:
+def _new_user(*, email: str, name: str, password: str, role: Role, password_hash: str | None = None) -> User:
     email = normal_email(email)
     if problem := secrets.password_problem(password):
         raise Invalid(password=problem)
     if not name.strip():
         raise Invalid(name="Enter the name.")
     if by_email(email) is not None:
-        raise Invalid(email="There is an account with this address already. Sign in instead.")
+        raise Invalid(email=TAKEN)
     user = User(
         id=uuid.uuid4(),
         email=email,
         name=name.strip(),
-        password_hash=secrets.hash_password(password),
+        password_hash=password_hash or secrets.hash_password(password),
         role=role,
         state=AccountState.WAITING,
     )
-    db.session.add(user)
-    db.session.flush()
+    try:
+        with db.session.begin_nested():
+            db.session.add(user)
+    except IntegrityError:  # somebody registered the address between our look and our insert (PostgreSQL)
+        raise Invalid(email=TAKEN) from None
     return user
 
 
@@ -185,7 +199,12 @@ def refuse(user_id: uuid.UUID, *, by: User) -> User:
 
 def deactivate(user_id: uuid.UUID, *, by: User) -> User:
     """Shut an account and end its sessions. Nobody can shut the last working administrator, or themselves."""
+    # All administrators in one order: two who shut each other at once must not leave the clinic without one.
+    db.session.scalars(select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update()).all()
     user = _locked(user_id)
+    db.session.refresh(by)
+    if by.state is not AccountState.ACTIVE:
+        raise StateConflict("Your own account has just been deactivated.")
     if user.id == by.id:
         raise StateConflict("You cannot deactivate your own account.")
     if user.state is not AccountState.ACTIVE:

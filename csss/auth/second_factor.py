@@ -17,7 +17,7 @@ from csss.auth import secrets
 from csss.auth.models import CodePurpose, OneTimeCode, RecoveryCode, User
 from csss.clock import now
 from csss.database import changed_rows, db
-from csss.errors import Invalid
+from csss.errors import Counted, Invalid
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
 
@@ -26,6 +26,7 @@ RESEND_WINDOW = timedelta(minutes=15)
 RESENDS_PER_WINDOW = 3
 RECOVERY_CODES = 10
 TOTP_STEP_SECONDS = 30
+_SIX_DIGITS = re.compile("[0-9]{6}")  # \d would also take digits that a comparison of ASCII text refuses
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ def request_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> One
 
     Raises Invalid when too many were asked for. Belongs inside transaction().
     """
+    # Two requests at once would each see one code too few, and both leave a living one.
+    db.session.refresh(user, with_for_update=True)
     since = now() - RESEND_WINDOW
     recent = db.session.scalar(
         select(func.count())
@@ -95,23 +98,33 @@ def _code_hash(code: OneTimeCode, digits: str) -> str:
 def check(user: User, purpose: CodePurpose, subject_id: uuid.UUID, given: str) -> Proof:
     """Take a code of any of the three kinds.
 
-    Raises Invalid with a sentence for the field `code`; the caller commits in either case, so that failed tries
-    count. Belongs inside transaction().
+    Raises Counted (an Invalid for the field `code`), which transaction() commits, so that failed tries count.
+    Belongs inside transaction().
     """
-    text = re.sub(r"[\s-]", "", given).lower()
+    db.session.refresh(user, with_for_update=True)  # two at once with the same code: one is too late
+    text = _bare(given)
     method = None
-    if re.fullmatch(r"\d{6}", text):
+    if _SIX_DIGITS.fullmatch(text):
         if _take_email_code(user, purpose, subject_id, text):
             method = "email_code"
         elif _take_totp(user, text):
             method = "authenticator"
-    elif re.fullmatch(r"[0-9a-f]{16}", text) and _take_recovery_code(user, text):
+    elif is_recovery_code(text) and _take_recovery_code(user, text):
         method = "recovery_code"
     if method is None:
         record("code.refused", by=user, purpose=purpose.value)
-        raise Invalid(code=_refusal(user, purpose, subject_id, text))
+        raise Counted(code=_refusal(user, purpose, subject_id, text))
     record("code.accepted", by=user, purpose=purpose.value, method=method)
     return Proof(user.id, purpose, subject_id, method)
+
+
+def _bare(given: str) -> str:
+    return re.sub(r"[\s-]", "", given).lower()
+
+
+def is_recovery_code(given: str) -> bool:
+    """Whether this has the form of a recovery code, however it was typed."""
+    return re.fullmatch(r"[0-9a-f]{16}", _bare(given)) is not None
 
 
 def newest_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> OneTimeCode | None:
@@ -124,7 +137,6 @@ def newest_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> OneT
         )
         .order_by(OneTimeCode.requested_at.desc())
         .limit(1)
-        .with_for_update()
     ).one_or_none()
 
 
@@ -208,6 +220,8 @@ def _take_totp(user: User, digits: str) -> bool:
 
 def _matching_step(secret: str, digits: str, last: int | None) -> int | None:
     """The step (one back to one ahead, RFC 6238 section 5.2) whose code this is, if it is newer than `last`."""
+    if not _SIX_DIGITS.fullmatch(digits):
+        return None
     current = int(now().timestamp()) // TOTP_STEP_SECONDS
     totp = pyotp.TOTP(secret)
     for step in (current - 1, current, current + 1):

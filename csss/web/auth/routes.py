@@ -1,1 +1,269 @@
-"""Routes: Signing in and out, registering, confirming an address."""
+"""Routes: the start page, signing in and out, registering, confirming an address."""
+
+from flask import (
+    Response,
+    current_app,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask_login import current_user
+
+from csss.audit.record import record
+from csss.auth import accounts, challenge, second_factor, secrets
+from csss.auth.accounts import PatientDetails
+from csss.auth.models import AccountState, CodePurpose, Sex, User, UserSession
+from csss.auth.permissions import PUBLIC
+from csss.auth.roles import Role
+from csss.clock import now
+from csss.database import transaction
+from csss.errors import Invalid
+from csss.web import guard
+from csss.web.auth import auth
+from csss.web.auth.forms import CodeForm, LoginForm, RecoveryForm, RegisterForm, add_errors
+from csss.web.auth.way_on import local_path, way_on
+from csss.web.fragments import form_error, page_or_fragment, redirect_after
+from csss.web.guard import me, requires
+from csss.web.navigation import home_url
+
+NEXT = "next"
+WRONG = "The e-mail address or the password is not right."
+SHUT = {
+    AccountState.WAITING: "This account still waits for an administrator's approval. You will get an e-mail.",
+    AccountState.REFUSED: "An administrator has not approved this account. Ask at the hospital.",
+    AccountState.DEACTIVATED: "This account has been deactivated. Ask an administrator.",
+}
+
+
+@auth.get("/")
+@requires(PUBLIC)
+def home() -> Response:
+    """What this is, for visitors; the own queue for everybody who is signed in."""
+    if current_user.is_authenticated:
+        return make_response(redirect(home_url(me().role)))
+    return page_or_fragment("home/start.html", "home/_start.html")
+
+
+@auth.route("/login", methods=["GET", "POST"])
+@requires(PUBLIC)
+def login() -> Response:
+    """Address and password. Who needs a second factor gets a session that waits for it."""
+    form = LoginForm()
+    if request.method == "GET":
+        form.next.data = local_path(request.args.get(NEXT)) or ""
+    target = local_path(form.next.data or request.args.get(NEXT))
+    if current_user.is_authenticated:
+        return redirect_after(way_on(me(), target))
+    if request.method == "GET":
+        return page_or_fragment("auth/login.html", "auth/_login.html", form=form, problem=None)
+    user = accounts.authenticate(form.email.data or "", form.password.data or "")
+    if user is None:
+        _keep_refusal(form.email.data or "", "password")
+        return _login_again(form, 401, WRONG)
+    if not user.is_active:
+        _keep_refusal(user.email, user.state.value)
+        return _login_again(form, 403, SHUT[user.state])
+    return _begin(user, target)
+
+
+def _login_again(form: LoginForm, status: int, problem: str) -> Response:
+    return page_or_fragment("auth/login.html", "auth/_login.html", status, form=form, problem=problem)
+
+
+def _keep_refusal(email: str, reason: str) -> None:
+    """For the audit log, known or not (one commit in both cases, so that time tells nothing). What was typed as the
+    address is not kept: now and then it is a password."""
+    with transaction():
+        record("session.refused", accounts.by_email(email), reason=reason)
+
+
+def _begin(user: User, target: str | None) -> Response:
+    with transaction():
+        row = guard.sign_in(user, second_factor_done=False)
+        if not row.complete and _gets_a_mail(user):
+            second_factor.request_code(user, CodePurpose.SIGN_IN, row.id)
+    if row.complete:
+        return redirect_after(way_on(user, target))
+    if target:
+        session[NEXT] = target
+    return redirect_after(url_for("auth.login_code"))
+
+
+def _gets_a_mail(user: User) -> bool:
+    """Whether a code is mailed without being asked for: always to administrators, else where there is no app."""
+    return user.role is Role.ADMIN or user.totp_confirmed_at is None
+
+
+@auth.route("/login/code", methods=["GET", "POST"])
+@requires(PUBLIC)
+def login_code() -> Response:
+    """The second factor: a mailed code, one from an authenticator app, or a recovery code."""
+    if current_user.is_authenticated:
+        return redirect_after(home_url(me().role))
+    waiting = guard.pending_session()
+    if waiting is None:
+        return _sign_in_first("Sign in with your password first.")
+    given = request.form.get("code", "")
+    long = len(given.strip()) > 8
+    code_form, recovery_form = CodeForm(), RecoveryForm()
+    form = recovery_form if long else code_form
+    if request.method == "GET":
+        return _code_page(waiting, code_form, recovery_form)
+    (code_form if long else recovery_form).code.data = ""
+    if not form.validate():
+        return _code_page(waiting, code_form, recovery_form, 422)
+    return _take_code(code_form, recovery_form, form)
+
+
+def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm | RecoveryForm) -> Response:
+    refusal: Invalid | None = None
+    with transaction():
+        waiting = guard.pending_session()
+        if waiting is None:
+            return _sign_in_first("The time for the code is over. Sign in again.")
+        user, target = waiting.user, session.get(NEXT)
+        try:
+            challenge.take_code(waiting, CodePurpose.SIGN_IN, waiting.id, form.code.data)
+        except Invalid as error:  # kept for later, so that the wrong try is committed
+            refusal = error
+        else:
+            guard.sign_in(user, second_factor_done=True)
+    if refusal is None:
+        return redirect_after(way_on(user, target))
+    if waiting.ended_at is not None:
+        return _sign_in_first("Too many wrong codes. Sign in again.")
+    add_errors(form, refusal)
+    return _code_page(waiting, code_form, recovery_form, 422)
+
+
+@auth.post("/login/code/send")
+@requires(PUBLIC)
+def send_login_code() -> Response:
+    """Another code by e-mail; the earlier ones stop working."""
+    waiting = guard.pending_session()
+    if waiting is None:
+        return _sign_in_first("Sign in with your password first.")
+    code_form, recovery_form = CodeForm(formdata=None), RecoveryForm(formdata=None)
+    try:
+        with transaction():
+            second_factor.request_code(waiting.user, CodePurpose.SIGN_IN, waiting.id)
+    except Invalid as refusal:
+        add_errors(code_form, refusal)
+        return _code_page(waiting, code_form, recovery_form, 422)
+    flash("A new code is on its way. Earlier codes no longer work.", "success")
+    return redirect_after(url_for("auth.login_code"))
+
+
+def _sign_in_first(sentence: str) -> Response:
+    flash(sentence, "warning")
+    return redirect_after(url_for("auth.login"))
+
+
+def _code_page(
+    waiting: UserSession, code_form: CodeForm, recovery_form: RecoveryForm, status: int = 200
+) -> Response:
+    user = waiting.user
+    return page_or_fragment(
+        "auth/code.html",
+        "auth/_code.html",
+        status,
+        form=code_form,
+        recovery_form=recovery_form,
+        mailed=_gets_a_mail(user),
+        address=masked(user.email),
+        has_app=user.totp_confirmed_at is not None,
+        minutes=int(second_factor.code_life().total_seconds() // 60),
+    )
+
+
+def masked(email: str) -> str:
+    """The address as far as its owner needs it: `a•••@example.org`."""
+    name, _, domain = email.partition("@")
+    return f"{name[:1]}•••@{domain}"
+
+
+@auth.post("/logout")
+@requires(PUBLIC)
+def logout() -> Response:
+    """End the session in the database, not only in this browser."""
+    if current_user.is_authenticated:
+        guard.sign_out()
+    else:
+        with transaction():
+            guard.end_pending()
+        session.clear()
+    flash("You are signed out.", "success")
+    return redirect_after(url_for("auth.home"))
+
+
+@auth.route("/register", methods=["GET", "POST"])
+@requires(PUBLIC)
+def register() -> Response:
+    """A new account: a patient may sign in at once, staff after an administrator's approval."""
+    form = RegisterForm()
+    if request.method == "GET":
+        if current_user.is_authenticated:
+            return redirect_after(home_url(me().role))
+        return page_or_fragment("auth/register.html", "auth/_register.html", form=form, today=_today())
+    if form.validate() and _registered(form):
+        return redirect_after(url_for("auth.login"))
+    return form_error("auth/register.html", "auth/_register.html", form=form, today=_today())
+
+
+def _registered(form: RegisterForm) -> bool:
+    role = Role(form.role.data)
+    patient = None
+    if role is Role.PATIENT and form.date_of_birth.data is not None:
+        patient = PatientDetails(form.date_of_birth.data, Sex(form.sex.data), form.phone.data or "")
+    password_hash = secrets.hash_password(form.password.data)
+    try:
+        with transaction():
+            accounts.register(
+                email=form.email.data,
+                name=form.name.data,
+                password=form.password.data,
+                role=role,
+                patient=patient,
+                password_hash=password_hash,
+            )
+    except Invalid as refusal:
+        add_errors(form, refusal)
+        return False
+    if role is Role.PATIENT:
+        flash(
+            "Your account is ready. We have sent you a link: open it to confirm your e-mail address, "
+            "because reports are mailed only to confirmed addresses.",
+            "success",
+        )
+    else:
+        flash(
+            "Your account has been made and waits for an administrator's approval. "
+            "Meanwhile confirm your e-mail address with the link that we have sent you.",
+            "success",
+        )
+    return True
+
+
+def _today() -> str:
+    return now().astimezone(current_app.config["CSSS"].zone).date().isoformat()
+
+
+@auth.route("/confirm/<token>", methods=["GET", "POST"])
+@requires(PUBLIC)
+def confirm(token: str) -> Response:
+    """Confirm an e-mail address. Opening the link changes nothing: mail scanners open links, people press buttons."""
+    user = accounts.user_of_confirmation(token)
+    if user is None:
+        return make_response(render_template("auth/confirm_failed.html"), 404)
+    if request.method == "GET":
+        return page_or_fragment("auth/confirm.html", "auth/_confirm.html", user=user, token=token)
+    with transaction():
+        accounts.confirm_address(user)
+    flash(f"The address {user.email} is confirmed.", "success")
+    if user.state is AccountState.WAITING:
+        flash("You can sign in once an administrator has approved your account.", "info")
+    return redirect_after(url_for("account.page" if current_user.is_authenticated else "auth.login"))

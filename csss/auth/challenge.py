@@ -1,0 +1,58 @@
+"""Asking for a second factor and counting what was wrong, so that nobody can go through all six-digit codes.
+
+A mailed code has its own five tries. An authenticator app has no such end, and a new sign-in would bring a new
+session, so wrong codes are counted for the session and for the account.
+"""
+
+import uuid
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+
+from csss.auth import second_factor, sessions
+from csss.auth.models import CodePurpose, User, UserSession
+from csss.auth.second_factor import Proof
+from csss.clock import now
+from csss.database import db
+from csss.errors import Invalid
+
+WRONG_IN_A_SESSION = 10
+# NIST SP 800-63B, section 5.2.2: no more than 100 failed attempts in a row on one account.
+WRONG_IN_AN_ACCOUNT = 100
+WINDOW = timedelta(hours=1)
+
+
+def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, given: str) -> Proof:
+    """Like `second_factor.check` for the person of this session; the tenth wrong code ends the session.
+
+    Raises Invalid with a sentence for the field `code`; the caller commits in either case, so that wrong tries
+    count. A recovery code (64 bits) is taken even when the account has used up its tries. Belongs inside
+    transaction().
+    """
+    if not second_factor.is_recovery_code(given) and _wrong_of_late(asked.user) >= WRONG_IN_AN_ACCOUNT:
+        raise Invalid(
+            code="Too many wrong codes were entered for this account. Use a recovery code, or wait an hour."
+        )
+    try:
+        return second_factor.check(asked.user, purpose, subject_id, given)
+    except Invalid:
+        # Counted by the database: two wrong codes at once are two.
+        db.session.execute(
+            update(UserSession)
+            .where(UserSession.id == asked.id)
+            .values(second_factor_tries=UserSession.second_factor_tries + 1)
+        )
+        db.session.refresh(asked)
+        if asked.second_factor_tries >= WRONG_IN_A_SESSION:
+            sessions.end(asked.id, asked.user)
+            db.session.refresh(asked)
+        raise
+
+
+def _wrong_of_late(user: User) -> int:
+    found = db.session.scalar(
+        select(func.sum(UserSession.second_factor_tries)).where(
+            UserSession.user_id == user.id, UserSession.last_used_at > now() - WINDOW
+        )
+    )
+    return found or 0

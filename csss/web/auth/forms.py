@@ -1,0 +1,154 @@
+"""What people enter to sign in and to register. The rules behind it are in csss.auth."""
+
+import re
+from datetime import date
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import DateField, HiddenField, PasswordField, RadioField, SelectField, StringField
+from wtforms.validators import InputRequired, Length, StopValidation
+
+from csss.auth import accounts, secrets
+from csss.auth.models import Sex
+from csss.auth.roles import Role
+from csss.clock import now
+from csss.errors import Invalid
+from csss.scans.presenters import SEX_NAMES
+
+OLDEST_YEAR = 1900
+_PHONE = re.compile(r"[+(0-9][0-9 ()/.-]{4,38}[0-9]")
+
+
+def tidy(text: str | None) -> str | None:
+    """Without blanks around it, and without the NUL that no database takes."""
+    return text.replace("\0", "").strip() if text else text
+
+
+def add_errors(form: Any, refusal: Invalid) -> None:
+    """Put the sentences of a service beside the fields; one for an unknown field goes to the whole form."""
+    for name, sentence in refusal.errors.items():
+        if name in form:
+            form[name].errors = [*form[name].errors, sentence]
+        else:
+            form.form_errors.append(sentence)
+
+
+def filled(sentence: str) -> InputRequired:
+    """A validator for a field that needs something more than blanks. `sentence` is shown when it is missing."""
+
+    class Filled(InputRequired):
+        def __call__(self, form: Any, field: Any) -> None:
+            if not field.data:
+                field.errors[:] = []
+                raise StopValidation(sentence)
+
+    return Filled(sentence)
+
+
+def check_phone(_: Any, field: Any) -> None:
+    """Digits with the signs that people put between them; blank is allowed."""
+    if field.data and not _PHONE.fullmatch(field.data):
+        raise StopValidation("A phone number has 6 to 40 digits, for example +91 44 5550 0100.")
+
+
+class DayField(DateField):
+    """A date; what cannot be read is answered with a sentence of ours."""
+
+    data: date | None
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if not any(text.strip() for text in valuelist):
+            self.data = None
+            return
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError("Enter a date as year-month-day, for example 1980-02-29.") from None
+
+
+class LoginForm(FlaskForm):
+    email = StringField("E-mail address", filters=[tidy])
+    password = PasswordField("Password")
+    next = HiddenField(filters=[tidy])
+
+
+class CodeForm(FlaskForm):
+    """The six digits, from the mail or the authenticator app."""
+
+    code = StringField("Six-digit code", [filled("Enter the six-digit code.")], filters=[tidy])
+
+
+class RecoveryForm(FlaskForm):
+    """The same field in a form of its own, since a recovery code looks different and is longer."""
+
+    code = StringField(
+        "Recovery code", [filled("Enter a recovery code.")], id="recovery-code", filters=[tidy]
+    )
+
+
+class RegisterForm(FlaskForm):
+    """Everything that is asked. What only patients have is checked for patients alone."""
+
+    role = RadioField(
+        "I am registering as",
+        choices=[
+            (Role.PATIENT, "Patient"),
+            (Role.DOCTOR, "Doctor"),
+            (Role.PHARMACIST, "Pharmacist"),
+            (Role.ADMIN, "Administrator"),
+        ],
+        default=Role.PATIENT,
+        validate_choice=False,
+    )
+    name = StringField(
+        "Full name",
+        [filled("Enter the name."), Length(max=120, message="The name can have at most 120 characters.")],
+        filters=[tidy],
+    )
+    email = StringField("E-mail address", [filled("Enter the e-mail address.")], filters=[tidy])
+    password = PasswordField("Password")
+    date_of_birth = DayField("Date of birth")
+    sex = SelectField(
+        "Sex",
+        choices=[("", "Choose…"), *((sex.value, words) for sex, words in SEX_NAMES.items())],
+        validate_choice=False,
+    )
+    phone = StringField("Phone", filters=[tidy])
+
+    @property
+    def chosen_role(self) -> Role | None:
+        return Role(self.role.data) if self.role.data in set(Role) else None
+
+    def validate_role(self, field: Any) -> None:
+        if self.chosen_role is None:
+            raise StopValidation("Choose one of the four.")
+
+    def validate_email(self, field: Any) -> None:
+        if field.data:
+            try:
+                accounts.normal_email(field.data)
+            except Invalid as refusal:
+                raise StopValidation(refusal.errors["email"]) from None
+
+    def validate_password(self, field: Any) -> None:
+        if problem := secrets.password_problem(field.data or ""):
+            raise StopValidation(problem)
+
+    def validate_phone(self, field: Any) -> None:
+        if self.chosen_role is Role.PATIENT:
+            check_phone(self, field)
+
+    def validate_sex(self, field: Any) -> None:
+        if self.chosen_role is Role.PATIENT and field.data not in set(Sex):
+            raise StopValidation("Choose one; “Not stated” is an answer too.")
+
+    def validate_date_of_birth(self, field: Any) -> None:
+        if self.chosen_role is not Role.PATIENT:
+            field.errors = []  # not asked of staff, so whatever stands there does not matter
+            raise StopValidation
+        if field.errors:
+            return
+        if field.data is None:
+            raise StopValidation("Enter the date of birth.")
+        if not OLDEST_YEAR <= field.data.year <= now().year + 1:
+            raise StopValidation("Check the year of birth.")
