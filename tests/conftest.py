@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -144,3 +144,21 @@ def pharmacist(clinic: Clinic) -> Visitor:
 @pytest.fixture
 def admin(clinic: Clinic) -> Visitor:
     return clinic.visitor(clinic.person("admin"))
+
+
+@pytest.fixture
+def queries_of(app: Flask) -> Iterator[Callable[[Callable[[], object]], int]]:
+    """Counts the statements that something sends to the database."""
+    sent: list[str] = []
+
+    def note(*args: object) -> None:
+        sent.append(str(args[2]))
+
+    def count(what: Callable[[], object]) -> int:
+        sent.clear()
+        what()
+        return len(sent)
+
+    sa.event.listen(db.engine, "before_cursor_execute", note)
+    yield count
+    sa.event.remove(db.engine, "before_cursor_execute", note)

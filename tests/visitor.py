@@ -37,7 +37,8 @@ class Visitor:
         return db.session.get_one(User, self.user_id)
 
     def get(self, url: str, **more: Any) -> TestResponse:
-        response = self.client.get(url, **more)
+        with self.app.app_context():  # `g` is the request's own, as it is when a server asks
+            response = self.client.get(url, **more)
         db.session.remove()  # what the request did is looked at with fresh eyes
         return response
 
@@ -51,7 +52,8 @@ class Visitor:
         """Submit a form; lists become repeated fields, (bytes stream, name) pairs files."""
         headers = {**more.pop("headers", {}), **({"HX-Request": "true"} if htmx else {})}
         fields = {"csrf_token": self._token(), **(data or {})}
-        response = self.client.post(url, data=fields, headers=headers, **more)
+        with self.app.app_context():
+            response = self.client.post(url, data=fields, headers=headers, **more)
         db.session.remove()
         return response
 

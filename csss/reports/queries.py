@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 
 from sqlalchemy import exists, select
+from sqlalchemy.orm import lazyload
 
 from csss.auth.models import User
 from csss.auth.roles import Role
@@ -19,6 +20,17 @@ def versions(scan: Scan) -> Sequence[ReportVersion]:
     return db.session.scalars(
         select(ReportVersion).where(ReportVersion.scan_id == scan.id).order_by(ReportVersion.version)
     ).all()
+
+
+def newest_versions(scan_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, ReportVersion]:
+    """The newest stored version of each of these scans that has one (one query for a whole list)."""
+    rows = db.session.scalars(
+        select(ReportVersion)
+        .where(ReportVersion.scan_id.in_(scan_ids))
+        .order_by(ReportVersion.version)
+        .options(lazyload(ReportVersion.scan))
+    )
+    return {row.scan_id: row for row in rows}
 
 
 def released(scan: Scan) -> bool:

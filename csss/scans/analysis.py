@@ -47,7 +47,7 @@ def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -
     if run is None:
         return False
     scan = workflow.lock(run.scan_id)
-    db.session.refresh(run)
+    db.session.refresh(run, with_for_update=True)
     if run.state in {RunState.DONE, RunState.FAILED}:
         return False
     run.finished_at = now()

@@ -6,6 +6,7 @@ DICOM will be a further function beside `_read_picture`, chosen by the first byt
 
 import hashlib
 import io
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -38,10 +39,7 @@ def take_in(content: bytes, *, limit: int) -> Intake:
     """
     if not content:
         raise Invalid(file="The file is empty. Choose the picture again.")
-    if len(content) > limit:
-        raise Invalid(
-            file=f"The file has {len(content) / 1e6:.1f} MB; at most {limit / 1e6:.0f} MB can be taken."
-        )
+    check_length(len(content), limit=limit)
     kind = next((name for start, name in _SIGNATURES.items() if content.startswith(start)), None)
     if kind is None:
         raise Invalid(file="This is not a JPEG or PNG picture, whatever its name says.")
@@ -54,6 +52,14 @@ def take_in(content: bytes, *, limit: int) -> Intake:
         height=picture.height,
         sha256=hashlib.sha256(written).hexdigest(),
     )
+
+
+def check_length(length: int, *, limit: int) -> None:
+    """Refuse a file of more than `limit` bytes, before it is read. Raises Invalid for the field `file`."""
+    if length > limit:
+        # Rounded up, so that a file a little above the limit is not said to be exactly as large.
+        megabytes = math.ceil(length / 1e5) / 10
+        raise Invalid(file=f"The file has {megabytes:.1f} MB; at most {limit / 1e6:.0f} MB can be taken.")
 
 
 def _rewrite(content: bytes, kind: str) -> tuple[bytes, Image.Image]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select
-from sqlalchemy.orm import noload, selectinload
+from sqlalchemy.orm import selectinload
 
 from csss.auth.models import Patient, User
 from csss.auth.roles import Role
@@ -110,9 +110,8 @@ def held_count(to: HoldFor) -> int:
 
 def _page(query: Select[Any], number: int) -> Page:
     """Cut one page out; everything that a row shows comes in a fixed number of queries, whatever the page size."""
-    total = db.session.scalar(
-        select(func.count()).select_from(query.order_by(None).options(noload("*")).subquery())
-    )
+    counted = query.with_only_columns(func.count(Scan.id), maintain_column_froms=True).order_by(None)
+    total = db.session.scalar(counted)
     number = max(1, number)
     scans = db.session.scalars(
         query.options(

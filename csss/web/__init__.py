@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from flask import Flask, Response, abort
+from flask import Flask, Response
 from flask_login import current_user
 
 from csss.errors import NotFound, StateConflict
 from csss.web.assets import init_assets
-from csss.web.errors import init_errors
+from csss.web.errors import SENTENCES, Sentence, error_response, init_errors
 from csss.web.filters import init_filters
 from csss.web.guard import init_guard
 from csss.web.headers import init_headers
@@ -53,8 +53,8 @@ def _template_values() -> dict[str, Any]:
 
 
 def _not_found(_: NotFound) -> Response:
-    abort(404)
+    return error_response(404, SENTENCES[404])
 
 
 def _conflict(error: StateConflict) -> Response:
-    abort(409, str(error))
+    return error_response(409, Sentence(SENTENCES[409].title, str(error)))

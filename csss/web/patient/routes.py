@@ -1,1 +1,108 @@
 """Routes: A patient uploads a scan, follows it and fetches the report."""
+
+import os
+import uuid
+from typing import Any
+
+from flask import Response, current_app, request, url_for
+from werkzeug.datastructures import CombinedMultiDict, FileStorage
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.errors import Invalid
+from csss.scans import intake, queries, services
+from csss.scans.intake import Intake
+from csss.scans.models import Scan
+from csss.scans.states import ScanKind
+from csss.scans.storage import storage
+from csss.web.errors import SENTENCES, error_response
+from csss.web.forms import mark
+from csss.web.fragments import form_error, page_or_fragment, redirect_after
+from csss.web.guard import me, requires
+from csss.web.listing import page_number, pager
+from csss.web.patient import patient, presenters
+from csss.web.patient.forms import UploadForm
+
+
+@patient.get("/")
+@requires(Permission.SCAN_UPLOAD)
+def home() -> Response:
+    """The own scans, and the form for a new one."""
+    return page_or_fragment("patient/home.html", "patient/_scans.html", **_home(UploadForm()))
+
+
+@patient.post("/scans")
+@requires(Permission.SCAN_UPLOAD)
+def upload() -> Response:
+    """Take in a scan. Nothing is stored unless everything about it can be accepted."""
+    form = UploadForm(CombinedMultiDict([request.files, request.form]))
+    valid = form.validate()
+    try:
+        taken = _take_in(form.file.data)
+        if valid:
+            scan = _submit(taken, form)
+            return redirect_after(url_for("patient.scan", scan_id=scan.id))
+    except Invalid as error:
+        mark(form, error.errors)
+    return _refused(form)
+
+
+@patient.get("/scans/<uuid:scan_id>")
+@requires(Permission.SCAN_UPLOAD)
+def scan(scan_id: uuid.UUID) -> Response:
+    """How one scan is getting on, and its report once it is released."""
+    found = queries.scan_visible_to(me(), scan_id)
+    return page_or_fragment("patient/scan.html", "patient/_scan.html", scan=presenters.scan_page(found))
+
+
+@patient.errorhandler(RequestEntityTooLarge)
+def too_large(error: RequestEntityTooLarge) -> Response:
+    """A request that is too large to be read at all: the form again, as for any other file that is too large."""
+    # Raised while the form token is looked for, before anybody has asked who this is.
+    if request.endpoint != "patient.upload" or not me().may(Permission.SCAN_UPLOAD):
+        return error_response(413, SENTENCES[413])
+    form = UploadForm()
+    limit = current_app.config["CSSS"].upload_mb
+    mark(form, {"file": f"The file is too large; at most {limit} MB can be taken. Choose it again."})
+    return _refused(form)
+
+
+def _take_in(file: FileStorage | None) -> Intake:
+    """The picture, read only as far as it may be large. Raises Invalid."""
+    if file is None or not file.filename:
+        raise Invalid(file="Choose the picture of the scan.")
+    limit = current_app.config["CSSS"].upload_bytes
+    length = file.stream.seek(0, os.SEEK_END)
+    intake.check_length(length, limit=limit)
+    file.stream.seek(0)
+    return intake.take_in(file.stream.read(limit + 1), limit=limit)
+
+
+def _submit(taken: Intake, form: UploadForm) -> Scan:
+    """Store the picture and begin its life; the file goes again when the database does not take the scan."""
+    key = storage().put("scans", taken.suffix, taken.content)
+    try:
+        with transaction():
+            return services.submit_scan(
+                taken, key, kind=ScanKind(form.kind.data), indication=form.indication.data or "", by=me()
+            )
+    except BaseException:
+        storage().delete(key)
+        raise
+
+
+def _refused(form: UploadForm) -> Response:
+    return form_error("patient/home.html", "patient/_upload.html", **_home(form))
+
+
+def _home(form: UploadForm) -> dict[str, Any]:
+    page = queries.scans_of(me(), page_number())
+    return {
+        "form": form,
+        "user": me(),
+        "hints": presenters.hints(me()),
+        "rows": presenters.rows(page.scans),
+        "pager": pager(number=page.number, size=page.size, shown=len(page.scans), total=page.total),
+        "upload_mb": current_app.config["CSSS"].upload_mb,
+    }

@@ -1,0 +1,100 @@
+"""A scan in the values that pages of several roles show: the classifier's reading, the patient, the versions."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from flask import current_app, url_for
+
+from csss.inference.labels import ModelCorrupt, ModelMissing, read_info
+from csss.reports.context import age_on
+from csss.reports.models import ReportVersion
+from csss.scans.models import Scan
+from csss.scans.presenters import SEX_NAMES, human_name
+from csss.web.filters import size, when
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One class as components/probabilities.html takes it; `value` lies in 0 to 1."""
+
+    name: str
+    human: str
+    value: float
+
+
+@dataclass(frozen=True)
+class ClassifierView:
+    """A prediction in words. `label` is "Uncertain" when it is; `nearest` is then the class that came closest."""
+
+    label: str
+    uncertain: bool
+    nearest: str | None
+    explanation: str | None
+    reason: str | None
+    confidence: float
+    threshold: float
+    bars: tuple[Bar, ...]
+    leading: str | None
+    model_version: str
+    heatmap_url: str | None
+
+
+@dataclass(frozen=True)
+class VersionView:
+    """One stored PDF, ready to be fetched."""
+
+    title: str
+    url: str
+    made: str
+    size: str
+    sha256: str
+
+
+def classifier_view(scan: Scan) -> ClassifierView | None:
+    """The classifier's reading; None when there is none (yet, or the scan was read without)."""
+    found = scan.prediction
+    if found is None or not found.available:
+        return None
+    return ClassifierView(
+        label="Uncertain" if found.uncertain else human_name(found.label),
+        uncertain=found.uncertain,
+        nearest=human_name(found.top_label) if found.uncertain and found.top_label else None,
+        explanation=None if found.uncertain else _explanation(found.label),
+        reason=found.reason or None,
+        confidence=found.confidence or 0.0,
+        threshold=found.threshold_used or 0.0,
+        bars=tuple(Bar(name, human_name(name), value) for name, value in found.probabilities.items()),
+        leading=None if found.uncertain else found.label,
+        model_version=found.model_version,
+        heatmap_url=url_for("files.heatmap", scan_id=scan.id) if found.heatmap_key else None,
+    )
+
+
+def _explanation(label: str) -> str | None:
+    """The model's own sentence about a class; None when the active model does not know it."""
+    try:
+        return read_info(current_app.config["CSSS"].model or None).label(label).explanation
+    except (KeyError, ModelMissing, ModelCorrupt):
+        return None
+
+
+def age_at(born: date, moment: datetime) -> int:
+    """Completed years at `moment` in the hospital's zone; 0 for a birth date that lies after it."""
+    on = moment.astimezone(current_app.config["CSSS"].zone).date()
+    return age_on(born, max(born, on))
+
+
+def age_and_sex(scan: Scan) -> str:
+    """At the scan: "46 years, female"."""
+    years = age_at(scan.patient.date_of_birth, scan.uploaded_at)
+    return f"{years} {'year' if years == 1 else 'years'}, {SEX_NAMES[scan.patient.sex].lower()}"
+
+
+def version_view(version: ReportVersion) -> VersionView:
+    return VersionView(
+        title=f"Version {version.version}",
+        url=url_for("files.report", report_id=version.id),
+        made=when(version.created_at),
+        size=size(version.size),
+        sha256=version.sha256,
+    )

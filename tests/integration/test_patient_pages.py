@@ -1,0 +1,258 @@
+"""What a patient sees and does: send a scan, follow it, fetch the report; nothing of the reading before release."""
+
+import io
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from PIL import Image
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from csss.database import db, transaction
+from csss.reports import queries as reports
+from csss.scans import services
+from csss.scans.models import Scan
+from csss.scans.states import Status
+from tests.factories import Clinic, picture, reading
+from tests.visitor import Visitor, soup, words
+
+
+def send(
+    visitor: Visitor, content: bytes | None = None, name: str = "scan.png", **more: object
+) -> TestResponse:
+    fields = {"kind": "chest_xray", "indication": "Cough for two weeks"}
+    htmx = bool(more.pop("htmx", False))
+    fields |= {key: str(value) for key, value in more.items()}
+    data = {**fields, "file": (io.BytesIO(picture() if content is None else content), name)}
+    return visitor.post("/patient/scans", data, htmx=htmx)
+
+
+def stored(app: Flask) -> list[Path]:
+    folder = app.config["CSSS"].storage_folder
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def scans() -> int:
+    return db.session.scalar(select(func.count()).select_from(Scan)) or 0
+
+
+def test_a_sent_scan_is_there_and_its_page_says_what_was_sent(patient: Visitor, app: Flask) -> None:
+    answer = send(patient)
+    assert answer.status_code == 303
+    page = patient.page(answer.headers["Location"])
+    assert page.h1.get_text() == "Chest X-ray"
+    text = page.get_text(" ")
+    assert "Cough for two weeks" in text
+    assert "You uploaded the scan" in text
+    assert len(stored(app)) == 1
+    row = patient.page("/patient/").select_one("#scans tbody tr")
+    assert "Received" in row.get_text() and "not yet" in row.get_text()
+
+
+def test_the_upload_script_is_told_where_to_go(patient: Visitor) -> None:
+    answer = send(patient, htmx=True)
+    assert answer.status_code == 204
+    assert answer.headers["HX-Redirect"].startswith("/patient/scans/")
+
+
+def cut_off() -> bytes:
+    content = picture(kind="JPEG", mode="RGB")
+    return content[: len(content) // 2]
+
+
+def bomb() -> bytes:
+    target = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(target, "PNG")
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "sentence"),
+    [
+        (b"these are words", "words.png", "not a JPEG or PNG"),
+        (b"", "empty.png", "The file is empty"),
+        (cut_off(), "cut.jpg", "cannot be read to its end"),
+        (bomb(), "huge.png", "too many pixels"),
+        (picture() + os.urandom(11_000_000), "large.png", "at most 10 MB"),
+        (b"", "", "Choose the picture"),
+    ],
+)
+def test_what_is_no_scan_is_refused_beside_the_field_and_nothing_is_kept(
+    patient: Visitor, app: Flask, content: bytes, name: str, sentence: str
+) -> None:
+    answer = send(patient, content, name, kind="cardiac_mri", indication="Palpitations <b>")
+    assert answer.status_code == 422
+    page = soup(answer)
+    assert sentence in page.select_one("#file-error").get_text()
+    assert page.select_one("#file")["aria-invalid"] == "true"
+    assert page.select_one("input[name=kind][value=cardiac_mri]").has_attr("checked")
+    assert page.select_one("#indication").get_text().strip() == "Palpitations <b>"
+    assert "Palpitations &lt;b&gt;" in answer.get_data(as_text=True)
+    assert stored(app) == [] and scans() == 0
+
+
+def test_a_file_a_little_above_the_limit_is_not_said_to_be_at_it(patient: Visitor) -> None:
+    content = picture()
+    answer = send(patient, content + bytes(10_000_001 - len(content)))
+    assert "The file has 10.1 MB; at most 10 MB can be taken." in words(answer)
+
+
+@pytest.mark.parametrize("kind", ["", "knee_mri"])
+def test_the_kind_must_be_one_of_two_and_all_errors_are_told_at_once(
+    patient: Visitor, app: Flask, kind: str
+) -> None:
+    answer = send(patient, b"words", kind=kind)
+    assert answer.status_code == 422
+    summary = soup(answer).select("[data-error-summary] li")
+    assert len(summary) == 2
+    assert "Choose what the picture shows." in words(answer)
+    assert stored(app) == []
+
+
+def test_an_indication_that_is_too_long_leaves_no_file_behind(patient: Visitor, app: Flask) -> None:
+    answer = send(patient, indication="a" * 2_001)
+    assert answer.status_code == 422
+    assert "At most 2,000 characters" in soup(answer).select_one("#indication-error").get_text()
+    assert stored(app) == [] and scans() == 0
+
+
+def test_when_the_database_fails_the_file_is_removed_again(
+    patient: Visitor, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(services, "submit_scan", full)
+    app.testing = False
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    assert send(patient).status_code == 500
+    assert stored(app) == []
+
+
+def test_a_request_that_is_too_large_to_be_read_gets_the_form_again(patient: Visitor, app: Flask) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = 20_000
+    answer = send(patient, os.urandom(30_000))
+    assert answer.status_code == 422
+    assert "too large" in soup(answer).select_one("#file-error").get_text()
+
+
+def test_nobody_signed_in_gets_no_form_with_a_request_that_is_too_large(nobody: Visitor, app: Flask) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = 20_000
+    answer = send(nobody, os.urandom(30_000))
+    assert answer.status_code == 413
+    assert soup(answer).select_one("#upload-form") is None
+
+
+def test_the_refused_form_comes_alone_for_the_upload_script(patient: Visitor) -> None:
+    answer = send(patient, b"words", htmx=True)
+    assert answer.status_code == 422
+    one_root(answer, "upload-form")
+
+
+def one_root(answer: TestResponse, root: str) -> None:
+    page = soup(answer)
+    assert page.select_one("html") is None
+    tags = [tag for tag in page.find_all(recursive=False) if tag.name != "hx-partial"]
+    assert [tag.get("id") for tag in tags] == [root]
+    assert "HX-Request" in answer.headers["Vary"]
+
+
+def test_pages_and_fragments(patient: Visitor, clinic: Clinic) -> None:
+    scan = clinic.scan(patient=patient.user)
+    for url, root in (("/patient/", "scans"), (f"/patient/scans/{scan.id}", "scan")):
+        one_root(patient.fragment(url), root)
+        whole = patient.get(url)
+        assert "HX-Request" in whole.headers["Vary"]
+        assert len(soup(whole).select(f"html #{root}")) == 1
+
+
+@pytest.mark.parametrize(
+    "status",
+    [status for status in Status if status is not Status.REPORT_READY],
+    ids=lambda status: status.value,
+)
+def test_before_release_nothing_of_the_reading_is_told(
+    patient: Visitor, clinic: Clinic, status: Status
+) -> None:
+    scan = clinic.scan(status, patient=patient.user, findings="A shadow in the left lung")
+    url = f"/patient/scans/{scan.id}"
+    text = patient.get(url).get_data(as_text=True)
+    for secret in (
+        "shadow",
+        "Normal chest",
+        "Normal",
+        "COVID",
+        "classifier said",
+        "heatmap",
+        "Amoxicillin",
+        "91",
+    ):
+        assert secret not in text.replace("<", " <").split("<main")[1].split("<footer")[0], secret
+    assert patient.page(url).select_one("#scan")["hx-headers"] == '{"X-CSSS-Refresh": "1"}'
+
+
+def test_approved_but_not_yet_stored_shows_nothing_clinical(patient: Visitor, clinic: Clinic) -> None:
+    scan = clinic.scan(Status.REPORT_READY, patient=patient.user)
+    page = patient.page(f"/patient/scans/{scan.id}")
+    assert "Report is being made" in page.get_text()
+    assert "Clear lungs" not in page.get_text()
+    assert page.select_one("#scan").has_attr("hx-get")
+
+
+def test_a_released_report_can_be_fetched_with_its_fingerprint(patient: Visitor, clinic: Clinic) -> None:
+    scan_id = clinic.scan(Status.REPORT_READY, patient=patient.user).id
+    clinic.run_jobs("render_report")
+    scan = db.session.get_one(Scan, scan_id)
+    (version,) = reports.versions(scan)
+    page = patient.page(f"/patient/scans/{scan_id}")
+    assert version.sha256 in page.get_text()
+    link = page.select_one("#report a.button")["href"]
+    assert patient.get(link).data.startswith(b"%PDF")
+    assert "Clear lungs." in page.get_text() and "91.0 %" in page.get_text()
+    assert page.select_one(".viewer__layer")["loading"] == "lazy"
+    assert not page.select_one("#scan").has_attr("hx-get")
+    assert patient.page("/patient/").select_one("#scans a[href$='.pdf']")["href"] == link
+
+
+def test_a_closed_scan_tells_why_and_asks_for_another(patient: Visitor, clinic: Clinic) -> None:
+    scan_id = clinic.scan(patient=patient.user).id
+    with transaction():
+        services.close(scan_id, reason="The picture is <blurred>.", by=clinic.person("doctor"))
+    answer = patient.get(f"/patient/scans/{scan_id}")
+    assert "The picture is &lt;blurred&gt;." in answer.get_data(as_text=True)
+    page = soup(answer)
+    assert page.select_one("a.button[href='/patient/#new-scan']").get_text(strip=True) == "Upload again"
+    assert page.select_one(".track__step--stopped") is not None
+    assert not page.select_one("#scan").has_attr("hx-get")
+
+
+def test_other_peoples_scans_are_not_there(patient: Visitor, clinic: Clinic, doctor: Visitor) -> None:
+    other = clinic.scan(result=reading())
+    assert patient.get(f"/patient/scans/{other.id}").status_code == 404
+    assert patient.get(f"/patient/scans/{uuid.uuid4()}").status_code == 404
+    assert str(other.id) not in patient.get("/patient/").get_data(as_text=True)
+    assert doctor.get("/patient/").status_code == 403
+    assert send(doctor).status_code == 403
+
+
+def test_hints_tell_what_is_missing_for_the_mail(clinic: Clinic) -> None:
+    newcomer = clinic.visitor(clinic.person("patient", confirmed=False))
+    text = newcomer.page("/patient/").get_text()
+    assert "Confirm your e-mail address" in text and "Set a report pass phrase" in text
+    clinic.set_passphrase(newcomer.user)
+    assert "Set a report pass phrase" not in newcomer.page("/patient/").get_text()
+
+
+def test_the_list_asks_the_database_no_more_often_for_more_scans(
+    patient: Visitor, clinic: Clinic, queries_of: Callable[[Callable[[], object]], int]
+) -> None:
+    for _ in range(2):
+        clinic.scan(patient=patient.user)
+    few = queries_of(lambda: patient.get("/patient/"))
+    for _ in range(10):
+        clinic.scan(patient=patient.user)
+    assert queries_of(lambda: patient.get("/patient/")) <= few
