@@ -73,9 +73,13 @@ def _send(message_id: uuid.UUID, composed: Message) -> None:
         transport.send(composed)
     except transport.MailRefusedError as error:
         _keep(message_id, MailState.FAILED, str(error))
-    except Exception as error:
-        # The server has not taken it: the next attempt is no repetition.
+    except transport.NotTakenError as error:
+        # The server has surely not got it: the next attempt is no repetition.
         _keep(message_id, MailState.QUEUED, str(error))
+        raise
+    except Exception as error:
+        # The line broke or the time was up: nobody knows whether it was taken, so the next attempt is marked.
+        _keep(message_id, MailState.SENDING, str(error))
         raise
     else:
         _keep(message_id, MailState.SENT)

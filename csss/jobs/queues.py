@@ -16,8 +16,9 @@ from csss.outbox import DISPATCHER, Queue
 log = logging.getLogger(__name__)
 
 PERFORM = "csss.jobs.worker.perform"
-# The longest any job may run; every lease in `runner.HANDLERS` is longer than its handler's own limit.
-JOB_TIMEOUT_SECONDS = 60
+# The longest a job may run, in seconds; then RQ stops it. A worker that died is replaced a little later (the lease in
+# `runner.HANDLERS`), so an analysis is not given long.
+TIMEOUT: dict[Queue, int] = {Queue.INFERENCE: 12, Queue.REPORTS: 60, Queue.MAIL: 45, Queue.CODES: 45}
 
 
 def connect(url: str) -> redis.Redis:
@@ -37,7 +38,7 @@ def hand_over(row_id: uuid.UUID, queue: Queue, connection: Any) -> None:
         PERFORM,
         args=(str(row_id),),
         job_id=f"{row_id}_{uuid.uuid4().hex[:8]}",  # the row's id leads, so that the sweeper recognises it
-        timeout=JOB_TIMEOUT_SECONDS,
+        timeout=TIMEOUT[queue],
         result_ttl=0,
         failure_ttl=300,
         description=queue.value,

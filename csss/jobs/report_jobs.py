@@ -15,12 +15,18 @@ from csss.scans.models import Addendum, Scan
 from csss.scans.storage import storage
 
 
+class TooEarly(Exception):
+    """Versions are made and mailed in their order; this one comes after its pause."""
+
+
 def render_report(scan_id: uuid.UUID, cause_id: uuid.UUID) -> None:
     """Make, keep and owe the report version that follows an approval (1) or the n-th addendum (n + 1), once."""
     addendum = db.session.get(Addendum, cause_id)
     version = addendum.number + 1 if addendum else 1
     if _stored(scan_id, version):
         return
+    if version > 1 and not _stored(scan_id, version - 1):
+        raise TooEarly(f"version {version - 1} of the report of scan {scan_id} has not been stored yet")
     scan = db.session.get_one(Scan, scan_id)
     report = report_context(scan, report_id=str(services.report_id(scan_id, version)), version=version)
     db.session.commit()  # nothing stays open while the PDF is made

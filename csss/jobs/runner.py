@@ -5,69 +5,104 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 
 from csss.clock import now
 from csss.database import db, transaction
-from csss.jobs import mail_jobs, report_jobs, scan_jobs
-from csss.outbox import OutboxJob
+from csss.jobs.queues import TIMEOUT
+from csss.outbox import OutboxJob, Queue
 
 log = logging.getLogger(__name__)
+
+DIED = "WorkerDied: the worker died each time."
 
 
 @dataclass(frozen=True)
 class Handler:
     """How a job is done.
 
-    `lease` is how long a worker may be silent before it counts as dead, `pause(n)` the wait after the n-th
-    failure, and `give_up(ids, error)` tells the people concerned when `attempts` are used up.
+    `module` in this package holds the functions `run` and `give_up`; it is imported when its first job comes, so that
+    a worker carries only what its own queue needs. `lease` is how long a worker may be silent before it counts as dead
+    (never shorter than the time RQ gives the job, see `queues.TIMEOUT`, so that no living worker is taken for a dead
+    one), `pause(n)` the wait after the n-th failure, and `give_up(ids, error)`, if there is one, tells the people concerned when `attempts` are used up.
     """
 
-    run: Callable[..., None]
+    module: str
+    run: str
     lease: timedelta
     attempts: int
     pause: Callable[[int], timedelta]
-    give_up: Callable[[tuple[uuid.UUID, ...], str], None] = lambda ids, error: None
+    give_up: str = ""
+
+    def do(self, args: tuple[uuid.UUID, ...]) -> None:
+        self._function(self.run)(*args)
+
+    def tell(self, args: tuple[uuid.UUID, ...], error: str) -> None:
+        if self.give_up:
+            self._function(self.give_up)(args, error)
+
+    def _function(self, name: str) -> Callable[..., None]:
+        found: Callable[..., None] = getattr(import_module(f"csss.jobs.{self.module}"), name)
+        return found
 
 
 def _doubling(first: float, most: float) -> Callable[[int], timedelta]:
     return lambda n: timedelta(seconds=min(first * 2 ** (n - 1), most))
 
 
+def _lease(queue: Queue) -> timedelta:
+    return timedelta(seconds=TIMEOUT[queue] + 3)
+
+
 HANDLERS: dict[str, Handler] = {
     "analyse_scan": Handler(
-        scan_jobs.analyse_scan, timedelta(seconds=15), 3, _doubling(1, 10), scan_jobs.give_up_analysis
+        "scan_jobs", "analyse_scan", _lease(Queue.INFERENCE), 3, _doubling(1, 10), "give_up_analysis"
     ),
-    "render_report": Handler(report_jobs.render_report, timedelta(seconds=20), 200, _doubling(2, 600)),
+    "render_report": Handler("report_jobs", "render_report", _lease(Queue.REPORTS), 200, _doubling(2, 600)),
     # About a day, with pauses of at most ten minutes: longer than any mail server is down for.
     "send_mail": Handler(
-        mail_jobs.send_mail, timedelta(seconds=25), 150, _doubling(2, 600), mail_jobs.give_up_mail
+        "mail_jobs", "send_mail", _lease(Queue.MAIL), 150, _doubling(2, 600), "give_up_mail"
     ),
 }
 
 
+@dataclass(frozen=True)
+class _Lease:
+    """That this worker has the row, at its `attempt`-th attempt."""
+
+    row_id: uuid.UUID
+    job: str
+    args: tuple[uuid.UUID, ...]
+    attempt: int
+
+
 def perform(row_id: uuid.UUID) -> None:
     """Do one row, at most one worker at a time. Never raises for a failing job: the row keeps the failure."""
-    ids = _take(row_id)
-    if ids is None:
+    lease = _take(row_id)
+    if lease is None:
         return
-    job, args = ids
-    handler = HANDLERS[job]
+    handler = HANDLERS[lease.job]
     try:
-        handler.run(*args)
+        handler.do(lease.args)
     except Exception as error:
-        log.exception("job %s of row %s failed", job, row_id)
+        log.exception("job %s of row %s failed", lease.job, row_id)
         db.session.rollback()
-        _keep_failure(row_id, handler, args, error)
+        _keep_failure(lease, handler, error)
     else:
         with transaction():
-            row = db.session.get_one(OutboxJob, row_id, with_for_update=True)
-            row.done_at, row.leased_until, row.last_error = now(), None, ""
+            row = _row(row_id)
+            if row is not None and row.done_at is None:
+                row.done_at, row.failed_at, row.leased_until, row.last_error = now(), None, None, ""
 
 
-def _take(row_id: uuid.UUID) -> tuple[str, tuple[uuid.UUID, ...]] | None:
+def _row(row_id: uuid.UUID) -> OutboxJob | None:
+    return db.session.get(OutboxJob, row_id, with_for_update=True)
+
+
+def _take(row_id: uuid.UUID) -> _Lease | None:
     """Lease the row, or None when there is nothing to do, somebody is at it, or it has killed too many workers."""
     with transaction():
-        row = db.session.get(OutboxJob, row_id, with_for_update=True)
+        row = _row(row_id)
         if row is None or row.done_at or row.failed_at:
             return None
         if row.leased_until is not None and row.leased_until > now():
@@ -75,21 +110,23 @@ def _take(row_id: uuid.UUID) -> tuple[str, tuple[uuid.UUID, ...]] | None:
         handler = HANDLERS[row.job]
         args = tuple(uuid.UUID(each) for each in row.args)
         if row.attempts >= handler.attempts:
-            row.failed_at, row.last_error = now(), row.last_error or "The worker died each time."
-            handler.give_up(args, row.last_error)
+            row.failed_at, row.last_error = now(), row.last_error or DIED
+            handler.tell(args, row.last_error)
             return None
         row.attempts += 1
         row.leased_until = now() + handler.lease
-        return row.job, args
+        return _Lease(row_id, row.job, args, row.attempts)
 
 
-def _keep_failure(row_id: uuid.UUID, handler: Handler, args: tuple[uuid.UUID, ...], error: Exception) -> None:
+def _keep_failure(lease: _Lease, handler: Handler, error: Exception) -> None:
     with transaction():
-        row = db.session.get_one(OutboxJob, row_id, with_for_update=True)
+        row = _row(lease.row_id)
+        if row is None or row.done_at is not None or row.attempts != lease.attempt:
+            return  # this worker was taken for dead; the one that has the row now will tell
         row.leased_until = None
         row.last_error = f"{type(error).__name__}: {error}"[:2000]
-        if row.attempts >= handler.attempts or getattr(error, "permanent", False):
+        if row.attempts >= handler.attempts:
             row.failed_at = now()
-            handler.give_up(args, str(error))
+            handler.tell(lease.args, row.last_error)
         else:
             row.due_at = now() + handler.pause(row.attempts)

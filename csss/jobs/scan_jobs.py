@@ -45,6 +45,18 @@ def analyse_scan(run_id: uuid.UUID) -> None:
     db.session.remove()
 
 
+# What the doctor reads for what the log tells in full; the first word of a kept error is its class.
+_REASONS = {
+    "ModelMissing": "The classifier is not installed.",
+    "ModelCorrupt": "The classifier's files are damaged.",
+    "FileNotFoundError": "The stored picture cannot be found.",
+    "JobTimeoutException": "It took too long.",
+    "MemoryError": "There was not enough memory.",
+    "WorkerDied": "It broke off each time.",
+}
+
+
 def give_up_analysis(ids: tuple[uuid.UUID, ...], error: str) -> None:
     """Tell the doctor that the analysis failed, and why. Belongs inside transaction()."""
-    analysis.keep_failure(ids[0], f"The analysis could not be done. {error}".strip())
+    reason = _REASONS.get(error.partition(":")[0], "Something went wrong on our side; it has been recorded.")
+    analysis.keep_failure(ids[0], f"The analysis could not be done. {reason}")

@@ -1,10 +1,11 @@
 """Handing over again what was lost: a Redis that forgot, a worker that died, a web process that never got to it."""
 
 import logging
-from datetime import timedelta
+import uuid
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import Select, and_, func, or_, select, update
 
 from csss.clock import now
 from csss.database import db, transaction
@@ -24,10 +25,34 @@ def sweep(connection: Any) -> int:
 
     Any number of processes may sweep: a row that is handed over twice is done once (`runner.perform`).
     """
+    return sum(_sweep_queue(queue, connection) for queue in Queue)
+
+
+def _sweep_queue(queue: Queue, connection: Any) -> int:
+    """Each queue by itself: a pile that waits for an absent mail worker holds up no analysis."""
     at = now()
-    open_rows = db.session.execute(
-        select(OutboxJob.id, OutboxJob.queue)
+    query = _lost_perhaps(queue, at)
+    found = db.session.scalars(query).all()
+    db.session.commit()
+    if not found:
+        return 0
+    waiting = waiting_rows(queue, connection)
+    lost = [row_id for row_id in found if str(row_id) not in waiting]
+    if not lost:
+        return 0
+    with transaction():
+        db.session.execute(update(OutboxJob).where(OutboxJob.id.in_(lost)).values(handed_at=at))
+    for row_id in lost:
+        hand_over(row_id, queue, connection)
+    log.info("handed over %d jobs again to %s", len(lost), queue.value)
+    return len(lost)
+
+
+def _lost_perhaps(queue: Queue, at: datetime) -> Select[tuple[uuid.UUID]]:
+    return (
+        select(OutboxJob.id)
         .where(
+            OutboxJob.queue == queue,
             OutboxJob.done_at.is_(None),
             OutboxJob.failed_at.is_(None),
             OutboxJob.due_at <= at,
@@ -44,19 +69,4 @@ def sweep(connection: Any) -> int:
         )
         .order_by(OutboxJob.due_at)
         .limit(BATCH)
-    ).all()
-    db.session.commit()
-    if not open_rows:
-        return 0
-    waiting = {queue: waiting_rows(queue, connection) for queue in Queue}
-    lost = [(row_id, queue) for row_id, queue in open_rows if str(row_id) not in waiting[queue]]
-    if not lost:
-        return 0
-    with transaction():
-        db.session.execute(
-            update(OutboxJob).where(OutboxJob.id.in_([row_id for row_id, _ in lost])).values(handed_at=at)
-        )
-    for row_id, queue in lost:
-        hand_over(row_id, queue, connection)
-    log.info("handed over %d jobs again", len(lost))
-    return len(lost)
+    )

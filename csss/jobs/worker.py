@@ -25,11 +25,12 @@ from csss.outbox import Queue
 
 log = logging.getLogger(__name__)
 
+# What a child should find loaded already.
 _PRELOAD: dict[Queue, tuple[str, ...]] = {
-    Queue.INFERENCE: ("ai_edge_litert.interpreter", "cv2", "numpy"),
-    Queue.REPORTS: ("csss.reports.render",),
-    Queue.MAIL: ("pikepdf", "flask_mail"),
-    Queue.CODES: ("flask_mail",),
+    Queue.INFERENCE: ("csss.jobs.scan_jobs", "ai_edge_litert.interpreter", "cv2"),
+    Queue.REPORTS: ("csss.jobs.report_jobs",),
+    Queue.MAIL: ("csss.jobs.mail_jobs",),
+    Queue.CODES: ("csss.jobs.mail_jobs",),
 }
 _app: Flask | None = None
 

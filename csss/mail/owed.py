@@ -6,8 +6,10 @@ from flask import current_app
 from sqlalchemy import select
 
 from csss import outbox
+from csss.audit.record import record
 from csss.auth.models import User
 from csss.database import db
+from csss.errors import NotFound, StateConflict
 from csss.mail.models import MailKind, MailMessage, MailState
 
 
@@ -46,6 +48,24 @@ def release_waiting(user: User) -> None:
     ):
         message.state = MailState.QUEUED
         _queue(message)
+
+
+def send_again(message_id: uuid.UUID, *, by: User) -> MailMessage:
+    """Owe a message that was given up once more. Raises NotFound, StateConflict.
+
+    A code is never sent again: it would be too old; the person asks for a new one.
+    """
+    message = db.session.get(MailMessage, message_id, with_for_update=True, populate_existing=True)
+    if message is None:
+        raise NotFound("There is no such message.")
+    if message.kind is MailKind.CODE:
+        raise StateConflict("A one-time code is not sent again. The person can ask for a new one.")
+    if message.state is not MailState.FAILED:
+        raise StateConflict("This message has not been given up, so it is not sent again.")
+    message.state = MailState.QUEUED
+    record("mail.sent_again", message, by=by, kind=message.kind.value)
+    _queue(message)
+    return message
 
 
 def _queue(message: MailMessage) -> None:

@@ -11,6 +11,10 @@ from flask_mail import Connection, Mail, Message
 TIMEOUT_SECONDS = 10
 
 
+class NotTakenError(Exception):
+    """The mail server has surely not taken the message; trying again may help."""
+
+
 class MailRefusedError(Exception):
     """The mail server will never take this message (an answer of 500 or above): no use in trying again."""
 
@@ -19,12 +23,19 @@ class _Connection(Connection):
     """Flask-Mail's connection with a time limit, a checked certificate, and a goodbye that may fail."""
 
     def configure_host(self) -> smtplib.SMTP:
+        """Raises NotTakenError: whatever fails here, also a wrong password, is ours or the server's to mend."""
         settings = current_app.config["CSSS"]
-        host = smtplib.SMTP(settings.mail_server, settings.mail_port, timeout=TIMEOUT_SECONDS)
-        if settings.mail_starttls:
-            host.starttls(context=ssl.create_default_context(cafile=settings.mail_ca_file or None))
-        if settings.mail_username:
-            host.login(settings.mail_username, settings.mail_password)
+        host = None
+        try:
+            host = smtplib.SMTP(settings.mail_server, settings.mail_port, timeout=TIMEOUT_SECONDS)
+            if settings.mail_starttls:
+                host.starttls(context=ssl.create_default_context(cafile=settings.mail_ca_file or None))
+            if settings.mail_username:
+                host.login(settings.mail_username, settings.mail_password)
+        except (smtplib.SMTPException, OSError) as error:
+            if host is not None:
+                host.close()
+            raise NotTakenError(f"No line to the mail server: {error}") from error
         return host
 
     def __exit__(self, exc_type: type[BaseException], exc_value: BaseException, tb: TracebackType) -> None:
@@ -45,7 +56,7 @@ def init_mail(app: Flask) -> None:
 
 
 def send(message: Message) -> None:
-    """Send now. Raises MailRefusedError, or smtplib's and the network's errors when trying again may help."""
+    """Send now. Raises MailRefusedError or NotTakenError; any other error leaves open whether it was taken."""
     folder = current_app.config["CSSS"].mail_folder
     if folder:
         _write(Path(folder), message)
@@ -56,13 +67,16 @@ def send(message: Message) -> None:
     except smtplib.SMTPRecipientsRefused as error:
         code, text = next(iter(error.recipients.values()))
         raise _sorted_out(code, text) from error
-    except smtplib.SMTPResponseException as error:
+    except smtplib.SMTPDataError as error:
         raise _sorted_out(error.smtp_code, error.smtp_error) from error
+    except smtplib.SMTPResponseException as error:
+        # About us (greeting, sender, sign-in) and not about the message: it goes once that is mended.
+        raise NotTakenError(f"The mail server answered {error.smtp_code}: {error.smtp_error!r}") from error
 
 
 def _sorted_out(code: int, text: bytes | str) -> Exception:
     words = text.decode(errors="replace") if isinstance(text, bytes) else text
-    kind = MailRefusedError if code >= 500 else smtplib.SMTPException
+    kind = MailRefusedError if code >= 500 else NotTakenError
     return kind(f"The mail server answered {code}: {words}")
 
 

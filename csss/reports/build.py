@@ -62,7 +62,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
                 role=each.author.role.human,
                 written_at=each.created_at,
             )
-            for each in scan.addenda
+            for each in scan.addenda[: version - 1]  # a late version 1 tells nothing of a later addendum
         ),
         signatures=_signatures(scan, scan.reviews[-1], prescribed[-1]),
     )
