@@ -176,7 +176,7 @@ def load_settings(**overrides: Any) -> Settings:
     for each in fields(Settings):
         name = environment_name(each.name)
         text = found.get(name)
-        if text is not None and not (text == "" and each.type is int):
+        if text is not None and not (text == "" and each.type in (int, bool)):
             values[each.name] = _parse(name, each.type, text)
     return Settings(**{**values, **overrides})
 

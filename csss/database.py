@@ -18,6 +18,8 @@ from sqlalchemy import CursorResult, DateTime, Dialect, Engine, Enum, Executable
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
+from csss.errors import Counted
+
 _writing: ContextVar[bool] = ContextVar("csss_writing", default=False)
 _after_commit: ContextVar[list[Callable[[], None]] | None] = ContextVar("csss_after_commit", default=None)
 
@@ -91,15 +93,20 @@ def changed_rows(statement: Executable) -> int:
 def transaction() -> Iterator[Any]:
     """One writing transaction: commits at the end, rolls back on any error, then runs what waits for the commit.
 
-    Objects loaded before it are read again inside it, so that a decision rests on what is true now.
+    Objects loaded before it are read again inside it, so that a decision rests on what is true now. A refusal that
+    has to be counted (errors.Counted) is committed, so that nobody gets free tries by forgetting to catch it.
     """
     if _writing.get():
         raise RuntimeError("transactions do not nest: the outer one commits")
     db.session.commit()  # ends the reading transaction and forgets what was read
     waiting: list[Callable[[], None]] = []
     writing, after = _writing.set(True), _after_commit.set(waiting)
+    counted: Counted | None = None
     try:
-        yield db.session
+        try:
+            yield db.session
+        except Counted as error:
+            counted = error
         db.session.commit()
     except BaseException:
         db.session.rollback()
@@ -109,6 +116,8 @@ def transaction() -> Iterator[Any]:
         _after_commit.reset(after)
     for action in waiting:
         action()
+    if counted is not None:
+        raise counted
 
 
 def after_commit(action: Callable[[], None]) -> None:

@@ -20,5 +20,9 @@ class Invalid(Refused):
         self.errors = errors
 
 
+class Counted(Invalid):
+    """A refusal that has to be kept, such as a wrong code: transaction() commits before it lets it pass."""
+
+
 class NotFound(Refused):
     """It does not exist, or not for this person: answered with 404 either way."""
