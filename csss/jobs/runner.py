@@ -23,8 +23,8 @@ class Handler:
 
     `module` in this package holds the functions `run` and `give_up`; it is imported when its first job comes, so that
     a worker carries only what its own queue needs. `lease` is how long a worker may be silent before it counts as dead
-    (never shorter than the time RQ gives the job, see `queues.TIMEOUT`, so that no living worker is taken for a dead
-    one), `pause(n)` the wait after the n-th failure, and `give_up(ids, error)`, if there is one, tells the people concerned when `attempts` are used up.
+    (longer than the time RQ gives the job, so that no living one is taken for dead), `pause(n)` the wait after the
+    n-th failure, and `give_up(ids, error)`, if there is one, tells the people concerned when `attempts` are used up.
     """
 
     module: str
