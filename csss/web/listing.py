@@ -1,6 +1,7 @@
 """What every paged list needs: which page is asked for, and the addresses of its neighbours."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from flask import request, url_for
 
@@ -23,22 +24,41 @@ def page_number() -> int:
     return min(max(1, request.args.get("page", 1, type=int)), LAST_PAGE)
 
 
-def pager(*, number: int, size: int, shown: int, total: int) -> Pager:
-    """Page `number` (from 1) of a list of `total` rows, `size` a page, of which `shown` are on this one."""
+def pager(*, number: int, size: int, shown: int, total: int, endpoint: str = "") -> Pager:
+    """Page `number` (from 1) of a list of `total` rows, `size` a page, of which `shown` are on this one.
+
+    `endpoint` is the list's own, where it is shown by another address too (after a refused form).
+    """
+    endpoint = endpoint or str(request.endpoint)
     before = (number - 1) * size
     pages = max(1, -(-total // size))
     return Pager(
         first=before + 1 if shown else 0,
         last=before + shown,
         total=total,
-        previous_url=_url(min(number - 1, pages)) if number > 1 else None,
-        next_url=_url(number + 1) if number < pages else None,
+        previous_url=_url(endpoint, min(number - 1, pages)) if number > 1 else None,
+        next_url=_url(endpoint, number + 1) if number < pages else None,
     )
 
 
-def _url(number: int) -> str:
-    """The address of this list with everything that is filtered and sorted by, at another page."""
-    wanted = {name: value for name, value in request.args.items() if value and name != "page"}
-    if number > 1:
-        wanted["page"] = str(number)
-    return url_for(str(request.endpoint), **wanted)
+def filters(*, but: str = "page") -> dict[str, str]:
+    """What this list is filtered and sorted by, as its address says it."""
+    return {name: value for name, value in request.args.items() if value and name != but}
+
+
+def query_string() -> str:
+    """What this list is filtered and sorted by, ready to be put behind another address: `?role=doctor`, or blank."""
+    wanted = filters(but="")
+    return f"?{urlencode(wanted)}" if wanted else ""
+
+
+def list_url(endpoint: str, wanted: dict[str, str]) -> str:
+    """The address of a list, filtered as `wanted`.
+
+    Not by url_for alone: it gives some names a meaning of their own, and these come from the visitor.
+    """
+    return f"{url_for(endpoint)}?{urlencode(wanted)}" if wanted else url_for(endpoint)
+
+
+def _url(endpoint: str, number: int) -> str:
+    return list_url(endpoint, filters() | ({"page": str(number)} if number > 1 else {}))

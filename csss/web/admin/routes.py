@@ -1,1 +1,191 @@
-"""Routes: An administrator approves reports, manages accounts and reads the audit log."""
+"""Routes: an administrator looks at what waits, approves it, or asks for a correction."""
+
+import uuid
+from typing import Any
+
+from flask import Response, abort, current_app, flash, g, make_response, request, url_for
+
+from csss.audit.record import record
+from csss.auth import challenge, second_factor
+from csss.auth.models import CodePurpose
+from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.errors import Invalid, StateConflict
+from csss.prescriptions import services as prescriptions
+from csss.prescriptions.presenters import prescription_view
+from csss.reports import approvals, services
+from csss.reports import queries as report_queries
+from csss.reports.build import report_context
+from csss.reports.render import DRAFT, render_pdf
+from csss.scans import policies, queries
+from csss.scans.models import Scan
+from csss.scans.presenters import status_for_staff
+from csss.scans.states import HoldFor
+from csss.web.admin import admin
+from csss.web.admin.forms import ApproveForm, HoldForm, QueueFilter
+from csss.web.admin.presenters import (
+    askable,
+    code_view,
+    hold_view,
+    released_rows,
+    waiting_rows,
+)
+from csss.web.forms import mark
+from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
+from csss.web.guard import me, requires
+from csss.web.listing import page_number, pager
+
+
+@admin.get("/")
+@requires(Permission.REPORT_APPROVE)
+def queue() -> Response:
+    """What waits for approval or is on hold; with `show=released` what has been released, newest first."""
+    form = QueueFilter(request.args)
+    search, number = form.q.data or "", page_number()
+    values: dict[str, Any] = {"form": form, "filtered": bool(search), "waiting": [], "released": []}
+    values["show"] = "released" if request.args.get("show") == "released" else "waiting"
+    if values["show"] == "released":
+        releases = approvals.released(search=search, page=number)
+        values["released"] = released_rows(releases.releases)
+        size, total = releases.size, releases.total
+    else:
+        scans = approvals.waiting(search=search, page=number)
+        values["waiting"] = waiting_rows(scans.scans)
+        size, total = scans.size, scans.total
+    shown = len(values["waiting"]) + len(values["released"])
+    values["pager"] = pager(number=number, size=size, shown=shown, total=total)
+    return page_or_fragment("admin/queue.html", "admin/_queue.html", **values)
+
+
+@admin.get("/scans/<uuid:scan_id>")
+@requires(Permission.REPORT_APPROVE)
+def scan(scan_id: uuid.UUID) -> Response:
+    return _show(scan_id)
+
+
+@admin.get("/scans/<uuid:scan_id>/preview.pdf")
+@requires(Permission.REPORT_APPROVE)
+def preview(scan_id: uuid.UUID) -> Response:
+    """The report as it would be released now, watermarked on every page and kept nowhere."""
+    scan = queries.scan_visible_to(me(), scan_id)
+    if not scan.reviews or not prescriptions.versions(scan):
+        abort(409, "The report can be previewed once the doctor and the pharmacist have done their part.")
+    if report_queries.approval(scan) is not None:
+        abort(409, "The report has been released. Open its stored version instead of a preview.")
+    draft = report_context(scan, report_id=str(services.report_id(scan.id, 1)), version=1, draft=True)
+    name = f"draft-{scan.patient.mrn}.pdf"
+    with transaction():
+        record("report.previewed", scan, by=me())
+    content = render_pdf(draft, current_app.jinja_env, watermark=DRAFT)
+    response = make_response(content)
+    response.headers["Content-Type"] = "application/pdf"
+    response.headers["Content-Disposition"] = f'inline; filename="{name}"'
+    return response
+
+
+@admin.post("/scans/<uuid:scan_id>/code")
+@requires(Permission.REPORT_APPROVE)
+def send_code(scan_id: uuid.UUID) -> Response:
+    """Owe the administrator a one-time code for this very scan."""
+    try:
+        with transaction():
+            scan = queries.scan_visible_to(me(), scan_id)
+            policies.check_can_approve(scan)
+            second_factor.request_code(me(), CodePurpose.APPROVAL, scan.id)
+    except StateConflict as conflict:
+        return _show(scan_id, status=409, conflict=str(conflict))
+    except Invalid as refused:
+        mark(form := ApproveForm(None), refused.errors)
+        return _show(scan_id, status=UNPROCESSABLE, approve=form)
+    if is_htmx():
+        return _show(scan_id)
+    return redirect_after(url_for(".scan", scan_id=scan_id, _anchor="approval"))
+
+
+@admin.post("/scans/<uuid:scan_id>/approve")
+@requires(Permission.REPORT_APPROVE)
+def approve(scan_id: uuid.UUID) -> Response:
+    """Release the report with a one-time code. The state is checked before a code is used up."""
+    form = ApproveForm()
+    try:
+        policies.check_can_approve(queries.scan_visible_to(me(), scan_id))
+        with transaction():  # one of its own: a wrong code counts, and a used one stays used
+            proof = challenge.take_code(g.user_session, CodePurpose.APPROVAL, scan_id, form.code.data or "")
+        with transaction():
+            services.approve(scan_id, proof=proof, by=me())
+    except StateConflict as conflict:
+        return _show(scan_id, status=409, conflict=str(conflict))
+    except Invalid as refused:
+        mark(form, refused.errors)
+        return _show(scan_id, status=UNPROCESSABLE, approve=form)
+    flash("The report is released. It is made now and then mailed to the patient.", "success")
+    return redirect_after(url_for(".scan", scan_id=scan_id))
+
+
+@admin.post("/scans/<uuid:scan_id>/hold")
+@requires(Permission.REPORT_APPROVE)
+def hold(scan_id: uuid.UUID) -> Response:
+    """Ask the doctor or the pharmacist for a correction before release."""
+    form = HoldForm()
+    to = HoldFor(form.to.data) if form.to.data in set(HoldFor) else None
+    try:
+        if to is None:
+            _check_may_hold(queries.scan_visible_to(me(), scan_id))
+            raise Invalid(to="Choose who has to correct something.")
+        with transaction():
+            services.hold(scan_id, to=to, note=form.note.data or "", by=me())
+    except StateConflict as conflict:
+        return _show(scan_id, status=409, conflict=str(conflict))
+    except Invalid as refused:
+        mark(form, refused.errors)
+        return _show(scan_id, status=UNPROCESSABLE, hold_form=form)
+    flash(f"The scan is on hold. The {to} sees your note.", "success")
+    return redirect_after(url_for(".scan", scan_id=scan_id))
+
+
+def _check_may_hold(scan: Scan) -> None:
+    """Raises StateConflict when nobody could be asked now; the state comes before the input."""
+    if not askable(scan):
+        policies.check_can_hold(scan, HoldFor.DOCTOR)
+
+
+@admin.post("/scans/<uuid:scan_id>/lift")
+@requires(Permission.REPORT_APPROVE)
+def lift(scan_id: uuid.UUID) -> Response:
+    try:
+        with transaction():
+            services.lift(scan_id, by=me())
+    except StateConflict as conflict:
+        return _show(scan_id, status=409, conflict=str(conflict))
+    flash("The hold is lifted.", "success")
+    return redirect_after(url_for(".scan", scan_id=scan_id))
+
+
+def _show(
+    scan_id: uuid.UUID,
+    *,
+    status: int = 200,
+    conflict: str = "",
+    approve: ApproveForm | None = None,
+    hold_form: HoldForm | None = None,
+) -> Response:
+    """The scan with what may be done to it now; the forms hold what was typed."""
+    scan = queries.scan_visible_to(me(), scan_id)
+    settings = current_app.config["CSSS"]
+    may_approve = policies.may(policies.check_can_approve, scan)
+    asked = askable(scan)
+    sent = approvals.approval_code(me(), scan) if may_approve else None
+    values: dict[str, Any] = {
+        "scan": scan,
+        "tag": status_for_staff(scan),
+        "conflict": conflict,
+        "may_approve": may_approve,
+        "may_lift": policies.may(policies.check_can_lift, scan),
+        "approve_form": approve or ApproveForm(None),
+        "code": code_view(sent, me().email, settings.otp_minutes),
+        "otp_minutes": settings.otp_minutes,
+        "hold_form": (hold_form or HoldForm(None)).offer(asked) if asked else None,
+        "holds": [hold_view(each) for each in scan.holds],
+        "prescriptions": [prescription_view(each) for each in prescriptions.versions(scan)],
+    }
+    return page_or_fragment("admin/scan.html", "admin/_approval.html", status=status, **values)

@@ -98,9 +98,7 @@ class PrescriptionForm(FlaskForm):
 
     @property
     def lines(self) -> list[Line]:
-        return [
-            Line(**{name: field.data or "" for name, field in row._fields.items()}) for row in self.rows
-        ]
+        return [Line(**{name: field.data or "" for name, field in row._fields.items()}) for row in self.rows]
 
     def change_lines(self, sent: "MultiDict[str, str]") -> bool:
         """Without script “add” and “remove” send the form: one line more or less, everything typed kept."""

@@ -1,0 +1,185 @@
+"""What an administrator looks up around a release: what waits for it, what has been released, what was mailed."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, case, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, selectinload
+
+from csss.auth.models import CodePurpose, OneTimeCode, Patient, User
+from csss.database import db
+from csss.mail.models import MailKind, MailMessage
+from csss.prescriptions.models import Prescription
+from csss.reports import queries
+from csss.reports.models import Approval, ReportVersion
+from csss.scans.models import Review, Scan, ScanClosure, ScanHold
+from csss.scans.queries import PAGE_SIZE, Page
+from csss.scans.states import Status
+
+
+@dataclass(frozen=True)
+class Signers:
+    """Names of those whose versions count; None where nothing has been written yet."""
+
+    doctor: str | None = None
+    pharmacist: str | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """One released scan: who approved it, the newest stored version, and the mail about that version."""
+
+    approval: Approval
+    scan: Scan
+    version: ReportVersion | None
+    message: MailMessage | None
+
+
+@dataclass(frozen=True)
+class ReleasePage:
+    """One page of the releases. `number` counts from 1."""
+
+    releases: Sequence[Release]
+    number: int
+    total: int
+    size: int = PAGE_SIZE
+
+
+def waiting(*, search: str = "", page: int = 1) -> Page:
+    """What waits for an administrator: answered holds first, then what can be approved, then unanswered holds.
+
+    Within each, urgent first, then what has stood there longest.
+    """
+    held = select(ScanHold.scan_id).where(ScanHold.lifted_at.is_(None))
+    answered = held.where(ScanHold.answered_at.is_not(None))
+    query = _search(
+        select(Scan)
+        # A list of ids, not EXISTS, so that both halves of the OR are found by an index.
+        .where(or_(Scan.status == Status.PHARMACIST_COMPLETED, Scan.id.in_(held)))
+        .where(Scan.id.not_in(select(ScanClosure.scan_id))),
+        search,
+    )
+    total = _count(query)
+    turn = case((Scan.id.in_(answered), 0), (Scan.id.in_(held), 2), else_=1)
+    scans = db.session.scalars(
+        query.order_by(turn, Scan.priority.desc(), Scan.status_since, Scan.id)
+        .options(selectinload(Scan.holds), selectinload(Scan.closure), selectinload(Scan.prediction))
+        .limit(PAGE_SIZE)
+        .offset((page - 1) * PAGE_SIZE)
+    ).all()
+    return Page(scans, page, total)
+
+
+def signers(scans: Sequence[Scan]) -> dict[uuid.UUID, Signers]:
+    """Who wrote the review and the prescription that count, for each of these scans (two queries)."""
+    ids = [scan.id for scan in scans]
+    doctors = _newest(Review.scan_id, Review.version, Review.doctor_id, ids)
+    pharmacists = _newest(Prescription.scan_id, Prescription.version, Prescription.pharmacist_id, ids)
+    return {each: Signers(doctors.get(each), pharmacists.get(each)) for each in ids}
+
+
+def released(*, search: str = "", page: int = 1) -> ReleasePage:
+    """The newest releases first, each with how far its mail has come; the number of queries is fixed."""
+    both: Any = select(Scan, Approval).join(Approval, Approval.scan_id == Scan.id)
+    query = _search(both, search)
+    total = _count(query)
+    found = db.session.execute(
+        query.order_by(Approval.approved_at.desc(), Approval.id)
+        .limit(PAGE_SIZE)
+        .offset((page - 1) * PAGE_SIZE)
+    ).all()
+    newest = queries.newest_versions([scan.id for scan, _ in found])
+    messages = report_messages([version.id for version in newest.values()])
+    releases = []
+    for scan, approval in found:
+        stored = newest.get(scan.id)
+        releases.append(Release(approval, scan, stored, messages.get(stored.id) if stored else None))
+    return ReleasePage(releases, page, total)
+
+
+def report_messages(version_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, MailMessage]:
+    """The mail to the patient about each of these report versions, by the version's id."""
+    # The patients are named too: the unique index begins with kind and person.
+    people = (
+        select(Patient.user_id)
+        .join(Scan, Scan.patient_id == Patient.id)
+        .join(ReportVersion, ReportVersion.scan_id == Scan.id)
+        .where(ReportVersion.id.in_(version_ids))
+    )
+    messages = db.session.scalars(
+        select(MailMessage).where(
+            MailMessage.kind == MailKind.REPORT_READY,
+            MailMessage.user_id.in_(people),
+            MailMessage.subject_id.in_(version_ids),
+        )
+    )
+    return {message.subject_id: message for message in messages}
+
+
+@dataclass(frozen=True)
+class SentCode:
+    """The newest approval code that this person has asked for, and the mail that carries it."""
+
+    code: OneTimeCode
+    message: MailMessage | None
+
+
+def approval_code(user: User, scan: Scan) -> SentCode | None:
+    """The newest code for approving this scan; for showing how far it has come, so nothing is locked."""
+    row = db.session.execute(
+        select(OneTimeCode, MailMessage)
+        .outerjoin(
+            MailMessage,
+            (MailMessage.subject_id == OneTimeCode.id)
+            & (MailMessage.kind == MailKind.CODE)
+            & (MailMessage.user_id == OneTimeCode.user_id),
+        )
+        .where(
+            OneTimeCode.user_id == user.id,
+            OneTimeCode.purpose == CodePurpose.APPROVAL,
+            OneTimeCode.subject_id == scan.id,
+        )
+        .order_by(OneTimeCode.requested_at.desc())
+        .limit(1)
+    ).one_or_none()
+    return SentCode(row[0], row[1]) if row else None
+
+
+def _newest(
+    scan_id: InstrumentedAttribute[uuid.UUID],
+    version: InstrumentedAttribute[int],
+    author: InstrumentedAttribute[uuid.UUID],
+    ids: Sequence[uuid.UUID],
+) -> dict[uuid.UUID, str]:
+    """Names of the authors of the newest versions."""
+    last = (
+        select(scan_id.label("scan_id"), func.max(version).label("version"))
+        .where(scan_id.in_(ids))
+        .group_by(scan_id)
+        .subquery()
+    )
+    rows = db.session.execute(
+        select(scan_id, User.name)
+        .join(User, User.id == author)
+        .join(last, (last.c.scan_id == scan_id) & (last.c.version == version))
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _search(query: Select[Any], text: str) -> Select[Any]:
+    """Part of the patient's name, or the beginning of the MRN."""
+    if not text.strip():
+        return query
+    wanted = text.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+    return (
+        query.join(Patient, Patient.id == Scan.patient_id)
+        .join(User, User.id == Patient.user_id)
+        .where(or_(User.name.ilike(f"%{wanted}%", escape="\\"), Patient.mrn.like(f"{wanted}%", escape="\\")))
+    )
+
+
+def _count(query: Select[Any]) -> int:
+    counted = query.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
+    return int(db.session.scalar(counted) or 0)
