@@ -157,8 +157,35 @@ def _run_jobs() -> None:
             runner.perform(row_id)
 
 
+_CLEAR = "Both lungs are clear. The heart and the mediastinum are of normal size. No pleural effusion."
+_PATCHY = (
+    "Patchy opacities in both lungs, more on the left and below. No effusion. The heart is of normal size."
+)
+
+
 def _cases() -> Iterator[_Case]:
-    clear = "Both lungs are clear. Heart size and mediastinum are normal. No pleural effusion."
+    """Oldest first. Every stage is there once at least, and so is an uncertain one."""
     yield _Case(
-        "Normal-1.jpg", "patient", "Check-up before a journey", Status.REPORT_READY, clear, "Normal chest"
+        "Normal-1.jpg", "patient", "Check-up before a journey", Status.REPORT_READY, _CLEAR, "Normal chest"
     )
+    yield _Case(
+        "COVID-1.jpg",
+        "second",
+        "Fever, cough and loss of smell for five days",
+        Status.PHARMACIST_COMPLETED,
+        _PATCHY,
+        "Viral pneumonia, COVID-19 likely",
+    )
+    yield _Case(
+        "Viral_Pneumonia-1.jpg",
+        "third",
+        "Fever for four days, breathing fast",
+        Status.DOCTOR_VERIFIED,
+        "Perihilar markings are increased on both sides. No consolidation, no effusion.",
+        "Viral pneumonia",
+    )
+    yield _Case("Lung_Opacity-2.jpg", "second", "Cough has come back", Status.AI_ANALYZED, urgent=True)
+    yield _Case("Sick-1.jpg", "patient", "Breathless on climbing stairs", Status.AI_ANALYZED)
+    yield _Case("NIH_MERGED-2.jpg", "third", "Cough at night", Status.AI_ANALYZED)
+    yield _Case("Normal-2.jpg", "third", "Follow-up after pneumonia", Status.PENDING_AI)
+    yield _Case("COVID-2.jpg", "patient", "Cough and fever since Sunday", Status.PENDING_AI, urgent=True)
