@@ -44,6 +44,7 @@ _STAFF: dict[Status, Tag] = {
     Status.PHARMACIST_COMPLETED: Tag("Waiting for approval", "info", "pill"),
     Status.REPORT_READY: Tag("Report released", "ok", "file"),
 }
+STATUS_NAMES: dict[Status, str] = {status: tag.text for status, tag in _STAFF.items()}
 # For the patient nothing about the classifier, and no promise before the report is stored.
 _PATIENT: dict[Status, Tag] = {
     Status.PENDING_AI: Tag("Received", "wait", "hourglass"),
