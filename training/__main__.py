@@ -151,13 +151,10 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; default csss/demo/scans.")
-@click.option("--rank", default=60, show_default=True, help="Principal components per class.")
-@click.option("--tries", default=200, show_default=True, help="Pictures drawn per class to choose from.")
+@click.option("--steps", default=200, show_default=True, help="Steps of the search for each picture.")
 @click.option("--seed", default=SEED, show_default=True)
 @click.pass_obj
-def synthetic(
-    obj: tuple[Run, Path | None, Path | None], out: Path | None, rank: int, tries: int, seed: int
-) -> None:
+def synthetic(obj: tuple[Run, Path | None, Path | None], out: Path | None, steps: int, seed: int) -> None:
     """Draw the demo's scans, which are nobody's."""
     from csss.inference import Engine
     from csss.paths import ROOT
@@ -166,11 +163,12 @@ def synthetic(
     run, data = obj[0], data_folder(obj[1])
     engine = Engine.load(run.model_folder)
     images = run.images(data)["train"]
-    chosen = drawing.choose(data, images, engine, rank=rank, tries=tries, seed=seed)
-    for name, drawn in drawing.write_set(out or ROOT / "csss" / "demo" / "scans", chosen, rank):
+    chosen = drawing.choose(data, images, engine, steps=steps, seed=seed)
+    for name, drawn in drawing.write_set(out or ROOT / "csss" / "demo" / "scans", chosen):
         click.echo(
             f"{name:<24} read as {drawn.result.label} ({drawn.result.top_label} {drawn.result.confidence:.2f}), "
-            f"nearest training picture {drawn.nearest:.2f}, usual {drawn.usual:.2f}, {len(drawn.jpeg) // 1024} kB"
+            f"nearest training picture {drawn.nearest.whole:.2f} (limit {drawn.limit.whole:.2f}), "
+            f"detail {drawn.nearest.detail:.2f} (limit {drawn.limit.detail:.2f}), {len(drawn.jpeg) // 1024} kB"
         )
 
 

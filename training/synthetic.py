@@ -1,13 +1,13 @@
 """Draw pictures that look like scans and are nobody's, for the demo.
 
-For each class: the mean of the training pictures and their leading principal components; a new picture is the mean
-plus the components with random weights of the spread the real ones have. Only the leading components are kept, and a
-weight vector is refused when its picture is nearer to a training picture than real pictures of different patients
-are to each other; so none is reproduced. The words "SYNTHETIC - NOT A PATIENT" are drawn into each picture.
+Each is drawn from a principal-component model of 40 patients' training pictures (`eigenscans`) with random weights,
+so none is reproduced. Besides, a picture is refused when it is nearer to any training picture than all but one in
+twenty real pictures are to their nearest neighbour of another patient, in the whole picture and in its fine detail.
+The words "SYNTHETIC - NOT A PATIENT" are drawn into each picture.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,141 +18,189 @@ from tqdm import tqdm
 
 from csss.inference.engine import Engine, Result
 from training.data import LABELS, Image
+from training.eigenscans import PATIENTS, EigenScans, Floats, alike, read_pictures, unit_rows
 
-SIDE = 256
-"""Pixels a side while drawing."""
 FINAL = 512
 """Pixels a side of the picture that is kept."""
-PICTURES = 500
-"""Training pictures per class that the components are computed from, at most."""
 WORDS = "SYNTHETIC - NOT A PATIENT"
-GRAIN = 3.0
-"""Standard deviation of the added grain, of 255 grey levels: without it the pictures look airbrushed."""
+FAMILIES = 6
+"""Families of like pictures tried for each drawing."""
+STEP = 0.3
+"""How far one step of the search moves through the space of weights."""
+DETAIL = 8.0
+"""Fine detail is what remains when the picture smoothed by so many pixels is taken away."""
+SURE, UNSURE = 0.93, 0.60
+AIMS = dict.fromkeys(LABELS, (SURE, SURE)) | {
+    "Lung_Opacity": (SURE, UNSURE),
+    "NIH_MERGED": (SURE, UNSURE),
+}
+"""Probability of its own class that each drawing of a class is to get; two are to come out uncertain."""
 
 
 @dataclass(frozen=True)
-class Components:
-    """A class's principal components: mean (pixels), axes (rank, pixels), spread (rank); and what to keep clear of.
+class Likeness:
+    """Highest correlation with a picture of the class: of the whole picture without the class mean, and of detail."""
 
-    `weights` (pictures, rank) are the training pictures' own; `clearance` is the median distance from a real
-    picture to its nearest neighbour in the space of the weights divided by the spread.
-    """
+    whole: float
+    detail: float
 
-    label: str
-    mean: NDArray[np.float32]
-    axes: NDArray[np.float32]
-    spread: NDArray[np.float32]
-    pictures: NDArray[np.float32]
-    clearance: float
+    def below(self, other: "Likeness") -> bool:
+        return self.whole < other.whole and self.detail < other.detail
+
+
+class Neighbours:
+    """Training pictures of a class, to be kept clear of."""
+
+    def __init__(self, pictures: NDArray[np.uint8], images: Sequence[Image]) -> None:
+        self._mean = pictures.mean(axis=0)
+        self._whole = unit_rows(pictures - self._mean)
+        self._detail = unit_rows(np.stack([_detail(row) for row in pictures]))
+        groups = np.array([image.group for image in images])
+        same = groups[:, np.newaxis] == groups
+        nearest = []
+        for rows in (self._whole, self._detail):
+            products = rows @ rows.T
+            products[same] = -1
+            nearest.append(products.max(axis=1))
+        self.usual = Likeness(*(float(np.median(row)) for row in nearest))
+        self.limit = Likeness(*(float(np.quantile(row, 0.95)) for row in nearest))
+
+    def nearest(self, picture: Floats) -> Likeness:
+        """How like the nearest training picture a drawing is."""
+        whole = self._whole @ unit_rows((picture - self._mean)[np.newaxis])[0]
+        return Likeness(
+            float(whole.max()), float((self._detail @ unit_rows(_detail(picture)[np.newaxis])[0]).max())
+        )
+
+
+def _detail(picture: NDArray[np.floating] | NDArray[np.uint8]) -> Floats:
+    values = picture.astype(np.float32)
+    return np.asarray(values - cv2.GaussianBlur(values, (0, 0), DETAIL), dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """One synthetic picture: JPEG bytes, the class it was drawn from, and what the engine reads in it.
-
-    `nearest` is the highest correlation of the picture with a training picture, both without the class mean;
-    `usual` is the median of the same figure between real pictures.
-    """
+    """One synthetic picture as JPEG, the class it was drawn from, what the engine reads in it, and how near it is."""
 
     jpeg: bytes
     label: str
-    nearest: float
-    usual: float
     result: Result
+    nearest: Likeness
+    usual: Likeness
+    limit: Likeness
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-6), dtype=np.float32)
-
-
-def components(data: Path, images: list[Image], label: str, rank: int) -> Components:
-    """Principal components of up to `PICTURES` of the images, in grey, stretched to a square."""
-    images = images[:: max(1, len(images) // PICTURES)][:PICTURES]
-    pictures = np.empty((len(images), SIDE * SIDE), np.float32)
-    for index, image in enumerate(tqdm(images, desc=f"pictures {label}", unit="image")):
-        picture = cv2.imread(str(data / image.path), cv2.IMREAD_GRAYSCALE)
-        if picture is None:
-            raise OSError(f"{image.path} cannot be read.")
-        pictures[index] = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA).ravel()
-    mean = pictures.mean(axis=0)
-    pictures -= mean
-    values, vectors = np.linalg.eigh(pictures @ pictures.T)  # far fewer pictures than pixels
-    keep = np.argsort(values)[::-1][:rank]
-    axes = _unit((vectors[:, keep].T @ pictures).astype(np.float32))
-    spread = np.sqrt(values[keep] / len(images)).astype(np.float32)
-    units = _unit(pictures)
-    alike = units @ units.T
-    np.fill_diagonal(alike, -1)
-    return Components(label, mean, axes, spread, units, float(np.median(alike.max(axis=1))))
-
-
-def _finish(grey: NDArray[np.float32], random: np.random.Generator) -> bytes:
-    """Enlarge, add grain, write the words, encode as JPEG."""
-    picture = cv2.resize(grey.reshape(SIDE, SIDE), (FINAL, FINAL), interpolation=cv2.INTER_CUBIC)
-    picture = np.clip(picture + random.normal(0, GRAIN, picture.shape), 0, 255).astype(np.uint8)
+def finish(grey: Floats, native: int) -> bytes:
+    """Bring a drawing to the class's usual sharpness, `native` pixels, enlarge, write the words, encode as JPEG."""
+    picture = grey.astype(np.uint8)
+    if native < len(picture):
+        picture = cv2.resize(picture, (native, native), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    picture = cv2.resize(picture, (FINAL, FINAL), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
     font, scale, thickness = cv2.FONT_HERSHEY_SIMPLEX, 0.72, 2
-    (width, _), below = cv2.getTextSize(WORDS, font, scale, thickness)
-    place = ((FINAL - width) // 2, FINAL - below - 8)
-    cv2.putText(picture, WORDS, place, font, scale, 0, thickness + 4, cv2.LINE_AA)
-    cv2.putText(picture, WORDS, place, font, scale, 255, thickness, cv2.LINE_AA)
-    done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 82])
+    (width, height), below = cv2.getTextSize(WORDS, font, scale, thickness)
+    top = FINAL - height - below - 12  # a black strip: white words on a white diaphragm cannot be read
+    cv2.rectangle(picture, (0, top), (FINAL, FINAL), (0,), cv2.FILLED)
+    cv2.putText(
+        picture, WORDS, ((FINAL - width) // 2, FINAL - below - 5), font, scale, (255,), thickness, cv2.LINE_AA
+    )
+    done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
     if not done:
         raise OSError("OpenCV could not encode a JPEG.")
     return encoded.tobytes()
 
 
-def draw(parts: Components, engine: Engine, random: np.random.Generator) -> Iterator[Drawn]:
-    """An endless row of pictures of one class that keep clear of every training picture."""
-    while True:
-        weights = np.asarray(random.normal(0, parts.spread), dtype=np.float32)
-        change = np.asarray(weights @ parts.axes, dtype=np.float32)
-        nearest = float((parts.pictures @ _unit(change)).max())
-        if nearest >= parts.clearance:
-            continue
-        jpeg = _finish(parts.mean + change, random)
-        yield Drawn(jpeg, parts.label, nearest, parts.clearance, engine.predict(jpeg, heatmap=False))
+class Artist:
+    """Draws pictures of one class."""
+
+    def __init__(self, data: Path, images: Sequence[Image], label: str, engine: Engine) -> None:
+        own = [image for image in images if image.label == label]
+        kind = Counter(image.kind for image in own).most_common(1)[0][0]  # Normal: the X-rays
+        self.label, self.engine = label, engine
+        self.images = [image for image in own if image.kind == kind]
+        self.pictures = read_pictures(data, self.images)
+        self.native = Counter(image.native_width for image in self.images).most_common(1)[0][0]
+        self.neighbours = Neighbours(self.pictures, self.images)
+
+    def draw(self, random: np.random.Generator, aim: float, steps: int) -> Drawn:
+        """The drawing whose own class gets a probability nearest to `aim`, out of several families.
+
+        Raises `RuntimeError` when none kept clear of the training pictures.
+        """
+        found = []
+        for _ in range(FAMILIES):
+            chosen = alike(self.pictures, self.images, int(random.integers(len(self.images))))
+            best = self._search(EigenScans.of(self.pictures[chosen]), random, aim, steps // FAMILIES)
+            if best is not None:
+                found.append(best)
+        if not found:
+            raise RuntimeError(f"No drawing of {self.label} kept clear of the training pictures.")
+        return min(found, key=lambda drawn: self._miss(drawn, aim))
+
+    def _search(
+        self, family: EigenScans, random: np.random.Generator, aim: float, steps: int
+    ) -> Drawn | None:
+        """A random walk whose steps keep the weights' normal distribution; a step nearer to the aim is kept."""
+        weights = random.normal(size=family.rank)
+        best: Drawn | None = None
+        for _ in range(steps):
+            tried = np.sqrt(1 - STEP**2) * weights + STEP * random.normal(size=family.rank)
+            picture = family.draw(tried)
+            nearest = self.neighbours.nearest(picture)
+            if not nearest.below(self.neighbours.limit):
+                if best is None:
+                    weights = random.normal(size=family.rank)
+                continue
+            jpeg = finish(picture, self.native)
+            result = self.engine.predict(jpeg, heatmap=False)
+            new = Drawn(jpeg, self.label, result, nearest, self.neighbours.usual, self.neighbours.limit)
+            if best is None or self._miss(new, aim) < self._miss(best, aim):
+                best, weights = new, tried
+        return best
+
+    def _miss(self, drawn: Drawn, aim: float) -> float:
+        return abs(drawn.result.probabilities[self.label] - aim)
 
 
 def choose(
-    data: Path, images: list[Image], engine: Engine, *, rank: int, tries: int, seed: int
+    data: Path, images: list[Image], engine: Engine, *, steps: int, seed: int
 ) -> Iterator[tuple[str, Drawn]]:
-    """File name and picture: of each class the one read as that class most surely, and one the engine is unsure of."""
-    for number, label in enumerate(LABELS):
-        own = [image for image in images if image.label == label]
-        kind = Counter(image.kind for image in own).most_common(1)[0][0]
-        parts = components(data, [image for image in own if image.kind == kind], label, rank)
-        row = draw(parts, engine, np.random.default_rng((seed, number)))
-        drawn = [next(row) for _ in tqdm(range(tries), desc=f"drawing {label}", unit="picture")]
-        sure = max(drawn, key=lambda item: item.result.probabilities[label])
-        others = [item for item in drawn if item is not sure]
-        unsure = min(others, key=lambda item: abs(item.result.probabilities[label] - 0.55))
-        yield f"{label}-1.jpg", sure
-        yield f"{label}-2.jpg", unsure
+    """File name and picture, two of each class."""
+    with tqdm(total=sum(len(aims) for aims in AIMS.values()), desc="drawing", unit="picture") as bar:
+        for number, label in enumerate(LABELS):
+            artist = Artist(data, images, label, engine)
+            for place, aim in enumerate(AIMS[label], start=1):
+                yield (
+                    f"{label}-{place}.jpg",
+                    artist.draw(np.random.default_rng((seed, number, place)), aim, steps),
+                )
+                bar.update()
 
 
-def write_set(folder: Path, chosen: Iterable[tuple[str, Drawn]], rank: int) -> list[tuple[str, Drawn]]:
+README = """# Synthetic scans for the demo
+
+These pictures are synthetic; none shows a patient. `python -m training synthetic` drew them with random weights from
+principal-component models, each of the shape and texture of {patients} patients' training pictures, and wrote the
+words into them. A picture was refused if it was nearer to any training picture than all but one in twenty real
+pictures are to the nearest picture of another patient; the table shows the correlations with the nearest training
+picture (whole picture without the class mean, and fine detail) beside the median of the same figure between real
+patients and the limit. They show how the program works and are of no use for judging it. The data they are drawn
+from are under the terms named in the model card; those of Sick are non-commercial.
+
+| file | read as | confidence | nearest: whole, detail | between patients: whole, detail | limit: whole, detail |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+
+def write_set(folder: Path, chosen: Iterable[tuple[str, Drawn]]) -> list[tuple[str, Drawn]]:
     """Write the pictures and a README with what was measured; returns what was written."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = list(chosen)
+    text = README.format(patients=PATIENTS)
     for name, drawn in kept:
         (folder / name).write_bytes(drawn.jpeg)
-    highest = max(drawn.nearest for _, drawn in kept)
-    lines = [
-        "These pictures are synthetic; none shows a patient. `python -m training synthetic` drew them: the mean of the",
-        f"training pictures of a class plus its first {rank} principal components with random weights, some grain, and the",
-        "words in the picture. A picture is kept only if it is less like every training picture than real pictures are",
-        "like their nearest neighbour: the highest correlation of any picture here with a training picture, both without",
-        f"the mean of the class, is {highest:.2f}. They show how the program works and are of no use for judging it.",
-        "The data they are drawn from is under the terms named in the model card; part of it (Sick) is non-commercial.",
-        "",
-        "| file | nearest training picture | usual between real ones | read as | confidence |",
-        "| --- | --- | --- | --- | --- |",
-        *(
-            f"| {name} | {drawn.nearest:.2f} | {drawn.usual:.2f} | {drawn.result.label} | {drawn.result.confidence:.2f} |"
-            for name, drawn in kept
-        ),
-    ]
-    (folder / "README.md").write_text(
-        "\n".join(["# Synthetic scans for the demo", "", *lines, ""]), encoding="utf-8"
-    )
+        figures = " | ".join(
+            f"{row.whole:.2f}, {row.detail:.2f}" for row in (drawn.nearest, drawn.usual, drawn.limit)
+        )
+        text += f"| {name} | {drawn.result.label} | {drawn.result.confidence:.2f} | {figures} |\n"
+    (folder / "README.md").write_text(text, encoding="utf-8")
     return kept
