@@ -18,10 +18,11 @@ from csss.auth.roles import Role
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict
-from csss.mail.models import MailKind
+from csss.mail.models import MailKind, MailMessage
 from csss.mail.owed import owe, release_waiting
 
 CONFIRMATION_LIFE = timedelta(days=3)
+CONFIRMATIONS_WINDOW, CONFIRMATIONS_PER_WINDOW = timedelta(hours=1), 3
 PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 100
 TAKEN = "There is an account with this address already. Sign in instead."
 
@@ -175,6 +176,30 @@ def confirm_address(user: User) -> None:
         release_waiting(user)
 
 
+def send_confirmation_again(user: User) -> None:
+    """Owe this person another confirmation link. Belongs inside transaction().
+
+    Raises StateConflict when the address is confirmed, Invalid (`confirmation`) after too many.
+    """
+    if user.email_confirmed_at is not None:
+        raise StateConflict("Your e-mail address is confirmed already.")
+    recent = db.session.scalar(
+        select(func.count()).where(
+            MailMessage.user_id == user.id,
+            MailMessage.kind == MailKind.CONFIRM_ADDRESS,
+            MailMessage.created_at > now() - CONFIRMATIONS_WINDOW,
+        )
+    )
+    if (recent or 0) >= CONFIRMATIONS_PER_WINDOW:
+        raise Invalid(
+            confirmation=f"{CONFIRMATIONS_PER_WINDOW} links have been sent within an hour. "
+            "Look for them among the unwanted mail too, or wait a while and ask again."
+        )
+    # The subject is new each time, because a message about the same subject is owed only once.
+    owe(MailKind.CONFIRM_ADDRESS, user, uuid.uuid4())
+    record("account.confirmation_requested", user, by=user)
+
+
 # What an administrator does
 
 
@@ -234,13 +259,21 @@ def _locked(user_id: uuid.UUID) -> User:
 # What people change themselves
 
 
-def change_password(user: User, *, current: str, new: str, keep_session: uuid.UUID | None) -> None:
-    """Set a new password and end all other sessions. Raises Invalid."""
+def new_password_hash(user: User, *, current: str, new: str) -> str:
+    """The hash of a new password that may be set by somebody who knows the current one. Raises Invalid.
+
+    Reads only, and belongs outside transaction(): it takes half a second, in which no lock may be held.
+    """
     if not secrets.password_matches(current, user.password_hash):
         raise Invalid(current_password="This is not your current password.")
     if problem := secrets.password_problem(new):
         raise Invalid(new_password=problem)
-    user.password_hash = secrets.hash_password(new)
+    return secrets.hash_password(new)
+
+
+def change_password(user: User, password_hash: str, *, keep_session: uuid.UUID | None) -> None:
+    """Set what `new_password_hash` made and end all other sessions. Belongs inside transaction()."""
+    user.password_hash = password_hash
     sessions.end_all(user, but=keep_session)
     record("account.password_changed", user, by=user)
 

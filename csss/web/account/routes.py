@@ -1,14 +1,126 @@
 """Routes: What everybody may change of their own account."""
 
-from flask import Response
+import uuid
 
+from flask import Response, abort, flash, g, request, session, url_for
+from flask_login import logout_user
+
+from csss.audit.record import record
+from csss.auth import accounts, sessions
 from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.errors import Invalid
 from csss.web.account import account
-from csss.web.fragments import page_or_fragment
-from csss.web.guard import requires
+from csss.web.account.forms import PassphraseForm, PasswordForm, profile_form
+from csss.web.account.page import account_page
+from csss.web.auth.forms import add_errors
+from csss.web.fragments import redirect_after
+from csss.web.guard import me, requires
 
 
 @account.get("")
 @requires(Permission.OWN_ACCOUNT)
 def page() -> Response:
-    return page_or_fragment("account/account.html", "account/_account.html")
+    return account_page()
+
+
+@account.post("")
+@requires(Permission.OWN_ACCOUNT)
+def change() -> Response:
+    """Change what was sent: fields of the own record, the report pass phrase, the password; all of it or nothing.
+
+    `section` tells which form of the page was sent; without it everything that is filled in counts.
+    """
+    sent, section = request.form, request.form.get("section")
+    forms = {}
+    profile, values = profile_form(me(), sent if section in {None, "profile"} else None)
+    if values:
+        forms["profile_form"] = profile
+    if me().patient is not None and (section == "passphrase" or sent.get("report_passphrase")):
+        forms["passphrase_form"] = PassphraseForm()
+    if section == "password" or sent.get("current_password") or sent.get("new_password"):
+        forms["password_form"] = PasswordForm()
+    # A list first, because every form shall tell its mistakes and `all` stops at the first one.
+    valid = [form.validate() for form in forms.values()]
+    if not all(valid):
+        return account_page(422, **forms)
+    try:
+        password_hash = None
+        if "password_form" in forms:
+            password_hash = accounts.new_password_hash(
+                me(), current=sent.get("current_password", ""), new=sent.get("new_password", "")
+            )
+        passphrase = forms["passphrase_form"].report_passphrase.data if "passphrase_form" in forms else None
+        _change(values, passphrase, password_hash)
+    except Invalid as refusal:
+        for form in forms.values():
+            add_errors(form, Invalid(**{n: s for n, s in refusal.errors.items() if n in form}))
+        return account_page(422, **forms)
+    return redirect_after(url_for("account.page", _anchor=section))
+
+
+def _change(values: dict[str, str], passphrase: str | None, password_hash: str | None) -> None:
+    done = []
+    with transaction():
+        if values:
+            accounts.update_profile(me(), values)
+            done.append("Your details have been saved.")
+        if passphrase is not None:
+            accounts.set_report_passphrase(me(), passphrase)
+            done.append("The report pass phrase has been set. It holds for reports mailed from now on.")
+        if password_hash is not None:
+            accounts.change_password(me(), password_hash, keep_session=g.user_session.id)
+            done.append("The password has been changed. You are signed out everywhere else.")
+    for sentence in done:
+        flash(sentence, "success")
+
+
+@account.post("/passphrase/remove")
+@requires(Permission.OWN_ACCOUNT)
+def remove_passphrase() -> Response:
+    with transaction():
+        accounts.remove_report_passphrase(me())
+    flash("The report pass phrase has been removed. Reports are no longer attached to mails.", "success")
+    return redirect_after(url_for("account.page", _anchor="passphrase"))
+
+
+@account.post("/confirmation")
+@requires(Permission.OWN_ACCOUNT)
+def send_confirmation() -> Response:
+    """Send the link that confirms the e-mail address again."""
+    try:
+        with transaction():
+            accounts.send_confirmation_again(me())
+    except Invalid as refusal:
+        return account_page(422, confirmation_problem=str(refusal))
+    flash(f"A new link is on its way to {me().email}.", "success")
+    return redirect_after(url_for("account.page", _anchor="email"))
+
+
+@account.post("/sessions/<uuid:session_id>/end")
+@requires(Permission.OWN_ACCOUNT)
+def end_session(session_id: uuid.UUID) -> Response:
+    """Sign out on one device. Somebody else's session is not found."""
+    this = g.user_session.id
+    with transaction():
+        if not sessions.end(session_id, me()):
+            abort(404)
+        record("session.ended", me(), by=me())
+    if session_id != this:
+        flash("That device is signed out.", "success")
+        return redirect_after(url_for("account.page", _anchor="sessions"))
+    logout_user()
+    session.clear()
+    flash("You are signed out.", "success")
+    return redirect_after(url_for("auth.home"))
+
+
+@account.post("/sessions/end-others")
+@requires(Permission.OWN_ACCOUNT)
+def end_other_sessions() -> Response:
+    """Sign out everywhere but here."""
+    with transaction():
+        count = sessions.end_all(me(), but=g.user_session.id)
+        record("session.others_ended", me(), by=me(), count=count)
+    flash("You are signed out everywhere else.", "success")
+    return redirect_after(url_for("account.page", _anchor="sessions"))

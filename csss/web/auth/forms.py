@@ -20,8 +20,8 @@ _PHONE = re.compile(r"[+(0-9][0-9 ()/.-]{4,38}[0-9]")
 
 
 def tidy(text: str | None) -> str | None:
-    """Without blanks around it, and without the NUL that no database takes."""
-    return text.replace("\0", "").strip() if text else text
+    """Without blanks around it, with plain line ends, and without the NUL that no database takes."""
+    return text.replace("\0", "").replace("\r\n", "\n").strip() if text else text
 
 
 def add_errors(form: Any, refusal: Invalid) -> None:

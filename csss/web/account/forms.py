@@ -1,0 +1,76 @@
+"""What people enter about themselves. A section of the account page is a form of its own."""
+
+from typing import Any
+
+from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
+from wtforms import PasswordField, SelectField, StringField, TextAreaField
+from wtforms.validators import Length
+
+from csss.auth.models import User
+from csss.web.auth.forms import check_phone, filled, tidy
+
+BLOOD_GROUPS = ("A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-")
+LONGEST_TEXT = 2000
+
+
+def _at_most(length: int) -> Length:
+    return Length(max=length, message=f"At most {length} characters fit here.")
+
+
+class ProfileForm(FlaskForm):
+    """What everybody may change."""
+
+    name = StringField("Full name", [filled("Enter the name."), _at_most(120)], filters=[tidy])
+
+
+class PatientForm(ProfileForm):
+    """What patients may change besides."""
+
+    phone = StringField("Phone", [check_phone], filters=[tidy])
+    address = TextAreaField("Address", [_at_most(LONGEST_TEXT)], filters=[tidy])
+    blood_group = SelectField(
+        "Blood group",
+        choices=[("", "Not known"), *((group, group.replace("-", "−")) for group in BLOOD_GROUPS)],
+    )
+    allergies = TextAreaField("Allergies", [_at_most(LONGEST_TEXT)], filters=[tidy])
+    emergency_contact_name = StringField("Emergency contact: name", [_at_most(120)], filters=[tidy])
+    emergency_contact_phone = StringField("Emergency contact: phone", [check_phone], filters=[tidy])
+
+
+class PassphraseForm(FlaskForm):
+    report_passphrase = PasswordField(
+        "Report pass phrase", [filled("Enter the pass phrase.")], filters=[tidy]
+    )
+
+
+class PasswordForm(FlaskForm):
+    current_password = PasswordField("Current password")
+    new_password = PasswordField("New password")
+
+
+class RemoveAppForm(FlaskForm):
+    """A current code proves that it is the owner who removes the app, not somebody at a screen left open."""
+
+    code = StringField(
+        "Code from the app, or a recovery code", [filled("Enter a code.")], id="remove-code", filters=[tidy]
+    )
+
+
+class SetUpAppForm(FlaskForm):
+    code = StringField("Six-digit code from the app", [filled("Enter the six digits.")], filters=[tidy])
+
+
+def profile_form(user: User, sent: MultiDict[str, str] | None = None) -> tuple[ProfileForm, dict[str, Any]]:
+    """The form with the person's record, and what of it `sent` changes; fields that were not sent stay as they are."""
+    kind = PatientForm if user.patient is not None else ProfileForm
+    kept = {name: getattr(user if name == "name" else user.patient, name) for name in _names(kind)}
+    sent_names = [name for name in kept if sent is not None and name in sent]
+    if sent is None or not sent_names:
+        return kind(formdata=None, data=kept), {}
+    form = kind(formdata=MultiDict({**kept, **{name: sent[name] for name in sent_names}}))
+    return form, {name: form[name].data or "" for name in sent_names}
+
+
+def _names(kind: type[ProfileForm]) -> list[str]:
+    return [name for name, field in kind(formdata=None)._fields.items() if name != "csrf_token"]

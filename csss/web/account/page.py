@@ -1,0 +1,47 @@
+"""The account page: one context for every answer that shows it."""
+
+from typing import Any
+
+from flask import Response, g
+
+from csss.auth import second_factor, sessions
+from csss.auth.models import User
+from csss.scans.presenters import SEX_NAMES
+from csss.web.account.forms import PassphraseForm, PasswordForm, RemoveAppForm, profile_form
+from csss.web.account.presenters import ROLE_NAMES, session_rows
+from csss.web.fragments import page_or_fragment
+from csss.web.guard import idle_limit, me
+
+
+def account_page(status: int = 200, **forms: Any) -> Response:
+    """Render the page. `forms` replaces single forms by ones with errors, and `problem` is a sentence at the top."""
+    user = me()
+    context: dict[str, Any] = {
+        "user": user,
+        "facts": _facts(user),
+        "profile_form": None,
+        "passphrase_form": None,
+        "password_form": None,
+        "remove_form": None,
+        "confirmation_problem": None,
+        "recovery_left": second_factor.recovery_codes_left(user),
+        "sessions": session_rows(sessions.living(user, idle_limit()), g.user_session.id),
+        **forms,
+    }
+    context["profile_form"] = context["profile_form"] or profile_form(user)[0]
+    context["passphrase_form"] = context["passphrase_form"] or PassphraseForm(formdata=None)
+    context["password_form"] = context["password_form"] or PasswordForm(formdata=None)
+    context["remove_form"] = context["remove_form"] or RemoveAppForm(formdata=None)
+    return page_or_fragment("account/account.html", "account/_account.html", status, **context)
+
+
+def _facts(user: User) -> list[tuple[str, Any]]:
+    """What the account holds and its owner cannot change."""
+    facts: list[tuple[str, Any]] = [("Role", ROLE_NAMES[user.role])]
+    if user.patient is not None:
+        facts += [
+            ("Record number (MRN)", user.patient.mrn),
+            ("Date of birth", user.patient.date_of_birth),
+            ("Sex", SEX_NAMES[user.patient.sex]),
+        ]
+    return facts

@@ -1,0 +1,75 @@
+"""The own sessions in words."""
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from csss.auth.models import UserSession
+from csss.auth.roles import Role
+
+ROLE_NAMES: dict[Role, str] = {
+    Role.ADMIN: "Administrator",
+    Role.DOCTOR: "Doctor",
+    Role.PHARMACIST: "Pharmacist",
+    Role.PATIENT: "Patient",
+}
+
+# In this order, because each pretends to be those below it.
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox|FxiOS", "Firefox"),
+    ("Chrome|CriOS|Chromium", "Chrome"),
+    ("Safari", "Safari"),
+)
+_SYSTEMS = (
+    ("iPhone", "an iPhone"),
+    ("iPad", "an iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X|Macintosh", "a Mac"),
+    ("CrOS", "a Chromebook"),
+    ("Linux|X11", "Linux"),
+)
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    id: uuid.UUID
+    device: str
+    address: str
+    began: datetime
+    last_used: datetime
+    is_this: bool
+
+
+def session_rows(sessions: Sequence[UserSession], this: uuid.UUID) -> list[SessionRow]:
+    """The sessions for the table, this one first."""
+    rows = [
+        SessionRow(
+            id=each.id,
+            device=device_words(each.device),
+            address=each.address,
+            began=each.created_at,
+            last_used=each.last_used_at,
+            is_this=each.id == this,
+        )
+        for each in sessions
+    ]
+    return sorted(rows, key=lambda row: not row.is_this)
+
+
+def device_words(user_agent: str) -> str:
+    """What a person recognises of a User-Agent header: Firefox on Windows."""
+    browser = _first(_BROWSERS, user_agent)
+    system = _first(_SYSTEMS, user_agent)
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or (f"A program on {system}" if system else "An unknown program")
+
+
+def _first(words: tuple[tuple[str, str], ...], text: str) -> str | None:
+    return next((name for pattern, name in words if re.search(pattern, text)), None)

@@ -1,0 +1,152 @@
+"""Routes: the authenticator app and the recovery codes."""
+
+import io
+import json
+from datetime import datetime, timedelta
+
+import segno
+from flask import Response, flash, g, request, url_for
+from markupsafe import Markup
+
+from csss.auth import challenge, second_factor, secrets
+from csss.auth.models import CodePurpose, User
+from csss.auth.permissions import Permission
+from csss.clock import now
+from csss.database import transaction
+from csss.errors import Invalid, StateConflict
+from csss.web.account import account
+from csss.web.account.forms import RemoveAppForm, SetUpAppForm
+from csss.web.account.page import account_page
+from csss.web.auth.forms import add_errors
+from csss.web.fragments import page_or_fragment, redirect_after
+from csss.web.guard import me, requires
+
+SET_UP_LIFE = timedelta(minutes=30)
+_PURPOSE = "totp-set-up"
+
+
+@account.get("/authenticator")
+@requires(Permission.OWN_ACCOUNT)
+def authenticator() -> Response:
+    """A fresh secret as QR code and text. It travels encrypted in the form and is kept only once it is confirmed."""
+    if me().totp_confirmed_at is not None:
+        return redirect_after(url_for("account.page", _anchor="second-step"))
+    return _set_up_page(SetUpAppForm(formdata=None), second_factor.new_totp_secret())
+
+
+@account.post("/authenticator")
+@requires(Permission.OWN_ACCOUNT)
+def confirm_authenticator() -> Response:
+    """Turn the app on with a first code from it."""
+    if me().totp_confirmed_at is not None:
+        raise StateConflict(
+            "An authenticator app is set up already. Remove it before you set up another one."
+        )
+    secret = _unsealed(request.form.get("set_up", ""), me())
+    form = SetUpAppForm()
+    if secret is None:
+        form.code.errors = ["This page was open for too long. Scan the new code below and try again."]
+        return _set_up_page(form, second_factor.new_totp_secret(), 422)
+    if not form.validate():
+        return _set_up_page(form, secret, 422)
+    try:
+        with transaction():
+            second_factor.confirm_totp(me(), secret, form.code.data)
+    except Invalid as refusal:
+        add_errors(form, refusal)
+        return _set_up_page(form, secret, 422)
+    flash("The authenticator app is set up. You are asked for a code from it when you sign in.", "success")
+    if not second_factor.recovery_codes_left(me()):
+        flash("Now make recovery codes, for the day when the phone is lost.", "warning")
+    return redirect_after(url_for("account.page", _anchor="second-step"))
+
+
+def _set_up_page(form: SetUpAppForm, secret: str, status: int = 200) -> Response:
+    return page_or_fragment(
+        "account/authenticator.html",
+        "account/_authenticator.html",
+        status,
+        form=form,
+        set_up=_sealed(secret, me()),
+        picture=qr_code(second_factor.totp_address(me(), secret)),
+        secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
+    )
+
+
+def _sealed(secret: str, user: User) -> str:
+    return secrets.encrypt(_PURPOSE, json.dumps([str(user.id), secret, now().isoformat()]))
+
+
+def _unsealed(text: str, user: User) -> str | None:
+    """The secret of a form that we gave to this person within the last half hour, else None."""
+    try:
+        user_id, secret, at = json.loads(secrets.decrypt(_PURPOSE, text))
+    except secrets.CannotDecrypt:
+        return None
+    fresh = now() - datetime.fromisoformat(at) < SET_UP_LIFE
+    return str(secret) if fresh and user_id == str(user.id) else None
+
+
+def qr_code(text: str) -> Markup:
+    """The QR code as an <svg> without style attributes, black on white in both themes, so that every phone reads it."""
+    target = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(
+        target,
+        kind="svg",
+        xmldecl=False,
+        nl=False,
+        omitsize=True,
+        border=4,
+        dark="#000",
+        light="#fff",
+        svgclass="qr-code",
+        lineclass=None,
+    )
+    return Markup(target.getvalue().decode())  # noqa: S704 - drawn by us: squares, no text of anybody
+
+
+@account.post("/authenticator/remove")
+@requires(Permission.OWN_ACCOUNT)
+def remove_authenticator() -> Response:
+    """Remove the app with a code from it or a recovery code. Wrong codes count like those at sign-in."""
+    if me().totp_confirmed_at is None:
+        raise StateConflict("No authenticator app is set up.")
+    form = RemoveAppForm()
+    if not form.validate():
+        return account_page(422, remove_form=form)
+    refusal: Invalid | None = None
+    with transaction():
+        row = g.user_session
+        try:
+            challenge.take_code(row, CodePurpose.SIGN_IN, row.id, form.code.data)
+        except Invalid as error:  # kept for later, so that the wrong try is committed
+            refusal = error
+        else:
+            second_factor.remove_totp(me(), by=me())
+    if refusal is None:
+        flash("The authenticator app has been removed.", "success")
+        return redirect_after(url_for("account.page", _anchor="second-step"))
+    if row.ended_at is not None:
+        flash("Too many wrong codes. Sign in again.", "warning")
+        return redirect_after(url_for("auth.login"))
+    add_errors(form, refusal)
+    return account_page(422, remove_form=form)
+
+
+@account.post("/recovery-codes")
+@requires(Permission.OWN_ACCOUNT)
+def make_recovery_codes() -> Response:
+    """Ten new codes, shown in this answer and never again; the older ones stop working."""
+    with transaction():
+        codes = second_factor.new_recovery_codes(me())
+    return page_or_fragment(
+        "account/recovery_codes.html", "account/_recovery_codes.html", codes=codes, made_at=now()
+    )
+
+
+@account.get("/recovery-codes")
+@requires(Permission.OWN_ACCOUNT)
+def recovery_codes() -> Response:
+    """Nothing to show: codes are seen once. Somebody who loads the page again is led to the account."""
+    flash("Recovery codes are shown only once. If you have not kept them, make new ones.", "info")
+    return redirect_after(url_for("account.page", _anchor="second-step"))
