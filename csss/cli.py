@@ -25,7 +25,7 @@ class _Group(click.Group):
 def main() -> None:
     """CSSS, the Clinical Scan Support System."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("rq.worker", "alembic", "fontTools", "weasyprint"):
+    for noisy in ("rq.worker", "alembic", "fontTools", "weasyprint", "pikepdf"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -33,4 +33,5 @@ def redis_command(socket: Path) -> list[str]:
         *("--appendonly", "no"),
         *("--daemonize", "no"),
         *("--loglevel", "warning"),
+        *("--logfile", str(socket.with_suffix(".log"))),
     ]

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from flask import current_app
 
-from csss.database import db, transaction
+from csss.database import transaction
 from csss.inference import Engine
 from csss.inference.heatmap import heatmap_png
 from csss.inference.preprocessing import UndecodableImage
@@ -42,7 +42,6 @@ def analyse_scan(run_id: uuid.UUID) -> None:
         kept = analysis.keep_result(run_id, reading, heatmap_key)
     if not kept and heatmap_key is not None:
         storage().delete(heatmap_key)
-    db.session.remove()
 
 
 # What the doctor reads for what the log tells in full; the first word of a kept error is its class.
