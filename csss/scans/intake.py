@@ -7,16 +7,22 @@ DICOM will be a further function beside `_read_picture`, chosen by the first byt
 import hashlib
 import io
 import math
-import warnings
+import struct
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from csss.errors import Invalid
 
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 64
+_READERS: dict[str, type[ImageFile.ImageFile]] = {"JPEG": JpegImageFile, "PNG": PngImageFile}
+# What Pillow raises for files that are damaged or cut off (its SyntaxError says nothing of our own code).
+_UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, struct.error, zlib.error)
 _SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
 
 
@@ -64,27 +70,21 @@ def check_length(length: int, *, limit: int) -> None:
 
 def _rewrite(content: bytes, kind: str) -> tuple[bytes, Image.Image]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            original = Image.open(io.BytesIO(content), formats=[kind])
-            _check_size(*original.size)
-            picture = _read_picture(original)
-    except Invalid:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise Invalid(file=_too_large()) from None
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError):
-        # Pillow raises all of these for files that are damaged or cut off.
+        # The format's own class: Image.open would make something else of a JPEG with a second picture in it (MPO).
+        original = _READERS[kind](io.BytesIO(content))
+        _check_size(*original.size)
+        picture = _read_picture(original)
+    except _UNREADABLE:
         raise Invalid(
             file="The picture cannot be read to its end. It may be damaged or cut off; save it again."
         ) from None
     _check_size(*picture.size)
+    picture.info = {}  # Pillow would write colour profile, comment and transparency from here
     target = io.BytesIO()
     if kind == "PNG":
         picture.save(target, "PNG", compress_level=6)
     elif picture is original:
         # The same quantisation tables: reading it again gives (nearly) the same pixels.
-        original.info = {}
         original.save(target, "JPEG", quality="keep")
     else:
         picture.save(target, "JPEG", quality=95, subsampling=0)
@@ -95,23 +95,23 @@ def _read_picture(original: Image.Image) -> Image.Image:
     """All pixels, upright, 8-bit grey or RGB. Returns `original` itself when nothing had to change."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise RuntimeError("truncated pictures must be refused")
-    orientation = original.getexif().get(0x0112, 1)
+    turned = original.getexif().get(ExifTags.Base.Orientation) in range(2, 9)
     original.load()
-    picture = original if orientation == 1 else ImageOps.exif_transpose(original)
-    if picture.mode.startswith(("I", "F")):
+    original.info.pop("transparency", None)  # it would make Pillow warn, and is dropped in any case
+    picture = ImageOps.exif_transpose(original) if turned else original
+    if picture.mode.startswith("I"):
         return _to_eight_bits(picture)
     if picture.mode in {"L", "RGB"}:
         return picture
-    if picture.mode in {"1", "LA"}:
-        return picture.convert("L")
-    return picture.convert("RGBA").convert("RGB") if picture.mode == "P" else picture.convert("RGB")
+    return picture.convert("L" if picture.mode in {"1", "LA"} else "RGB")
 
 
 def _to_eight_bits(picture: Image.Image) -> Image.Image:
     """Sixteen bits to eight, from black to the picture's own white: X-rays often fill only twelve of them."""
-    values = np.asarray(picture, dtype=np.float32)
-    top = max(float(values.max()), 1.0)
-    return Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8), "L")
+    values = np.asarray(picture).astype(np.uint16, copy=False)
+    top = max(int(values.max()), 1)
+    table = np.minimum(np.arange(2**16) * (255.0 / top), 255).astype(np.uint8)  # spares an array of floats
+    return Image.fromarray(table[values])
 
 
 def _check_size(width: int, height: int) -> None:
