@@ -49,7 +49,9 @@ class _Case:
     indication: str
     stage: Status
     findings: str = ""
+    impression: str = ""
     diagnosis: str = ""
+    medicines: tuple[Line, ...] = ()
     urgent: bool = False
 
 
@@ -117,7 +119,7 @@ def _take_to_stage(case: _Case, patient: User, staff: _Staff) -> None:
         agreed = prediction is not None and not prediction.uncertain
         reading = Reading(
             case.findings,
-            case.diagnosis,
+            case.impression,
             case.diagnosis,
             Agreement.AGREE if agreed else Agreement.PARTLY,
             read_myself=True,
@@ -128,9 +130,11 @@ def _take_to_stage(case: _Case, patient: User, staff: _Staff) -> None:
         with transaction():
             prescriptions.complete(
                 scan_id,
-                lines=[Line("Paracetamol", "500 mg", "oral", "up to four times a day", "5 days")],
-                none_needed=False,
-                notes="Take with water. Come back if the fever lasts longer than three days.",
+                lines=case.medicines,
+                none_needed=not case.medicines,
+                notes="Take with water. Come back if the fever lasts longer than three days."
+                if case.medicines
+                else "",
                 by=staff.pharmacist,
             )
     if reached >= 4:
@@ -166,7 +170,13 @@ _PATCHY = (
 def _cases() -> Iterator[_Case]:
     """Oldest first. Every stage is there once at least, and so is an uncertain one."""
     yield _Case(
-        "Normal-1.jpg", "patient", "Check-up before a journey", Status.REPORT_READY, _CLEAR, "Normal chest"
+        "Normal-1.jpg",
+        "patient",
+        "Check-up before a journey",
+        Status.REPORT_READY,
+        _CLEAR,
+        "No sign of active disease.",
+        "Normal chest",
     )
     yield _Case(
         "COVID-1.jpg",
@@ -174,7 +184,12 @@ def _cases() -> Iterator[_Case]:
         "Fever, cough and loss of smell for five days",
         Status.PHARMACIST_COMPLETED,
         _PATCHY,
+        "Changes on both sides that fit an infection of the lower airways.",
         "Viral pneumonia, COVID-19 likely",
+        (
+            Line("Paracetamol", "500 mg", "oral", "up to four times a day", "5 days"),
+            Line("Salbutamol", "100 micrograms", "inhaled", "when short of breath", "2 weeks"),
+        ),
     )
     yield _Case(
         "Viral_Pneumonia-1.jpg",
@@ -182,6 +197,7 @@ def _cases() -> Iterator[_Case]:
         "Fever for four days, breathing fast",
         Status.DOCTOR_VERIFIED,
         "Perihilar markings are increased on both sides. No consolidation, no effusion.",
+        "Bronchial pattern without a focus.",
         "Viral pneumonia",
     )
     yield _Case("Lung_Opacity-2.jpg", "second", "Cough has come back", Status.AI_ANALYZED, urgent=True)
