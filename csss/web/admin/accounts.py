@@ -15,7 +15,7 @@ from csss.database import transaction
 from csss.errors import StateConflict
 from csss.web.admin import admin
 from csss.web.admin.forms import AccountFilter
-from csss.web.admin.presenters import account_row
+from csss.web.admin.list_presenters import account_row
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string

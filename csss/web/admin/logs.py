@@ -15,7 +15,7 @@ from csss.mail.models import MailKind, MailState
 from csss.mail.owed import send_again
 from csss.web.admin import admin
 from csss.web.admin.forms import AuditFilter, MailFilter
-from csss.web.admin.presenters import audit_row, mail_row
+from csss.web.admin.list_presenters import audit_row, mail_row
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string

@@ -3,22 +3,20 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-
-from flask import url_for
+from datetime import datetime, timedelta
 
 from csss import clock
-from csss.audit.queries import Entry
-from csss.auth.models import AccountState, User
-from csss.mail.models import MailKind, MailMessage, MailState
+from csss.mail.models import MailState
 from csss.reports import approvals
+from csss.reports import queries as report_queries
 from csss.reports.approvals import Release, SentCode
 from csss.scans import policies
 from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import KIND_NAMES, Tag, status_for_staff
-from csss.scans.states import HoldFor, Priority
-from csss.web.admin.forms import MAIL_KIND_WORDS, STATE_WORDS
+from csss.scans.states import HoldFor, Priority, Status
+from csss.web.admin.list_presenters import mail_sentence, mail_tag
 from csss.web.filters import when
+from csss.web.scan_view import VersionView, version_view
 
 
 @dataclass(frozen=True)
@@ -94,40 +92,6 @@ def released_rows(releases: Sequence[Release]) -> list[ReleasedRow]:
 
 
 REPORT_IN_THE_MAKING = Tag("The report is being made", "wait", "hourglass")
-_NO_MESSAGE = Tag("No mail", "neutral", "mail")
-_MAIL: dict[MailState, Tag] = {
-    MailState.WAITING: Tag("Waits for the address to be confirmed", "warn", "hourglass"),
-    MailState.QUEUED: Tag("About to be sent", "wait", "hourglass"),
-    MailState.SENDING: Tag("Being sent", "wait", "send"),
-    MailState.SENT: Tag("Sent", "ok", "check"),
-    MailState.FAILED: Tag("Not delivered", "bad", "alert"),
-    MailState.DROPPED: Tag("Dropped", "neutral", "ban"),
-}
-
-
-def mail_tag(message: MailMessage | None) -> Tag:
-    """How far a message has come, in a few words."""
-    if message is None:
-        return _NO_MESSAGE
-    if message.state is MailState.QUEUED and message.last_error:
-        return Tag("Not sent yet, tried again", "warn", "refresh")
-    return _MAIL[message.state]
-
-
-def mail_sentence(message: MailMessage) -> str:
-    """How far a message has come, in a sentence."""
-    tries = f"{message.attempts} {'try' if message.attempts == 1 else 'tries'}"
-    if message.state is MailState.QUEUED and message.last_error:
-        return f"It has not been sent after {tries} and is tried again: {message.last_error}"
-    moment = f" on {when(message.sent_at)}" if message.sent_at else ""
-    return {
-        MailState.WAITING: "It is sent as soon as the e-mail address has been confirmed.",
-        MailState.QUEUED: "It is about to be sent.",
-        MailState.SENDING: "It is being handed to the mail server.",
-        MailState.SENT: f"The mail server accepted it{moment}.",
-        MailState.FAILED: f"It was given up after {tries}: {message.last_error or 'no reason is known.'}",
-        MailState.DROPPED: "It was not sent, because the code in it would have been too old.",
-    }[message.state]
 
 
 @dataclass(frozen=True)
@@ -139,6 +103,7 @@ class HoldView:
     asked: str
     outcome: str
     open: bool
+    answered: bool
 
 
 def hold_view(hold: ScanHold) -> HoldView:
@@ -150,11 +115,12 @@ def hold_view(hold: ScanHold) -> HoldView:
     if not outcome:
         outcome.append("Not answered yet.")
     return HoldView(
-        to=f"To the {hold.to}",
+        to=f"For the {hold.to}",
         note=hold.note,
         asked=f"{hold.placed_by.name}, {when(hold.placed_at)}",
         outcome=" ".join(outcome),
         open=hold.lifted_at is None,
+        answered=hold.answered_at is not None,
     )
 
 
@@ -201,157 +167,79 @@ def askable(scan: Scan) -> list[HoldFor]:
     return [role for role in HoldFor if policies.may(policies.check_can_hold, scan, role)]
 
 
-@dataclass(frozen=True)
-class AccountRow:
-    """One account; `steps` are (label, endpoint, kind of button) of what may be done with it now."""
-
-    id: uuid.UUID
-    name: str
-    email: str
-    confirmed: bool
-    role: str
-    registered: datetime
-    tag: Tag
-    steps: tuple[tuple[str, str, str], ...]
+def waits_because(scan: Scan) -> str | None:
+    """Why nothing can be approved now; None when it can be, when a hold says it, and after the release."""
+    if scan.closure is not None:
+        return "The scan has been closed by a doctor. There will be no report."
+    if scan.open_hold is not None:
+        return None
+    return _WAITS.get(scan.status)
 
 
-_ACCOUNT_TAGS: dict[AccountState, tuple[str, str]] = {
-    AccountState.WAITING: ("warn", "hourglass"),
-    AccountState.ACTIVE: ("ok", "check"),
-    AccountState.REFUSED: ("bad", "ban"),
-    AccountState.DEACTIVATED: ("neutral", "pause"),
-}
-_ACCOUNT_STEPS: dict[AccountState, tuple[tuple[str, str, str], ...]] = {
-    AccountState.WAITING: (
-        ("Approve", "admin.approve_user", "primary"),
-        ("Refuse", "admin.refuse_user", "danger"),
-    ),
-    AccountState.ACTIVE: (("Deactivate", "admin.deactivate_user", "danger"),),
-    AccountState.REFUSED: (("Approve", "admin.approve_user", "plain"),),
-    AccountState.DEACTIVATED: (("Reactivate", "admin.reactivate_user", "plain"),),
+_WAITS: dict[Status, str] = {
+    Status.PENDING_AI: "The scan waits for the analysis. A doctor and a pharmacist follow before you.",
+    Status.AI_ANALYZED: "The scan waits for a doctor. A pharmacist follows before you.",
+    Status.DOCTOR_VERIFIED: "The scan waits for the pharmacist.",
 }
 
 
-def account_row(user: User, viewer: User) -> AccountRow:
-    """`viewer` cannot shut the own account, so nothing is offered there."""
-    return AccountRow(
-        id=user.id,
-        name=user.name,
-        email=user.email,
-        confirmed=user.email_confirmed_at is not None,
-        role=user.role.human,
-        registered=user.created_at,
-        tag=Tag(STATE_WORDS[user.state], *_ACCOUNT_TAGS[user.state]),
-        steps=() if user.id == viewer.id else _ACCOUNT_STEPS[user.state],
-    )
-
-
 @dataclass(frozen=True)
-class MailRow:
-    """One message of the mail log."""
+class MailedVersion:
+    """One stored version and the mail about it."""
 
-    id: uuid.UUID
-    about: str
-    name: str
-    address: str
-    created: datetime
-    tag: Tag
+    version: VersionView
+    mail: Tag
     sentence: str
-    repeated: bool
-    may_send_again: bool
-
-
-def mail_row(message: MailMessage) -> MailRow:
-    return MailRow(
-        id=message.id,
-        about=MAIL_KIND_WORDS[message.kind],
-        name=message.user.name,
-        address=message.user.email,
-        created=message.created_at,
-        tag=mail_tag(message),
-        sentence=mail_sentence(message),
-        repeated=message.maybe_repeated,
-        may_send_again=message.state is MailState.FAILED and message.kind is not MailKind.CODE,
-    )
 
 
 @dataclass(frozen=True)
-class AuditRow:
-    """One line of the audit log; `subject_url` leads to the scan where there is a page of it."""
+class ReleaseView:
+    """What has become of an approved scan. `moving` asks the page to look again after `poll`."""
 
-    number: int
-    at: datetime
-    who: str
-    role: str
-    action: str
-    words: str
-    subject_type: str
-    subject_id: str
-    subject_url: str | None
-    detail: tuple[tuple[str, str], ...]
-    origin: str
+    approved_by: str
+    approved_at: datetime
+    second_factor: str
+    making: bool
+    versions: tuple[MailedVersion, ...]  # newest first
+    moving: bool
+    poll: str
 
 
-ACTION_WORDS: dict[str, str] = {
-    "account.address_confirmed": "Confirmed the e-mail address",
-    "account.approved": "Approved an account",
-    "account.created": "Created an account",
-    "account.deactivated": "Deactivated an account",
-    "account.password_changed": "Changed the password",
-    "account.profile_changed": "Changed the own record",
-    "account.reactivated": "Reactivated an account",
-    "account.refused": "Refused an account",
-    "account.registered": "Registered",
-    "account.report_passphrase_removed": "Removed the report pass phrase",
-    "account.report_passphrase_set": "Set the report pass phrase",
-    "code.accepted": "Second factor accepted",
-    "code.refused": "Second factor refused",
-    "code.requested": "Asked for a one-time code",
-    "mail.sent_again": "Had a message sent again",
-    "report.downloaded": "Opened a report",
-    "report.previewed": "Previewed a report",
-    "report.stored": "Report stored",
-    "scan.addendum_added": "Added an addendum",
-    "scan.analysis_failed": "Analysis failed",
-    "scan.analysis_requested": "Started an analysis",
-    "scan.closed": "Closed a scan",
-    "scan.held": "Put a scan on hold",
-    "scan.hold_lifted": "Lifted a hold",
-    "scan.prescription_corrected": "Corrected a prescription",
-    "scan.priority_changed": "Changed the priority",
-    "scan.read_without_classifier": "Read a scan without the classifier",
-    "scan.review_corrected": "Corrected a review",
-    "scan.status_changed": "Moved a scan on",
-    "scan.submitted": "Uploaded a scan",
-    "second_factor.authenticator_added": "Added an authenticator app",
-    "second_factor.authenticator_removed": "Removed an authenticator app",
-    "second_factor.recovery_codes_made": "Made recovery codes",
-    "session.began": "Signed in",
-    "session.ended": "Signed out",
+_FACTORS: dict[str, str] = {
+    "email_code": "with a code by e-mail",
+    "authenticator": "with an authenticator app",
+    "recovery_code": "with a recovery code",
 }
+SOON = timedelta(minutes=2)  # so long the page looks often; a mail server may be down for hours
+_MOVING = frozenset({MailState.QUEUED, MailState.SENDING})
 
 
-def audit_row(entry: Entry) -> AuditRow:
-    event = entry.event
-    return AuditRow(
-        number=event.id,
-        at=event.at,
-        who=entry.actor
-        or ("The system" if event.origin in {"system", "worker", "command line"} else "A visitor"),
-        role=event.actor_role,
-        action=event.action,
-        words=ACTION_WORDS.get(event.action, event.action),
-        subject_type={"user": "account", "reportversion": "report", "mailmessage": "message"}.get(
-            event.subject_type, event.subject_type
-        ),
-        subject_id=event.subject_id,
-        subject_url=url_for("admin.scan", scan_id=event.subject_id) if event.subject_type == "scan" else None,
-        detail=tuple((name.replace("_", " "), _plain(value)) for name, value in event.detail.items()),
-        origin=event.origin,
+def release_view(scan: Scan) -> ReleaseView | None:
+    """None before the approval."""
+    approval = report_queries.approval(scan)
+    if approval is None:
+        return None
+    stored = report_queries.versions(scan)
+    messages = approvals.report_messages([version.id for version in stored])
+    mailed = []
+    for version in reversed(stored):
+        message = messages.get(version.id)
+        sentence = mail_sentence(message) if message else "Nobody was told about this version."
+        mailed.append(MailedVersion(version_view(version), mail_tag(message), sentence))
+    making = len(stored) <= len(scan.addenda)
+    latest = max(
+        [
+            approval.approved_at,
+            *(each.created_at for each in stored),
+            *(each.created_at for each in scan.addenda),
+        ]
     )
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "–" if value is None else str(value)
+    return ReleaseView(
+        approved_by=approval.admin.name,
+        approved_at=approval.approved_at,
+        second_factor=_FACTORS[approval.second_factor],
+        making=making,
+        versions=tuple(mailed),
+        moving=making or any(message.state in _MOVING for message in messages.values()),
+        poll="2s" if clock.now() - latest < SOON else "30s",
+    )

@@ -3,7 +3,17 @@
 import uuid
 from typing import Any
 
-from flask import Response, abort, current_app, flash, g, make_response, request, url_for
+from flask import (
+    Response,
+    abort,
+    current_app,
+    flash,
+    g,
+    make_response,
+    render_template,
+    request,
+    url_for,
+)
 
 from csss.audit.record import record
 from csss.auth import challenge, second_factor
@@ -19,21 +29,24 @@ from csss.reports.build import report_context
 from csss.reports.render import DRAFT, render_pdf
 from csss.scans import policies, queries
 from csss.scans.models import Scan
-from csss.scans.presenters import status_for_staff
 from csss.scans.states import HoldFor
 from csss.web.admin import admin
 from csss.web.admin.forms import ApproveForm, HoldForm, QueueFilter
 from csss.web.admin.presenters import (
+    CodeView,
     askable,
     code_view,
     hold_view,
+    release_view,
     released_rows,
     waiting_rows,
+    waits_because,
 )
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
+from csss.web.staff_view import history, scan_view
 
 
 @admin.get("/")
@@ -161,6 +174,31 @@ def lift(scan_id: uuid.UUID) -> Response:
     return redirect_after(url_for(".scan", scan_id=scan_id))
 
 
+@admin.get("/scans/<uuid:scan_id>/code-state")
+@requires(Permission.REPORT_APPROVE)
+def code_state(scan_id: uuid.UUID) -> Response:
+    """How far the mailed code has come: a region that asks again by itself."""
+    scan = queries.scan_visible_to(me(), scan_id)
+    html = render_template("admin/_code.html", scan=scan, code=_code(scan))
+    return make_response(html)
+
+
+@admin.get("/scans/<uuid:scan_id>/release-state")
+@requires(Permission.REPORT_APPROVE)
+def release_state(scan_id: uuid.UUID) -> Response:
+    """The stored versions and the mail about them: a region that asks again by itself."""
+    scan = queries.scan_visible_to(me(), scan_id)
+    release = release_view(scan)
+    if release is None:
+        abort(404)
+    return make_response(render_template("admin/_release.html", scan=scan, release=release))
+
+
+def _code(scan: Scan) -> CodeView | None:
+    minutes: int = current_app.config["CSSS"].otp_minutes
+    return code_view(approvals.approval_code(me(), scan), me().email, minutes)
+
+
 def _show(
     scan_id: uuid.UUID,
     *,
@@ -171,21 +209,25 @@ def _show(
 ) -> Response:
     """The scan with what may be done to it now; the forms hold what was typed."""
     scan = queries.scan_visible_to(me(), scan_id)
-    settings = current_app.config["CSSS"]
     may_approve = policies.may(policies.check_can_approve, scan)
     asked = askable(scan)
-    sent = approvals.approval_code(me(), scan) if may_approve else None
+    written = prescriptions.versions(scan)
+    release = release_view(scan)
+    may_preview = bool(scan.reviews and written) and release is None
     values: dict[str, Any] = {
-        "scan": scan,
-        "tag": status_for_staff(scan),
+        "scan": scan_view(scan),
         "conflict": conflict,
         "may_approve": may_approve,
+        "waits_because": None if conflict else waits_because(scan),
         "may_lift": policies.may(policies.check_can_lift, scan),
         "approve_form": approve or ApproveForm(None),
-        "code": code_view(sent, me().email, settings.otp_minutes),
-        "otp_minutes": settings.otp_minutes,
+        "code": _code(scan) if may_approve else None,
+        "otp_minutes": current_app.config["CSSS"].otp_minutes,
         "hold_form": (hold_form or HoldForm(None)).offer(asked) if asked else None,
-        "holds": [hold_view(each) for each in scan.holds],
-        "prescriptions": [prescription_view(each) for each in prescriptions.versions(scan)],
+        "holds": [hold_view(each) for each in reversed(scan.holds)],
+        "prescriptions": [prescription_view(each) for each in written],
+        "preview_url": url_for(".preview", scan_id=scan.id) if may_preview else None,
+        "release": release,
+        "events": [] if is_htmx() else history(scan, written, report_queries.versions(scan)),
     }
     return page_or_fragment("admin/scan.html", "admin/_approval.html", status=status, **values)

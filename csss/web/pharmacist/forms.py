@@ -6,12 +6,16 @@ from flask import abort
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, Form, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 
 from csss.prescriptions.models import Prescription, Route
 from csss.prescriptions.services import LIMITS, MAX_ITEMS, Line
+from csss.web.forms import clean
 
 ROUTES = [
-    (route.value, f"{route.human} (say how in the notes)" if route is Route.OTHER else route.human)
+    SelectChoice(
+        route.value, f"{route.human} (say how in the notes)" if route is Route.OTHER else route.human
+    )
     for route in Route
 ]
 # A form sends at most MAX_ITEMS lines and some blank ones; more would only keep the server busy.
@@ -26,21 +30,25 @@ class FilterForm(Form):
     sort = SelectField(
         "Order",
         choices=[
-            ("priority", "Urgent first"),
-            ("waiting", "Longest waiting first"),
-            ("newest", "Newest first"),
+            SelectChoice("priority", "Urgent first"),
+            SelectChoice("waiting", "Longest waiting first"),
+            SelectChoice("newest", "Newest first"),
         ],
     )
+
+
+def _text(label: str, name: str) -> StringField:
+    return StringField(label, filters=[clean], render_kw={"maxlength": LIMITS[name], "autocomplete": "off"})
 
 
 class LineForm(Form):
     """One medicine. Every line has the same field names; only the ids carry the line's place."""
 
-    drug = StringField("Medicine", render_kw={"maxlength": LIMITS["drug"], "autocomplete": "off"})
-    dose = StringField("Dose", render_kw={"maxlength": LIMITS["dose"], "autocomplete": "off"})
+    drug = _text("Medicine", "drug")
+    dose = _text("Dose", "dose")
     route = SelectField("Route", choices=ROUTES)
-    frequency = StringField("Frequency", render_kw={"maxlength": LIMITS["frequency"], "autocomplete": "off"})
-    duration = StringField("Duration", render_kw={"maxlength": LIMITS["duration"], "autocomplete": "off"})
+    frequency = _text("Frequency", "frequency")
+    duration = _text("Duration", "duration")
 
     def place(self, number: int) -> "LineForm":
         """Give the fields the ids that errors are told by: `drug-0` is the drug of the first line."""
@@ -54,7 +62,7 @@ class PrescriptionForm(FlaskForm):
     """The whole prescription; `rows` are its lines, blank ones too."""
 
     none_needed = BooleanField("No medicine is needed", false_values=_FALSE)
-    notes = TextAreaField("Notes")
+    notes = TextAreaField("Notes", filters=[clean])
 
     rows: list[LineForm]
 
@@ -99,6 +107,11 @@ class PrescriptionForm(FlaskForm):
     @property
     def lines(self) -> list[Line]:
         return [Line(**{name: field.data or "" for name, field in row._fields.items()}) for row in self.rows]
+
+    @property
+    def filled(self) -> list[Line]:
+        """The lines that say something."""
+        return [line for line in self.lines if not line.blank]
 
     def change_lines(self, sent: "MultiDict[str, str]") -> bool:
         """Without script “add” and “remove” send the form: one line more or less, everything typed kept."""

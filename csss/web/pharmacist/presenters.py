@@ -3,18 +3,14 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-
-from flask import current_app
+from datetime import datetime
 
 from csss import clock
 from csss.prescriptions import queries
-from csss.reports.context import age_on
 from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import Tag, status_for_staff
-from csss.scans.states import HoldFor, Priority
-
-ANSWERED = Tag("Corrected, back with the administrator", "ok", "check")
+from csss.scans.states import HoldFor, Priority, Status
+from csss.web.scan_view import age_at
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ def queue_rows(scans: Sequence[Scan]) -> list[QueueRow]:
             scan_id=scan.id,
             name=scan.patient.user.name,
             mrn=scan.patient.mrn,
-            age=age(scan.patient.date_of_birth),
+            age=age_at(scan.patient.date_of_birth, clock.now()),
             allergies=scan.patient.allergies,
             diagnosis=diagnoses.get(scan.id, ""),
             waiting_since=scan.uploaded_at,
@@ -59,13 +55,26 @@ def asked_for(scan: Scan) -> ScanHold | None:
 def _tag(scan: Scan) -> Tag:
     hold = asked_for(scan)
     if hold is not None:
-        return ANSWERED if hold.answered_at else Tag("Correction asked for", "warn", "edit")
+        return Tag("Correction asked for", "warn", "edit")
     if scan.open_hold is not None:
         return status_for_staff(scan)
     return Tag("To prescribe", "info", "pill")
 
 
-def age(born: date) -> int:
-    """Completed years today, in the hospital's time zone; 0 for a date that lies ahead there."""
-    today = clock.now().astimezone(current_app.config["CSSS"].zone).date()
-    return age_on(born, max(born, today))
+def waits_because(scan: Scan) -> str | None:
+    """Why nothing can be prescribed now, when the scan does not wait for the pharmacist; None when it is done."""
+    hold = scan.open_hold
+    if scan.closure is not None:
+        return "The scan has been closed by a doctor. Nothing is prescribed for it."
+    if hold is not None and scan.status is Status.DOCTOR_VERIFIED:
+        return (
+            f"An administrator has asked the {hold.to} for a correction. "
+            "The prescription can be written once that is settled."
+        )
+    return _WAITS.get(scan.status)
+
+
+_WAITS: dict[Status, str] = {
+    Status.PENDING_AI: "A doctor has to read and verify this scan first.",
+    Status.AI_ANALYZED: "A doctor has to read and verify this scan first.",
+}

@@ -12,15 +12,18 @@ from csss.errors import Invalid, StateConflict
 from csss.prescriptions import queries as prescription_queries
 from csss.prescriptions import services
 from csss.prescriptions.models import Prescription
+from csss.prescriptions.presenters import prescription_view
+from csss.reports import queries as report_queries
 from csss.scans import policies, queries
-from csss.scans.presenters import status_for_staff
+from csss.scans.models import Scan
 from csss.scans.states import HoldFor
-from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
+from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
 from csss.web.pharmacist import pharmacist
 from csss.web.pharmacist.forms import FilterForm, PrescriptionForm
-from csss.web.pharmacist.presenters import asked_for, queue_rows
+from csss.web.pharmacist.presenters import asked_for, queue_rows, waits_because
+from csss.web.staff_view import history, scan_view
 
 
 @pharmacist.get("/")
@@ -96,23 +99,27 @@ def _show(
     scan = queries.scan_visible_to(me(), scan_id)
     versions = services.versions(scan)
     action = _action(scan)
-    if action and form is None:
+    typed = form if conflict else None
+    if action is None:
+        form = None  # shown only to someone who may send it now
+    elif form is None:
         form = PrescriptionForm.starting_with(versions[-1] if versions else None)
     values: dict[str, Any] = {
-        "scan": scan,
-        "tag": status_for_staff(scan),
+        "scan": scan_view(scan),
         "conflict": conflict,
+        "waits_because": None if action or conflict else waits_because(scan),
         "action": action,
         "form": form,
+        "typed": typed,  # a refused prescription is shown once more, so that nothing written is lost
         "max_items": services.MAX_ITEMS,
-        "hold": asked_for(scan),
-        "on_hold_for_somebody_else": scan.open_hold is not None and asked_for(scan) is None,
-        "versions": versions,
+        "hold": asked_for(scan) if action else None,
+        "written": [prescription_view(version) for version in versions],
+        "events": [] if is_htmx() else history(scan, versions, report_queries.versions(scan)),
     }
     return page_or_fragment("pharmacist/scan.html", "pharmacist/_prescription.html", status=status, **values)
 
 
-def _action(scan: Any) -> str | None:
+def _action(scan: Scan) -> str | None:
     """Where the form is sent: to complete, to correct, or None when nothing may be sent now."""
     if policies.may(policies.check_can_complete, scan):
         return url_for(".complete", scan_id=scan.id)

@@ -1,0 +1,151 @@
+"""A scan as pharmacists and administrators see it: the patient, the doctor's reading, the pictures, the history."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import url_for
+
+from csss.auth.models import User
+from csss.prescriptions.models import Prescription
+from csss.reports.models import ReportVersion
+from csss.scans.models import Review, Scan
+from csss.scans.presenters import AGREEMENT_NAMES, KIND_NAMES, Tag, status_for_staff
+from csss.scans.states import Priority, Status
+from csss.web.filters import day, when
+from csss.web.scan_view import ClassifierView, age_and_sex, classifier_view
+
+
+@dataclass(frozen=True)
+class ReviewView:
+    """One version of the doctor's reading."""
+
+    version: int
+    author: str
+    written_at: datetime
+    findings: str
+    impression: str
+    diagnosis: str
+    agreement: str | None
+    read_myself: bool
+
+
+@dataclass(frozen=True)
+class Event:
+    """What components/timeline.html shows."""
+
+    title: str
+    when: str
+    iso: str
+    tone: str
+    who: str | None
+    note: str | None
+
+
+@dataclass(frozen=True)
+class ScanView:
+    """Plain values for templates/components of both roles."""
+
+    id: uuid.UUID
+    patient: str
+    allergies: str
+    facts: tuple[tuple[str, str | None], ...]
+    kind: str
+    indication: str
+    tag: Tag
+    urgent: bool
+    image_url: str
+    width: int
+    height: int
+    classifier: ClassifierView | None
+    not_available: str | None
+    review: ReviewView | None
+    earlier_reviews: tuple[ReviewView, ...]  # newest first
+
+
+def scan_view(scan: Scan) -> ScanView:
+    record, prediction = scan.patient, scan.prediction
+    reviews = [review_view(review) for review in scan.reviews]
+    contact = " · ".join(part for part in (record.phone, record.user.email, record.address) if part)
+    return ScanView(
+        id=scan.id,
+        patient=record.user.name,
+        allergies=record.allergies,
+        facts=(
+            ("MRN", record.mrn),
+            ("Born", day(record.date_of_birth)),
+            ("At the scan", age_and_sex(scan)),
+            ("Blood group", record.blood_group or None),
+            ("Contact", contact),
+            ("Scan", f"{KIND_NAMES[scan.kind]}, uploaded {when(scan.uploaded_at)}"),
+            ("Indication", scan.indication or None),
+        ),
+        kind=KIND_NAMES[scan.kind],
+        indication=scan.indication,
+        tag=status_for_staff(scan),
+        urgent=scan.priority is Priority.URGENT,
+        image_url=url_for("files.image", scan_id=scan.id),
+        width=scan.width,
+        height=scan.height,
+        classifier=classifier_view(scan),
+        not_available=prediction.reason if prediction is not None and not prediction.available else None,
+        review=reviews[-1] if reviews else None,
+        earlier_reviews=tuple(reviews[-2::-1]),
+    )
+
+
+def review_view(review: Review) -> ReviewView:
+    return ReviewView(
+        version=review.version,
+        author=review.doctor.name,
+        written_at=review.created_at,
+        findings=review.findings,
+        impression=review.impression,
+        diagnosis=review.diagnosis,
+        agreement=AGREEMENT_NAMES[review.agreement] if review.agreement else None,
+        read_myself=review.read_myself,
+    )
+
+
+_STEPS: dict[Status, str] = {
+    Status.PENDING_AI: "Uploaded by the patient",
+    Status.AI_ANALYZED: "Analysed",
+    Status.DOCTOR_VERIFIED: "Verified by the doctor",
+    Status.PHARMACIST_COMPLETED: "Prescription completed",
+    Status.REPORT_READY: "Report approved",
+}
+
+
+def history(
+    scan: Scan, prescriptions: Sequence[Prescription] = (), versions: Sequence[ReportVersion] = ()
+) -> list[Event]:
+    """Everything that has happened with a scan, oldest first."""
+    told: list[tuple[datetime, str, str, User | None, str | None]] = []
+    without = scan.prediction is not None and not scan.prediction.available
+    for event in scan.events:
+        words = _STEPS[event.became]
+        if without and event.became is Status.AI_ANALYZED:
+            words = "To be read without the classifier"
+        told.append((event.at, words, "info", event.actor, None))
+    for review in scan.reviews[1:]:
+        words = f"Reading corrected (version {review.version})"
+        told.append((review.created_at, words, "info", review.doctor, None))
+    for written in prescriptions[1:]:
+        words = f"Prescription corrected (version {written.version})"
+        told.append((written.created_at, words, "info", written.pharmacist, None))
+    for hold in scan.holds:
+        words = f"Correction by the {hold.to} asked for"
+        told.append((hold.placed_at, words, "warn", hold.placed_by, hold.note))
+        if hold.lifted_at is not None:
+            told.append((hold.lifted_at, "Hold lifted", "info", None, None))
+    if scan.closure is not None:
+        told.append((scan.closure.closed_at, "Closed", "bad", scan.closure.doctor, scan.closure.reason))
+    for addendum in scan.addenda:
+        told.append((addendum.created_at, f"Addendum {addendum.number}", "info", addendum.author, None))
+    for version in versions:
+        told.append((version.created_at, f"Report version {version.version} stored", "ok", None, None))
+    return [
+        Event(title, when(at), at.isoformat(), tone, who.name if who else None, note)
+        for at, title, tone, who, note in sorted(told, key=lambda each: each[0])
+    ]
