@@ -189,7 +189,7 @@ def test_before_release_nothing_of_the_reading_is_told(
         "classifier said",
         "heatmap",
         "Amoxicillin",
-        "91",
+        "91.0 %",
     ):
         assert secret not in text.replace("<", " <").split("<main")[1].split("<footer")[0], secret
     assert patient.page(url).select_one("#scan")["hx-headers"] == '{"X-CSSS-Refresh": "1"}'
@@ -219,9 +219,9 @@ def test_a_released_report_can_be_fetched_with_its_fingerprint(patient: Visitor,
 
 
 def test_a_closed_scan_tells_why_and_asks_for_another(patient: Visitor, clinic: Clinic) -> None:
-    scan_id = clinic.scan(patient=patient.user).id
+    scan_id, doctor = clinic.scan(patient=patient.user).id, clinic.person("doctor")
     with transaction():
-        services.close(scan_id, reason="The picture is <blurred>.", by=clinic.person("doctor"))
+        services.close(scan_id, reason="The picture is <blurred>.", by=doctor)
     answer = patient.get(f"/patient/scans/{scan_id}")
     assert "The picture is &lt;blurred&gt;." in answer.get_data(as_text=True)
     page = soup(answer)
