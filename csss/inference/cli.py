@@ -109,7 +109,11 @@ def _print_table(engine: "Engine", records: Iterator[dict[str, Any]]) -> bool:
 @click.option(
     "--model", type=click.Path(path_type=Path), help="Model folder; default CSSS_MODEL or the one installed."
 )
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Below this confidence a scan is Uncertain.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Below this confidence a scan is Uncertain; default CSSS_THRESHOLD or the model's own.",
+)
 def predict(
     images: tuple[Path, ...],
     as_json: bool,
@@ -121,11 +125,15 @@ def predict(
 
     The exit code is 1 when a file could not be read.
     """
+    from csss.config import load_settings
     from csss.inference.engine import Engine
     from csss.inference.labels import ModelCorrupt, ModelMissing
 
+    settings = load_settings()
     try:
-        engine = Engine.load(model, threshold)
+        engine = Engine.load(
+            model or settings.model or None, settings.threshold if threshold is None else threshold
+        )
     except (ModelMissing, ModelCorrupt) as error:
         raise click.ClickException(str(error)) from error
     records = predict_paths(engine, images, heatmap_dir)

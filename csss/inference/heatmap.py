@@ -12,23 +12,24 @@ from csss.inference.preprocessing import decode
 
 LEVELS = 48
 """Steps of the layer's palette: few enough for a small file, more than the eye tells apart at this transparency."""
-FLOOR = 0.15
+FLOOR = 0.2
 """Below this share of the maximum the scan stays bare."""
-MAX_ALPHA = 0.62
+MAX_ALPHA = 0.66
 """At the hottest place the scan still shows through."""
 
 
 @lru_cache(maxsize=1)
 def _palette() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """RGB (LEVELS, 3) and alpha (LEVELS): inferno without its black end, more opaque where it is hotter.
+    """RGB (LEVELS, 3) and alpha (LEVELS): inferno from purple to orange, more opaque where it is hotter.
 
-    Inferno grows evenly in lightness, so it reads the same to colour-blind people and in print.
+    Inferno grows evenly in lightness, so it reads the same to colour-blind people and in print. Its black end would
+    look like a shadow, and its pale yellow end, mixed with grey, like a green.
     """
     value = np.linspace(0, 1, LEVELS)
-    index = np.round(70 + value * (245 - 70)).astype(np.uint8)
+    index = np.round(70 + value * (185 - 70)).astype(np.uint8)
     bgr = cv2.applyColorMap(index[:, np.newaxis], cv2.COLORMAP_INFERNO)[:, 0]
     ramp = np.clip((value - FLOOR) / (1 - FLOOR), 0, 1)
-    alpha = np.round(255 * MAX_ALPHA * ramp**0.8).astype(np.uint8)
+    alpha = np.round(255 * MAX_ALPHA * ramp).astype(np.uint8)
     return np.ascontiguousarray(bgr[:, ::-1]), alpha
 
 

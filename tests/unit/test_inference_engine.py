@@ -212,7 +212,9 @@ def test_neither_flask_nor_tensorflow_nor_the_database_is_imported():
                     "keras",
                     "training",
                 }, file
-                assert not name.startswith("csss.") or name.startswith(("csss.inference", "csss.paths")), file
+                assert not name.startswith("csss.") or name.startswith(
+                    ("csss.inference", "csss.paths", "csss.config")
+                ), file
 
 
 def test_reading_the_labels_does_not_load_the_network_or_opencv():
