@@ -188,6 +188,7 @@ def test_a_form_without_its_token_is_refused(clinic: Clinic, nobody: Visitor) ->
 # The second factor
 
 
+@pytest.mark.both_databases
 def test_an_administrator_signs_in_with_the_mailed_code(clinic: Clinic, nobody: Visitor) -> None:
     admin = clinic.person("admin")
     email = admin.email
@@ -237,6 +238,7 @@ def test_after_five_wrong_tries_the_right_code_is_refused_too(clinic: Clinic, no
     assert nobody.post("/login/code", {"code": mailed_code(clinic)}).status_code == 303
 
 
+@pytest.mark.both_databases
 def test_the_tenth_wrong_code_ends_the_sign_in(clinic: Clinic, nobody: Visitor) -> None:
     sign_in(nobody, clinic.person("admin"))
     for _ in range(9):
@@ -247,6 +249,7 @@ def test_the_tenth_wrong_code_ends_the_sign_in(clinic: Clinic, nobody: Visitor) 
     assert nobody.get("/login/code").location == "/login"
 
 
+@pytest.mark.both_databases
 def test_wrong_codes_are_counted_over_all_sign_ins_of_an_account(clinic: Clinic, nobody: Visitor) -> None:
     doctor = clinic.person("doctor")
     secret = with_app(doctor)
@@ -272,6 +275,7 @@ def test_new_codes_are_limited(clinic: Clinic, nobody: Visitor) -> None:
     assert answer.status_code == 422 and "3 codes have been sent" in words(answer)
 
 
+@pytest.mark.both_databases
 def test_an_authenticator_app_works_and_no_code_is_mailed_to_a_doctor(
     clinic: Clinic, nobody: Visitor
 ) -> None:
@@ -292,6 +296,7 @@ def test_an_authenticator_app_works_and_no_code_is_mailed_to_a_doctor(
     assert other.post("/login/code", {"code": digits}).status_code == 422
 
 
+@pytest.mark.both_databases
 def test_a_recovery_code_lets_in_when_mail_and_phone_fail(clinic: Clinic, nobody: Visitor) -> None:
     admin = clinic.person("admin")
     with transaction():
@@ -335,6 +340,7 @@ def test_without_the_password_there_is_no_second_step(nobody: Visitor) -> None:
 # Registering
 
 
+@pytest.mark.both_databases
 def test_a_patient_registers_and_signs_in_at_once(clinic: Clinic, nobody: Visitor) -> None:
     answer = nobody.post("/register", PATIENT)
     assert (answer.status_code, answer.location) == (303, "/login")
@@ -399,10 +405,22 @@ def test_all_mistakes_are_told_at_once(nobody: Visitor) -> None:
     assert len(soup(answer).select(".field__error")) == 5
 
 
+@pytest.mark.both_databases
 def test_an_address_is_taken_once(clinic: Clinic, nobody: Visitor) -> None:
     nobody.post("/register", PATIENT)
     answer = nobody.post("/register", {**PATIENT, "email": PATIENT["email"].upper()})
     assert answer.status_code == 422 and "There is an account with this address already" in words(answer)
+
+
+@pytest.mark.both_databases
+def test_two_who_take_the_same_address_at_once_get_one_account(
+    clinic: Clinic, nobody: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody.post("/register", PATIENT)
+    monkeypatch.setattr("csss.auth.accounts.by_email", lambda email: None)  # looked before the other's commit
+    answer = nobody.post("/register", PATIENT)
+    assert answer.status_code == 422 and "There is an account with this address already" in words(answer)
+    assert len(db.session.scalars(select(User)).all()) == 1
 
 
 # Confirming the address
