@@ -134,7 +134,7 @@ class Artist:
                 found.append(best)
         if not found:
             raise RuntimeError(f"No drawing of {self.label} kept clear of the training pictures.")
-        return min(found, key=lambda drawn: self._miss(drawn, aim))
+        return min(found, key=lambda drawn: self._miss(drawn.result, aim))
 
     def _search(
         self, family: EigenScans, random: np.random.Generator, aim: float, steps: int
@@ -145,20 +145,20 @@ class Artist:
         for _ in range(steps):
             tried = np.sqrt(1 - STEP**2) * weights + STEP * random.normal(size=family.rank)
             picture = family.draw(tried)
-            nearest = self.neighbours.nearest(picture)
-            if not nearest.below(self.neighbours.limit):
-                if best is None:
-                    weights = random.normal(size=family.rank)
-                continue
             jpeg = finish(picture, self.native)
             result = self.engine.predict(jpeg, heatmap=False)
-            new = Drawn(jpeg, self.label, result, nearest, self.neighbours.usual, self.neighbours.limit)
-            if best is None or self._miss(new, aim) < self._miss(best, aim):
-                best, weights = new, tried
+            if best is not None and self._miss(result, aim) >= self._miss(best.result, aim):
+                continue
+            nearest = self.neighbours.nearest(picture)  # the dearest step, hence the last
+            if nearest.below(self.neighbours.limit):
+                best = Drawn(jpeg, self.label, result, nearest, self.neighbours.usual, self.neighbours.limit)
+                weights = tried
+            elif best is None:
+                weights = random.normal(size=family.rank)
         return best
 
-    def _miss(self, drawn: Drawn, aim: float) -> float:
-        return abs(drawn.result.probabilities[self.label] - aim)
+    def _miss(self, result: Result, aim: float) -> float:
+        return abs(result.probabilities[self.label] - aim)
 
 
 def choose(

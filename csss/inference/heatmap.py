@@ -38,6 +38,17 @@ def _fit(width: int, height: int, max_side: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
+def _smooth(cam: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The grid enlarged 16 times without edges between cells; smoothing here is ten times cheaper than at full size."""
+    size = (cam.shape[1] * 16, cam.shape[0] * 16)
+    fine = cv2.resize(cam.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+    # Cubic interpolation alone shows the grid's crosses.
+    fine = np.maximum(cv2.GaussianBlur(fine, (0, 0), 16 * 0.3, borderType=cv2.BORDER_REPLICATE), 0)
+    if fine.max() > 0:  # smoothing lowers peaks; the hottest place keeps the value it had
+        fine = fine * np.float32(cam.max() / fine.max())
+    return np.asarray(np.clip(fine, 0, 1), dtype=np.float32)
+
+
 def heatmap_png(cam: NDArray[np.float32], width: int, height: int, max_side: int = 512) -> bytes:
     """A transparent PNG layer in the scan's proportions, to be laid over a scan of `width` x `height` pixels.
 
@@ -47,16 +58,14 @@ def heatmap_png(cam: NDArray[np.float32], width: int, height: int, max_side: int
     if min(width, height, max_side) < 1 or cam.ndim != 2 or not np.isfinite(cam).all():
         raise ValueError("A heat map needs a finite two-dimensional grid and a size of at least one pixel.")
     wide, high = _fit(width, height, max_side)
-    smooth = cv2.resize(cam.astype(np.float32), (wide, high), interpolation=cv2.INTER_CUBIC)
-    blur = max(wide / cam.shape[1], high / cam.shape[0]) * 0.3  # cubic alone shows the grid's crosses
-    smooth = np.maximum(cv2.GaussianBlur(smooth, (0, 0), max(blur, 0.3), borderType=cv2.BORDER_REPLICATE), 0)
-    if smooth.max() > 0:  # smoothing lowers peaks; the hottest place keeps the value it had
-        smooth = np.clip(smooth * (float(cam.max()) / float(smooth.max())), 0, 1)
+    smooth = cv2.resize(_smooth(cam), (wide, high), interpolation=cv2.INTER_LINEAR)
     rgb, alpha = _palette()
     layer = Image.fromarray(np.round(smooth * (LEVELS - 1)).astype(np.uint8)).convert("P")
     layer.putpalette(rgb.tobytes())
     stream = io.BytesIO()
-    layer.save(stream, "PNG", optimize=True, transparency=alpha.tobytes())
+    layer.save(
+        stream, "PNG", compress_level=6, transparency=alpha.tobytes()
+    )  # 9: four times as slow, 1 % smaller
     return stream.getvalue()
 
 
