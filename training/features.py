@@ -6,7 +6,6 @@ for it, so early stopping saves the rest, and a killed run goes on with the pass
 LiteRT, about three times as fast on a CPU as TensorFlow, and the very arithmetic of run time.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from csss.inference.engine import usable_cores
 from csss.inference.preprocessing import decode, preprocess
 from training.augment import augment
 from training.data import Image
@@ -102,11 +102,8 @@ class FeatureCache:
 
     def _loaded(self) -> Interpreter:
         if self._interpreter is None:
-            threads = (
-                len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-            )
             self._interpreter = Interpreter(
-                model_content=_convert_base(self.weights, self.width, self.height), num_threads=threads
+                model_content=_convert_base(self.weights, self.width, self.height), num_threads=usable_cores()
             )
             self._interpreter.allocate_tensors()
         return self._interpreter

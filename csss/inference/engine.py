@@ -40,6 +40,11 @@ class Result:
     heatmap: NDArray[np.float32] | None
 
 
+def usable_cores() -> int:
+    """Cores this process may run on; in a container fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def calibrate(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """Temperature scaling (Guo et al. 2017, https://arxiv.org/abs/1706.04599) of softmax outputs, last axis.
 
@@ -71,9 +76,7 @@ class Engine:
         self.threshold = threshold
         self._head = head
         self._lock = threading.Lock()
-        self._interpreter = Interpreter(
-            model_content=model, num_threads=min(MAX_THREADS, len(os.sched_getaffinity(0)))
-        )
+        self._interpreter = Interpreter(model_content=model, num_threads=min(MAX_THREADS, usable_cores()))
         self._interpreter.allocate_tensors()
         self._input = self._input_index()
         self._probabilities, self._feature_map = self._output_indices()
