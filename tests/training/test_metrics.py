@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("tqdm", reason="the extra `train` is not installed")
+
 from training.augment import augment
 from training.evaluate import differences
 from training.metrics import calibration_error, confusion, log_loss, macro, per_class, selective

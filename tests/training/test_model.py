@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("tqdm", reason="the extra `train` is not installed")
+
 from csss.inference import Engine
 from csss.inference.engine import calibrate
 from csss.inference.gradcam import Head, raw_map

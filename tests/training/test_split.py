@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip("tqdm", reason="the extra `train` is not installed")
+
 from training.data import LABELS, DataMissing, Image, data_folder, read_manifest
 from training.split import SIDES, LeakFound, check_groups, near_duplicates, read_split, split, write_split
 
