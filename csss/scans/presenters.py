@@ -59,8 +59,8 @@ _RUNS: dict[RunState, Tag] = {
     RunState.RUNNING: Tag("Analysis running", "wait", "hourglass"),
     RunState.FAILED: Tag("Analysis failed", "bad", "alert"),
 }
-_UNCERTAIN = Tag("Ready to read – uncertain", "warn", "alert")
-_WITHOUT_CLASSIFIER = Tag("To be read without classifier", "warn", "alert")
+_UNCERTAIN = Tag("Ready to read – uncertain", "warn", "warning")
+_WITHOUT_CLASSIFIER = Tag("To be read without classifier", "warn", "warning")
 
 
 def status_for_staff(scan: Scan) -> Tag:

@@ -1,4 +1,4 @@
-// After a form came back with errors the summary has the focus, with htmx and without.
+// After a form came back with errors, or was refused because somebody was quicker, the summary has the focus, with htmx and without.
 (() => {
   const focusSummary = (root) => {
     const summary = root.querySelector("[data-error-summary]");
@@ -6,7 +6,7 @@
     return Boolean(summary);
   };
   document.addEventListener("htmx:after:swap", (event) => {
-    if (event.detail.ctx?.response?.status !== 422) return;
+    if (![409, 422].includes(event.detail.ctx?.response?.status)) return;
     if (focusSummary(document)) return;
     document.querySelector("[aria-invalid='true']")?.focus();
   });

@@ -27,7 +27,6 @@ class Row:
 
     id: str
     url: str
-    image_url: str
     patient: str
     mrn: str
     age_and_sex: str
@@ -118,7 +117,6 @@ def _row(scan: Scan) -> Row:
     return Row(
         id=str(scan.id),
         url=url_for("doctor.scan", scan_id=scan.id),
-        image_url=url_for("files.image", scan_id=scan.id),
         patient=scan.patient.user.name,
         mrn=scan.patient.mrn,
         age_and_sex=age_and_sex(scan),

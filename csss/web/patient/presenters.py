@@ -22,7 +22,6 @@ class Row:
     """One scan in the list."""
 
     url: str
-    image_url: str
     kind: str
     uploaded: str
     indication: str
@@ -110,7 +109,6 @@ def _row(scan: Scan, version: ReportVersion | None) -> Row:
     released = scan.status is Status.REPORT_READY and version is not None
     return Row(
         url=url_for("patient.scan", scan_id=scan.id),
-        image_url=url_for("files.image", scan_id=scan.id),
         kind=KIND_NAMES[scan.kind],
         uploaded=day(scan.uploaded_at),
         indication=scan.indication,
