@@ -43,7 +43,7 @@ def messages(
                 )
             )
         )
-    total: int = db.session.scalar(query.with_only_columns(func.count())) or 0
+    total: int = db.session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
     found = db.session.scalars(
         query.order_by(MailMessage.created_at.desc(), MailMessage.id)
         .limit(PAGE_SIZE)

@@ -67,7 +67,6 @@ class ScanView:
 def scan_view(scan: Scan) -> ScanView:
     record, prediction = scan.patient, scan.prediction
     reviews = [review_view(review) for review in scan.reviews]
-    contact = " · ".join(part for part in (record.phone, record.user.email, record.address) if part)
     return ScanView(
         id=scan.id,
         patient=record.user.name,
@@ -77,7 +76,9 @@ def scan_view(scan: Scan) -> ScanView:
             ("Born", day(record.date_of_birth)),
             ("At the scan", age_and_sex(scan)),
             ("Blood group", record.blood_group or None),
-            ("Contact", contact),
+            ("Phone", record.phone or None),
+            ("E-mail", record.user.email),
+            ("Address", record.address or None),
             ("Scan", f"{KIND_NAMES[scan.kind]}, uploaded {when(scan.uploaded_at)}"),
             ("Indication", scan.indication or None),
         ),

@@ -46,7 +46,7 @@ STATE_WORDS: dict[AccountState, str] = {
 }
 MAIL_KIND_WORDS: dict[MailKind, str] = {
     MailKind.CODE: "One-time code",
-    MailKind.CONFIRM_ADDRESS: "Confirmation of the address",
+    MailKind.CONFIRM_ADDRESS: "Address to confirm",
     MailKind.ACCOUNT_APPROVED: "Account approved",
     MailKind.REPORT_READY: "Report",
     MailKind.SCAN_CLOSED: "Scan closed",

@@ -50,8 +50,18 @@ def mail_sentence(message: MailMessage) -> str:
 
 
 @dataclass(frozen=True)
+class Step:
+    """Something that may be done with an account; one with a warning is asked about first."""
+
+    label: str
+    endpoint: str
+    kind: str = "plain"
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
 class AccountRow:
-    """One account; `steps` are (label, endpoint, kind of button) of what may be done with it now."""
+    """One account; `steps` are what may be done with it now."""
 
     id: uuid.UUID
     name: str
@@ -60,7 +70,7 @@ class AccountRow:
     role: str
     registered: datetime
     tag: Tag
-    steps: tuple[tuple[str, str, str], ...]
+    steps: tuple[Step, ...]
 
 
 _ACCOUNT_TAGS: dict[AccountState, tuple[str, str]] = {
@@ -69,14 +79,18 @@ _ACCOUNT_TAGS: dict[AccountState, tuple[str, str]] = {
     AccountState.REFUSED: ("bad", "ban"),
     AccountState.DEACTIVATED: ("neutral", "pause"),
 }
-_ACCOUNT_STEPS: dict[AccountState, tuple[tuple[str, str, str], ...]] = {
-    AccountState.WAITING: (
-        ("Approve", "admin.approve_user", "primary"),
-        ("Refuse", "admin.refuse_user", "danger"),
+_APPROVE = Step("Approve", "admin.approve_user")
+_ACCOUNT_STEPS: dict[AccountState, tuple[Step, ...]] = {
+    AccountState.WAITING: (_APPROVE, Step("Refuse", "admin.refuse_user", "danger")),
+    AccountState.ACTIVE: (
+        Step(
+            "Deactivate",
+            "admin.deactivate_user",
+            warning="This person is signed out everywhere and cannot sign in again until the account is reactivated.",
+        ),
     ),
-    AccountState.ACTIVE: (("Deactivate", "admin.deactivate_user", "danger"),),
-    AccountState.REFUSED: (("Approve", "admin.approve_user", "plain"),),
-    AccountState.DEACTIVATED: (("Reactivate", "admin.reactivate_user", "plain"),),
+    AccountState.REFUSED: (_APPROVE,),
+    AccountState.DEACTIVATED: (Step("Reactivate", "admin.reactivate_user"),),
 }
 
 

@@ -46,13 +46,14 @@ def waiting_rows(scans: Sequence[Scan]) -> list[WaitingRow]:
             pharmacist=signed[scan.id].pharmacist,
             since=scan.status_since,
             urgent=scan.priority is Priority.URGENT,
-            tag=_tag(scan),
+            tag=tag(scan),
         )
         for scan in scans
     ]
 
 
-def _tag(scan: Scan) -> Tag:
+def tag(scan: Scan) -> Tag:
+    """The status in an administrator's words."""
     hold = scan.open_hold
     if hold is not None and hold.answered_at is not None:
         return Tag(f"Corrected by the {hold.to}, look again", "warn", "edit")

@@ -39,6 +39,7 @@ from csss.web.admin.presenters import (
     hold_view,
     release_view,
     released_rows,
+    tag,
     waiting_rows,
     waits_because,
 )
@@ -216,6 +217,7 @@ def _show(
     may_preview = bool(scan.reviews and written) and release is None
     values: dict[str, Any] = {
         "scan": scan_view(scan),
+        "tag": tag(scan),
         "conflict": conflict,
         "may_approve": may_approve,
         "waits_because": None if conflict else waits_because(scan),

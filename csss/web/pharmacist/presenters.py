@@ -7,10 +7,13 @@ from datetime import datetime
 
 from csss import clock
 from csss.prescriptions import queries
+from csss.scans import policies
 from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, Status
 from csss.web.scan_view import age_at
+
+CORRECTED = Tag("Corrected, with the administrator", "info", "check")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def queue_rows(scans: Sequence[Scan]) -> list[QueueRow]:
             diagnosis=diagnoses.get(scan.id, ""),
             waiting_since=scan.uploaded_at,
             urgent=scan.priority is Priority.URGENT,
-            tag=_tag(scan),
+            tag=tag(scan),
         )
         for scan in scans
     ]
@@ -52,13 +55,14 @@ def asked_for(scan: Scan) -> ScanHold | None:
     return hold if hold is not None and hold.to is HoldFor.PHARMACIST else None
 
 
-def _tag(scan: Scan) -> Tag:
+def tag(scan: Scan) -> Tag:
+    """The status in the pharmacist's words."""
     hold = asked_for(scan)
     if hold is not None:
-        return Tag("Correction asked for", "warn", "edit")
-    if scan.open_hold is not None:
-        return status_for_staff(scan)
-    return Tag("To prescribe", "info", "pill")
+        return CORRECTED if hold.answered_at else Tag("Correction asked for", "warn", "edit")
+    if policies.may(policies.check_can_complete, scan):
+        return Tag("To prescribe", "info", "pill")
+    return status_for_staff(scan)
 
 
 def waits_because(scan: Scan) -> str | None:

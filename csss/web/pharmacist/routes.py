@@ -22,7 +22,7 @@ from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
 from csss.web.pharmacist import pharmacist
 from csss.web.pharmacist.forms import FilterForm, PrescriptionForm
-from csss.web.pharmacist.presenters import asked_for, queue_rows, waits_because
+from csss.web.pharmacist.presenters import asked_for, queue_rows, tag, waits_because
 from csss.web.staff_view import history, scan_view
 
 
@@ -106,6 +106,7 @@ def _show(
         form = PrescriptionForm.starting_with(versions[-1] if versions else None)
     values: dict[str, Any] = {
         "scan": scan_view(scan),
+        "tag": tag(scan),
         "conflict": conflict,
         "waits_because": None if action or conflict else waits_because(scan),
         "action": action,
