@@ -11,13 +11,20 @@ from csss.inference.cli import predict
 
 
 class _Group(click.Group):
-    """Shows a bad setting as the sentence it is, not as a traceback."""
+    """Shows what a deployer can mend as the sentence it is, not as a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except BadSetting as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if "cannot load library" not in str(error):
+                raise
+            # WeasyPrint, at its import.
+            raise click.ClickException(
+                "The system libraries for PDF are missing: apt-get install libpango-1.0-0 libpangoft2-1.0-0"
+            ) from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
