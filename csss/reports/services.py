@@ -55,8 +55,9 @@ def lift(scan_id: uuid.UUID, *, by: User) -> None:
     """End the hold, whether a correction was given or none was needed."""
     scan = workflow.lock(scan_id)
     policies.check_can_lift(scan)
-    if scan.open_hold is not None:
-        scan.open_hold.lifted_at, scan.open_hold.lifted_by_id = now(), by.id
+    placed = scan.open_hold
+    if placed is not None:
+        placed.lifted_at, placed.lifted_by_id = now(), by.id
         record("scan.hold_lifted", scan, by=by)
 
 
