@@ -41,7 +41,8 @@ class Scan(Model):
     addenda: Mapped[list["Addendum"]] = relationship(order_by="Addendum.number", viewonly=True)
 
     __table_args__ = (
-        Index("ix_scans_queue", "status", "priority", "uploaded_at"),
+        # The id stands in it so that finding, sorting and counting a page never touch the table itself.
+        Index("ix_scans_queue", "status", "priority", "uploaded_at", "id"),
         Index("ix_scans_patient", "patient_id", "uploaded_at"),
     )
 

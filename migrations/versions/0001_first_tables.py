@@ -416,7 +416,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("scans", schema=None) as batch_op:
         batch_op.create_index("ix_scans_patient", ["patient_id", "uploaded_at"], unique=False)
-        batch_op.create_index("ix_scans_queue", ["status", "priority", "uploaded_at"], unique=False)
+        batch_op.create_index("ix_scans_queue", ["status", "priority", "uploaded_at", "id"], unique=False)
 
     op.create_table(
         "addenda",

@@ -65,6 +65,7 @@ def listed(visitor: Visitor, query: str = "") -> list[str]:
 # The worklist
 
 
+@pytest.mark.both_databases
 def test_the_worklist_holds_what_a_doctor_has_to_act_on(doctor: Visitor, clinic: Clinic) -> None:
     waiting = clinic.scan().id
     analysed = clinic.scan(Status.AI_ANALYZED).id
@@ -86,6 +87,7 @@ def test_the_worklist_holds_what_a_doctor_has_to_act_on(doctor: Visitor, clinic:
     assert len(listed(doctor, "?status=nonsense&page=minus")) == 3
 
 
+@pytest.mark.both_databases
 def test_search_by_name_and_mrn(doctor: Visitor, clinic: Clinic) -> None:
     anna = clinic.person("patient", name="Anna <b>Berg</b>")
     scan = clinic.scan(patient=anna)
@@ -99,6 +101,7 @@ def test_search_by_name_and_mrn(doctor: Visitor, clinic: Clinic) -> None:
     assert "No scan matches “nobody”" in words(doctor.get("/doctor/?q=nobody"))
 
 
+@pytest.mark.both_databases
 def test_urgent_scans_come_first_and_say_so(doctor: Visitor, clinic: Clinic) -> None:
     old, new = clinic.scan().id, clinic.scan().id
     assert listed(doctor) == [str(old), str(new)]
