@@ -218,6 +218,14 @@ def test_a_released_report_can_be_fetched_with_its_fingerprint(patient: Visitor,
     assert patient.page("/patient/").select_one("#scans a[href$='.pdf']")["href"] == link
 
 
+def test_the_next_page_is_the_lists_own_after_a_refused_form(patient: Visitor, clinic: Clinic) -> None:
+    for _ in range(26):
+        clinic.scan(patient=patient.user)
+    following = soup(send(patient, b"words")).select_one(".pagination a[rel=next]")["href"]
+    assert following == "/patient/?page=2"
+    assert len(patient.page(following).select("#scans tbody tr")) == 1
+
+
 def test_a_closed_scan_tells_why_and_asks_for_another(patient: Visitor, clinic: Clinic) -> None:
     scan_id, doctor = clinic.scan(patient=patient.user).id, clinic.person("doctor")
     with transaction():

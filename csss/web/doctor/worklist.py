@@ -1,6 +1,6 @@
 """The doctor's list: what is asked for in the address, and its rows in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -13,7 +13,7 @@ from csss.scans.queries import Page
 from csss.scans.states import HoldFor, Priority, RunState, Status
 from csss.web.filters import ago, shorten, when
 from csss.web.forms import clean
-from csss.web.listing import page_number
+from csss.web.listing import list_url, page_number
 from csss.web.scan_view import age_and_sex
 
 TO_DO = "to_do"
@@ -63,10 +63,8 @@ class Asked:
         """The list's address with these filters, some of them replaced; defaults are left out."""
         values = {"status": self.status, "q": self.q, "sort": self.sort, **other}
         defaults = {"status": TO_DO, "q": "", "sort": "priority"}
-        return url_for(
-            "doctor.worklist",
-            **{name: value for name, value in values.items() if value != defaults[name]},  # type: ignore[arg-type]
-        )
+        wanted = {name: value for name, value in values.items() if value != defaults[name]}
+        return list_url("doctor.worklist", wanted)
 
 
 def scans_asked_for(asked: Asked) -> Page:
@@ -144,5 +142,4 @@ def _why(scan: Scan) -> str | None:
 
 def back_to(query: str) -> str:
     """The list as it was, from the query string that a row's form carries; anything else in it is dropped."""
-    wanted: Mapping[str, str] = {name: value for name, value in parse_qsl(query) if name in ARGUMENTS}
-    return url_for("doctor.worklist", **wanted)  # type: ignore[arg-type]
+    return list_url("doctor.worklist", {name: value for name, value in parse_qsl(query) if name in ARGUMENTS})

@@ -103,6 +103,12 @@ def _home(form: UploadForm) -> dict[str, Any]:
         "user": me(),
         "hints": presenters.hints(me()),
         "rows": presenters.rows(page.scans),
-        "pager": pager(number=page.number, size=page.size, shown=len(page.scans), total=page.total),
+        "pager": pager(
+            number=page.number,
+            size=page.size,
+            shown=len(page.scans),
+            total=page.total,
+            endpoint="patient.home",
+        ),
         "upload_mb": current_app.config["CSSS"].upload_mb,
     }
