@@ -17,13 +17,20 @@ class AuditEvent(Model):
     __tablename__ = "audit_events"
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    at: Mapped[datetime] = mapped_column(default=now)
     action: Mapped[str] = mapped_column(String(60))
-    actor_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    actor_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
     actor_role: Mapped[str] = mapped_column(String(20), default="")
     subject_type: Mapped[str] = mapped_column(String(30), default="")
     subject_id: Mapped[str] = mapped_column(String(36), default="")
     origin: Mapped[str] = mapped_column(String(60))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
-    __table_args__ = (Index("ix_audit_events_subject", "subject_type", "subject_id"), {"info": APPEND_ONLY})
+    # Each begins with what the log is searched by and ends with the time it is sorted by.
+    __table_args__ = (
+        Index("ix_audit_events_at", "at"),
+        Index("ix_audit_events_action", "action", "at"),
+        Index("ix_audit_events_actor", "actor_id", "at"),
+        Index("ix_audit_events_subject", "subject_id", "at"),
+        {"info": APPEND_ONLY},
+    )

@@ -37,7 +37,7 @@ class User(Model):
     name: Mapped[str] = mapped_column(String(120))
     password_hash: Mapped[str] = mapped_column(String(80))
     role: Mapped[Role] = mapped_column(text_enum(Role))
-    state: Mapped[AccountState] = mapped_column(text_enum(AccountState), index=True)
+    state: Mapped[AccountState] = mapped_column(text_enum(AccountState))
     created_at: Mapped[datetime] = mapped_column(default=now)
     email_confirmed_at: Mapped[datetime | None]
     totp_secret: Mapped[str | None] = mapped_column(String(200))  # encrypted
@@ -45,6 +45,8 @@ class User(Model):
     totp_last_step: Mapped[int | None]  # the newest accepted 30-second step: none is accepted twice
 
     patient: Mapped["Patient | None"] = relationship(back_populates="user")
+
+    __table_args__ = (Index("ix_users_state", "state", "created_at"),)
 
     # What Flask-Login asks. The cookie holds the key of a session row, never the user's own id.
     session_key = ""

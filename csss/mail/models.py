@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.auth.models import User
@@ -48,4 +48,9 @@ class MailMessage(Model):
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
-    __table_args__ = (UniqueConstraint("kind", "user_id", "subject_id"),)
+    __table_args__ = (
+        UniqueConstraint("kind", "user_id", "subject_id"),
+        Index("ix_mail_messages_created", "created_at"),
+        Index("ix_mail_messages_kind", "kind", "created_at"),
+        Index("ix_mail_messages_state", "state", "created_at"),
+    )

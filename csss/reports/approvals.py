@@ -63,13 +63,21 @@ def waiting(*, search: str = "", page: int = 1) -> Page:
     )
     total = _count(query)
     turn = case((Scan.id.in_(answered), 0), (Scan.id.in_(held), 2), else_=1)
-    scans = db.session.scalars(
-        query.order_by(turn, Scan.priority.desc(), Scan.status_since, Scan.id)
-        .options(selectinload(Scan.holds), selectinload(Scan.closure), selectinload(Scan.prediction))
+    # The ids first, which are few and small to sort; then only this page is read whole.
+    ids = db.session.scalars(
+        query.with_only_columns(Scan.id, maintain_column_froms=True)
+        .order_by(turn, Scan.priority.desc(), Scan.status_since, Scan.id)
         .limit(PAGE_SIZE)
         .offset((page - 1) * PAGE_SIZE)
     ).all()
-    return Page(scans, page, total)
+    rows = select(Scan).where(Scan.id.in_(ids))
+    found = {
+        scan.id: scan
+        for scan in db.session.scalars(
+            rows.options(selectinload(Scan.holds), selectinload(Scan.closure), selectinload(Scan.prediction))
+        )
+    }
+    return Page([found[each] for each in ids], page, total)
 
 
 def signers(scans: Sequence[Scan]) -> dict[uuid.UUID, Signers]:
@@ -82,14 +90,18 @@ def signers(scans: Sequence[Scan]) -> dict[uuid.UUID, Signers]:
 
 def released(*, search: str = "", page: int = 1) -> ReleasePage:
     """The newest releases first, each with how far its mail has come; the number of queries is fixed."""
-    both: Any = select(Scan, Approval).join(Approval, Approval.scan_id == Scan.id)
-    query = _search(both, search)
-    total = _count(query)
-    found = db.session.execute(
+    query = _search(select(Approval.scan_id).join(Scan, Approval.scan_id == Scan.id), search)
+    total = _count(query) if search.strip() else _count(select(Approval))
+    ids = db.session.scalars(
         query.order_by(Approval.approved_at.desc(), Approval.id)
         .limit(PAGE_SIZE)
         .offset((page - 1) * PAGE_SIZE)
     ).all()
+    rows = db.session.execute(
+        select(Scan, Approval).join(Approval, Approval.scan_id == Scan.id).where(Scan.id.in_(ids))
+    )
+    both = {scan.id: (scan, approval) for scan, approval in rows}
+    found = [both[each] for each in ids]
     newest = queries.newest_versions([scan.id for scan, _ in found])
     messages = report_messages([version.id for version in newest.values()])
     releases = []
@@ -173,11 +185,12 @@ def _search(query: Select[Any], text: str) -> Select[Any]:
     if not text.strip():
         return query
     wanted = text.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-    return (
-        query.join(Patient, Patient.id == Scan.patient_id)
+    people = (
+        select(Patient.id)
         .join(User, User.id == Patient.user_id)
         .where(or_(User.name.ilike(f"%{wanted}%", escape="\\"), Patient.mrn.like(f"{wanted}%", escape="\\")))
     )
+    return query.where(Scan.patient_id.in_(people))
 
 
 def _count(query: Select[Any]) -> int:

@@ -21,7 +21,7 @@ class Approval(Model):
     scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"), unique=True)
     admin_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     second_factor: Mapped[str] = mapped_column(String(20))
-    approved_at: Mapped[datetime] = mapped_column(default=now)
+    approved_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
     admin: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
