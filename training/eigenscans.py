@@ -3,6 +3,10 @@
 Components of unaligned pictures give fog, since no two chests are cut alike. So, as in active appearance models
 (Cootes, Edwards, Taylor 2001), pictures of different patients that resemble each other are first warped onto their
 common mean by optical flow; components are then taken of the warped pictures (texture) and of the flows (shape).
+
+What belongs to one patient alone (burned-in writing, a device, a medal) must not come through. So each warped pixel is
+first clipped to the range that four patients reach at that place, and a component that rests mainly on one picture is
+left out.
 """
 
 from collections.abc import Sequence
@@ -22,6 +26,11 @@ PATIENTS = 40
 TEXTURE_RANK, SHAPE_RANK = 20, 8
 SMOOTHING = (10.0, 8.0, 6.0, 4.0)
 """Standard deviation, in pixels, of the smoothing of the flow in each round of alignment."""
+
+SHARED = 0.10
+"""Grey levels above and below these shares of the patients' at a place are clipped."""
+MAX_SHARE = 0.20
+"""A component of which one picture makes up more than this share is left out."""
 
 Floats = NDArray[np.float32]
 
@@ -104,7 +113,11 @@ class Components:
         mean = rows.mean(axis=0)
         centred = rows - mean
         values, vectors = np.linalg.eigh(centred @ centred.T)  # far fewer rows than columns
-        keep = np.argsort(values)[::-1][: min(rank, len(rows) - 1)]
+        resting = (vectors**2).max(
+            axis=0
+        )  # the columns have length 1: the share of the picture that has the most
+        order = np.argsort(values)[::-1][: len(rows) - 1]
+        keep = order[resting[order] <= MAX_SHARE][:rank]
         axes = vectors[:, keep].T @ centred  # as long as the square root of the eigenvalue
         return cls(mean, np.asarray(axes / np.sqrt(len(rows)), dtype=np.float32))
 
@@ -123,6 +136,8 @@ class EigenScans:
     @classmethod
     def of(cls, pictures: NDArray[np.uint8]) -> "EigenScans":
         textures, flows = _align(pictures)
+        low, high = np.quantile(textures, [SHARED, 1 - SHARED], axis=0)
+        textures = np.clip(textures, low, high).astype(np.float32)
         return cls(
             Components.of(textures, TEXTURE_RANK),
             Components.of(flows.reshape(len(flows), -1), SHAPE_RANK),
@@ -133,7 +148,7 @@ class EigenScans:
         return len(self.texture.axes) + len(self.shape.axes)
 
     def draw(self, weights: NDArray[np.float64]) -> Floats:
-        """A picture (SIDE, SIDE) in 0..255 from `rank` weights."""
+        """A picture (SIDE, SIDE) in 0..255 from `rank` standard normal weights."""
         cut = len(self.texture.axes)
         texture = self.texture.draw(weights[:cut]).reshape(SIDE, SIDE)
         flow = self.shape.draw(weights[cut:]).reshape(SIDE, SIDE, 2)

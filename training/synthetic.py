@@ -180,11 +180,13 @@ README = """# Synthetic scans for the demo
 
 These pictures are synthetic; none shows a patient. `python -m training synthetic` drew them with random weights from
 principal-component models, each of the shape and texture of {patients} patients' training pictures, and wrote the
-words into them. A picture was refused if it was nearer to any training picture than all but one in twenty real
-pictures are to the nearest picture of another patient; the table shows the correlations with the nearest training
-picture (whole picture without the class mean, and fine detail) beside the median of the same figure between real
-patients and the limit. They show how the program works and are of no use for judging it. The data they are drawn
-from are under the terms named in the model card; those of Sick are non-commercial.
+words into them. Marks that only one or a few patients have (writing, devices) are clipped away before the components
+are taken, and components that rest mainly on one picture are left out. A picture was refused if it was nearer to any
+training picture than all but one in twenty real pictures are to the nearest picture of another patient; the table
+shows the correlations with the nearest training picture (whole picture without the class mean, and fine detail)
+beside the median of the same figure between real patients and the limit. They show how the program works and are of
+no use for judging it. The data they are drawn from are under the terms named in the model card; those of Sick are
+non-commercial.
 
 | file | read as | confidence | nearest: whole, detail | between patients: whole, detail | limit: whole, detail |
 | --- | --- | --- | --- | --- | --- |
