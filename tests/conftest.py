@@ -7,6 +7,7 @@ real, the triggers are there, and nothing has to be cleaned up row by row.
 import os
 import shutil
 import socket
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,13 @@ from tests.visitor import Visitor
 POSTGRES = os.environ.get("CSSS_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432")
 IN_CI = bool(os.environ.get("CI"))
 SECRET = "a test key that is long enough to be taken as one"
+
+
+@sa.event.listens_for(sa.Engine, "connect")
+def _spare_the_disk(connection: object, _: object) -> None:
+    """No test pulls the plug: waiting for the disk at each commit would only double the time."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 def settings_for(folder: Path, **more: object) -> Settings:
@@ -81,6 +89,11 @@ def _maintain(statement: str) -> None:
     engine.dispose()
 
 
+def create_database(name: str, template: str) -> None:
+    _maintain(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    _maintain(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+
+
 @pytest.fixture
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
     """Override single settings with `@pytest.mark.parametrize("settings", [{"otp_minutes": 3}], indirect=True)`."""
@@ -91,7 +104,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting
         return
     template = request.getfixturevalue("migrated_postgres")
     name = f"{template}_{uuid.uuid4().hex[:8]}"
-    _maintain(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    create_database(name, template)
     yield settings_for(tmp_path, database_url=f"{POSTGRES}/{name}", **wanted)
     _maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
 

@@ -193,4 +193,4 @@ def test_a_scan_keeps_its_rules_whatever_people_try(on_sqlite: World) -> None:
 
 @pytest.mark.postgres
 def test_and_so_it_does_on_postgresql(on_postgres: World) -> None:
-    assert tell_stories(on_postgres, 12)["verify", True]
+    assert tell_stories(on_postgres, 8)["verify", True]

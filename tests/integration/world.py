@@ -13,7 +13,7 @@ from flask import Flask
 from csss import create_app
 from csss.database import Base, db
 from csss.scans.storage import storage
-from tests.conftest import POSTGRES, _maintain, settings_for
+from tests.conftest import POSTGRES, _maintain, create_database, settings_for
 from tests.factories import Clinic, picture
 
 ROLES = ("patient", "doctor", "pharmacist", "admin")
@@ -62,7 +62,7 @@ def sqlite_world(folder: Path, migrated: Path) -> Iterator[World]:
 @contextmanager
 def postgres_world(folder: Path, template: str) -> Iterator[World]:
     name = f"{template}_{uuid.uuid4().hex[:8]}"
-    _maintain(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    create_database(name, template)
     app = create_app(settings_for(folder, database_url=f"{POSTGRES}/{name}"))
     others = ", ".join(table for table in TABLES if table not in _PEOPLE)
     with app.app_context():
