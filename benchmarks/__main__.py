@@ -24,7 +24,7 @@ GROUPS: dict[str, Callable[[Path], list[Row]]] = {
 def main() -> None:
     wanted = sys.argv[1:] or list(GROUPS)
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n", flush=True)
-    print(f"{'what':<74} {'budget':>12} {'measured':>14}")
+    print(f"{'what':<74} {'budget':>12}  measured")
     over: list[str] = []
     with tempfile.TemporaryDirectory(prefix="csss-bench-") as folder:
         for name in wanted:
@@ -33,7 +33,7 @@ def main() -> None:
             for what, budget, measured in GROUPS[name](place):
                 late = is_over(budget, measured)
                 over += [what] if late else []
-                print(f"{what:<74} {budget:>12} {measured:>14}{'   OVER' if late else ''}", flush=True)
+                print(f"{what:<74} {budget:>12}  {measured}{'   OVER' if late else ''}", flush=True)
     print("\nNot measured yet: a change seen by another doctor (live updates are not built yet).")
     print(f"Over budget: {'; '.join(over)}" if over else "Nothing is over budget.")
 

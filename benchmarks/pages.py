@@ -18,6 +18,7 @@ from csss.auth import sessions
 from csss.auth.models import Patient
 from csss.clock import now
 from csss.database import db, transaction
+from csss.outbox import DISPATCHER
 from csss.prescriptions.models import Prescription
 from csss.scans.models import AnalysisRun, Prediction, Review, Scan, ScanEvent
 from csss.scans.states import Agreement, Priority, RunState, ScanKind, Status
@@ -42,6 +43,7 @@ Row = tuple[str, str, str]
 def bench_pages(folder: Path) -> list[Row]:
     """p50 of every page a role opens all day, through the whole application including compression."""
     app = create_app(settings_for(folder))
+    app.extensions[DISPATCHER] = lambda row_id, queue: None  # nobody works here
     with app.app_context():
         upgrade()
         people = _people(app)
@@ -75,7 +77,8 @@ def _page_rows(people: dict[str, Visitor], samples: dict[Status, uuid.UUID]) -> 
         visitor = people[role]
 
         def visit(visitor: Visitor = visitor, url: str = url) -> None:
-            status = visitor.client.get(url, headers={"Accept-Encoding": "br"}).status_code
+            with visitor.app.app_context():  # `g` and the database session are the request's own
+                status = visitor.client.get(url, headers={"Accept-Encoding": "br"}).status_code
             assert status == 200, f"{url} answered {status}"
 
         rows.append(

@@ -71,21 +71,31 @@ def uncertainty_reason(confidence: float, threshold: float) -> str | None:
 class Engine:
     """A loaded model. `predict` may be called from any thread; calls wait for each other."""
 
-    def __init__(self, info: ModelInfo, model: bytes, head: Head, threshold: float) -> None:
+    def __init__(
+        self, info: ModelInfo, model: bytes, head: Head, threshold: float, threads: int | None = None
+    ) -> None:
         self.info = info
         self.threshold = threshold
         self._head = head
         self._lock = threading.Lock()
-        self._interpreter = Interpreter(model_content=model, num_threads=min(MAX_THREADS, usable_cores()))
+        self._interpreter = Interpreter(
+            model_content=model, num_threads=threads or min(MAX_THREADS, usable_cores())
+        )
         self._interpreter.allocate_tensors()
         self._input = self._input_index()
         self._probabilities, self._feature_map = self._output_indices()
 
     @classmethod
-    def load(cls, model_dir: Path | str | None = None, threshold: float | None = None) -> "Engine":
+    def load(
+        cls,
+        model_dir: Path | str | None = None,
+        threshold: float | None = None,
+        threads: int | None = None,
+    ) -> "Engine":
         """Load a model folder; by default $CSSS_MODEL, else the one named in `models/ACTIVE`.
 
-        `threshold` overrides the folder's own. Raises `ModelMissing`, `ModelCorrupt`, and `ValueError` for a
+        `threshold` overrides the folder's own. With `threads=1` LiteRT makes no threads of its own, so that a process
+        may load the engine, fork, and predict in the child. Raises `ModelMissing`, `ModelCorrupt`, and `ValueError` for a
         threshold outside 0..1.
         """
         info = read_info(model_dir)
@@ -95,7 +105,7 @@ class Engine:
         model = read_checked(info.folder, info.model_file, info.model_sha256)
         head = read_checked(info.folder, info.head_file, info.head_sha256)
         try:
-            return cls(info, model, Head.from_bytes(head), limit)
+            return cls(info, model, Head.from_bytes(head), limit, threads)
         except (ValueError, KeyError, OSError, RuntimeError) as error:
             raise ModelCorrupt(
                 f"The model in {info.folder} cannot be loaded ({error}). Restore the model folder from its source, "

@@ -16,6 +16,12 @@ from csss.scans.storage import storage
 _FINAL = frozenset({MailState.SENT, MailState.FAILED, MailState.DROPPED})
 
 
+def warm_up() -> None:
+    """Let SQLAlchemy compile the first query of a sending."""
+    send_mail(uuid.uuid4())
+    db.session.rollback()
+
+
 def send_mail(message_id: uuid.UUID) -> None:
     """Send one owed message, unless it has been sent, has become pointless, or has to wait.
 

@@ -6,13 +6,17 @@ from flask import current_app
 from sqlalchemy import select
 
 from csss.database import db, transaction
-from csss.reports import pdf, services
+from csss.reports import pdf, render, services
 from csss.reports.build import report_context
 from csss.reports.models import ReportVersion
-from csss.reports.render import render_pdf
 from csss.scans import workflow
 from csss.scans.models import Addendum, Scan
 from csss.scans.storage import storage
+
+
+def warm_up() -> None:
+    """Fonts and style sheet are read once, before the fork."""
+    render.warm_up()
 
 
 class TooEarly(Exception):
@@ -30,7 +34,7 @@ def render_report(scan_id: uuid.UUID, cause_id: uuid.UUID) -> None:
     scan = db.session.get_one(Scan, scan_id)
     report = report_context(scan, report_id=str(services.report_id(scan_id, version)), version=version)
     db.session.commit()  # nothing stays open while the PDF is made
-    content = render_pdf(report, current_app.jinja_env)
+    content = render.render_pdf(report, current_app.jinja_env)
     file_key = storage().put("reports", "pdf", content)
     with transaction():
         scan = workflow.lock(scan_id)

@@ -1,23 +1,36 @@
 """The inference worker's job."""
 
 import uuid
+from contextlib import suppress
 from functools import lru_cache
 
 from flask import current_app
 
-from csss.database import transaction
-from csss.inference import Engine
+from csss.database import db, transaction
+from csss.errors import NotFound
+from csss.inference import Engine, ModelCorrupt, ModelMissing
 from csss.inference.heatmap import heatmap_png
 from csss.inference.preprocessing import UndecodableImage
-from csss.scans import analysis
+from csss.scans import analysis, workflow
 from csss.scans.storage import storage
 
 
 @lru_cache(maxsize=1)
 def engine() -> Engine:
-    """The classifier of this process; loading takes some ten milliseconds, so a forked child may do it anew."""
+    """The classifier, loaded by the worker before it forks; one thread, since threads do not outlive a fork."""
     settings = current_app.config["CSSS"]
-    return Engine.load(settings.model or None, threshold=settings.threshold)
+    return Engine.load(settings.model or None, threshold=settings.threshold, threads=1)
+
+
+def warm_up() -> None:
+    """What every child would do anew: load the model, and let SQLAlchemy compile the queries of a run."""
+    with suppress(ModelMissing, ModelCorrupt):
+        engine()  # else each job says what is wrong, where the doctor sees it
+    nothing = uuid.uuid4()
+    analyse_scan(nothing)
+    with suppress(NotFound):
+        workflow.lock(nothing)
+    db.session.rollback()
 
 
 def analyse_scan(run_id: uuid.UUID) -> None:
