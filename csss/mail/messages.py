@@ -1,5 +1,6 @@
 """What the messages say. They carry no clinical detail; the report travels only as the encrypted attachment."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,10 +34,13 @@ class Draft:
 def compose(message: MailMessage, draft: Draft) -> Message:
     """The message as it goes out: plain text, with the Message-ID it has had from the beginning."""
     settings = current_app.config["CSSS"]
+    name, hospital = message.user.name, settings.hospital_name
+    if message.kind is MailKind.CODE:  # a number in an address or a name must not be taken for the code
+        name, hospital = _without_numbers(name), _without_numbers(hospital)
     # The bare environment: a mail knows nothing of requests, sessions and navigation.
     body = current_app.jinja_env.get_template(f"email/{draft.template}.txt").render(
-        name=message.user.name,
-        hospital=settings.hospital_name,
+        name=name,
+        hospital=hospital,
         base_url=settings.base_url.rstrip("/"),
         **draft.values,
     )
@@ -44,7 +48,7 @@ def compose(message: MailMessage, draft: Draft) -> Message:
     if message.maybe_repeated:
         headers["X-CSSS-Repeated"] = "possibly"
     composed = Message(
-        subject=f"{draft.subject} – {settings.hospital_name}",
+        subject=f"{draft.subject} – {hospital}",
         recipients=[message.user.email],
         body=body,
         extra_headers=headers,
@@ -53,6 +57,10 @@ def compose(message: MailMessage, draft: Draft) -> Message:
     if draft.attachment is not None:
         composed.attach(draft.attachment.name, draft.attachment.media_type, draft.attachment.content)
     return composed
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d{6,}", "…", text)
 
 
 def _confirm_address(message: MailMessage) -> Draft:
