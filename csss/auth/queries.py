@@ -40,6 +40,7 @@ def accounts(
             or_(User.name.ilike(f"%{text}%", escape="\\"), User.email.like(f"%{text.lower()}%", escape="\\"))
         )
     total: int = db.session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
+    page = min(max(1, page), max(1, -(-total // PAGE_SIZE)))  # there is always a last page
     users = db.session.scalars(
         # The words of the states, read backwards, stand in just this order, so the index gives it.
         query.order_by(User.state.desc(), User.created_at.desc(), User.id)

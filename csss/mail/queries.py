@@ -44,6 +44,7 @@ def messages(
             )
         )
     total: int = db.session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
+    page = min(max(1, page), max(1, -(-total // PAGE_SIZE)))  # there is always a last page
     ids = db.session.scalars(
         # The ids first, from an index alone; then only this page is read whole.
         query.with_only_columns(MailMessage.id)

@@ -14,9 +14,11 @@ from csss.scans.states import HoldFor, Status
 
 def queue(*, search: str = "", sort: str = "priority", page: int = 1) -> Page:
     """Scans that wait for a prescription, and those held for a correction of one."""
-    return queries.queue(
+    found = queries.queue(
         [Status.DOCTOR_VERIFIED], held_for=HoldFor.PHARMACIST, search=search, sort=sort, page=page
     )
+    # Somebody else may have emptied the last page in the meantime.
+    return found if page <= found.pages else queue(search=search, sort=sort, page=found.pages)
 
 
 def diagnoses(scans: Sequence[Scan]) -> dict[uuid.UUID, str]:

@@ -62,6 +62,7 @@ def waiting(*, search: str = "", page: int = 1) -> Page:
         search,
     )
     total = _count(query)
+    page = _within(page, total)
     turn = case((Scan.id.in_(answered), 0), (Scan.id.in_(held), 2), else_=1)
     # The ids first, which are few and small to sort; then only this page is read whole.
     ids = db.session.scalars(
@@ -92,6 +93,7 @@ def released(*, search: str = "", page: int = 1) -> ReleasePage:
     """The newest releases first, each with how far its mail has come; the number of queries is fixed."""
     query = _search(select(Approval.scan_id).join(Scan, Approval.scan_id == Scan.id), search)
     total = _count(query) if search.strip() else _count(select(Approval))
+    page = _within(page, total)
     ids = db.session.scalars(
         query.order_by(Approval.approved_at.desc(), Approval.id)
         .limit(PAGE_SIZE)
@@ -157,6 +159,11 @@ def approval_code(user: User, scan: Scan) -> SentCode | None:
         .limit(1)
     ).one_or_none()
     return SentCode(row[0], row[1]) if row else None
+
+
+def _within(page: int, total: int) -> int:
+    """The page with this number, or the last one there is."""
+    return min(max(1, page), max(1, -(-total // PAGE_SIZE)))
 
 
 def _newest(

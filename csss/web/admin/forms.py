@@ -1,6 +1,5 @@
 """What an administrator types. Shape only; the rules stand in the services."""
 
-from flask_wtf import FlaskForm
 from wtforms import DateField, Form, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
@@ -20,13 +19,13 @@ class QueueFilter(Form):
     q = StringField("Patient’s name or MRN")
 
 
-class ApproveForm(FlaskForm):
+class ApproveForm(Form):
     """A code of any of the three kinds."""
 
     code = StringField("Code")
 
 
-class HoldForm(FlaskForm):
+class HoldForm(Form):
     """A question to the doctor or the pharmacist."""
 
     to = RadioField("Who has to correct something?", choices=[], validate_choice=False)
@@ -35,6 +34,8 @@ class HoldForm(FlaskForm):
     def offer(self, roles: list[HoldFor]) -> "HoldForm":
         """Only those can be asked who have written something."""
         self.to.choices = [SelectChoice(role.value, HOLD_WORDS[role]) for role in roles]
+        if len(roles) == 1 and not self.to.data:
+            self.to.data = roles[0].value
         return self
 
 

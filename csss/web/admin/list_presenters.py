@@ -157,6 +157,7 @@ class AuditRow:
 ACTION_WORDS: dict[str, str] = {
     "account.address_confirmed": "Confirmed the e-mail address",
     "account.approved": "Approved an account",
+    "account.confirmation_requested": "Asked for another confirmation link",
     "account.created": "Created an account",
     "account.deactivated": "Deactivated an account",
     "account.password_changed": "Changed the password",
@@ -190,6 +191,8 @@ ACTION_WORDS: dict[str, str] = {
     "second_factor.recovery_codes_made": "Made recovery codes",
     "session.began": "Signed in",
     "session.ended": "Signed out",
+    "session.others_ended": "Ended the other sessions",
+    "session.refused": "Sign-in refused",
 }
 
 

@@ -109,7 +109,7 @@ def send_code(scan_id: uuid.UUID) -> Response:
     except StateConflict as conflict:
         return _show(scan_id, status=409, conflict=str(conflict))
     except Invalid as refused:
-        mark(form := ApproveForm(None), refused.errors)
+        mark(form := ApproveForm(), refused.errors)
         return _show(scan_id, status=UNPROCESSABLE, approve=form)
     if is_htmx():
         return _show(scan_id)
@@ -120,7 +120,7 @@ def send_code(scan_id: uuid.UUID) -> Response:
 @requires(Permission.REPORT_APPROVE)
 def approve(scan_id: uuid.UUID) -> Response:
     """Release the report with a one-time code. The state is checked before a code is used up."""
-    form = ApproveForm()
+    form = ApproveForm(request.form)
     try:
         policies.check_can_approve(queries.scan_visible_to(me(), scan_id))
         with transaction():  # one of its own: a wrong code counts, and a used one stays used
@@ -140,7 +140,7 @@ def approve(scan_id: uuid.UUID) -> Response:
 @requires(Permission.REPORT_APPROVE)
 def hold(scan_id: uuid.UUID) -> Response:
     """Ask the doctor or the pharmacist for a correction before release."""
-    form = HoldForm()
+    form = HoldForm(request.form)
     to = HoldFor(form.to.data) if form.to.data in set(HoldFor) else None
     try:
         if to is None:
@@ -222,10 +222,10 @@ def _show(
         "may_approve": may_approve,
         "waits_because": None if conflict else waits_because(scan),
         "may_lift": policies.may(policies.check_can_lift, scan),
-        "approve_form": approve or ApproveForm(None),
+        "approve_form": approve or ApproveForm(),
         "code": _code(scan) if may_approve else None,
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
-        "hold_form": (hold_form or HoldForm(None)).offer(asked) if asked else None,
+        "hold_form": (hold_form or HoldForm()).offer(asked) if asked else None,
         "holds": [hold_view(each) for each in reversed(scan.holds)],
         "prescriptions": [prescription_view(each) for each in written],
         "preview_url": url_for(".preview", scan_id=scan.id) if may_preview else None,

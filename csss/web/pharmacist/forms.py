@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from flask import abort
-from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, Form, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
@@ -58,7 +57,7 @@ class LineForm(Form):
         return self
 
 
-class PrescriptionForm(FlaskForm):
+class PrescriptionForm(Form):
     """The whole prescription; `rows` are its lines, blank ones too."""
 
     none_needed = BooleanField("No medicine is needed", false_values=_FALSE)
