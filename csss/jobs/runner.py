@@ -61,7 +61,7 @@ HANDLERS: dict[str, Handler] = {
     "render_report": Handler("report_jobs", "render_report", _lease(Queue.REPORTS), 200, _doubling(2, 600)),
     # About a day, with pauses of at most ten minutes: longer than any mail server is down for.
     "send_mail": Handler(
-        "mail_jobs", "send_mail", _lease(Queue.MAIL), 150, _doubling(2, 600), "give_up_mail"
+        "mail_jobs", "send_mail", _lease(Queue.MAIL), 160, _doubling(2, 600), "give_up_mail"
     ),
 }
 
