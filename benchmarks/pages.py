@@ -178,8 +178,6 @@ def _fill(people: dict[str, Visitor]) -> dict[Status, uuid.UUID]:
             )
             for at in range(0, len(reached) if step else 0, 500):
                 session.execute(update(Scan).where(Scan.id.in_(reached[at : at + 500])).values(status=status))
-    with db.engine.begin() as connection:
-        connection.exec_driver_sql("ANALYZE")
     return {order[scan["_goal"]]: scan["id"] for scan in scans}
 
 
