@@ -151,7 +151,7 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; default csss/demo/scans.")
-@click.option("--steps", default=200, show_default=True, help="Steps of the search for each picture.")
+@click.option("--steps", default=300, show_default=True, help="Steps of the search for each picture.")
 @click.option("--seed", default=SEED, show_default=True)
 @click.pass_obj
 def synthetic(obj: tuple[Run, Path | None, Path | None], out: Path | None, steps: int, seed: int) -> None:

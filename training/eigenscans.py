@@ -5,7 +5,7 @@ Components of unaligned pictures give fog, since no two chests are cut alike. So
 common mean by optical flow; components are then taken of the warped pictures (texture) and of the flows (shape).
 
 What belongs to one patient alone (burned-in writing, a device, a medal) must not come through. So each warped pixel is
-first clipped to the range that four patients reach at that place, and a component that rests mainly on one picture is
+first clipped to the range that eight patients reach at that place, and a component that rests mainly on one picture is
 left out.
 """
 
@@ -27,7 +27,7 @@ TEXTURE_RANK, SHAPE_RANK = 20, 8
 SMOOTHING = (10.0, 8.0, 6.0, 4.0)
 """Standard deviation, in pixels, of the smoothing of the flow in each round of alignment."""
 
-SHARED = 0.10
+SHARED = 0.20
 """Grey levels above and below these shares of the patients' at a place are clipped."""
 MAX_SHARE = 0.20
 """A component of which one picture makes up more than this share is left out."""
