@@ -48,7 +48,7 @@ def _sweep_queue(queue: Queue, connection: Any) -> int:
     return len(lost)
 
 
-def _lost_perhaps(queue: Queue, at: datetime) -> Select[tuple[uuid.UUID]]:
+def _lost_perhaps(queue: Queue, at: datetime) -> Select[uuid.UUID]:
     return (
         select(OutboxJob.id)
         .where(

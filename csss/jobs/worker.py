@@ -13,7 +13,7 @@ from typing import Any
 
 import redis
 from flask import Flask
-from rq import Worker
+from rq import Worker, worker_registration
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -45,7 +45,7 @@ def perform(row_id: str) -> None:
 
 
 class SweepingWorker(Worker):
-    """RQ's forking worker; between jobs, and while idle, it also sweeps the outbox."""
+    """RQ's forking worker; between jobs, and while idle, it also says that it is there and sweeps the outbox."""
 
     def __init__(self, *args: Any, app: Flask, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -62,6 +62,7 @@ class SweepingWorker(Worker):
             super().run_maintenance_tasks()
         self._swept_at = time.monotonic()
         try:
+            worker_registration.register(self)  # a Redis that was restarted empty has forgotten who is there
             with self._app.app_context():
                 sweep(self._quick)
         except (SQLAlchemyError, redis.RedisError) as error:
