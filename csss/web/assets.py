@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import brotli  # type: ignore[import-untyped]
@@ -97,6 +97,11 @@ def build(folder: Path) -> dict[str, Asset]:
     return {asset.name: asset for asset in assets}
 
 
+@cache
+def _built_once(folder: Path) -> dict[str, Asset]:
+    return build(folder)
+
+
 def _loose(folder: Path) -> Iterable[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in _LOOSE)
 
@@ -108,7 +113,8 @@ class AssetStore:
         self.folder = folder
         self.watch = watch
         self._stamp = self._newest()
-        self._assets = build(folder)
+        self._assets = build(folder) if watch else _built_once(folder)
+        self._urls: dict[tuple[str, str], str] = {}
 
     def get(self, name: str) -> Asset | None:
         self._refresh()
@@ -119,6 +125,13 @@ class AssetStore:
         asset = self.get(name)
         if asset is None:
             raise LookupError(f"There is no static file {name!r}.")
+        # A list page asks for its icons a hundred times.
+        key = (name, request.script_root)
+        if key not in self._urls:
+            self._urls[key] = self._url(name, asset)
+        return self._urls[key]
+
+    def _url(self, name: str, asset: "Asset") -> str:
         if name in ("app.css", "app.js"):
             stem, suffix = name.split(".")
             return url_for(STATIC_ENDPOINT, path=f"{stem}.{asset.digest}.{suffix}")
@@ -133,6 +146,7 @@ class AssetStore:
     def _refresh(self) -> None:
         if self.watch and (newest := self._newest()) != self._stamp:
             self._stamp, self._assets = newest, build(self.folder)
+            self._urls.clear()
 
     def _newest(self) -> float:
         files = (path for path in self.folder.rglob("*") if path.is_file())

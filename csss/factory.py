@@ -1,0 +1,89 @@
+"""Putting the application together."""
+
+from typing import Any
+
+from flask import Flask
+from flask_compress import Compress
+from flask_migrate import Migrate
+from flask_wtf import CSRFProtect
+from jinja2 import StrictUndefined
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from csss.config import Settings, load_settings
+from csss.paths import MIGRATIONS, TEMPLATES
+
+# The largest request: a DICOM file will have 64 MB. Each form checks its own smaller limit and says so beside the
+# field; this only stops what no form could want.
+MAX_REQUEST = 70_000_000
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application with everything attached; also what workers and commands run in."""
+    settings = settings or load_settings()
+    app = Flask("csss", template_folder=str(TEMPLATES), static_folder=None)
+    app.config.update(_flask_config(settings))
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    _attach_database(app)
+    _attach_services(app, settings)
+    _attach_web(app)
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, Any]:
+    prefix = "__Host-" if settings.https else ""
+    return {
+        "CSSS": settings,
+        "SECRET_KEY": settings.secret(),
+        "SQLALCHEMY_DATABASE_URI": settings.database,
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True},
+        "MAX_CONTENT_LENGTH": MAX_REQUEST,
+        "MAX_FORM_MEMORY_SIZE": 1_000_000,
+        "MAX_FORM_PARTS": 500,
+        "PREFERRED_URL_SCHEME": "https" if settings.https else "http",
+        "SESSION_COOKIE_NAME": f"{prefix}csss",
+        "SESSION_COOKIE_SECURE": settings.https,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_PATH": "/",
+        # A form that was left open over lunch still submits: the token lives as long as the session.
+        "WTF_CSRF_TIME_LIMIT": None,
+        "WTF_CSRF_SSL_STRICT": False,  # same-origin is checked by the token and the Sec-Fetch headers
+        "COMPRESS_ALGORITHM": ["br", "gzip"],
+        "COMPRESS_BR_LEVEL": 4,
+    }
+
+
+def _attach_database(app: Flask) -> None:
+    from csss import outbox  # noqa: F401 - its table belongs to the metadata
+    from csss.audit import models as audit_models  # noqa: F401
+    from csss.auth import models as auth_models  # noqa: F401
+    from csss.database import db
+    from csss.mail import models as mail_models  # noqa: F401
+    from csss.prescriptions import models as prescription_models  # noqa: F401
+    from csss.reports import models as report_models  # noqa: F401
+    from csss.scans import models as scan_models  # noqa: F401
+
+    db.init_app(app)
+    Migrate(app, db, directory=str(MIGRATIONS), render_as_batch=True)
+
+
+def _attach_services(app: Flask, settings: Settings) -> None:
+    from csss.jobs.queues import init_jobs
+    from csss.mail.transport import init_mail
+    from csss.scans.storage import FolderStorage
+
+    app.extensions["csss_storage"] = FolderStorage(settings.storage_folder)
+    init_mail(app)
+    init_jobs(app)
+
+
+def _attach_web(app: Flask) -> None:
+    from csss.web import init_web
+
+    CSRFProtect(app)
+    Compress(app)
+    init_web(app)
