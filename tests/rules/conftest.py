@@ -1,0 +1,134 @@
+"""A clinic with people of every role and a scan in every situation, made once for a module of tests."""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from csss import create_app
+from csss.auth.accounts import confirmation_token
+from csss.auth.models import User
+from csss.database import db, transaction
+from csss.mail.models import MailMessage
+from csss.reports import queries
+from csss.reports import services as reports
+from csss.scans import analysis, services
+from csss.scans.models import Scan
+from csss.scans.states import HoldFor, Status
+from tests.conftest import settings_for
+from tests.factories import Clinic, reading
+from tests.visitor import Visitor
+
+ROLES = ("patient", "doctor", "pharmacist", "admin")
+
+
+@dataclass
+class Site:
+    """`scans` names situations; all of these scans belong to `people["patient"]`."""
+
+    app: Flask
+    clinic: Clinic
+    people: dict[str, uuid.UUID] = field(default_factory=dict)
+    scans: dict[str, uuid.UUID] = field(default_factory=dict)
+    report: uuid.UUID = field(default_factory=uuid.uuid4)
+    message: uuid.UUID = field(default_factory=uuid.uuid4)
+    token: str = ""
+
+    def visitor(self, role: str | None) -> Visitor:
+        """Freshly signed in; None is nobody."""
+        if role is None:
+            return Visitor(self.app)
+        user = db.session.get_one(User, self.people[role])
+        visitor = self.clinic.visitor(user)
+        db.session.remove()
+        return visitor
+
+    def addresses(self, rule: Rule) -> dict[str, str]:
+        """The addresses of a route, by what they are about: one for each situation of a scan."""
+        known: dict[str, object] = {
+            "report_id": self.report,
+            "message_id": self.message,
+            "user_id": self.people["waiting"],
+            "session_id": uuid.uuid4(),
+            "token": self.token,
+            "path": "icons.svg",
+        }
+        with self.app.test_request_context():
+            values = {name: known[name] for name in rule.arguments if name != "scan_id"}
+            about = self.scans if "scan_id" in rule.arguments else {"": None}
+            return {
+                name: str(
+                    self.app.url_map.bind("").build(
+                        rule.endpoint, values | ({"scan_id": scan} if scan else {})
+                    )
+                )
+                for name, scan in about.items()
+            }
+
+
+def make_site(folder: Path, migrated: Path) -> Iterator[Site]:
+    shutil.copy(migrated, folder / "csss.db")
+    app = create_app(settings_for(folder))
+    app.testing = True
+    with app.app_context():
+        site = Site(app, Clinic(app))
+        _furnish(site)
+        db.session.remove()
+        yield site
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    yield from make_site(tmp_path_factory.mktemp("site"), migrated_sqlite)
+
+
+def _furnish(site: Site) -> None:
+    clinic = site.clinic
+    people = {role: clinic.person(role) for role in ROLES}
+    people |= {"another patient": clinic.person("patient"), "waiting": clinic.person("doctor", active=False)}
+    site.people = {name: user.id for name, user in people.items()}
+    site.token = confirmation_token(clinic.person("patient", confirmed=False))
+    of: dict[str, User] = {role: people[role] for role in ROLES}
+    make = {
+        "uploaded": clinic.scan(patient=of["patient"]),
+        "queued": clinic.scan(patient=of["patient"]),
+        "failed": clinic.scan(patient=of["patient"]),
+        "without classifier": clinic.scan(patient=of["patient"]),
+        "analysed": clinic.scan(Status.AI_ANALYZED, **of),
+        "uncertain": clinic.scan(Status.AI_ANALYZED, result=reading(confidence=0.5), **of),
+        "verified": clinic.scan(Status.DOCTOR_VERIFIED, **of),
+        "held for the doctor": clinic.scan(Status.DOCTOR_VERIFIED, **of),
+        "completed": clinic.scan(Status.PHARMACIST_COMPLETED, **of),
+        "held for the pharmacist": clinic.scan(Status.PHARMACIST_COMPLETED, **of),
+        "released": clinic.scan(Status.REPORT_READY, **of),
+        "closed": clinic.scan(Status.AI_ANALYZED, **of),
+    }
+    site.scans = {name: scan.id for name, scan in make.items()}
+    ids, doctor, admin = site.scans, of["doctor"], of["admin"]
+    with transaction():
+        analysis.start(ids["queued"], by=doctor)
+    with transaction():
+        analysis.keep_failure(analysis.start(ids["failed"], by=doctor).id, "The analysis could not be done.")
+    with transaction():
+        analysis.read_without_classifier(ids["without classifier"], reason="Photographed film", by=doctor)
+    with transaction():
+        reports.hold(ids["held for the doctor"], to=HoldFor.DOCTOR, note="Which side?", by=admin)
+    with transaction():
+        reports.hold(ids["held for the pharmacist"], to=HoldFor.PHARMACIST, note="Which dose?", by=admin)
+    with transaction():
+        services.close(ids["closed"], reason="Blurred", by=doctor)
+    clinic.run_jobs("render_report")
+    with transaction():
+        reports.add_addendum(ids["released"], note="Dated wrongly.", by=doctor)
+    clinic.run_jobs("render_report", "send_mail")
+    # Approved, its report not yet stored: the patient must still see nothing.
+    site.scans["approved"] = clinic.scan(Status.REPORT_READY, **of).id
+    site.report = queries.versions(db.session.get_one(Scan, ids["released"]))[0].id
+    site.message = db.session.query(MailMessage).first().id  # type: ignore[union-attr]
