@@ -22,6 +22,7 @@ from csss.outbox import DISPATCHER
 from csss.prescriptions.models import Prescription
 from csss.scans.models import AnalysisRun, Prediction, Review, Scan, ScanEvent
 from csss.scans.states import Agreement, Priority, RunState, ScanKind, Status
+from csss.server import settle
 from tests.conftest import settings_for
 from tests.factories import Clinic, reading
 from tests.visitor import Visitor
@@ -48,6 +49,7 @@ def bench_pages(folder: Path) -> list[Row]:
         upgrade()
         people = _people(app)
         samples = _fill(people)
+        settle()  # as the server does
         return [*_page_rows(people, samples), _session_row(people["doctor"])]
 
 

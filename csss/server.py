@@ -1,5 +1,6 @@
 """Serving the pages with gunicorn."""
 
+import gc
 from typing import Any
 
 from flask import Flask
@@ -35,7 +36,15 @@ class _Server(BaseApplication):
                 self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(self._settings)
+        app = create_app(self._settings)
+        settle()
+        return app
+
+
+def settle() -> None:
+    """Keep the garbage collector off what has just been loaded for good; it costs a page several milliseconds."""
+    gc.collect()
+    gc.freeze()
 
 
 def serve(settings: Settings) -> None:
