@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -38,6 +39,7 @@ class Site:
     report: uuid.UUID = field(default_factory=uuid.uuid4)
     message: uuid.UUID = field(default_factory=uuid.uuid4)
     token: str = ""
+    opened: dict[Any, Any] = field(default_factory=dict)  # pages by role, see test_pages.py
 
     def visitor(self, role: str | None) -> Visitor:
         """Freshly signed in; None is nobody."""

@@ -1,0 +1,160 @@
+"""Imports point one way: web and jobs → capabilities → audit. The classifier stands alone. One module writes statuses."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CAPABILITIES = ("auth", "scans", "prescriptions", "reports", "mail", "live")
+FILES = sorted([*(ROOT / "csss").rglob("*.py"), *(ROOT / "training").rglob("*.py")])
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file names in an import, at its top or inside a function; not those for the type checker."""
+    tree = ast.parse(path.read_text("utf-8"))
+    only_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in only_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def inside(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def breaking(where: str, forbidden: tuple[str, ...]) -> list[str]:
+    return [
+        f"{name_of(path)} imports {module}"
+        for path in FILES
+        if inside(name_of(path), where)
+        for module in sorted(imports(path))
+        if any(inside(module, package) for package in forbidden)
+    ]
+
+
+def test_there_are_files_to_look_at() -> None:
+    assert {"csss.scans.workflow", "csss.inference.engine", "training.train"} <= {
+        name_of(path) for path in FILES
+    }
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_capabilities_know_neither_pages_nor_workers(capability: str) -> None:
+    assert breaking(f"csss.{capability}", ("csss.web", "csss.jobs", "csss.demo", "csss.cli")) == []
+
+
+def test_the_audit_log_knows_no_capability_but_the_table_it_points_to() -> None:
+    forbidden = tuple(f"csss.{name}" for name in ("scans", "prescriptions", "reports", "mail", "web", "jobs"))
+    assert breaking("csss.audit", forbidden) == []
+
+
+def test_workers_know_no_pages() -> None:
+    assert breaking("csss.jobs", ("csss.web",)) == []
+
+
+def test_the_classifier_and_training_know_neither_flask_nor_the_database() -> None:
+    forbidden = (
+        "flask",
+        "flask_sqlalchemy",
+        "sqlalchemy",
+        "csss.database",
+        "csss.web",
+        "csss.scans",
+    )
+    assert breaking("csss.inference", forbidden) == []
+    assert breaking("training", forbidden) == []
+
+
+def test_run_time_code_never_imports_tensorflow_or_training() -> None:
+    assert breaking("csss", ("tensorflow", "keras", "matplotlib", "sklearn", "training", "tests")) == []
+
+
+def test_the_foundation_knows_nothing_above_it() -> None:
+    above = tuple(f"csss.{name}" for name in (*CAPABILITIES, "web", "jobs", "audit", "outbox", "demo"))
+    for module in ("csss.clock", "csss.errors", "csss.paths", "csss.config", "csss.database"):
+        assert breaking(module, above) == [], module
+
+
+def test_only_the_database_module_opens_transactions_itself() -> None:
+    """`db.session.commit()` ends a reading transaction everywhere; what writes goes through transaction()."""
+    for path in FILES:
+        if name_of(path) != "csss.database":
+            text = path.read_text("utf-8")
+            assert "_writing" not in text and "BEGIN IMMEDIATE" not in text, name_of(path)
+
+
+# One module writes a status
+
+
+def writes_status(tree: ast.AST) -> list[int]:
+    """Lines that assign `….status` of something, set it by name, or pass it to an insert, an update or a new Scan."""
+    lines = []
+    for node in ast.walk(tree):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            targets = [leaf for target in node.targets for leaf in _leaves(target)]
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+            targets = [node.target]
+        lines += [
+            each.lineno for each in targets if isinstance(each, ast.Attribute) and each.attr == "status"
+        ]
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            keywords = {keyword.arg for keyword in node.keywords}
+            if "status" in keywords and (called.endswith(".values") or called in {"Scan", "models.Scan"}):
+                lines.append(node.lineno)
+            if called == "setattr" and len(node.args) > 1 and "status" in ast.unparse(node.args[1]):
+                lines.append(node.lineno)
+    return lines
+
+
+def _leaves(target: ast.expr) -> list[ast.expr]:
+    return (
+        [leaf for each in target.elts for leaf in _leaves(each)]
+        if isinstance(target, ast.Tuple)
+        else [target]
+    )
+
+
+def test_nothing_but_the_workflow_writes_a_status() -> None:
+    writers = {
+        name_of(path): lines for path in FILES if (lines := writes_status(ast.parse(path.read_text("utf-8"))))
+    }
+    assert set(writers) == {"csss.scans.workflow"}, writers
+    assert len(writers["csss.scans.workflow"]) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "scan.status = Status.REPORT_READY",
+        "a, scan.status = 1, 2",
+        "update(Scan).values(status=1)",
+        "Scan(status=1)",
+        "setattr(scan, 'status', 1)",
+    ],
+)
+def test_the_test_above_would_see_it(line: str) -> None:
+    assert writes_status(ast.parse(line)) == [1]
+
+
+def test_modules_are_short() -> None:
+    long = {name_of(path): n for path in FILES if (n := len(path.read_text("utf-8").splitlines())) > 400}
+    assert long == {}
