@@ -37,7 +37,7 @@ bench: $(VENV)/.installed-train ## measure the budgets of the design on this mac
 	$(BIN)/python -m benchmarks
 
 screenshots: $(VENV)/.installed-dev ## pictures of every page, in screenshots/
-	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.screenshots $(ARGS)
 
 train: $(VENV)/.installed-train ## train the classifier anew (see the README's page on training)
 	$(BIN)/python -m training all

@@ -1,5 +1,6 @@
 """Pictures of every page, for people to look at: `make screenshots` fills the folder `screenshots/`.
 
+`make screenshots ARGS=readme` makes the two of the README instead, ARGS=doctor only the pages whose name holds that word.
 Each page at 360 and 1440 pixels, light and dark, from the demo's accounts and synthetic scans; the released report as
 PNG pages, too, where `pdftoppm` is installed.
 """
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from sqlalchemy import select
 
@@ -49,6 +51,9 @@ def main() -> None:
         _report_pages()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            if wanted == ["readme"]:
+                _readme_pictures(browser, stack)
+                return
             for role, name, address in _pages():
                 if not wanted or any(word in f"{role}-{name}" for word in wanted):
                     _shoot(browser, stack, role, name, address)
@@ -130,6 +135,23 @@ def _shoot(browser: Browser, stack: Stack, role: str, name: str, address: str) -
                 print(f"{role}-{name} at {width} px scrolls sideways ({wider} px)")
             page.screenshot(path=OUT / f"{role}-{name}-{width}-{theme}.png", full_page=True)
             context.close()
+
+
+def _readme_pictures(browser: Browser, stack: Stack) -> None:
+    """A doctor's page with the heat map on, and the first page of a report, in few colours."""
+    folder = Path("docs/screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    scan = db.session.scalars(select(Scan).join(Prediction).where(Prediction.uncertain.is_(False))).all()[-1]
+    context = _context(browser, stack, "doctor", 1440, "light")
+    page = context.new_page()
+    page.goto(f"/doctor/scans/{scan.id}")
+    page.get_by_label("Show heat map").check()
+    page.wait_for_timeout(600)
+    page.screenshot(path=folder / "doctor.png")
+    context.close()
+    shutil.copy(OUT / "report-1.png", folder / "report.png")
+    for picture in folder.glob("*.png"):
+        Image.open(picture).convert("RGB").quantize(128).save(picture, optimize=True)
 
 
 def _sideways(page: Page) -> int:
