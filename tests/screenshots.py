@@ -141,7 +141,9 @@ def _readme_pictures(browser: Browser, stack: Stack) -> None:
     """A doctor's page with the heat map on, and the first page of a report, in few colours."""
     folder = Path("docs/screenshots")
     folder.mkdir(parents=True, exist_ok=True)
-    scan = db.session.scalars(select(Scan).join(Prediction).where(Prediction.uncertain.is_(False))).all()[-1]
+    scan = db.session.scalars(
+        select(Scan).join(Prediction).where(Prediction.uncertain, Scan.status == Status.AI_ANALYZED)
+    ).all()[0]
     context = _context(browser, stack, "doctor", 1440, "light")
     page = context.new_page()
     page.goto(f"/doctor/scans/{scan.id}")
@@ -151,7 +153,7 @@ def _readme_pictures(browser: Browser, stack: Stack) -> None:
     context.close()
     shutil.copy(OUT / "report-1.png", folder / "report.png")
     for picture in folder.glob("*.png"):
-        Image.open(picture).convert("RGB").quantize(128).save(picture, optimize=True)
+        Image.open(picture).convert("RGB").quantize(256).save(picture, optimize=True)
 
 
 def _sideways(page: Page) -> int:
