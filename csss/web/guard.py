@@ -62,6 +62,7 @@ def init_guard(app: Flask) -> None:
         None  # sessions are rows of ours; an address that changes is normal on phones
     )
     manager.user_loader(_load)
+    app.before_request(_refuse_zero_bytes)
     app.before_request(_set_origin)
     app.before_request(_check_permission)
     app.before_request(_touch_session)
@@ -74,6 +75,12 @@ def _load(key: str) -> User | None:
     g.user_session = found
     found.user.session_key = key
     return found.user
+
+
+def _refuse_zero_bytes() -> None:
+    """No text that people type holds one, and PostgreSQL cannot take it. Forms drop it (`csss.web.forms`)."""
+    if "\0" in request.path or b"%00" in request.query_string:
+        abort(400)
 
 
 def _set_origin() -> None:

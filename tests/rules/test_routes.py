@@ -275,3 +275,17 @@ def test_what_an_account_may_is_read_from_the_database_each_time(site: Site) -> 
     with transaction():
         sessions.end_all(db.session.get_one(User, site.people["pharmacist"]))
     assert visitor.get("/pharmacist/").status_code == 302
+
+
+# What no browser sends
+
+
+def test_a_zero_byte_in_an_address_is_refused(site: Site) -> None:
+    """PostgreSQL takes none in a text, so it must never get that far."""
+    visitor = site.visitor("admin")
+    for rule in rules(site.app):
+        if "GET" in methods(rule) and rule.endpoint not in {"static_file", "auth.confirm"}:
+            address = next(iter(site.addresses(rule).values()))
+            assert visitor.get(f"{address}?q=%00&name=a%00b").status_code == 400, rule.rule
+    assert visitor.get("/static/%00").status_code == 400
+    assert visitor.get("/confirm/%00").status_code == 400
