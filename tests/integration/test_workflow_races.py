@@ -25,6 +25,7 @@ from csss.scans.models import AnalysisRun, Prediction, Review, Scan, ScanClosure
 from csss.scans.services import Reading
 from csss.scans.states import Agreement, HoldFor, RunState, Status
 from tests.factories import PASSWORD, Clinic, reading
+from tests.visitor import Visitor, words
 
 pytestmark = pytest.mark.both_databases
 
@@ -147,6 +148,32 @@ def test_who_comes_while_another_is_at_it_waits_and_is_told(clinic: Clinic) -> N
     else:
         told = at_once(clinic.app, (one, first), (other, after(started, verify(scan_id))))
         assert told == ["done", "A doctor has verified the scan already; it waits for the pharmacist."]
+    assert count(Review) == 1
+
+
+def test_of_two_doctors_who_send_the_form_at_once_one_is_told_so_with_the_state(clinic: Clinic) -> None:
+    """The whole way through the web server: one 303, one 409 that says where the scan stands now."""
+    visitors = [clinic.visitor(clinic.person("doctor")) for _ in range(2)]
+    scan_id = clinic.scan(Status.AI_ANALYZED).id
+    start = threading.Barrier(2)
+    answers: list[tuple[int, str]] = []
+
+    def send(visitor: Visitor) -> None:
+        form = {"findings": "Clear lungs.", "diagnosis": "Normal chest", "agreement": "agree"}
+        with clinic.app.app_context():
+            start.wait(timeout=20)
+            answer = visitor.post(f"/doctor/scans/{scan_id}/verify", form)
+            answers.append((answer.status_code, words(answer)))
+
+    db.session.remove()
+    threads = [threading.Thread(target=send, args=(visitor,)) for visitor in visitors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    (won, _), (lost, told) = sorted(answers)
+    assert (won, lost) == (303, 409)
+    assert "A doctor has verified the scan already" in told
     assert count(Review) == 1
 
 
