@@ -78,7 +78,7 @@ def audit_log() -> Response:
         subject=form.subject.data or "",
         since=_midnight(first) if first else None,
         until=_midnight(last + timedelta(days=1)) if last and last < date.max else None,
-        before=request.args.get("before", type=int),
+        before=_event_number(request.args.get("before", "")),
     )
     kept = filters(but="before")
     return page_or_fragment(
@@ -92,6 +92,11 @@ def audit_log() -> Response:
     )
 
 
+def _event_number(text: str) -> int | None:
+    """None for what cannot be the number of an event; PostgreSQL's end at 2^63."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 def _midnight(day: date) -> datetime:
-    """When a day begins where the hospital is."""
-    return datetime.combine(day, time.min, tzinfo=current_app.config["CSSS"].zone)
+    """When a day begins where the hospital is. The calendar's first day would begin before it, east of Greenwich."""
+    return datetime.combine(max(day, date(1, 1, 2)), time.min, tzinfo=current_app.config["CSSS"].zone)
