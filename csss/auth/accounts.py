@@ -1,6 +1,7 @@
 """Accounts: registering, approving, changing, and the check of a password."""
 
 import secrets as random
+import unicodedata
 import uuid
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -282,8 +283,9 @@ def set_report_passphrase(user: User, passphrase: str) -> None:
     """The pass phrase that opens the reports mailed to this patient. Kept encrypted, since every report needs it."""
     if user.patient is None:
         raise NotFound("Only patients have a report pass phrase.")
-    # A PDF's pass phrase ends at 127 bytes (ISO 32000-2, 7.6.4.3.3); some letters take more than one.
-    fits = len(passphrase.encode()) <= 127
+    # A PDF's pass phrase ends at 127 bytes (ISO 32000-2, 7.6.4.3.3) of its NFKC form, which can be much longer:
+    # what is taken here and refused by the mail job would keep the report from being mailed.
+    fits = len(unicodedata.normalize("NFKC", passphrase).encode()) <= 127
     if not fits or not PASSPHRASE_MIN <= len(passphrase) <= PASSPHRASE_MAX:
         raise Invalid(
             report_passphrase=f"The pass phrase needs {PASSPHRASE_MIN} to {PASSPHRASE_MAX} characters."

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import PasswordField, SelectField, StringField, TextAreaField
 from wtforms.validators import Length
 
 from csss.auth.models import User
 from csss.web.auth.forms import check_phone, filled, tidy
+from csss.web.forms import TextForm, one_line
 
 BLOOD_GROUPS = ("A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-")
 LONGEST_TEXT = 2000
@@ -18,10 +18,10 @@ def _at_most(length: int) -> Length:
     return Length(max=length, message=f"At most {length} characters fit here.")
 
 
-class ProfileForm(FlaskForm):
+class ProfileForm(TextForm):
     """What everybody may change."""
 
-    name = StringField("Full name", [filled("Enter the name."), _at_most(120)], filters=[tidy])
+    name = StringField("Full name", [filled("Enter the name."), _at_most(120)], filters=[one_line])
 
 
 class PatientForm(ProfileForm):
@@ -34,22 +34,22 @@ class PatientForm(ProfileForm):
         choices=[("", "Not known"), *((group, group.replace("-", "−")) for group in BLOOD_GROUPS)],
     )
     allergies = TextAreaField("Allergies", [_at_most(LONGEST_TEXT)], filters=[tidy])
-    emergency_contact_name = StringField("Emergency contact: name", [_at_most(120)], filters=[tidy])
+    emergency_contact_name = StringField("Emergency contact: name", [_at_most(120)], filters=[one_line])
     emergency_contact_phone = StringField("Emergency contact: phone", [check_phone], filters=[tidy])
 
 
-class PassphraseForm(FlaskForm):
+class PassphraseForm(TextForm):
     report_passphrase = PasswordField(
         "Report pass phrase", [filled("Enter the pass phrase.")], filters=[tidy]
     )
 
 
-class PasswordForm(FlaskForm):
+class PasswordForm(TextForm):
     current_password = PasswordField("Current password")
     new_password = PasswordField("New password")
 
 
-class RemoveAppForm(FlaskForm):
+class RemoveAppForm(TextForm):
     """A current code proves that it is the owner who removes the app, not somebody at a screen left open."""
 
     code = StringField(
@@ -57,7 +57,7 @@ class RemoveAppForm(FlaskForm):
     )
 
 
-class SetUpAppForm(FlaskForm):
+class SetUpAppForm(TextForm):
     code = StringField("Six-digit code from the app", [filled("Enter the six digits.")], filters=[tidy])
 
 

@@ -4,7 +4,6 @@ import re
 from datetime import date
 from typing import Any
 
-from flask_wtf import FlaskForm
 from wtforms import DateField, HiddenField, PasswordField, RadioField, SelectField, StringField
 from wtforms.validators import InputRequired, Length, StopValidation
 
@@ -14,14 +13,15 @@ from csss.auth.roles import Role
 from csss.clock import now
 from csss.errors import Invalid
 from csss.scans.presenters import SEX_NAMES
+from csss.web.forms import TextForm, clean, one_line
 
 OLDEST_YEAR = 1900
 _PHONE = re.compile(r"[+(0-9][0-9 ()/.-]{4,38}[0-9]")
 
 
 def tidy(text: str | None) -> str | None:
-    """Without blanks around it, with plain line ends, and without the NUL that no database takes."""
-    return text.replace("\0", "").replace("\r\n", "\n").strip() if text else text
+    """As it may be stored, and without blanks around it."""
+    return clean(text).strip() if text else text
 
 
 def add_errors(form: Any, refusal: Invalid) -> None:
@@ -66,19 +66,19 @@ class DayField(DateField):
             raise ValueError("Enter a date as year-month-day, for example 1980-02-29.") from None
 
 
-class LoginForm(FlaskForm):
+class LoginForm(TextForm):
     email = StringField("E-mail address", filters=[tidy])
     password = PasswordField("Password")
     next = HiddenField(filters=[tidy])
 
 
-class CodeForm(FlaskForm):
+class CodeForm(TextForm):
     """The six digits, from the mail or the authenticator app."""
 
     code = StringField("Six-digit code", [filled("Enter the six-digit code.")], filters=[tidy])
 
 
-class RecoveryForm(FlaskForm):
+class RecoveryForm(TextForm):
     """The same field in a form of its own, since a recovery code looks different and is longer."""
 
     code = StringField(
@@ -86,7 +86,7 @@ class RecoveryForm(FlaskForm):
     )
 
 
-class RegisterForm(FlaskForm):
+class RegisterForm(TextForm):
     """Everything that is asked. What only patients have is checked for patients alone."""
 
     role = RadioField(
@@ -103,7 +103,7 @@ class RegisterForm(FlaskForm):
     name = StringField(
         "Full name",
         [filled("Enter the name."), Length(max=120, message="The name can have at most 120 characters.")],
-        filters=[tidy],
+        filters=[one_line],
     )
     email = StringField("E-mail address", [filled("Enter the e-mail address.")], filters=[tidy])
     password = PasswordField("Password")

@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 from flask import Response, current_app, request, url_for
-from werkzeug.datastructures import CombinedMultiDict, FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from csss.auth.permissions import Permission
@@ -36,7 +36,7 @@ def home() -> Response:
 @requires(Permission.SCAN_UPLOAD)
 def upload() -> Response:
     """Take in a scan. Nothing is stored unless everything about it can be accepted."""
-    form = UploadForm(CombinedMultiDict([request.files, request.form]))
+    form = UploadForm(_sent())
     valid = form.validate()
     try:
         taken = _take_in(form.file.data)
@@ -66,6 +66,13 @@ def too_large(error: RequestEntityTooLarge) -> Response:
     limit = current_app.config["CSSS"].upload_mb
     mark(form, {"file": f"The file is too large; at most {limit} MB can be taken. Choose it again."})
     return _refused(form)
+
+
+def _sent() -> "MultiDict[str, Any]":
+    """The picture and the texts; a file sent as one of the texts does not count."""
+    sent: MultiDict[str, Any] = MultiDict(request.form)
+    sent.setlist("file", request.files.getlist("file"))
+    return sent
 
 
 def _take_in(file: FileStorage | None) -> Intake:
