@@ -89,7 +89,8 @@ def _begins_with(prefix: str) -> list[ColumnElement[bool]]:
     Elsewhere the order of punctuation depends on the collation, and a range would be wrong.
     """
     conditions: list[ColumnElement[bool]] = [AuditEvent.action.startswith(prefix, autoescape=True)]
-    if db.engine.dialect.name == "sqlite":
+    # Actions are plain ASCII; the letter after some others is none.
+    if db.engine.dialect.name == "sqlite" and prefix.isascii():
         following = f"{prefix[:-1]}{chr(ord(prefix[-1]) + 1)}"
         conditions += [AuditEvent.action >= prefix, AuditEvent.action < following]
     return conditions

@@ -109,8 +109,10 @@ def _ask_to_sign_in() -> Response:
     if is_htmx():
         response = make_response("", 401)
         response.headers["HX-Redirect"] = target
-        return response
-    return make_response(redirect(target))
+    else:
+        response = make_response(redirect(target))
+    response.vary.add("HX-Request")
+    return response
 
 
 def _touch_session() -> None:
