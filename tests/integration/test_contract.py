@@ -1,17 +1,19 @@
 """What a second look at the running system found, told as somebody hostile, forgetful or far away would do it."""
 
 import io
+import threading
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from csss.auth.models import User
-from csss.database import db
+from csss.auth import second_factor
+from csss.auth.models import CodePurpose, User
+from csss.database import db, transaction
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.factories import PASSWORD, Clinic, picture
-from tests.visitor import Visitor
+from tests.visitor import Visitor, words
 
 A_PATIENT = {
     "name": "Anbu Selvi",
@@ -90,3 +92,43 @@ def test_both_answers_to_somebody_who_is_not_signed_in_vary(nobody: Visitor) -> 
     for answer in (nobody.get("/doctor/"), nobody.fragment("/doctor/")):
         assert "HX-Request" in answer.vary
     assert (nobody.get("/doctor/").status_code, nobody.fragment("/doctor/").status_code) == (302, 401)
+
+
+@pytest.mark.both_databases
+def test_an_approval_sent_twice_at_once_is_told_the_state_and_not_that_its_code_is_used(
+    clinic: Clinic,
+) -> None:
+    admin = clinic.person("admin")
+    visitors = [clinic.visitor(admin) for _ in range(2)]
+    scan_id = clinic.scan(Status.PHARMACIST_COMPLETED).id
+    with transaction():
+        code = second_factor.draw_code(second_factor.request_code(admin, CodePurpose.APPROVAL, scan_id))
+    start = threading.Barrier(2)
+    answers: list[tuple[int, str]] = []
+
+    def send(visitor: Visitor) -> None:
+        with clinic.app.app_context():
+            start.wait(timeout=20)
+            answer = visitor.post(f"/admin/scans/{scan_id}/approve", {"code": code})
+            answers.append((answer.status_code, words(answer)))
+
+    db.session.remove()
+    threads = [threading.Thread(target=send, args=(visitor,)) for visitor in visitors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    (won, _), (lost, told) = sorted(answers)
+    assert (won, lost) == (303, 409)
+    assert "The report has been approved already" in told
+
+
+def test_a_wrong_approval_code_counts_and_leaves_the_scan(clinic: Clinic, admin: Visitor) -> None:
+    scan_id = clinic.scan(Status.PHARMACIST_COMPLETED).id
+    with transaction():
+        code = second_factor.draw_code(second_factor.request_code(admin.user, CodePurpose.APPROVAL, scan_id))
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    for _ in range(second_factor.MAX_TRIES):
+        assert admin.post(f"/admin/scans/{scan_id}/approve", {"code": wrong}).status_code == 422
+    assert admin.post(f"/admin/scans/{scan_id}/approve", {"code": code}).status_code == 422
+    assert db.session.get_one(Scan, scan_id).status is Status.PHARMACIST_COMPLETED

@@ -27,7 +27,7 @@ from csss.reports import approvals, services
 from csss.reports import queries as report_queries
 from csss.reports.build import report_context
 from csss.reports.render import DRAFT, render_pdf
-from csss.scans import policies, queries
+from csss.scans import policies, queries, workflow
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor
 from csss.web.admin import admin
@@ -119,13 +119,16 @@ def send_code(scan_id: uuid.UUID) -> Response:
 @admin.post("/scans/<uuid:scan_id>/approve")
 @requires(Permission.REPORT_APPROVE)
 def approve(scan_id: uuid.UUID) -> Response:
-    """Release the report with a one-time code. The state is checked before a code is used up."""
+    """Release the report with a one-time code. The state is checked before a code is used up.
+
+    The scan is held from the first look: of two who send the same code at once the second is told that the report is
+    released, not that the code is used.
+    """
     form = ApproveForm(request.form)
     try:
-        policies.check_can_approve(queries.scan_visible_to(me(), scan_id))
-        with transaction():  # one of its own: a wrong code counts, and a used one stays used
+        with transaction():  # which keeps a wrong code, too: it counts
+            policies.check_can_approve(workflow.lock(scan_id))
             proof = challenge.take_code(g.user_session, CodePurpose.APPROVAL, scan_id, form.code.data or "")
-        with transaction():
             services.approve(scan_id, proof=proof, by=me())
     except StateConflict as conflict:
         return _show(scan_id, status=409, conflict=str(conflict))
