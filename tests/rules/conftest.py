@@ -1,4 +1,4 @@
-"""A clinic with people of every role and a scan in every situation, made once for a module of tests."""
+"""A clinic with people of every role and a scan in every situation, made once for the tests that only look."""
 
 import shutil
 import uuid
@@ -86,7 +86,7 @@ def make_site(folder: Path, migrated: Path) -> Iterator[Site]:
         db.engine.dispose()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     yield from make_site(tmp_path_factory.mktemp("site"), migrated_sqlite)
 

@@ -8,6 +8,7 @@ from tests.integration.world import changed_tables, snapshot
 from tests.rules.conftest import ROLES, Site
 from tests.rules.test_routes import WHO, methods, rules
 
+pytestmark = pytest.mark.xdist_group("site")
 # What is kept of looking: who looked, and that the session was used.
 MAY_CHANGE = {"audit_events", "user_sessions"}
 

@@ -9,11 +9,7 @@ from tests.rules.conftest import ROLES
 from tests.rules.test_routes import WHO, methods, rules
 from tests.visitor import Visitor, soup
 
-NONSENSE = (
-    *("99999999999999999999", "-1", "0", "abc", "1e9", "١", "9" * 400),
-    *("%", "\\", "_", "'", '"><b>', "é" * 3000),
-    *("2026-13-45", "0001-01-01", "9999-12-31", "00000000-0000-0000-0000-000000000000"),
-)
+NONSENSE = ("99999999999999999999", "é" * 3000, "-1%\\_'\"><b>١", "0001-01-01", "9999-12-31")
 ALWAYS = {"page", "before", "q", "sort", "status", "show", "next"}
 
 
@@ -27,7 +23,11 @@ def filters_of(visitor: Visitor, address: str) -> set[str]:
 
 
 def is_list(rule: Rule) -> bool:
-    return "GET" in methods(rule) and not rule.arguments and not rule.endpoint.startswith("status.")
+    return (
+        "GET" in methods(rule)
+        and not rule.arguments
+        and not rule.endpoint.startswith(("status.", "account."))
+    )
 
 
 @pytest.mark.both_databases

@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup, Tag
 from tests.rules.conftest import ROLES, Site
 from tests.rules.test_routes import WHO, methods, rules
 
+pytestmark = pytest.mark.xdist_group("site")
 EVERYBODY = pytest.mark.parametrize("role", [None, *ROLES], ids=lambda role: role or "nobody")
 HANDLER = re.compile(r"on[a-z]+|hx-on.*|data-hx-on.*")
 

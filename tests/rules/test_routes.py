@@ -2,6 +2,8 @@
 
 import re
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -12,9 +14,10 @@ from csss.auth.models import AccountState, User
 from csss.auth.permissions import ALLOWED, Permission
 from csss.auth.roles import Role
 from csss.database import db, transaction
-from tests.rules.conftest import ROLES, Site
+from tests.rules.conftest import ROLES, Site, make_site
 from tests.visitor import Visitor, words
 
+pytestmark = pytest.mark.xdist_group("routes")
 EVERYBODY = {None, *ROLES}
 SIGNED_IN = set(ROLES)
 PATIENT, DOCTOR, PHARMACIST, ADMIN = {"patient"}, {"doctor"}, {"pharmacist"}, {"admin"}
@@ -81,6 +84,12 @@ WHO: dict[str, set[str | None]] = {
     "status.metrics": EVERYBODY,
     "status.readyz": EVERYBODY,
 }
+
+
+@pytest.fixture(scope="module")
+def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One of our own: here forms are sent."""
+    yield from make_site(tmp_path_factory.mktemp("routes"), migrated_sqlite)
 
 
 def rules(app: Flask) -> list[Rule]:
