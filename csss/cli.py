@@ -1,6 +1,7 @@
 """The `csss` command. Everything heavy is imported by the command that needs it."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -101,11 +102,16 @@ def migrate() -> None:
 
     from csss import create_app
 
-    app = create_app()
-    settings: Settings = app.config["CSSS"]
-    settings.instance_folder.mkdir(parents=True, exist_ok=True)
-    with app.app_context():
-        upgrade()
+    # The database holds patients' records: what is made here is for its own user alone.
+    mask = os.umask(0o077)
+    try:
+        app = create_app()
+        settings: Settings = app.config["CSSS"]
+        settings.instance_folder.mkdir(parents=True, exist_ok=True)
+        with app.app_context():
+            upgrade()
+    finally:
+        os.umask(mask)
     click.echo("The database is up to date.")
 
 

@@ -51,6 +51,13 @@ def test_migrate_then_create_admin_makes_somebody_who_can_sign_in(deployer: CliR
         db.engine.dispose()
 
 
+def test_what_migrate_makes_is_for_its_own_user_alone(deployer: CliRunner, tmp_path: Path) -> None:
+    assert deployer.invoke(main, ["migrate"]).exit_code == 0
+    made = {tmp_path / "instance", *(tmp_path / "instance").iterdir()}
+    assert {path.name for path in made} >= {"instance", "csss.db", "secret_key"}
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
 def test_create_admin_says_what_is_wrong_with_the_password(deployer: CliRunner) -> None:
     deployer.invoke(main, ["migrate"])
     arguments = ["create-admin", "--email", "boss@csss.example", "--name", "The Boss", "--password-file", "-"]
