@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import tempfile
 import urllib.error
 import urllib.request
@@ -16,7 +17,7 @@ from csss.outbox import DISPATCHER, Queue
 from csss.supervisor import Child, Supervisor
 
 
-def demo_settings(settings: Settings, port: int, socket: Path) -> Settings:
+def demo_settings(settings: Settings, port: int, redis_socket: Path) -> Settings:
     """Everything under `instance/demo/`, nothing but 127.0.0.1, whatever else has been set."""
     folder = settings.instance_folder / "demo"
     return replace(
@@ -24,7 +25,7 @@ def demo_settings(settings: Settings, port: int, socket: Path) -> Settings:
         instance=str(folder),
         database_url="",
         storage_url="",
-        redis_url=f"unix://{socket}",
+        redis_url=f"unix://{redis_socket}",
         secret_key="",
         base_url=f"http://127.0.0.1:{port}",
         host="127.0.0.1",
@@ -46,13 +47,14 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def run(settings: Settings, *, port: int, keep: bool) -> None:
-    """Until Ctrl-C. Raises click.ClickException when there is no Redis to start."""
+    """Until Ctrl-C. Raises click.ClickException when the port is taken or there is no Redis to start."""
+    _check_port(port)  # first of all: the one who has it may be a demo whose data would be wiped
     # A folder of its own for the socket: its path may have at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="csss-demo-") as runtime:
-        socket = Path(runtime) / "redis.sock"
-        chosen = demo_settings(settings, port, socket)
+        redis_socket = Path(runtime) / "redis.sock"
+        chosen = demo_settings(settings, port, redis_socket)
         try:
-            redis = Child("redis", redis_command(socket))
+            redis = Child("redis", redis_command(redis_socket))
         except NoRedisError as error:
             raise click.ClickException(str(error)) from error
         _prepare(chosen, keep=keep)
@@ -65,6 +67,18 @@ def run(settings: Settings, *, port: int, keep: bool) -> None:
         children.append(Child.csss("web", name="web", environment=variables))
         Supervisor(children).run(ready=lambda: _announce_when_ready(chosen))
     click.echo("The demo has stopped. `csss demo --keep` goes on with its data.")
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the web server does
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise click.ClickException(
+                f"Port {port} cannot be used ({error.strerror}). Stop what uses it, or choose another one: "
+                "CSSS_PORT=8001 csss demo"
+            ) from error
 
 
 def _prepare(settings: Settings, *, keep: bool) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -134,3 +135,18 @@ def test_the_demo_comes_up_fresh_with_its_accounts_and_stops_when_told(tmp_path:
     finally:
         demo.send_signal(signal.SIGINT)
         assert demo.wait(30) == 0, (tmp_path / "demo.log").read_text()
+
+
+def test_a_second_demo_on_the_same_port_says_so_and_leaves_the_data_of_the_first(
+    deployer: CliRunner, tmp_path: Path
+) -> None:
+    (tmp_path / "instance" / "demo").mkdir(parents=True)
+    (tmp_path / "instance" / "demo" / "csss.db").touch()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = deployer.invoke(main, ["demo", "--port", str(port)])
+    assert refused.exit_code == 1
+    assert f"Port {port} cannot be used" in refused.output
+    assert (tmp_path / "instance" / "demo" / "csss.db").exists()
