@@ -11,6 +11,8 @@ from tests.browser.people import Person
 from tests.factories import Clinic, reading
 from tests.stack import Stack
 
+# One process of the run has the browser and the stack.
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 NewPage = Callable[..., Page]
 
 

@@ -21,6 +21,8 @@ from tests.browser.people import Person
 from tests.factories import PASSPHRASE, PASSWORD, Clinic, picture
 from tests.stack import Stack, eventually
 
+# One process of the run has the browser and the stack.
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 NewPage = Callable[..., Page]
 DISCLAIMER = (
     "This report was generated with AI assistance and has been reviewed and approved "
