@@ -4,6 +4,7 @@ The table in README.md is checked against `Settings` by a test; add a setting he
 """
 
 import os
+import re
 import secrets
 from dataclasses import dataclass, field, fields
 from email.utils import parseaddr
@@ -21,6 +22,21 @@ class BadSetting(ValueError):
 
 def _setting(default: Any, about: str) -> Any:
     return field(default=default, metadata={"about": about})
+
+
+# A day is 1440 minutes, a year 525,600. A request may have 70 MB (`factory.MAX_REQUEST`); bcrypt ends at 31 rounds, a
+# sign-in at 16 takes seconds.
+_BOUNDS = {
+    "port": (1, 65_535),
+    "web_threads": (1, 1_000),
+    "web_processes": (1, 1_000),
+    "trusted_proxies": (0, 20),
+    "session_minutes": (1, 525_600),
+    "otp_minutes": (1, 1_440),
+    "upload_mb": (1, 64),
+    "mail_port": (1, 65_535),
+    "bcrypt_rounds": (4, 16),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,14 +92,13 @@ class Settings:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise BadSetting(f"CSSS_TIME_ZONE is {self.time_zone!r}: it must be an IANA name.") from error
-        for name, least in (
-            ("session_minutes", 1),
-            ("otp_minutes", 1),
-            ("upload_mb", 1),
-            ("bcrypt_rounds", 4),
-        ):
+        if urlsplit(self.redis_url).scheme not in {"redis", "rediss", "unix"}:
+            raise BadSetting("CSSS_REDIS_URL must begin with redis://, rediss:// or unix://.")
+        for name, (least, most) in _BOUNDS.items():
             if getattr(self, name) < least:
                 raise BadSetting(f"CSSS_{name.upper()} must be at least {least}.")
+            if getattr(self, name) > most:
+                raise BadSetting(f"CSSS_{name.upper()} must be at most {most}.")
 
     @property
     def https(self) -> bool:
@@ -95,7 +110,10 @@ class Settings:
 
     @property
     def database(self) -> str:
-        return self.database_url or f"sqlite:///{self.instance_folder / 'csss.db'}"
+        """As SQLAlchemy wants it. The usual `postgres://` and `postgresql://` mean the driver that CSSS comes with."""
+        if not self.database_url:
+            return f"sqlite:///{self.instance_folder / 'csss.db'}"
+        return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", self.database_url)
 
     @property
     def storage_folder(self) -> Path:

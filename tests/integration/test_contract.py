@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from csss.auth import second_factor
 from csss.auth.models import CodePurpose, User
+from csss.config import BadSetting, load_settings
 from csss.database import db, transaction
 from csss.scans.models import Scan
 from csss.scans.states import Status
@@ -132,3 +133,30 @@ def test_a_wrong_approval_code_counts_and_leaves_the_scan(clinic: Clinic, admin:
         assert admin.post(f"/admin/scans/{scan_id}/approve", {"code": wrong}).status_code == 422
     assert admin.post(f"/admin/scans/{scan_id}/approve", {"code": code}).status_code == 422
     assert db.session.get_one(Scan, scan_id).status is Status.PHARMACIST_COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CSSS_BCRYPT_ROUNDS", "99"),
+        ("CSSS_PORT", "70000"),
+        ("CSSS_TRUSTED_PROXIES", "-1"),
+        ("CSSS_UPLOAD_MB", "500"),
+        ("CSSS_OTP_MINUTES", "0"),
+        ("CSSS_WEB_THREADS", "0"),
+        ("CSSS_REDIS_URL", "http://127.0.0.1"),
+    ],
+)
+def test_a_setting_that_would_fail_later_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Two hundred requests later it would be a 500 that nobody connects with the setting."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadSetting, match=name):
+        load_settings()
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_the_usual_ways_to_write_a_postgresql_address(scheme: str) -> None:
+    settings = load_settings(database_url=f"{scheme}://csss@db.example/csss")
+    assert settings.database == "postgresql+psycopg://csss@db.example/csss"
