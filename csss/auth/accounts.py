@@ -25,6 +25,7 @@ from csss.mail.owed import owe, release_waiting
 CONFIRMATION_LIFE = timedelta(days=3)
 CONFIRMATIONS_WINDOW, CONFIRMATIONS_PER_WINDOW = timedelta(hours=1), 3
 PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 100
+NAME_MAX = 120
 TAKEN = "There is an account with this address already. Sign in instead."
 
 
@@ -95,6 +96,8 @@ def _new_user(*, email: str, name: str, password: str, role: Role, password_hash
         raise Invalid(password=problem)
     if not name.strip():
         raise Invalid(name="Enter the name.")
+    if len(name.strip()) > NAME_MAX:
+        raise Invalid(name=f"The name can have at most {NAME_MAX} characters.")
     if by_email(email) is not None:
         raise Invalid(email=TAKEN)
     user = User(

@@ -29,6 +29,11 @@ def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, g
     count. A recovery code (64 bits) is taken even when the account has used up its tries. Belongs inside
     transaction().
     """
+    if not given.strip():
+        # An empty field is no try.
+        raise Invalid(
+            code="Enter the six-digit code from the e-mail, a code from your authenticator app, or a recovery code."
+        )
     if not second_factor.is_recovery_code(given) and _wrong_of_late(asked.user) >= WRONG_IN_AN_ACCOUNT:
         raise Invalid(
             code="Too many wrong codes were entered for this account. Use a recovery code, or wait an hour."

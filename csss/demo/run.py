@@ -1,11 +1,14 @@
 """`csss demo`: database, Redis, workers, web server and a mail folder on this machine, in the foreground."""
 
+import fcntl
 import os
 import shutil
 import socket
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -50,7 +53,7 @@ def run(settings: Settings, *, port: int, keep: bool) -> None:
     """Until Ctrl-C. Raises click.ClickException when the port is taken or there is no Redis to start."""
     _check_port(port)  # first of all: the one who has it may be a demo whose data would be wiped
     # A folder of its own for the socket: its path may have at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="csss-demo-") as runtime:
+    with _alone(settings.instance_folder), tempfile.TemporaryDirectory(prefix="csss-demo-") as runtime:
         redis_socket = Path(runtime) / "redis.sock"
         chosen = demo_settings(settings, port, redis_socket)
         try:
@@ -67,6 +70,18 @@ def run(settings: Settings, *, port: int, keep: bool) -> None:
         children.append(Child.csss("web", name="web", environment=variables))
         Supervisor(children).run(ready=lambda: _announce_when_ready(chosen))
     click.echo("The demo has stopped. `csss demo --keep` goes on with its data.")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """At most one demo from this folder, whatever its port: another one would wipe this one's data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.ClickException(f"A demo runs from {folder} already. Stop that one first.") from None
+        yield
 
 
 def _check_port(port: int) -> None:

@@ -21,12 +21,12 @@ MAX_REASON = 2_000
 
 @dataclass(frozen=True)
 class Reading:
-    """What a doctor writes about a scan. `agreement` may be missing only when there is no prediction."""
+    """What a doctor writes about a scan. `agreement` is kept only where there is a prediction to agree with."""
 
     findings: str
     impression: str = ""
     diagnosis: str = ""
-    agreement: Agreement | None = None
+    agreement: Agreement | str | None = None
     read_myself: bool = False
 
 
@@ -98,8 +98,8 @@ def _review(scan: Scan, reading: Reading, by: User) -> Review:
             errors["read_myself"] = (
                 "The classifier is uncertain about this scan: state that you have read it yourself."
             )
-    if reading.agreement is None and scan.prediction is not None and scan.prediction.available:
-        errors["agreement"] = "Say whether you agree with the classifier."
+    if reading.agreement is not None and reading.agreement not in set(Agreement):
+        errors["agreement"] = "Choose whether you agree, agree in part, or disagree."
     for name, text in (
         ("findings", reading.findings),
         ("impression", reading.impression),
@@ -117,11 +117,15 @@ def _review(scan: Scan, reading: Reading, by: User) -> Review:
         findings=reading.findings.strip(),
         impression=reading.impression.strip(),
         diagnosis=reading.diagnosis.strip(),
-        agreement=reading.agreement if scan.prediction is not None and scan.prediction.available else None,
+        agreement=Agreement(reading.agreement) if reading.agreement and _predicted(scan) else None,
         read_myself=reading.read_myself,
     )
     db.session.add(review)
     return review
+
+
+def _predicted(scan: Scan) -> bool:
+    return scan.prediction is not None and scan.prediction.available
 
 
 def answer_hold(scan: Scan) -> None:

@@ -60,14 +60,12 @@ class ReviewForm(Form):
         return cls(data=values)
 
     def reading(self) -> Reading:
-        """What was typed. An unknown agreement counts as none; the service says what is missing."""
-        known = {agreement.value for agreement in Agreement}
-        chosen = self.agreement.data
+        """What was typed; the service says what is missing or not right."""
         return Reading(
             findings=self.findings.data or "",
             impression=self.impression.data or "",
             diagnosis=self.diagnosis.data or "",
-            agreement=Agreement(chosen) if chosen in known else None,
+            agreement=self.agreement.data or None,
             read_myself=bool(self.read_myself.data),
         )
 
