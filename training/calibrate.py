@@ -11,7 +11,7 @@ from csss.inference.engine import calibrate as scale
 from training.features import PLAIN, FeatureCache
 from training.metrics import calibration_error, log_loss
 from training.run import HEIGHT, WIDTH, Run
-from training.train import targets
+from training.train import predict, targets
 
 
 def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
@@ -36,12 +36,17 @@ def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
     trained = run.read("train")
     images = run.images(data)["val"]
     cache = FeatureCache(
-        run.folder / "features", data, weights, size=(WIDTH, HEIGHT), seed=trained["settings"]["seed"]
+        run.folder / "features",
+        data,
+        weights,
+        run.recipe,
+        size=(WIDTH, HEIGHT),
+        seed=trained["settings"]["seed"],
     )
     head = keras.models.load_model(run.epoch_file(trained["best_epoch"]))
     truth = targets(images)
     pooled = cache.get(images, "val", trained["resize"]["chosen"], PLAIN)
-    before = head.predict(pooled, batch_size=256, verbose=0).astype(np.float64)
+    before = predict(head, pooled).astype(np.float64)
     temperature = fit_temperature(truth, before)
     after = scale(before, temperature)
     record = {

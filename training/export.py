@@ -40,7 +40,7 @@ def export(run: Run, data: Path, weights: str, activate: bool = True) -> dict[st
     """
     trained, calibrated = run.read("train"), run.read("calibrate")
     head = keras.models.load_model(run.epoch_file(trained["best_epoch"]))
-    model = network.join(network.build_base(weights, WIDTH, HEIGHT), head)
+    model = network.join(network.build_base(weights, WIDTH, HEIGHT), head, run.recipe)
     folder = run.model_folder
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / KERAS)

@@ -7,6 +7,7 @@ from typing import Any
 
 from csss.paths import MODELS, ROOT
 from training.data import Image, read_manifest
+from training.recipes import Recipe, recipe_of
 from training.split import read_split
 
 VERSION = "paper-1"
@@ -25,6 +26,11 @@ class Run:
     version: str
     runs: Path = ROOT / "training" / "runs"
     models: Path = MODELS
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe this version is named after."""
+        return recipe_of(self.version)
 
     @property
     def folder(self) -> Path:
