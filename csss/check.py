@@ -38,7 +38,9 @@ def checks(settings: Settings) -> Iterator[Result]:
             yield check(settings)
         except Exception as error:
             # The point of this command is to report whatever is wrong, in a line.
-            yield Result(name, False, f"{type(error).__name__}: {error}", "This check itself failed; see above.")
+            yield Result(
+                name, False, f"{type(error).__name__}: {error}", "This check itself failed; see above."
+            )
 
 
 def _python(_: Settings) -> Result:
@@ -49,7 +51,10 @@ def _python(_: Settings) -> Result:
 def _project_files(_: Settings) -> Result:
     missing = [str(folder) for folder in (TEMPLATES, STATIC, MIGRATIONS, MODELS) if not folder.is_dir()]
     return Result(
-        "Project files", not missing, f"missing {', '.join(missing)}" if missing else "complete", "Install again."
+        "Project files",
+        not missing,
+        f"missing {', '.join(missing)}" if missing else "complete",
+        "Install again.",
     )
 
 
@@ -100,7 +105,10 @@ def _database(settings: Settings) -> Result:
             found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
     except sa.exc.SQLAlchemyError as error:
         return Result(
-            "Database", False, f"{shown}: {str(error).splitlines()[0]}", "Check CSSS_DATABASE_URL and the server."
+            "Database",
+            False,
+            f"{shown}: {str(error).splitlines()[0]}",
+            "Check CSSS_DATABASE_URL and the server.",
         )
     finally:
         engine.dispose()
@@ -118,8 +126,12 @@ def _redis(settings: Settings) -> Result:
     try:
         info = connect(settings.redis_url).info("server")
     except redis.RedisError as error:
-        server = "redis-server is installed" if shutil.which("redis-server") else "apt-get install redis-server"
-        return Result("Redis", False, f"{settings.redis_url}: {error}", f"Start it ({server}) or set CSSS_REDIS_URL.")
+        server = (
+            "redis-server is installed" if shutil.which("redis-server") else "apt-get install redis-server"
+        )
+        return Result(
+            "Redis", False, f"{settings.redis_url}: {error}", f"Start it ({server}) or set CSSS_REDIS_URL."
+        )
     return Result("Redis", True, f"version {info['redis_version']}")
 
 
@@ -131,9 +143,13 @@ def _storage(settings: Settings) -> Result:
         probe.write_bytes(b"ok")
         probe.unlink()
     except OSError as error:
-        return Result("Storage", False, f"{folder}: {error.strerror}", "Make the folder writable for this user.")
+        return Result(
+            "Storage", False, f"{folder}: {error.strerror}", "Make the folder writable for this user."
+        )
     free = shutil.disk_usage(folder).free / 1e9
-    return Result("Storage", free > 1, f"{folder}, {free:.0f} GB free", "Free some space: less than 1 GB is left.")
+    return Result(
+        "Storage", free > 1, f"{folder}, {free:.0f} GB free", "Free some space: less than 1 GB is left."
+    )
 
 
 def _mail(settings: Settings) -> Result:
@@ -166,4 +182,3 @@ def _addresses(settings: Settings) -> Result:
             "Put a TLS proxy in front, set CSSS_BASE_URL to its https address and CSSS_TRUSTED_PROXIES=1.",
         )
     return Result("Addresses", True, settings.base_url)
-

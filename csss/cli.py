@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from csss.config import BadSetting, Settings, load_settings
-from csss.inference.cli import predict
+from csss.inference.cli import models, predict
 
 
 class _Group(click.Group):
@@ -37,6 +37,7 @@ def main() -> None:
 
 
 main.add_command(predict)
+main.add_command(models)
 
 
 @main.command()

@@ -32,7 +32,7 @@ def head_weights(head: Any) -> Head:
     return Head(*(np.asarray(array) for array in (*hidden.get_weights(), *output.get_weights())))
 
 
-def export(run: Run, data: Path, weights: str, activate: bool = True) -> dict[str, Any]:
+def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[str, Any]:
     """Export the best epoch and return the record kept as `export.json`.
 
     Half-precision weights are taken when no probability moves by more than 1e-3 against Keras, else float32;

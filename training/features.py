@@ -77,9 +77,7 @@ class FeatureCache:
         self._interpreter: Interpreter | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
-    def get(
-        self, images: Sequence[Image], side: str, resize: str, pass_number: int | str
-    ) -> NDArray[Any]:
+    def get(self, images: Sequence[Image], side: str, resize: str, pass_number: int | str) -> NDArray[Any]:
         """One pass over `images`: an augmented one by number, `PLAIN` as stored, `LARGE`, or `SMALL`."""
         file = self.folder / f"{side}-{resize}-{pass_number}.npy"
         if file.is_file():

@@ -80,9 +80,23 @@ def _along(kernel: Any, factor: Any) -> Any:
     return factor[:, np.newaxis] if kernel.shape[-1] == 1 and len(factor) > 1 else factor
 
 
-def _pairs(base: Any, first_trained: str) -> list[tuple[Any, Any]]:
-    """The convolutions from a block on, each with the batch normalisation behind it."""
-    layers = base.layers[base.layers.index(last_frozen(base, first_trained)) + 1 :]
+def round_to_half(base: Any, head: Any) -> None:
+    """Let every folded kernel and bias, and those of the head, be a number that half precision can hold."""
+    for conv, normalisation in _pairs(base, None):
+        unfold(conv, normalisation, *(_half(array) for array in folded(conv, normalisation)))
+    for name in ("hidden", "probabilities"):
+        layer = head.get_layer(name)
+        layer.set_weights([_half(array) for array in layer.get_weights()])
+
+
+def _half(array: Any) -> Any:
+    return array.astype(np.float16).astype(np.float32)
+
+
+def _pairs(base: Any, first_trained: str | None) -> list[tuple[Any, Any]]:
+    """The convolutions from a block on (None: all), each with the batch normalisation behind it."""
+    start = 0 if first_trained is None else base.layers.index(last_frozen(base, first_trained)) + 1
+    layers = base.layers[start:]
     normal = (layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization))
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
     return list(zip((layer for layer in layers if isinstance(layer, kinds)), normal, strict=True))
@@ -154,11 +168,13 @@ def build_trained_part(recipe: Recipe, weights: str, classes: int, seed: int, st
 def join(base: Any, trained: Any, recipe: Recipe) -> Any:
     """The whole network, from a picture in 0..1 to (probabilities, feature map).
 
-    The base's upper blocks take over what the trained part learned.
+    The base's upper blocks take over what the trained part learned. A network of which more than the head was trained
+    is rounded to half precision, so that its run-time file may be half as large and still be the same network.
     """
     if recipe.first_trained is not None:
         for conv, normalisation in _pairs(base, recipe.first_trained):
             unfold(conv, normalisation, *trained.get_layer(conv.name).get_weights())
+        round_to_half(base, trained)
     picture = keras.Input(base.input_shape[1:], name="picture")
     feature_map = base(scaling(recipe.scaled)(picture) if recipe.scaled else picture, training=False)
     pooled = keras.layers.GlobalAveragePooling2D(name="pool")(feature_map)

@@ -19,10 +19,11 @@ from PIL import Image, ImageDraw, ImageFont
 from csss.paths import STATIC
 
 Picture = NDArray[np.uint8]
-WORDS = (
-    "the patient was seen on account of a cough that had lasted for two weeks and came with fever at night no relevant "
-    "history is known invoice total amount due within thirty days order number delivery address name date signature"
-).split()
+TEXT = (
+    "the patient was seen on account of a cough that had lasted for two weeks and came with fever at night no "
+    "relevant history is known invoice total amount due within thirty days order number delivery name signature"
+)
+WORDS = TEXT.split()
 EACH = 24
 BRAIN_SIDE = 256
 
@@ -36,7 +37,9 @@ def outsiders(seed: int = 42) -> Iterator[tuple[str, Picture]]:
 
 
 def _grey(picture: Picture) -> Picture:
-    return np.asarray(cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+    return np.asarray(
+        cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), dtype=np.uint8
+    )
 
 
 def _read(file: Any) -> Picture:
@@ -154,7 +157,9 @@ def _shapes(random: np.random.Generator) -> Iterator[Picture]:
 def _brain(random: np.random.Generator) -> Iterator[Picture]:
     """The head MR slice of matplotlib's sample data, at several windows, sizes and turns: another body part."""
     packed = (files("matplotlib") / "mpl-data" / "sample_data" / "s1045.ima.gz").read_bytes()
-    slice_ = np.frombuffer(gzip.decompress(packed), np.uint16).reshape(BRAIN_SIDE, BRAIN_SIDE).astype(np.float32)
+    slice_ = (
+        np.frombuffer(gzip.decompress(packed), np.uint16).reshape(BRAIN_SIDE, BRAIN_SIDE).astype(np.float32)
+    )
     for number in range(EACH):
         low, high = np.percentile(slice_, [random.uniform(0, 5), random.uniform(97, 99.9)])
         shown = (np.clip((slice_ - low) / (high - low), 0, 1) * 255).astype(np.uint8)

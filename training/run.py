@@ -10,7 +10,6 @@ from training.data import Image, read_manifest
 from training.recipes import Recipe, recipe_of
 from training.split import read_split
 
-VERSION = "paper-1"
 WIDTH = HEIGHT = 224
 SEED = 42
 
@@ -69,6 +68,14 @@ class Run:
         for image in read_manifest(data):
             shared[sides[image.path]].append(image)
         return shared
+
+
+def active_version(models: Path = MODELS) -> str:
+    """The version that `ACTIVE` names; raises `StepMissing`."""
+    file = models / "ACTIVE"
+    if not file.is_file():
+        raise StepMissing(f"{file} is missing: run `python -m training export --activate` first.")
+    return file.read_text(encoding="utf-8").strip()
 
 
 def rounded(value: Any) -> Any:

@@ -25,9 +25,7 @@ def targets(images: list[Image]) -> NDArray[np.int64]:
     return np.array([LABELS.index(image.label) for image in images], dtype=np.int64)
 
 
-def sampling_order(
-    images: list[Image], balance: float, random: np.random.Generator
-) -> NDArray[np.int64]:
+def sampling_order(images: list[Image], balance: float, random: np.random.Generator) -> NDArray[np.int64]:
     """The images of one epoch, as many as there are: each once, or drawn so that rare strata come more often.
 
     A stratum (class and kind of scan) of n images has a share proportional to n ** (1 - balance).
@@ -49,19 +47,22 @@ def one_epoch(
     order = sampling_order(images, recipe.balance, np.random.default_rng((seed, epoch)))
     one_hot = keras.utils.to_categorical(targets(images), len(LABELS))
     total = np.zeros(2)
-    model.reset_metrics()
     starts = range(0, len(order), recipe.batch)
     quiet = recipe.first_trained is None  # a second or two
     for start in tqdm(starts, desc=f"epoch {epoch + 1}", unit="batch", disable=quiet, leave=False):
         part = order[start : start + recipe.batch]
-        # Accuracy and loss are running means over the epoch, as Keras's own.
-        total = np.array(model.train_on_batch(x[part].astype(np.float32), one_hot[part]))
-    return {"loss": float(total[0]), "accuracy": float(total[1])}
+        model.reset_metrics()  # what comes back is then of this batch alone, in every version of Keras
+        found = model.train_on_batch(x[part].astype(np.float32), one_hot[part])
+        total += np.array([float(value) for value in found]) * len(part)
+    loss, accuracy = total / len(order)
+    return {"loss": float(loss), "accuracy": float(accuracy)}
 
 
 def predict(model: Any, x: NDArray[Any]) -> NDArray[np.float32]:
     """Probabilities for cached features, in batches of float32."""
-    parts = [model(x[start : start + 64].astype(np.float32), training=False) for start in range(0, len(x), 64)]
+    parts = [
+        model(x[start : start + 64].astype(np.float32), training=False) for start in range(0, len(x), 64)
+    ]
     return np.concatenate([np.asarray(part) for part in parts])
 
 
@@ -122,9 +123,7 @@ def choose_resize(
     return {"chosen": chosen, "val_macro_f1": means, "by_seed": scores, "seeds": list(seeds)}
 
 
-def train(
-    run: Run, data: Path, weights: str, seed: int = SEED, resize: str | None = None
-) -> dict[str, Any]:
+def train(run: Run, data: Path, weights: str, seed: int = SEED, resize: str | None = None) -> dict[str, Any]:
     """Train, or go on with a killed training, and return the record that is kept as `train.json`."""
     recipe = run.recipe
     sides = run.images(data)

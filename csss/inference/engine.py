@@ -77,7 +77,7 @@ UNLIKE = (
 class Engine:
     """A loaded model. `predict` may be called from any thread; calls wait for each other."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - `load` is the way in
         self,
         info: ModelInfo,
         model: bytes,

@@ -29,11 +29,10 @@ class Outliers:
     def from_bytes(cls, data: bytes) -> "Outliers":
         """Read an `.npz`; raises `ValueError`, `KeyError` or `OSError` when it is none, and `ValueError` on shapes."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            found = cls(
-                *(np.asarray(arrays[name], dtype=np.float32) for name in ("centre", "projection", "bank")),
-                neighbour=int(arrays["neighbour"]),
-                unit=bool(arrays["unit"]),
+            centre, projection, bank = (
+                np.asarray(arrays[name], dtype=np.float32) for name in ("centre", "projection", "bank")
             )
+            found = cls(centre, projection, bank, int(arrays["neighbour"]), bool(arrays["unit"]))
         channels, axes = found.projection.shape
         entries, width = found.bank.shape
         if found.centre.shape != (channels,) or width != axes or not 1 <= found.neighbour <= entries:

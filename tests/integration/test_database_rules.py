@@ -110,7 +110,9 @@ def test_a_row_cannot_be_replaced_or_swept_away_with_its_table(full_clinic: Clin
     db.session.commit()
     for name in [*APPEND_ONLY, "scans"]:
         if db.engine.dialect.name == "sqlite":
-            refused(f"INSERT OR REPLACE INTO {name} SELECT * FROM {name}", "append-only|never deleted|begins as")
+            refused(
+                f"INSERT OR REPLACE INTO {name} SELECT * FROM {name}", "append-only|never deleted|begins as"
+            )
         else:
             refused(f"TRUNCATE {name} CASCADE", "append-only")
 
