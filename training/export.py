@@ -40,6 +40,10 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
     """
     trained, calibrated = run.read("train"), run.read("calibrate")
     head = keras.models.load_model(run.epoch_file(trained["best_epoch"]))
+    if "bias" in calibrated:
+        output = head.get_layer("probabilities")
+        kernel, bias = output.get_weights()
+        output.set_weights([kernel, bias + calibrated["temperature"] * np.array(calibrated["bias"])])
     model = network.join(network.build_base(weights, WIDTH, HEIGHT), head, run.recipe)
     folder = run.model_folder
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,8 @@ class Recipe:
     `first_trained` is the first block of the base that learns, None when the base stays as it is. `scaled` puts the
     step from [0, 1] to [-1, 1], for which the base weights were made, into the network. `passes` is how many augmented
     passes over the training images are kept and taken in turn. `balance` is how far the sampling evens out the classes
-    and kinds of scan: 0 takes each image once an epoch, 1 takes each kind equally often, 0.5 lies between.
+    and kinds of scan: 0 takes each image once an epoch, 1 takes each kind equally often, 0.5 lies between. `class_bias` lets
+    calibration fit a bias for each class besides the temperature.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Recipe:
     epochs: int
     patience: int
     monitor: str
+    class_bias: bool
     words: str
 
     def better(self, new: float, old: float) -> bool:
@@ -51,6 +53,7 @@ PAPER = Recipe(
     epochs=15,
     patience=3,
     monitor="val_loss",
+    class_bias=False,
     words="rotation 10 degrees, zoom 0.1, horizontal flip",
 )
 
@@ -70,6 +73,7 @@ CSSS = Recipe(
     epochs=6,
     patience=3,
     monitor="val_macro_f1",
+    class_bias=True,
     words=(
         "half of the images first reduced to 96 to 160 pixels, half pressed as JPEG of quality 30 to 95, borders "
         "cropped by up to 8 %, rotation 10 degrees, zoom 0.1, shift 0.05, brightness, contrast and gamma; no flip"

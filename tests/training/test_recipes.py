@@ -7,7 +7,9 @@ pytest.importorskip("tensorflow", reason="the extra `train` is not installed")
 
 import keras
 
+from csss.inference.engine import calibrate
 from training import network
+from training.calibrate import fit_temperature, fit_with_bias, with_bias
 from training.data import Image
 from training.recipes import CSSS, PAPER, recipe_of
 from training.train import best_epoch, sampling_order, stalled
@@ -35,6 +37,19 @@ def test_the_best_epoch_is_of_the_monitored_figure():
     assert stalled(history, PAPER)
     assert not stalled(history, CSSS)
     assert recipe_of("csss-12") is CSSS
+
+
+def test_bias_and_temperature_are_found_again():
+    random = np.random.default_rng(0)
+    right = random.dirichlet([0.5, 0.7, 0.9], size=20000)
+    truth = (random.random((len(right), 1)) > right.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+    wrong = np.exp(1.6 * np.log(np.maximum(right, 1e-30)) + [0.8, 0, -0.8])
+    wrong /= wrong.sum(axis=1, keepdims=True)
+    temperature, bias = fit_with_bias(truth, wrong)
+    assert abs(temperature - 1.6) < 0.1
+    assert np.abs(bias - [-0.5, 0, 0.5]).max() < 0.1
+    assert np.abs(calibrate(with_bias(wrong, temperature, bias), temperature) - right).mean() < 0.02
+    assert abs(fit_temperature(truth, right) - 1) < 0.1
 
 
 @pytest.fixture(scope="module")
