@@ -72,7 +72,7 @@ CSSS = Recipe(
     batch=32,
     epochs=6,
     patience=3,
-    monitor="val_macro_f1",
+    monitor="val_loss",
     class_bias=True,
     words=(
         "half of the images first reduced to 96 to 160 pixels, half pressed as JPEG of quality 30 to 95, borders "
