@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from csss.config import BadSetting, Settings, load_settings
-from csss.inference.cli import predict
+from csss.inference.cli import models, predict
 
 
 class _Group(click.Group):
@@ -38,6 +38,7 @@ def main() -> None:
 
 
 main.add_command(predict)
+main.add_command(models)
 
 
 @main.command()

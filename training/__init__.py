@@ -1,4 +1,4 @@
-"""Training of the classifier: `python -m training split|train|calibrate|export|evaluate`.
+"""Training of the classifier: `python -m training split|train|calibrate|export|outliers|evaluate`.
 
 Knows neither Flask nor the database; shares preprocessing and the engine with `csss.inference`.
 """

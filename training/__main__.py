@@ -6,10 +6,14 @@ from typing import Any
 import click
 
 from csss.inference.labels import ModelCorrupt, ModelMissing
+from csss.paths import MODELS
 from training.data import DataMissing, data_folder, read_manifest, weights_file
-from training.run import SEED, VERSION, Run, StepMissing, write_json
+from training.recipes import CSSS, RECIPES
+from training.run import SEED, Run, StepMissing, active_version, write_json
 
 PROBLEMS = (DataMissing, StepMissing, ModelMissing, ModelCorrupt)
+READING = ("evaluate", "synthetic")
+"""Steps that read a model; without options they take the active one."""
 
 
 class Steps(click.Group):
@@ -32,16 +36,31 @@ class Steps(click.Group):
     help="Base weights; default $CSSS_WEIGHTS, ../shared/weights, imagenet.",
 )
 @click.option(
-    "--version", default=VERSION, show_default=True, help="Name of the run and of the model folder."
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    help="`paper` as published, or `csss`, ours; default csss, or the active model's when evaluating.",
 )
+@click.option("--version", help="Name of the run and of the model folder, a recipe first; default RECIPE-1.")
 @click.option("--runs", type=click.Path(path_type=Path), help="Folder of all runs; default training/runs.")
 @click.option("--models", type=click.Path(path_type=Path), help="Folder of all models; default models.")
 @click.pass_context
 def main(
-    ctx: click.Context, /, data: Path | None, weights: Path | None, version: str, **places: Path | None
+    ctx: click.Context,
+    /,
+    data: Path | None,
+    weights: Path | None,
+    recipe: str | None,
+    version: str | None,
+    **places: Path | None,
 ) -> None:
-    """Train the classifier: split, train, calibrate, export, evaluate; or `all` of them."""
-    ctx.obj = (Run(version, **{key: place for key, place in places.items() if place}), data, weights)
+    """Train the classifier: split, train, calibrate, export, outliers, evaluate; or `all` of them."""
+    folders = {key: place for key, place in places.items() if place}
+    if version is None and recipe is None and ctx.invoked_subcommand in READING:
+        version = active_version(folders.get("models", MODELS))
+    version = version or f"{recipe or CSSS.name}-1"
+    if version.partition("-")[0] not in RECIPES or recipe not in {None, version.partition("-")[0]}:
+        raise click.UsageError(f"A version begins with its recipe ({', '.join(RECIPES)}), as in csss-1.")
+    ctx.obj = (Run(version, **folders), data, weights)
 
 
 @main.command()
@@ -101,7 +120,7 @@ def calibrate(obj: tuple[Run, Path | None, Path | None]) -> None:
 
 
 @main.command()
-@click.option("--activate/--no-activate", default=True, help="Name this model in models/ACTIVE.")
+@click.option("--activate/--no-activate", default=False, help="Name this model in models/ACTIVE.")
 @click.pass_obj
 def export(obj: tuple[Run, Path | None, Path | None], activate: bool) -> None:
     """Write the model folder and check that LiteRT and Keras agree."""
@@ -110,6 +129,20 @@ def export(obj: tuple[Run, Path | None, Path | None], activate: bool) -> None:
     record = run_export(obj[0], data_folder(obj[1]), weights_file(obj[2]), activate)
     precision = record["precision"]
     click.echo(f"{precision} weights: {record['parity'][precision]}. Written: {obj[0].model_folder}")
+
+
+@main.command()
+@click.pass_obj
+def outliers(obj: tuple[Run, Path | None, Path | None]) -> None:
+    """Fit the score that tells pictures of something else, with its threshold."""
+    from training.outliers import fit
+
+    record = fit(obj[0], data_folder(obj[1]))
+    for name, row in record["tried"].items():
+        click.echo(f"{name}: AUROC {row['auroc']:.4f}, refused {row['refused']:.4f}")
+        for kind, part in row["by_kind"].items():
+            click.echo(f"  {kind:<12} AUROC {part['auroc']:.4f}, refused {part['refused']:.4f}")
+    click.echo(f"Kept: {record['method']}, threshold {record['threshold']:.4f}.")
 
 
 @main.command()
@@ -122,13 +155,20 @@ def export(obj: tuple[Run, Path | None, Path | None], activate: bool) -> None:
     show_default=True,
     help="For --check on another kind of processor, for instance 0.002.",
 )
+@click.option(
+    "--beside",
+    default="paper-1",
+    show_default=True,
+    help="Version measured on the same images for comparison.",
+)
 @click.pass_obj
-def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: float) -> None:
+def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: float, beside: str) -> None:
     """Measure the shipped model on the held-back images and write metrics, plots and card."""
     from csss.inference import Engine
     from training import evaluate as evaluation
 
     run = obj[0]
+    click.echo(f"Model {run.version}")
     engine = Engine.load(run.model_folder)
     metrics = evaluation.read_metrics(run.model_folder)
     figures = evaluation.evaluate(engine, data_folder(obj[1]), metrics)
@@ -139,10 +179,13 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
             raise click.ClickException("\n".join(found))
         click.echo("These are the figures of metrics.json.")
         return
+    from training.audit import audit
     from training.card import model_card
     from training.plots import draw_all
 
     metrics["test"] = figures
+    other = Engine.load(run.models / beside) if run.version != beside else None
+    metrics["audit"] = audit(engine, data_folder(obj[1]), metrics, other)
     write_json(run.model_folder / "metrics.json", metrics)
     draw_all(metrics, run.model_folder)
     (run.model_folder / "MODEL_CARD.md").write_text(model_card(engine.info, metrics), encoding="utf-8")
@@ -176,7 +219,7 @@ def synthetic(obj: tuple[Run, Path | None, Path | None], out: Path | None, steps
 @click.pass_context
 def everything(ctx: click.Context) -> None:
     """All steps in order."""
-    for step in (split, train, calibrate, export, evaluate):
+    for step in (split, train, calibrate, export, outliers, evaluate):
         click.echo(f"== {step.name}")
         ctx.invoke(step)
 

@@ -17,13 +17,20 @@ def model_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
         "percent": lambda value: f"{value * 100:.1f} %",
         "two": lambda value: f"{value:.2f}",
         "three": lambda value: f"{value:.3f}",
+        "signed": lambda value: f"{value:+.3f}",
         "scientific": lambda value: f"{value:.1e}",
     }
-    precision = metrics["export"]["precision"]
+    precision, ranges = metrics["export"]["precision"], metrics["test"]["intervals"]
+    counts = metrics["data"]["by_class"]["test"]
     return environment.get_template("model_card.md.j2").render(
         info=info,
         recipe=metrics["training"]["recipe"],
+        paper=metrics["training"]["recipe"].get("name", "paper") == "paper",
+        range=lambda key: f"{ranges[key][0] * 100:.1f} to {ranges[key][1] * 100:.1f} %",
+        range3=lambda key: f"{ranges[key][0]:.3f} to {ranges[key][1]:.3f}",
+        most_frequent=max(counts.values()) / sum(counts.values()),
+        outliers=metrics.get("outliers"),
         precision=precision,
         parity=metrics["export"]["parity"][precision],
-        **{key: metrics[key] for key in ("data", "training", "calibration", "export", "test")},
+        **{key: metrics[key] for key in ("data", "training", "calibration", "export", "test", "audit")},
     )

@@ -3,23 +3,28 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from csss.inference.engine import Engine, calibrate
-from csss.inference.preprocessing import preprocess
+from csss.inference.preprocessing import decode, preprocess
 from training.data import Image, read_manifest
+from training.intervals import intervals
 from training.metrics import (
+    auroc,
     calibration_error,
     confusion,
     log_loss,
     macro,
     per_class,
     reliability,
+    risk_coverage,
     selective,
 )
 from training.run import rounded
@@ -50,8 +55,8 @@ def split_record(images: Sequence[Image], sides: dict[str, str], seed: int) -> d
     }
 
 
-def evaluate(engine: Engine, data: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-    """The `test` part of metrics.json, measured now.
+def held_back(data: Path, metrics: dict[str, Any], side: str = "test") -> list[Image]:
+    """The images of a side (the test side unless named).
 
     The split is drawn again from the manifest; raises `FiguresDiffer` when it is not the one that was trained on,
     since training images would then be among the test images.
@@ -61,24 +66,69 @@ def evaluate(engine: Engine, data: Path, metrics: dict[str, Any]) -> dict[str, A
     sides = split(images, seed)
     if split_record(images, sides, seed)["sha256"] != metrics["data"]["sha256"]:
         raise FiguresDiffer("The data folder gives another split than the one this model was trained on.")
-    test = [image for image in images if sides[image.path] == "test"]
+    return [image for image in images if sides[image.path] == side]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What an engine makes of images: uncalibrated and calibrated probabilities, pooled features, who is strange."""
+
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    pooled: NDArray[np.float32]
+    strange: NDArray[np.bool_]
+
+    def accepted(self, threshold: float) -> NDArray[np.bool_]:
+        """As at run time: confident enough, and not strange."""
+        return (self.after.max(axis=1) >= threshold) & ~self.strange
+
+
+def as_stored(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return picture
+
+
+def read_all(
+    engine: Engine,
+    pictures: Iterable[NDArray[np.uint8]],
+    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = as_stored,
+) -> Read:
+    """Run the engine over RGB pictures, each changed first."""
     info = engine.info
-    raw = []
-    for image in tqdm(test, desc="evaluating", unit="image"):
-        picture = preprocess((data / image.path).read_bytes(), info.width, info.height, info.resize)
-        raw.append(engine.run(picture)[0])
-    before = np.stack(raw).astype(np.float64)
-    after = calibrate(before, info.temperature)
-    truth = np.array([info.names.index(image.label) for image in test], dtype=np.int64)
-    return dict(rounded(_figures(info.names, test, truth, before, after, engine.threshold)))
+    raw, pooled = [], []
+    for picture in pictures:
+        found, feature_map = engine.run(preprocess(change(picture), info.width, info.height, info.resize))
+        raw.append(found)
+        pooled.append(feature_map.mean(axis=(0, 1)))
+    before, features = np.stack(raw).astype(np.float64), np.stack(pooled)
+    scores = engine.outliers.scores(features) if engine.outliers else np.zeros(len(features))
+    return Read(before, calibrate(before, info.temperature), features, scores > info.outliers_threshold)
 
 
-def _figures(  # noqa: PLR0917 - one caller, all of it needed
-    names: tuple[str, ...], test: list[Image], truth: Any, before: Any, after: Any, threshold: float
-) -> dict[str, Any]:
+def stored(data: Path, images: Sequence[Image], title: str) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of images as RGB arrays, with a progress bar."""
+    for image in tqdm(images, desc=title, unit="image"):
+        yield decode((data / image.path).read_bytes())
+
+
+def truths(engine: Engine, images: Sequence[Image]) -> NDArray[np.int64]:
+    """Class numbers in the engine's order."""
+    return np.array([engine.info.names.index(image.label) for image in images], dtype=np.int64)
+
+
+def evaluate(engine: Engine, data: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The `test` part of metrics.json, measured now on the held-back images."""
+    test = held_back(data, metrics)
+    read = read_all(engine, stored(data, test, "evaluating"))
+    return dict(rounded(figures(engine, test, truths(engine, test), read)))
+
+
+def figures(engine: Engine, test: Sequence[Image], truth: NDArray[np.int64], read: Read) -> dict[str, Any]:
+    """Every figure of one reading of the images, with intervals."""
+    names, after = engine.info.names, read.after
     predicted = after.argmax(axis=1)
     counts = confusion(truth, predicted, len(names))
     rows = per_class(counts)
+    accepted = read.accepted(engine.threshold)
 
     def accuracy_where(mask: list[bool]) -> dict[str, float]:
         chosen = np.array(mask)
@@ -86,18 +136,23 @@ def _figures(  # noqa: PLR0917 - one caller, all of it needed
 
     return {
         "images": len(test),
+        "groups": len({image.group for image in test}),
         "accuracy": float((predicted == truth).mean()),
         "macro": macro(rows),
         "per_class": dict(zip(names, rows, strict=True)),
+        "auroc": {name: auroc(truth == index, after[:, index]) for index, name in enumerate(names)},
         "confusion": counts.tolist(),
-        "selective": selective(truth, after, threshold),
+        "selective": {"threshold": engine.threshold} | selective(truth, after, accepted),
+        "risk_coverage": risk_coverage(truth, after),
+        "strange": float(read.strange.mean()),
         "calibration": {
-            "ece_before": calibration_error(truth, before),
+            "ece_before": calibration_error(truth, read.before),
             "ece_after": calibration_error(truth, after),
-            "log_loss_before": log_loss(truth, before),
+            "log_loss_before": log_loss(truth, read.before),
             "log_loss_after": log_loss(truth, after),
             "reliability": reliability(truth, after),
         },
+        "intervals": intervals(names, truth, after, accepted, [image.group for image in test]),
         "subgroups": {
             "chest X-ray": accuracy_where([image.kind == "chest_xray" for image in test]),
             "cardiac MRI": accuracy_where([image.kind == "cardiac_mri" for image in test]),
@@ -146,12 +201,26 @@ def table(figures: dict[str, Any]) -> str:
             f"{row['f1']:>8.4f}{row.get('support', figures['images']):>8}"
         )
     chosen, scale = figures["selective"], figures["calibration"]
+    ranges = figures["intervals"]
+
+    def between(key: str) -> str:
+        return f"[{ranges[key][0]:.4f}, {ranges[key][1]:.4f}]"
+
     lines += [
         "",
-        f"accuracy                       {figures['accuracy']:.4f} on {figures['images']} held-back images",
-        f"accepted at {chosen['threshold']:.2f}               {chosen['acceptance_rate']:.4f}",
-        f"error of the accepted          {chosen['error_accepted']:.4f} (all: {chosen['error_all']:.4f})",
-        f"calibration error              {scale['ece_after']:.4f} (before scaling: {scale['ece_before']:.4f})",
+        f"accuracy                       {figures['accuracy']:.4f} on {figures['images']} held-back images "
+        f"{between('accuracy')}",
+        f"macro F1                       {figures['macro']['f1']:.4f} {between('macro.f1')}",
+        f"accepted at {chosen['threshold']:.2f}               {chosen['acceptance_rate']:.4f} "
+        f"{between('acceptance_rate')}",
+        f"error of the accepted          {chosen['error_accepted']:.4f} {between('error_accepted')} "
+        f"(all: {chosen['error_all']:.4f})",
+        f"refused as unlike scans        {figures['strange']:.4f}",
+        f"calibration error              {scale['ece_after']:.4f} {between('ece_after')} "
+        f"(before scaling: {scale['ece_before']:.4f})",
+        "one-vs-rest AUROC              "
+        + ", ".join(f"{name} {value:.3f}" for name, value in figures["auroc"].items()),
+        "(in brackets: 95 % intervals, patients drawn again)",
         "",
         "confusion matrix (row: true class, column: predicted class)",
     ]

@@ -32,7 +32,7 @@ def head_weights(head: Any) -> Head:
     return Head(*(np.asarray(array) for array in (*hidden.get_weights(), *output.get_weights())))
 
 
-def export(run: Run, data: Path, weights: str, activate: bool = True) -> dict[str, Any]:
+def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[str, Any]:
     """Export the best epoch and return the record kept as `export.json`.
 
     Half-precision weights are taken when no probability moves by more than 1e-3 against Keras, else float32;
@@ -40,7 +40,11 @@ def export(run: Run, data: Path, weights: str, activate: bool = True) -> dict[st
     """
     trained, calibrated = run.read("train"), run.read("calibrate")
     head = keras.models.load_model(run.epoch_file(trained["best_epoch"]))
-    model = network.join(network.build_base(weights, WIDTH, HEIGHT), head)
+    if "bias" in calibrated:
+        output = head.get_layer("probabilities")
+        kernel, bias = output.get_weights()
+        output.set_weights([kernel, bias + calibrated["temperature"] * np.array(calibrated["bias"])])
+    model = network.join(network.build_base(weights, WIDTH, HEIGHT), head, run.recipe)
     folder = run.model_folder
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / KERAS)

@@ -1,13 +1,15 @@
-"""Cached features of the frozen base.
+"""Cached output of the layers that stay as they are.
 
-While the base is frozen, an image's pooled features never change, so each augmented pass over the training set is
-computed once and kept as a file; training the head on it then takes seconds. A pass is computed when an epoch asks
-for it, so early stopping saves the rest, and a killed run goes on with the pass it was at. The base runs through
-LiteRT, about three times as fast on a CPU as TensorFlow, and the very arithmetic of run time.
+What a frozen layer makes of an image never changes, so each augmented pass over the training set is computed once, up
+to the last frozen layer, and kept as a file: pooled features where the whole base is frozen, in half precision a
+feature map (14 x 14 x 64) where the upper blocks are trained. A pass is computed when an epoch asks for it, so early
+stopping saves the rest, and a killed run goes on with the pass it was at. The layers run through LiteRT, about three
+times as fast on a CPU as TensorFlow, and the very arithmetic of run time.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,12 +19,16 @@ from tqdm import tqdm
 
 from csss.inference.engine import usable_cores
 from csss.inference.preprocessing import decode, preprocess
-from training.augment import augment
+from training.augment import augment, reduce_to
 from training.data import Image
+from training.recipes import Recipe
 
 BATCH = 16
 PLAIN = "plain"
 LARGE = "large"
+SMALL = "small"
+SMALL_SIDE = 128
+"""The native side of most images of two classes; reduced to it, resolution no longer tells the class."""
 LARGE_SIDE = 1024
 LARGE_GRAIN = 2.6
 """Standard deviation, in grey levels, of the detail that two full-size NIH scans lose on the way to 320 pixels."""
@@ -41,34 +47,41 @@ def as_large_scan(picture: NDArray[np.uint8], seed: int, index: int) -> NDArray[
     return np.clip(np.round(enlarged + grain), 0, 255).astype(np.uint8)
 
 
-def _convert_base(weights: str, width: int, height: int) -> bytes:
-    import keras
-
+def _convert_lower(weights: str, recipe: Recipe, width: int, height: int) -> bytes:
     from training import network
 
-    base = network.build_base(weights, width, height)
-    pooled = keras.layers.GlobalAveragePooling2D()(base.output)
-    return network.to_litert(keras.Model(base.input, pooled), batch=BATCH)
+    return network.to_litert(
+        network.lower_part(network.build_base(weights, width, height), recipe), batch=BATCH
+    )
 
 
 class FeatureCache:
-    """Pooled features (images, 1280) by side, resize and pass, computed once and kept under `folder`."""
+    """What the trained part of a recipe takes, by side, resize and pass, computed once and kept under `folder`.
+
+    Pooled features are (images, 1280) in float32, feature maps (images, height, width, channels) in float16.
+    """
 
     def __init__(
-        self, folder: Path, data: Path, weights: str, *, size: tuple[int, int] = (224, 224), seed: int = 42
+        self,
+        folder: Path,
+        data: Path,
+        weights: str,
+        recipe: Recipe,
+        *,
+        size: tuple[int, int] = (224, 224),
+        seed: int = 42,
     ) -> None:
         self.folder, self.data, self.weights, self.seed = folder, data, weights, seed
+        self.recipe = recipe
         self.width, self.height = size
         self._interpreter: Interpreter | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
-    def get(
-        self, images: Sequence[Image], side: str, resize: str, pass_number: int | str
-    ) -> NDArray[np.float32]:
-        """Features of one pass over `images`: an augmented one by number, `PLAIN` as stored, or `LARGE`."""
+    def get(self, images: Sequence[Image], side: str, resize: str, pass_number: int | str) -> NDArray[Any]:
+        """One pass over `images`: an augmented one by number, `PLAIN` as stored, `LARGE`, or `SMALL`."""
         file = self.folder / f"{side}-{resize}-{pass_number}.npy"
         if file.is_file():
-            kept: NDArray[np.float32] = np.load(file)
+            kept: NDArray[Any] = np.load(file)
             if len(kept) == len(images):
                 return kept
         features = self._compute(images, resize, pass_number, f"features {file.stem}")
@@ -79,11 +92,12 @@ class FeatureCache:
 
     def _compute(
         self, images: Sequence[Image], resize: str, pass_number: int | str, title: str
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[Any]:
         interpreter = self._loaded()
         source = interpreter.get_input_details()[0]["index"]
         target = interpreter.get_output_details()[0]["index"]
-        features: list[NDArray[np.float32]] = []
+        kind = np.float32 if self.recipe.first_trained is None else np.float16
+        features: list[NDArray[Any]] = []
         batch = np.zeros((BATCH, self.height, self.width, 3), np.float32)
         for start in tqdm(range(0, len(images), BATCH), desc=title, unit="batch"):
             part = images[start : start + BATCH]
@@ -91,19 +105,30 @@ class FeatureCache:
                 stored = decode((self.data / image.path).read_bytes())
                 if pass_number == LARGE:
                     stored = as_large_scan(stored, self.seed, start + place)
-                picture = preprocess(stored, self.width, self.height, resize)
+                if pass_number == SMALL:
+                    stored = reduce_to(stored, SMALL_SIDE)
                 if isinstance(pass_number, int):
-                    picture = augment(picture, self.seed, pass_number, start + place)
-                batch[place] = picture
+                    batch[place] = augment(
+                        stored,
+                        self.recipe.augmentation,
+                        size=(self.width, self.height),
+                        resize=resize,
+                        seed=self.seed,
+                        pass_number=pass_number,
+                        index=start + place,
+                    )
+                else:
+                    batch[place] = preprocess(stored, self.width, self.height, resize)
             interpreter.set_tensor(source, batch)
             interpreter.invoke()
-            features.append(interpreter.get_tensor(target)[: len(part)].copy())
+            features.append(interpreter.get_tensor(target)[: len(part)].astype(kind))
         return np.concatenate(features)
 
     def _loaded(self) -> Interpreter:
         if self._interpreter is None:
             self._interpreter = Interpreter(
-                model_content=_convert_base(self.weights, self.width, self.height), num_threads=usable_cores()
+                model_content=_convert_lower(self.weights, self.recipe, self.width, self.height),
+                num_threads=usable_cores(),
             )
             self._interpreter.allocate_tensors()
         return self._interpreter

@@ -83,13 +83,37 @@ def calibration_error(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> 
     return float(sum(row["count"] * abs(row["confidence"] - row["accuracy"]) for row in bins) / total)
 
 
-def selective(truth: NDArray[np.int64], probabilities: NDArray[Any], threshold: float) -> dict[str, float]:
-    """What the threshold does: share of scans accepted, error among them, and error of all."""
-    accepted = probabilities.max(axis=1) >= threshold
+def selective(
+    truth: NDArray[np.int64], probabilities: NDArray[Any], accepted: NDArray[np.bool_]
+) -> dict[str, float]:
+    """What refusing does: share of scans accepted, error among them, and error of all."""
     wrong = probabilities.argmax(axis=1) != truth
     return {
-        "threshold": float(threshold),
         "acceptance_rate": float(accepted.mean()),
         "error_accepted": float(wrong[accepted].mean()) if accepted.any() else 0.0,
         "error_all": float(wrong.mean()),
     }
+
+
+def risk_coverage(
+    truth: NDArray[np.int64], probabilities: NDArray[Any], points: int = 50
+) -> list[list[float]]:
+    """(share of scans accepted, error among them) as the confidence asked for falls; equal steps of the share."""
+    order = np.argsort(-probabilities.max(axis=1), kind="stable")
+    wrong = (probabilities.argmax(axis=1) != truth)[order]
+    counts = np.unique(np.ceil(np.linspace(0, 1, points + 1)[1:] * len(truth)).astype(int))
+    return [[float(count / len(truth)), float(wrong[:count].mean())] for count in counts]
+
+
+def auroc(positive: NDArray[np.bool_], score: NDArray[Any]) -> float:
+    """Area under the ROC curve: how often a positive has the higher score (ties count half); NaN when one kind is missing.
+
+    The Mann-Whitney statistic (Hanley and McNeil 1982) from mean ranks.
+    """
+    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    hits = int(positive.sum())
+    misses = len(positive) - hits
+    if not hits or not misses:
+        return float("nan")
+    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * misses))

@@ -48,7 +48,8 @@ def learning_plot(history: list[dict[str, float]], best: int, file: Path) -> Non
     epochs = range(1, len(history) + 1)
     figure, both = plt.subplots(1, 2, figsize=(9, 3.6))
     for axes, key in zip(both, ("loss", "accuracy"), strict=True):
-        axes.plot(epochs, [row[key] for row in history], color=BLUE, marker="o", label="training (augmented)")
+        known = [row.get(key, float("nan")) for row in history]
+        axes.plot(epochs, known, color=BLUE, marker="o", label="training (augmented)")
         axes.plot(
             epochs, [row[f"val_{key}"] for row in history], color=ORANGE, marker="s", label="validation"
         )
@@ -82,9 +83,32 @@ def reliability_plot(figures: dict[str, Any], file: Path) -> None:
     _save(figure, file)
 
 
+def coverage_plot(figures: dict[str, Any], file: Path) -> None:
+    """Error among the accepted against the share accepted, the most confident first; the threshold is marked."""
+    points, chosen = figures["risk_coverage"], figures["selective"]
+    figure, axes = plt.subplots(figsize=(4.8, 4.2))
+    axes.plot([share for share, _ in points], [error for _, error in points], color=BLUE)
+    axes.plot(
+        chosen["acceptance_rate"],
+        chosen["error_accepted"],
+        marker="o",
+        linestyle="none",
+        color=ORANGE,
+        label=f"threshold {chosen['threshold']:.2f}: {chosen['acceptance_rate']:.0%} accepted, "
+        f"{chosen['error_accepted']:.1%} wrong",
+    )
+    axes.set(xlim=(0, 1), xlabel="share of the scans accepted", ylabel="error among the accepted")
+    axes.set_ylim(bottom=0)
+    axes.set_title("Risk and coverage")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
+    _save(figure, file)
+
+
 def draw_all(metrics: dict[str, Any], folder: Path) -> None:
-    """Write the three plots of a model folder."""
+    """Write the plots of a model folder."""
     training = metrics["training"]
     confusion_plot(metrics["test"], folder / "confusion.png")
     learning_plot(training["history"], training["best_epoch"], folder / "learning.png")
     reliability_plot(metrics["test"], folder / "reliability.png")
+    coverage_plot(metrics["test"], folder / "coverage.png")

@@ -7,9 +7,9 @@ from typing import Any
 
 from csss.paths import MODELS, ROOT
 from training.data import Image, read_manifest
+from training.recipes import Recipe, recipe_of
 from training.split import read_split
 
-VERSION = "paper-1"
 WIDTH = HEIGHT = 224
 SEED = 42
 
@@ -25,6 +25,11 @@ class Run:
     version: str
     runs: Path = ROOT / "training" / "runs"
     models: Path = MODELS
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe this version is named after."""
+        return recipe_of(self.version)
 
     @property
     def folder(self) -> Path:
@@ -63,6 +68,14 @@ class Run:
         for image in read_manifest(data):
             shared[sides[image.path]].append(image)
         return shared
+
+
+def active_version(models: Path = MODELS) -> str:
+    """The version that `ACTIVE` names; raises `StepMissing`."""
+    file = models / "ACTIVE"
+    if not file.is_file():
+        raise StepMissing(f"{file} is missing: run `python -m training export --activate` first.")
+    return file.read_text(encoding="utf-8").strip()
 
 
 def rounded(value: Any) -> Any:

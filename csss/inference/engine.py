@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from csss.inference.gradcam import Head, grad_cam
 from csss.inference.labels import UNCERTAIN, ModelCorrupt, ModelInfo, read_checked, read_info
+from csss.inference.outliers import Outliers
 from csss.inference.preprocessing import preprocess
 
 MAX_THREADS = 2
@@ -23,8 +24,9 @@ class Result:
     """One prediction.
 
     `label` is "Uncertain" when `uncertain`, else `top_label`, the class of the highest probability. `probabilities`
-    are calibrated and in class order. `reason` is a sentence for the doctor, None when certain. `heatmap` is the
+    are calibrated and in class order. `reason` is a sentence or two for the doctor, None when certain. `heatmap` is the
     Grad-CAM map for `top_label` on the feature map's grid (7 x 7), float32 in 0..1, or None when not asked for.
+    `outlier_score` is the distance from the training pictures, None where the model has no measure of it.
     """
 
     label: str
@@ -38,6 +40,7 @@ class Result:
     model_input_size: str
     latency_ms: float
     heatmap: NDArray[np.float32] | None
+    outlier_score: float | None = None
 
 
 def usable_cores() -> int:
@@ -56,10 +59,7 @@ def calibrate(probabilities: NDArray[np.float64], temperature: float) -> NDArray
 
 
 def uncertainty_reason(confidence: float, threshold: float) -> str | None:
-    """Why a prediction is uncertain, or None: it is when the confidence is below the threshold, not when equal.
-
-    An out-of-distribution score becomes a second reason here once a model folder has one.
-    """
+    """Why a prediction is uncertain, or None: it is when the confidence is below the threshold, not when equal."""
     if confidence >= threshold:
         return None
     shown, limit = f"{confidence:.0%}", f"{threshold:.0%}"
@@ -68,14 +68,27 @@ def uncertainty_reason(confidence: float, threshold: float) -> str | None:
     return f"The highest probability, {shown[:-1]} %, is below the threshold of {limit[:-1]} %."
 
 
+UNLIKE = (
+    "The picture does not resemble the chest X-rays and cardiac MRI slices that the classifier learned from, so its "
+    "probabilities mean little here."
+)
+
+
 class Engine:
     """A loaded model. `predict` may be called from any thread; calls wait for each other."""
 
-    def __init__(
-        self, info: ModelInfo, model: bytes, head: Head, threshold: float, threads: int | None = None
+    def __init__(  # noqa: PLR0917 - `load` is the way in
+        self,
+        info: ModelInfo,
+        model: bytes,
+        head: Head,
+        threshold: float,
+        threads: int | None = None,
+        outliers: Outliers | None = None,
     ) -> None:
         self.info = info
         self.threshold = threshold
+        self.outliers = outliers
         self._head = head
         self._lock = threading.Lock()
         self._interpreter = Interpreter(
@@ -104,8 +117,14 @@ class Engine:
             raise ValueError(f"The threshold must lie between 0 and 1, not at {limit}.")
         model = read_checked(info.folder, info.model_file, info.model_sha256)
         head = read_checked(info.folder, info.head_file, info.head_sha256)
+        strange = (
+            read_checked(info.folder, info.outliers_file, info.outliers_sha256)
+            if info.outliers_file
+            else None
+        )
         try:
-            return cls(info, model, Head.from_bytes(head), limit, threads)
+            outliers = Outliers.from_bytes(strange) if strange is not None else None
+            return cls(info, model, Head.from_bytes(head), limit, threads, outliers)
         except (ValueError, KeyError, OSError, RuntimeError) as error:
             raise ModelCorrupt(
                 f"The model in {info.folder} cannot be loaded ({error}). Restore the model folder from its source, "
@@ -121,7 +140,10 @@ class Engine:
         probabilities = calibrate(raw.astype(np.float64), info.temperature)
         top = int(np.argmax(probabilities))
         confidence = float(probabilities[top])
-        reason = uncertainty_reason(confidence, self.threshold)
+        score = self.outlier_score(feature_map)
+        unlike = score is not None and score > info.outliers_threshold
+        below = uncertainty_reason(confidence, self.threshold)
+        reason = " ".join(sentence for sentence in (UNLIKE if unlike else None, below) if sentence) or None
         cam = grad_cam(feature_map, self._head, top) if heatmap else None
         return Result(
             label=UNCERTAIN if reason else info.names[top],
@@ -135,7 +157,14 @@ class Engine:
             model_input_size=info.input_size,
             latency_ms=(time.perf_counter() - start) * 1000,
             heatmap=cam,
+            outlier_score=score,
         )
+
+    def outlier_score(self, feature_map: NDArray[np.float32]) -> float | None:
+        """How far a feature map (height, width, channels) is from the training pictures; None without a measure."""
+        if self.outliers is None:
+            return None
+        return float(self.outliers.scores(feature_map.mean(axis=(0, 1))[np.newaxis])[0])
 
     def run(self, picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The bare network: (height, width, 3) in 0..1 to uncalibrated probabilities (classes) and feature map."""
@@ -161,4 +190,6 @@ class Engine:
             raise ValueError("the number of classes is not the one in labels.json")
         if by_rank[4]["shape"][3] != self._head.hidden_kernel.shape[0]:
             raise ValueError("the feature map does not fit the dense layers")
+        if self.outliers is not None and by_rank[4]["shape"][3] != self.outliers.centre.shape[0]:
+            raise ValueError("the feature map does not fit the outlier score")
         return int(by_rank[2]["index"]), int(by_rank[4]["index"])

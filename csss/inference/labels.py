@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,10 @@ class Label:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model folder's `labels.json`. `labels` are in the order of the network's output."""
+    """A model folder's `labels.json`. `labels` are in the order of the network's output.
+
+    `outliers_file` is None for a model that cannot tell a picture of something else; the threshold is then infinite.
+    """
 
     folder: Path
     version: str
@@ -49,6 +53,9 @@ class ModelInfo:
     model_sha256: str
     head_file: str
     head_sha256: str
+    outliers_file: str | None
+    outliers_sha256: str
+    outliers_threshold: float
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,6 +111,7 @@ def read_info(folder: Path | str | None = None) -> ModelInfo:
 
 def _parse(folder: Path, raw: dict[str, Any]) -> ModelInfo:
     labels = tuple(Label(entry["name"], entry["title"], entry["explanation"]) for entry in raw["labels"])
+    outliers = raw.get("outliers")
     info = ModelInfo(
         folder=folder,
         version=str(raw["version"]),
@@ -119,6 +127,9 @@ def _parse(folder: Path, raw: dict[str, Any]) -> ModelInfo:
         model_sha256=str(raw["model"]["sha256"]),
         head_file=str(raw["head"]["file"]),
         head_sha256=str(raw["head"]["sha256"]),
+        outliers_file=str(outliers["file"]) if outliers else None,
+        outliers_sha256=str(outliers["sha256"]) if outliers else "",
+        outliers_threshold=float(outliers["threshold"]) if outliers else math.inf,
     )
     if len({label.name for label in labels}) != len(labels) or len(labels) < 2:
         raise ValueError("labels must be at least two, and all different")

@@ -1,4 +1,4 @@
-"""The shipped model against its Keras file and its own metrics.json."""
+"""Every shipped model against its Keras file and its own metrics.json."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from csss.inference import Engine
 from csss.inference.engine import calibrate
 from csss.inference.gradcam import Head, raw_map
 from csss.inference.labels import read_checked, read_info
+from csss.paths import MODELS
 from training import evaluate as evaluation
 from training.card import model_card
 from training.data import CLASSES, DataMissing, data_folder
@@ -19,9 +20,12 @@ OTHER_PROCESSOR = 0.002
 """Another kind of processor rounds differently, which may turn one or two of the held-back images."""
 
 
-@pytest.fixture(scope="module")
-def folder():
-    return read_info().folder
+SHIPPED = sorted(file.parent for file in MODELS.glob("*/labels.json"))
+
+
+@pytest.fixture(scope="module", params=SHIPPED, ids=lambda folder: folder.name)
+def folder(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +105,9 @@ def test_the_card_is_made_of_the_metrics(folder):
 def test_the_model_folder_is_whole_and_small(folder):
     assert {file.name for file in folder.iterdir()} >= {
         "model.tflite", "model.keras", "head.npz", "labels.json", "metrics.json", "MODEL_CARD.md",
-        "confusion.png", "learning.png", "reliability.png",
+        "confusion.png", "learning.png", "reliability.png", "coverage.png",
     }  # fmt: skip
-    assert sum(file.stat().st_size for file in folder.iterdir()) < 40_000_000
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 22_000_000
     assert read_info(folder).labels == CLASSES
 
 
@@ -114,3 +118,25 @@ def test_metrics_add_up(folder):
     assert metrics["test"]["accuracy"] == pytest.approx(np.trace(counts) / counts.sum(), abs=1e-6)
     assert metrics["training"]["finished"] is True
     assert metrics["export"]["parity"][metrics["export"]["precision"]]["max_probability_difference"] <= 1e-3
+
+
+def test_all_models_together_are_small_and_the_active_one_is_among_them():
+    assert sum(file.stat().st_size for file in MODELS.rglob("*") if file.is_file()) < 40_000_000
+    assert MODELS / (MODELS / "ACTIVE").read_text(encoding="utf-8").strip() in SHIPPED
+
+
+def test_a_model_that_can_tell_other_pictures_refuses_most_of_them_and_few_scans(folder):
+    info, others = read_info(folder), evaluation.read_metrics(folder)["audit"]["others"]
+    if info.outliers_file is None:
+        pytest.skip(f"{info.version} has no score for other pictures")
+    record = evaluation.read_metrics(folder)["outliers"]
+    assert record["threshold"] == pytest.approx(info.outliers_threshold, abs=1e-6)
+    assert others["auroc"] > others["auroc_confidence"]
+    assert others["scans_refused"] < 0.05
+
+    from training.outsiders import outsiders
+
+    engine = Engine.load(folder)
+    pictures = [picture for kind, picture in outsiders() if kind in {"documents", "noise", "blank"}]
+    refused = evaluation.read_all(engine, pictures).strange
+    assert refused.mean() > 0.9

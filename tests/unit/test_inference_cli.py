@@ -9,7 +9,8 @@ from PIL import Image
 
 import csss
 from csss.inference import Engine
-from csss.inference.cli import predict, predict_paths
+from csss.inference.cli import models, predict, predict_paths
+from csss.inference.labels import default_folder, read_info
 
 SCANS = sorted((Path(csss.__file__).parent / "demo" / "scans").glob("*.jpg"))
 KEYS = {"path", "label", "confidence", "probabilities", "uncertain", "reason", "model_version"}
@@ -82,3 +83,29 @@ def test_a_missing_model_is_one_sentence(tmp_path):
     assert done.exit_code == 1
     assert "not a model folder" in done.output
     assert "Traceback" not in done.output
+
+
+def test_every_installed_model_is_listed_with_its_figures_and_one_is_active():
+    done = CliRunner().invoke(models, ["--json"])
+    assert done.exit_code == 0, done.output
+    records = json.loads(done.output)
+    assert [r["version"] for r in records if r["active"]] == [read_info().version]
+    assert {r["version"] for r in records} == {
+        f.parent.name for f in default_folder().parent.glob("*/labels.json")
+    }
+    for record in records:
+        test = json.loads((Path(record["folder"]) / "metrics.json").read_text())["test"]
+        assert record["macro_f1"] == test["macro"]["f1"]
+        assert record["accuracy"] == test["accuracy"]
+    table = CliRunner().invoke(models, []).output
+    assert sum(line.startswith("* ") for line in table.splitlines()) == 1
+
+
+def test_a_model_from_elsewhere_is_listed_without_figures(tmp_path, monkeypatch):
+    (tmp_path / "labels.json").write_bytes((default_folder() / "labels.json").read_bytes())
+    monkeypatch.setenv("CSSS_MODEL", str(tmp_path))
+    records = json.loads(CliRunner().invoke(models, ["--json"]).output)
+    assert records[-1]["folder"] == str(tmp_path)
+    assert records[-1]["active"]
+    assert records[-1]["macro_f1"] is None
+    assert not any(record["active"] for record in records[:-1])

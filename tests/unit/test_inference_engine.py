@@ -31,8 +31,9 @@ def engine():
 def folder(tmp_path):
     """A copy of the shipped model without the large Keras file."""
     source = default_folder()
-    for name in ("labels.json", "model.tflite", "head.npz"):
-        shutil.copy(source / name, tmp_path / name)
+    for file in source.iterdir():
+        if file.suffix in {".json", ".tflite", ".npz"}:
+            shutil.copy(file, tmp_path / file.name)
     return tmp_path
 
 

@@ -1,0 +1,68 @@
+"""Whether a picture resembles what the network was trained on, by the network's own pooled features.
+
+The most likely class says nothing about this: a photograph of a cat gets a confident class, too. The features do:
+those of a picture of another kind lie far from those of all training pictures. The distance is to the k-th nearest
+entry of a small bank (Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors",
+https://arxiv.org/abs/2204.06507) after the features were centred and projected to axes of unit variance within the
+classes; with the class means as the bank it is the Mahalanobis distance of Lee et al. 2018
+(https://arxiv.org/abs/1807.03888). Which of the two a model uses is in its own file.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Outliers:
+    """Centre (channels), projection (channels, axes), bank (entries, axes), which neighbour counts, unit length or not."""
+
+    centre: NDArray[np.float32]
+    projection: NDArray[np.float32]
+    bank: NDArray[np.float32]
+    neighbour: int
+    unit: bool
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Outliers":
+        """Read an `.npz`; raises `ValueError`, `KeyError` or `OSError` when it is none, and `ValueError` on shapes."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            centre, projection, bank = (
+                np.asarray(arrays[name], dtype=np.float32) for name in ("centre", "projection", "bank")
+            )
+            found = cls(centre, projection, bank, int(arrays["neighbour"]), bool(arrays["unit"]))
+        channels, axes = found.projection.shape
+        entries, width = found.bank.shape
+        if found.centre.shape != (channels,) or width != axes or not 1 <= found.neighbour <= entries:
+            raise ValueError("the arrays of the outlier score do not fit each other")
+        return found
+
+    def to_bytes(self) -> bytes:
+        """The `.npz` that `from_bytes` reads, in half precision."""
+        stream = io.BytesIO()
+        np.savez_compressed(
+            stream,
+            centre=self.centre,
+            projection=self.projection.astype(np.float16),
+            bank=self.bank.astype(np.float16),
+            neighbour=self.neighbour,
+            unit=self.unit,
+        )
+        return stream.getvalue()
+
+    def project(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Pooled features (n, channels) to the bank's axes (n, axes)."""
+        placed = (pooled - self.centre) @ self.projection
+        if self.unit:
+            placed = placed / np.maximum(np.linalg.norm(placed, axis=1, keepdims=True), 1e-12)
+        return np.asarray(placed, dtype=np.float32)
+
+    def scores(self, pooled: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Distance of each row of pooled features (n, channels) from the training pictures, (n); larger is stranger."""
+        placed = self.project(pooled).astype(np.float64)
+        bank = self.bank.astype(np.float64)
+        squared = (placed**2).sum(axis=1)[:, None] + (bank**2).sum(axis=1)[None] - 2 * placed @ bank.T
+        nearest = np.partition(squared, self.neighbour - 1, axis=1)[:, self.neighbour - 1]
+        return np.asarray(np.sqrt(np.maximum(nearest, 0)), dtype=np.float64)

@@ -1,0 +1,155 @@
+"""Fit the outlier score of `csss.inference.outliers` on the training images, and its threshold on the validation images.
+
+Two ways are measured, the Mahalanobis distance to the nearest class mean and the distance to the k-th nearest of a
+sample of training pictures, each on whitened features; the one that tells validation images from drawn and found
+pictures of other kinds best is kept. The threshold lets 2 % of the validation images be refused.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csss.inference.engine import Engine
+from csss.inference.outliers import Outliers
+from training.data import Image
+from training.evaluate import read_all, stored
+from training.metrics import auroc
+from training.outsiders import outsiders
+from training.run import Run, write_json
+
+FILE = "outliers.npz"
+FALSE_ALARMS = 0.02
+AXES = 384
+BANK = 800
+NEIGHBOUR = 5
+SHRINKAGE = 0.1
+EVERY = 2
+"""Every second training image is enough for a covariance that is shrunk."""
+SEED = 42
+
+
+def whitening(
+    pooled: NDArray[np.float32], strata: Sequence[str], axes: int = AXES
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Centre and projection to axes of unit variance within the strata, the widest axes of all pictures first.
+
+    The covariance within the strata is shrunk towards a multiple of the identity (Ledoit and Wolf 2004, with a fixed
+    share), so that axes on which training pictures hardly vary do not count without limit.
+    """
+    x = pooled.astype(np.float64)
+    centre = x.mean(axis=0)
+    names = np.array(strata)
+    inside = np.concatenate(
+        [x[names == name] - x[names == name].mean(axis=0) for name in sorted(set(strata))]
+    )
+    covariance = inside.T @ inside / len(inside)
+    covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.trace(covariance) / len(covariance) * np.eye(
+        len(covariance)
+    )
+    values, vectors = np.linalg.eigh(covariance)
+    chosen = np.argsort(-values)[:axes]
+    return centre.astype(np.float32), (vectors[:, chosen] / np.sqrt(values[chosen])).astype(np.float32)
+
+
+def candidates(pooled: NDArray[np.float32], strata: Sequence[str]) -> dict[str, Outliers]:
+    """The two ways, fitted on training pictures."""
+    centre, projection = whitening(pooled, strata)
+    bare = Outliers(centre, projection, np.zeros((1, projection.shape[1]), np.float32), 1, False)
+    placed, names = bare.project(pooled), np.array(strata)
+    means = np.stack([placed[names == name].mean(axis=0) for name in sorted(set(strata))])
+    chosen = np.sort(np.random.default_rng(SEED).permutation(len(pooled))[:BANK])
+    unit = Outliers(centre, projection, means, 1, True)
+    return {
+        "mahalanobis": Outliers(centre, projection, means, 1, False),
+        "neighbours": Outliers(centre, projection, unit.project(pooled)[chosen], NEIGHBOUR, True),
+    }
+
+
+def fit(run: Run, data: Path) -> dict[str, Any]:
+    """Fit, choose, write `outliers.npz`, name it in labels.json, and return the record kept as `outliers.json`."""
+    folder = run.model_folder
+    engine = Engine.load(folder)
+    sides = run.images(data)
+    learners = sides["train"][::EVERY]
+    learned = _features(run, engine, data, learners, "train")
+    known = _features(run, engine, data, sides["val"], "val")
+    kinds, pictures = zip(*outsiders(), strict=True)
+    strange = read_all(engine, pictures).pooled
+    tried: dict[str, Any] = {}
+    fitted = candidates(learned, [image.stratum for image in learners])
+    for name, outliers in fitted.items():
+        kept = Outliers.from_bytes(outliers.to_bytes())  # in half precision, as at run time
+        tried[name] = _measured(kept.scores(known), kept.scores(strange), kinds)
+    chosen = max(tried, key=lambda name: tried[name]["auroc"])
+    written = fitted[chosen].to_bytes()
+    (folder / FILE).write_bytes(written)
+    record = {
+        "method": chosen,
+        "false_alarms": FALSE_ALARMS,
+        "threshold": tried[chosen]["threshold"],
+        "axes": AXES,
+        "bank": BANK,
+        "neighbour": NEIGHBOUR,
+        "shrinkage": SHRINKAGE,
+        "tried": tried,
+    }
+    run.write("outliers", record)
+    _keep(folder / "metrics.json", {"outliers": record})
+    _keep(
+        folder / "labels.json",
+        {
+            "outliers": {
+                "file": FILE,
+                "sha256": hashlib.sha256(written).hexdigest(),
+                "threshold": record["threshold"],
+            }
+        },
+    )
+    return record
+
+
+def _measured(known: NDArray[Any], strange: NDArray[Any], kinds: Sequence[str]) -> dict[str, Any]:
+    threshold = float(np.quantile(known, 1 - FALSE_ALARMS))
+    names = np.array(kinds)
+
+    def area(chosen: NDArray[Any]) -> float:
+        return auroc(np.arange(len(known) + len(chosen)) >= len(known), np.concatenate([known, chosen]))
+
+    return {
+        "threshold": threshold,
+        "auroc": area(strange),
+        "refused": float((strange > threshold).mean()),
+        "by_kind": {
+            kind: {
+                "pictures": int((names == kind).sum()),
+                "auroc": area(strange[names == kind]),
+                "refused": float((strange[names == kind] > threshold).mean()),
+            }
+            for kind in dict.fromkeys(kinds)
+        },
+    }
+
+
+def _features(
+    run: Run, engine: Engine, data: Path, images: Sequence[Image], side: str
+) -> NDArray[np.float32]:
+    """Pooled features of the shipped file, kept with its fingerprint so that a second fit is quick."""
+    file = run.folder / "features" / f"shipped-{side}-{engine.info.model_sha256[:12]}.npy"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(".partial.npy")
+        np.save(partial, read_all(engine, stored(data, images, f"features {side}")).pooled)
+        partial.replace(file)
+    kept: NDArray[np.float32] = np.load(file)
+    return kept
+
+
+def _keep(file: Path, more: dict[str, Any]) -> None:
+    import json
+
+    record = json.loads(file.read_text(encoding="utf-8"))
+    write_json(file, record | more)
