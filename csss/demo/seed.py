@@ -161,29 +161,23 @@ def _run_jobs() -> None:
             runner.perform(row_id)
 
 
-_CLEAR = "Both lungs are clear. The heart and the mediastinum are of normal size. No pleural effusion."
-_PATCHY = (
-    "Patchy opacities in both lungs, more on the left and below. No effusion. The heart is of normal size."
-)
-
-
 def _cases() -> Iterator[_Case]:
     """Oldest first. Every stage is there once at least, and so is an uncertain one."""
     yield _Case(
-        "Normal-1.jpg",
+        "NIH_MERGED-1.jpg",
         "patient",
         "Check-up before a journey",
         Status.REPORT_READY,
-        _CLEAR,
-        "No sign of active disease.",
-        "Normal chest",
+        "The heart is slightly enlarged. Both lungs are clear. No pleural effusion.",
+        "Slightly enlarged heart, no sign of congestion.",
+        "Mild cardiomegaly",
     )
     yield _Case(
         "COVID-1.jpg",
         "second",
         "Fever, cough and loss of smell for five days",
         Status.PHARMACIST_COMPLETED,
-        _PATCHY,
+        "Patchy opacities in both lungs, more on the left and below. No effusion. The heart is of normal size.",
         "Changes on both sides that fit an infection of the lower airways.",
         "Viral pneumonia, COVID-19 likely",
         (
@@ -202,6 +196,6 @@ def _cases() -> Iterator[_Case]:
     )
     yield _Case("Lung_Opacity-2.jpg", "second", "Cough has come back", Status.AI_ANALYZED, urgent=True)
     yield _Case("Sick-1.jpg", "patient", "Breathless on climbing stairs", Status.AI_ANALYZED)
-    yield _Case("NIH_MERGED-2.jpg", "third", "Cough at night", Status.AI_ANALYZED)
-    yield _Case("Normal-2.jpg", "third", "Follow-up after pneumonia", Status.PENDING_AI)
+    yield _Case("Normal-1.jpg", "third", "Follow-up after pneumonia", Status.AI_ANALYZED)
+    yield _Case("NIH_MERGED-2.jpg", "second", "Cough at night", Status.PENDING_AI)
     yield _Case("COVID-2.jpg", "patient", "Cough and fever since Sunday", Status.PENDING_AI, urgent=True)
