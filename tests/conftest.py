@@ -11,6 +11,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
@@ -24,7 +25,12 @@ from csss.database import db
 from tests.factories import Clinic
 from tests.visitor import Visitor
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
 POSTGRES = os.environ.get("CSSS_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432")
+CHROMIUM = Path("/usr/bin/chromium")
 IN_CI = bool(os.environ.get("CI"))
 SECRET = "a test key that is long enough to be taken as one"
 
@@ -183,3 +189,21 @@ def queries_of(app: Flask) -> Iterator[Callable[[Callable[[], object]], int]]:
     sa.event.listen(db.engine, "before_cursor_execute", note)
     yield count
     sa.event.remove(db.engine, "before_cursor_execute", note)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """One Chromium for all tests of a process: Playwright allows no second one beside it."""
+    if not CHROMIUM.exists():
+        if IN_CI:
+            pytest.fail("Chromium is missing, and in CI the browser tests must run")
+        pytest.skip("Chromium is missing (apt-get install chromium): pages are not tested in a browser")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+        )
+        yield browser
+        browser.close()
