@@ -134,7 +134,9 @@ def test_a_model_that_can_tell_other_pictures_refuses_most_of_them_and_few_scans
     assert others["auroc"] > others["auroc_confidence"]
     assert others["scans_refused"] < 0.05
 
-    pytest.importorskip("matplotlib", reason="matplotlib (extra `train`), whose pictures are tried, is not installed")
+    pytest.importorskip(
+        "matplotlib", reason="matplotlib (extra `train`), whose pictures are tried, is not installed"
+    )
     from training.outsiders import outsiders
 
     engine = Engine.load(folder)
