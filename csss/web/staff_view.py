@@ -1,7 +1,7 @@
 """A scan as pharmacists and administrators see it: the patient, the doctor's reading, the pictures, the history."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from csss.prescriptions.models import Prescription
 from csss.reports.models import ReportVersion
 from csss.scans.models import Review, Scan
 from csss.scans.presenters import AGREEMENT_NAMES, KIND_NAMES, Tag, status_for_staff
-from csss.scans.states import Priority, Status
+from csss.scans.states import Priority, RunState, Status
 from csss.web.filters import day, when
 from csss.web.scan_view import ClassifierView, age_and_sex, classifier_view
 
@@ -109,7 +109,7 @@ def review_view(review: Review) -> ReviewView:
     )
 
 
-_STEPS: dict[Status, str] = {
+STEPS: dict[Status, str] = {
     Status.PENDING_AI: "Uploaded by the patient",
     Status.AI_ANALYZED: "Analysed",
     Status.DOCTOR_VERIFIED: "Verified by the doctor",
@@ -119,16 +119,24 @@ _STEPS: dict[Status, str] = {
 
 
 def history(
-    scan: Scan, prescriptions: Sequence[Prescription] = (), versions: Sequence[ReportVersion] = ()
+    scan: Scan,
+    prescriptions: Sequence[Prescription] = (),
+    versions: Sequence[ReportVersion] = (),
+    *,
+    failures: bool = False,
+    steps: Mapping[Status, str] = STEPS,
 ) -> list[Event]:
-    """Everything that has happened with a scan, oldest first."""
+    """Everything that has happened with a scan, oldest first; failed analyses only for whoever can try again."""
     told: list[tuple[datetime, str, str, User | None, str | None]] = []
     without = scan.prediction is not None and not scan.prediction.available
     for event in scan.events:
-        words = _STEPS[event.became]
+        words = steps[event.became]
         if without and event.became is Status.AI_ANALYZED:
             words = "To be read without the classifier"
         told.append((event.at, words, "info", event.actor, None))
+    for run in scan.runs if failures else ():
+        if run.state is RunState.FAILED:
+            told.append((run.finished_at or run.requested_at, "Analysis failed", "bad", None, run.failure))
     for review in scan.reviews[1:]:
         words = f"Reading corrected (version {review.version})"
         told.append((review.created_at, words, "info", review.doctor, None))

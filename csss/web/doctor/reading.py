@@ -1,16 +1,13 @@
 """The reading page in words: what is known about the scan, what has happened, and which forms may be sent now."""
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from flask import url_for
 
 from csss import clock
-from csss.auth.models import User
 from csss.reports import queries as reports
-from csss.reports.models import ReportVersion
 from csss.scans import policies, queries
 from csss.scans.models import AnalysisRun, Review, Scan, ScanHold
 from csss.scans.presenters import (
@@ -24,20 +21,9 @@ from csss.scans.services import needs_own_reading
 from csss.scans.states import HoldFor, Priority, RunState, Status
 from csss.web.filters import ago, day, when
 from csss.web.scan_view import ClassifierView, VersionView, age_and_sex, classifier_view, version_view
+from csss.web.staff_view import STEPS, Event, history
 
 OTHER_SCANS = 8
-
-
-@dataclass(frozen=True)
-class Event:
-    """What components/timeline.html shows."""
-
-    title: str
-    when: str
-    iso: str
-    tone: str
-    who: str | None
-    note: str | None
 
 
 @dataclass(frozen=True)
@@ -164,7 +150,7 @@ def reading_page(scan: Scan) -> ReadingPage:
         ),
         versions=tuple(version_view(version) for version in reversed(versions)),
         awaits_report=scan.status is Status.REPORT_READY and len(versions) <= len(scan.addenda),
-        events=_events(scan, versions),
+        events=tuple(history(scan, versions=versions, failures=True, steps=_STEPS)),
         others=_others(scan),
     )
 
@@ -219,46 +205,7 @@ def _review(review: Review) -> WrittenReview:
     )
 
 
-_STEPS: dict[Status, str] = {
-    Status.PENDING_AI: "Uploaded by the patient",
-    Status.AI_ANALYZED: "Analysed",
-    Status.DOCTOR_VERIFIED: "Verified by the doctor",
-    Status.PHARMACIST_COMPLETED: "Completed by the pharmacist",
-    Status.REPORT_READY: "Report approved",
-}
-
-
-def _events(scan: Scan, versions: Sequence[ReportVersion]) -> tuple[Event, ...]:
-    """Everything that has happened, oldest first: (when, what, tone, who, note)."""
-    told: list[tuple[datetime, str, str, User | None, str | None]] = []
-    without = scan.prediction is not None and not scan.prediction.available
-    for event in scan.events:
-        words = _STEPS[event.became]
-        if event.became is Status.AI_ANALYZED and without:
-            words = "To be read without the classifier"
-        told.append((event.at, words, "info", event.actor, None))
-    for run in scan.runs:
-        if run.state is RunState.FAILED:
-            told.append((run.finished_at or run.requested_at, "Analysis failed", "bad", None, run.failure))
-    for review in scan.reviews[1:]:
-        words = f"Reading corrected (version {review.version})"
-        told.append((review.created_at, words, "info", review.doctor, None))
-    for hold in scan.holds:
-        told.append(
-            (hold.placed_at, f"Correction by the {hold.to} asked for", "warn", hold.placed_by, hold.note)
-        )
-        if hold.lifted_at is not None:
-            told.append((hold.lifted_at, "Hold lifted", "info", None, None))
-    if scan.closure is not None:
-        told.append((scan.closure.closed_at, "Closed", "bad", scan.closure.doctor, scan.closure.reason))
-    for addendum in scan.addenda:
-        told.append((addendum.created_at, f"Addendum {addendum.number}", "info", addendum.author, None))
-    for version in versions:
-        told.append((version.created_at, f"Report version {version.version} stored", "ok", None, None))
-    return tuple(
-        Event(title, when(at), at.isoformat(), tone, who.name if who else None, note)
-        for at, title, tone, who, note in sorted(told, key=lambda each: each[0])
-    )
+_STEPS = {**STEPS, Status.PHARMACIST_COMPLETED: "Completed by the pharmacist"}
 
 
 def _others(scan: Scan) -> tuple[Other, ...]:
