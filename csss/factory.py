@@ -82,8 +82,10 @@ def _attach_services(app: Flask, settings: Settings) -> None:
 
 
 def _attach_web(app: Flask) -> None:
+    from csss.i18n import init_i18n
     from csss.web import init_web
 
+    init_i18n(app)
     CSRFProtect(app)
     Compress(app)
     init_web(app)

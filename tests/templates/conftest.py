@@ -25,6 +25,7 @@ from wtforms import (
 )
 from wtforms.validators import DataRequired, Length
 
+from csss.i18n import init_i18n
 from csss.paths import TEMPLATES
 from csss.web.assets import init_assets
 from csss.web.errors import init_errors
@@ -110,6 +111,7 @@ def shell_app() -> Flask:
     app.config.update(SECRET_KEY="x" * 32, PROPAGATE_EXCEPTIONS=False)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_loader = ChoiceLoader([FileSystemLoader(TEMPLATES), DictLoader(TESTS_OWN)])
+    init_i18n(app)
     init_assets(app)
     init_headers(app)
     init_errors(app)

@@ -1,0 +1,76 @@
+"""Every text that people read passes through here, so that languages can follow. English is the source language.
+
+Templates have `_("…")`, `ngettext` and `{% trans %}`; Python has `_`, `_n` (plural) and, for texts that are made before
+there is a request, such as form labels, `_l`. Placeholders are named: `_("%(count)s scans", count=3)`.
+"""
+
+import gettext as standard
+from typing import Any
+
+from flask import Flask, current_app, g, has_app_context, has_request_context, request
+from flask_babel import Babel, get_domain, get_locale
+from flask_babel.speaklater import LazyString
+
+SOURCE_LANGUAGE = "en"
+_NO_CATALOGUE = standard.NullTranslations()
+
+
+def init_i18n(app: Flask) -> None:
+    """Attach Flask-Babel and give the templates the functions of this module."""
+    babel = Babel(app, default_locale=SOURCE_LANGUAGE, locale_selector=language)
+    with app.app_context():
+        found = {str(locale) for locale in babel.list_translations()}
+    app.extensions["csss_languages"] = sorted(found | {SOURCE_LANGUAGE})
+    environment = app.jinja_env
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(_plain, _plain_plural, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["language"] = language
+
+
+def language() -> str:
+    """The language of this request: the best that the browser asks for and we have; outside a request English."""
+    languages: list[str] = current_app.extensions["csss_languages"]
+    if len(languages) == 1 or not has_request_context():
+        return languages[0] if len(languages) == 1 else SOURCE_LANGUAGE
+    return request.accept_languages.best_match(languages) or SOURCE_LANGUAGE
+
+
+def _catalogue() -> standard.NullTranslations:
+    """The catalogue of this request, looked up once: a page asks for hundreds of texts."""
+    if not has_app_context():
+        return _NO_CATALOGUE
+    found: standard.NullTranslations | None = g.get("csss_catalogue")
+    if found is None:
+        get_locale()
+        found = g.csss_catalogue = get_domain().get_translations()
+    return found
+
+
+def _plain(message: str) -> str:
+    return _catalogue().gettext(message)
+
+
+def _plain_plural(singular: str, plural: str, count: int) -> str:
+    return _catalogue().ngettext(singular, plural, count)
+
+
+def gettext(message: str, **variables: Any) -> str:
+    """The text in the reader's language, placeholders filled in."""
+    text = _plain(message)
+    return text % variables if variables else text
+
+
+def ngettext(singular: str, plural: str, count: int, **variables: Any) -> str:
+    """The text for `count` things; `%(num)s` stands for the count."""
+    variables.setdefault("num", count)
+    return _plain_plural(singular, plural, count) % variables
+
+
+def lazy_gettext(message: str, **variables: Any) -> LazyString:
+    """A text that is looked up only when it is shown."""
+    return LazyString(gettext, message, **variables)
+
+
+_ = gettext
+_n = ngettext
+_l = lazy_gettext
