@@ -1,0 +1,181 @@
+"""Routes: A doctor reads a scan, writes what it shows, and signs it."""
+
+import uuid
+from collections.abc import Callable
+
+from flask import Response, flash, render_template, request, url_for
+from wtforms import Form
+
+from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.errors import Invalid, StateConflict
+from csss.reports import services as reports
+from csss.scans import analysis as analyses
+from csss.scans import policies, queries, services
+from csss.scans.states import Priority
+from csss.web.doctor import doctor, reading, worklist
+from csss.web.doctor.forms import (
+    AddendumForm,
+    CloseForm,
+    PriorityForm,
+    ReviewForm,
+    WithoutClassifierForm,
+)
+from csss.web.forms import mark
+from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
+from csss.web.guard import me, requires
+
+
+@doctor.get("/scans/<uuid:scan_id>")
+@requires(Permission.SCAN_REVIEW)
+def scan(scan_id: uuid.UUID) -> Response:
+    """The reading page."""
+    return _reading(scan_id)
+
+
+@doctor.get("/scans/<uuid:scan_id>/analysis")
+@requires(Permission.SCAN_REVIEW)
+def analysis_state(scan_id: uuid.UUID) -> Response:
+    """The small region that asks again while the machine works; when it is done, it fetches the whole page."""
+    found = queries.scan_visible_to(me(), scan_id)
+    if not is_htmx():
+        return redirect_after(url_for("doctor.scan", scan_id=scan_id))
+    html = render_template("doctor/_analysis.html", analysis=reading.analysis(found))
+    response = Response(html)
+    response.vary.add("HX-Request")
+    return response
+
+
+@doctor.post("/scans/<uuid:scan_id>/analyze")
+@requires(Permission.SCAN_REVIEW)
+def analyze(scan_id: uuid.UUID) -> Response:
+    """Ask the classifier. From the worklist (field `back`) the doctor returns to it."""
+    refused = _try(scan_id, None, lambda: analyses.start(scan_id, by=me()))
+    if refused is not None:
+        return refused
+    if "back" not in request.form:
+        return _done(scan_id, "The analysis has been started.")
+    flash("The analysis has been started.", "success")
+    return redirect_after(worklist.back_to(request.form["back"]))
+
+
+@doctor.post("/scans/<uuid:scan_id>/verify")
+@requires(Permission.SCAN_REVIEW)
+def verify(scan_id: uuid.UUID) -> Response:
+    """Sign the reading. Then the worklist, where the next scan is: nobody reads a page that is done with."""
+    form = ReviewForm(request.form)
+    refused = _try(scan_id, form, lambda: services.verify(scan_id, form.reading(), by=me()))
+    if refused is not None:
+        return refused
+    # No name in it: the message waits in a cookie.
+    flash("The scan has been verified. The pharmacist has it now.", "success")
+    return redirect_after(url_for("doctor.worklist"))
+
+
+@doctor.post("/scans/<uuid:scan_id>/correct")
+@requires(Permission.SCAN_REVIEW)
+def correct(scan_id: uuid.UUID) -> Response:
+    """A further version of the reading, which an administrator has asked for."""
+    form = ReviewForm(request.form)
+    refused = _try(scan_id, form, lambda: services.correct_review(scan_id, form.reading(), by=me()))
+    return refused or _done(
+        scan_id, "The corrected reading has been added. The administrator looks at it next."
+    )
+
+
+@doctor.post("/scans/<uuid:scan_id>/read-without-ai")
+@requires(Permission.SCAN_REVIEW)
+def read_without_ai(scan_id: uuid.UUID) -> Response:
+    form = WithoutClassifierForm(request.form)
+    reason = form.reason.data or ""
+    refused = _try(scan_id, form, lambda: analyses.read_without_classifier(scan_id, reason=reason, by=me()))
+    return refused or _done(scan_id, "The scan is to be read without the classifier.")
+
+
+@doctor.post("/scans/<uuid:scan_id>/close")
+@requires(Permission.SCAN_REVIEW)
+def close(scan_id: uuid.UUID) -> Response:
+    form = CloseForm(request.form)
+    reason = form.reason.data or ""
+    refused = _try(scan_id, form, lambda: services.close(scan_id, reason=reason, by=me()))
+    return refused or _done(scan_id, "The scan has been closed. The patient is asked to upload again.")
+
+
+@doctor.post("/scans/<uuid:scan_id>/priority")
+@requires(Permission.SCAN_REVIEW)
+def priority(scan_id: uuid.UUID) -> Response:
+    form = PriorityForm(request.form)
+
+    def set_it() -> None:
+        if not form.validate():
+            policies.check_can_close(queries.scan_visible_to(me(), scan_id))  # 409 comes before 422
+            raise Invalid()
+        services.set_priority(scan_id, Priority(form.priority.data), by=me())
+
+    refused = _try(scan_id, form, set_it)
+    return refused or _done(scan_id, "The priority has been changed.")
+
+
+@doctor.post("/scans/<uuid:scan_id>/addendum")
+@requires(Permission.SCAN_REVIEW)
+def addendum(scan_id: uuid.UUID) -> Response:
+    """A signed note after release, and with it a new version of the report."""
+    form = AddendumForm(request.form)
+    note = form.note.data or ""
+    refused = _try(scan_id, form, lambda: reports.add_addendum(scan_id, note=note, by=me()))
+    return refused or _done(
+        scan_id, "The addendum has been added. A new version of the report is being made."
+    )
+
+
+def _try(scan_id: uuid.UUID, form: Form | None, step: Callable[[], object]) -> Response | None:
+    """Take a step; when it is refused, the page as it stands now with the reason and what was typed."""
+    try:
+        with transaction():
+            step()
+    except StateConflict as refusal:
+        return _reading(scan_id, form, status=409, conflict=str(refusal))
+    except Invalid as refusal:
+        unplaced = mark(form, refusal.errors) if form is not None else list(refusal.errors.values())
+        return _reading(scan_id, form, status=422, conflict=" ".join(unplaced) or None)
+    return None
+
+
+def _done(scan_id: uuid.UUID, sentence: str) -> Response:
+    """The same page after a success: changed in place by htmx, loaded anew by a browser."""
+    flash(sentence, "success")
+    return _reading(scan_id) if is_htmx() else redirect_after(url_for("doctor.scan", scan_id=scan_id))
+
+
+def _reading(
+    scan_id: uuid.UUID, sent: Form | None = None, *, status: int = 200, conflict: str | None = None
+) -> Response:
+    """The reading page; the form that was `sent` keeps what was typed, the others are fresh."""
+    scan = queries.scan_visible_to(me(), scan_id)
+    page = reading.reading_page(scan)
+    review = sent if isinstance(sent, ReviewForm) else ReviewForm.starting_with(scan.review)
+    offered = page.may.verify or page.may.correct
+    return page_or_fragment(
+        "doctor/scan.html",
+        "doctor/_reading.html",
+        status=status,
+        scan=page,
+        conflict=conflict,
+        # What cannot be sent any more is not lost: it is shown as text, to be copied.
+        unsaved=_typed(sent) if status == 409 and not (isinstance(sent, ReviewForm) and offered) else [],
+        review=review.asked_of(scan),
+        without=sent if isinstance(sent, WithoutClassifierForm) else WithoutClassifierForm(),
+        closing=sent if isinstance(sent, CloseForm) else CloseForm(),
+        priority=sent
+        if isinstance(sent, PriorityForm)
+        else PriorityForm(data={"priority": scan.priority.value}),
+        addendum=sent if isinstance(sent, AddendumForm) else AddendumForm(),
+    )
+
+
+def _typed(form: Form | None) -> list[tuple[str, str]]:
+    """What somebody wrote, field by field."""
+    texts = [
+        (field.label.text, field.data) for field in form or () if field.name not in {"agreement", "priority"}
+    ]
+    return [(label, text) for label, text in texts if isinstance(text, str) and text.strip()]
