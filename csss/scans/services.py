@@ -10,7 +10,7 @@ from csss.database import db
 from csss.errors import Invalid, NotFound
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
-from csss.scans import policies, workflow
+from csss.scans import policies, previews, workflow
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, Review, Scan, ScanClosure
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
@@ -57,6 +57,7 @@ def submit_scan(
     )
     workflow.begin(scan, by=by)
     record("scan.submitted", scan, by=by, kind=kind.value)
+    previews.make_after_commit(file_key)
     return scan
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from flask import current_app
 
-_KEY = re.compile(r"(scans|heatmaps|reports)/[0-9a-f]{2}/[0-9a-f]{32}\.(jpg|png|pdf)")
+_KEY = re.compile(r"(scans|heatmaps|reports|previews|thumbnails)/[0-9a-f]{2}/[0-9a-f]{32}\.(jpg|png|pdf)")
 
 
 class Storage(Protocol):
@@ -16,6 +16,9 @@ class Storage(Protocol):
 
     def put(self, area: str, suffix: str, content: bytes) -> str:
         """Keep `content` durably and return its key."""
+
+    def keep(self, key: str, content: bytes) -> None:
+        """Keep `content` under a key that follows from another one (a preview); what was there goes."""
 
     def read(self, key: str) -> bytes:
         """The content. Raises FileNotFoundError."""
@@ -33,9 +36,14 @@ class FolderStorage:
     def put(self, area: str, suffix: str, content: bytes) -> str:
         name = uuid.uuid4().hex
         key = f"{area}/{name[:2]}/{name}.{suffix}"
+        self.keep(key, content)
+        return key
+
+    def keep(self, key: str, content: bytes) -> None:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        partial = path.with_suffix(".partial")
+        # A name of its own: two people may look at the same scan for the first time at once.
+        partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}.partial")
         try:
             with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(content)
@@ -45,7 +53,6 @@ class FolderStorage:
         except OSError:
             partial.unlink(missing_ok=True)
             raise
-        return key
 
     def read(self, key: str) -> bytes:
         return self._path(key).read_bytes()

@@ -9,7 +9,7 @@ from csss.auth.permissions import Permission
 from csss.auth.roles import Role
 from csss.database import transaction
 from csss.reports import queries as report_queries
-from csss.scans import queries
+from csss.scans import previews, queries
 from csss.scans.storage import storage
 from csss.web.guard import me, requires
 
@@ -21,8 +21,17 @@ _SANDBOX = "sandbox; default-src 'none'"
 @files.get("/scans/<uuid:scan_id>/image")
 @requires(Permission.SCAN_SEE)
 def image(scan_id: uuid.UUID) -> Response:
+    """The scan as it is stored; `size=preview` or `size=thumbnail` a small version of it."""
     scan = queries.scan_visible_to(me(), scan_id)
-    return _file(scan.file_key, scan.media_type, f"scan-{scan.id}")
+    wanted = request.args.get("size")
+    if wanted is None:
+        return _file(scan.file_key, scan.media_type, f"scan-{scan.id}")
+    size = previews.SIZES.get(wanted)
+    if size is None:
+        abort(404)
+    _refuse_foreign_pages()
+    made = previews.small(scan.file_key, size)
+    return _answer(made, previews.MEDIA_TYPE, f"{wanted}-{scan.id}.jpg")
 
 
 @files.get("/scans/<uuid:scan_id>/heatmap")
@@ -48,12 +57,16 @@ def report(report_id: uuid.UUID) -> Response:
 
 
 def _file(key: str, media_type: str, name: str) -> Response:
-    """A stored file with its own type; `sandbox` keeps a browser from running anything in it."""
+    """A stored file with its own type."""
     _refuse_foreign_pages()
-    response = make_response(storage().read(key))
+    return _answer(storage().read(key), media_type, f"{name}.{key.rpartition('.')[2]}")
+
+
+def _answer(content: bytes, media_type: str, name: str) -> Response:
+    """`sandbox` keeps a browser from running anything in it. No cache keeps it: clinic computers are shared."""
+    response = make_response(content)
     response.headers["Content-Type"] = media_type
-    suffix = key.rpartition(".")[2]
-    response.headers["Content-Disposition"] = f'inline; filename="{name}.{suffix}"'
+    response.headers["Content-Disposition"] = f'inline; filename="{name}"'
     if media_type != "application/pdf":  # browsers refuse to show a sandboxed PDF
         response.headers["Content-Security-Policy"] = _SANDBOX
     return response
