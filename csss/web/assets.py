@@ -1,6 +1,7 @@
-"""One style sheet and one script, put together in memory, hashed and compressed; and the other static files.
+"""One style sheet and one script for all pages, and more for single pages, put together in memory and hashed.
 
-A file's address changes with its content, so a browser may keep it for ever and never asks again.
+A file's address changes with its content, so a browser may keep it for ever and never asks again. What only one page
+needs lies in `css/pages` and `js/pages`, so that nobody else loads it: `asset("viewer.js")` in that page's block `head`.
 """
 
 import gzip
@@ -33,7 +34,7 @@ TYPES = {
 }
 _LOOSE = frozenset(TYPES) - {".css", ".js"}
 _COMPRESSED_ALREADY = frozenset({".png", ".woff2", ".ico"})
-_HASHED_NAME = re.compile(r"(?P<stem>app)\.(?P<hash>[0-9a-f]{12})(?P<suffix>\.css|\.js)")
+_HASHED_NAME = re.compile(r"(?P<stem>[a-z][a-z0-9_-]*)\.(?P<hash>[0-9a-f]{12})(?P<suffix>\.css|\.js)")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,10 @@ def squeeze_js(source: str) -> str:
 
 
 def build(folder: Path) -> dict[str, Asset]:
-    """All assets of a static folder by short name: `app.css`, `app.js`, `icons.svg`, `fonts/x.woff2`, …"""
+    """All assets of a static folder by short name: `app.css`, `app.js`, `upload.js`, `icons.svg`, …
+
+    Raises ValueError when a page's file takes the name of the style sheet or the script of all pages.
+    """
     sheets = [folder / "css/tokens.css", folder / "css/base.css"]
     sheets += sorted((folder / "css/components").glob("*.css"))
     scripts = sorted((folder / "js").glob("*.js"))
@@ -93,8 +97,17 @@ def build(folder: Path) -> dict[str, Asset]:
     js = [(folder / "vendor/htmx.min.js").read_text("utf-8")]
     js += [squeeze_js(script.read_text("utf-8")) for script in scripts]
     assets = [Asset("app.css", css.encode()), Asset("app.js", ";\n".join(js).encode())]
+    assets += _of_single_pages(folder)
     assets += [Asset(str(path.relative_to(folder).as_posix()), path.read_bytes()) for path in _loose(folder)]
     return {asset.name: asset for asset in assets}
+
+
+def _of_single_pages(folder: Path) -> Iterable[Asset]:
+    for suffix, squeeze in ((".css", squeeze_css), (".js", squeeze_js)):
+        for path in sorted((folder / suffix[1:] / "pages").glob(f"*{suffix}")):
+            if path.stem == "app" or not _HASHED_NAME.fullmatch(f"{path.stem}.{'0' * 12}{suffix}"):
+                raise ValueError(f"{path.name} is no name for the file of a page.")
+            yield Asset(path.name, squeeze(path.read_text("utf-8")).encode())
 
 
 @cache
@@ -132,7 +145,7 @@ class AssetStore:
         return self._urls[key]
 
     def _url(self, name: str, asset: "Asset") -> str:
-        if name in ("app.css", "app.js"):
+        if asset.suffix in (".css", ".js"):
             stem, suffix = name.split(".")
             return url_for(STATIC_ENDPOINT, path=f"{stem}.{asset.digest}.{suffix}")
         return url_for(STATIC_ENDPOINT, path=name, v=asset.digest)

@@ -86,6 +86,7 @@ TESTS_OWN = {
   {{ file_field(form.file, hint="JPEG or PNG.", accept="image/png", max_mb=1) }}{{ text_field(form.indication) }}
   {{ upload_progress() }}{% call buttons() %}{{ button("Upload") }}{% endcall %}</form>""",
     "t/upload.html": """{% extends "layouts/base.html" %}{% block title %}Upload{% endblock %}
+{% block head %}<script src="{{ asset('upload.js') }}" defer></script>{% endblock %}
 {% block main %}<h1>Upload</h1>{% include "t/_upload.html" %}{% endblock %}""",
     "t/arrived.html": """{% extends "layouts/narrow.html" %}{% block title %}Arrived{% endblock %}""",
 }

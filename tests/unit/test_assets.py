@@ -34,7 +34,7 @@ def address(app: Flask, name: str) -> str:
         return url
 
 
-@pytest.mark.parametrize("name", ["app.css", "app.js"])
+@pytest.mark.parametrize("name", ["app.css", "app.js", "upload.js"])
 def test_the_address_holds_the_hash_of_the_content(app: Flask, client: FlaskClient, name: str) -> None:
     url = address(app, name)
     answer = client.get(url)
@@ -106,7 +106,9 @@ def test_another_hash_gets_our_content_but_may_not_keep_it(app: Flask, client: F
     [
         "nothing.svg",
         "css/base.css",
-        "js/upload.js",
+        "js/pages/upload.js",
+        "upload.js",
+        "nothing.000000000000.js",
         "vendor/htmx.min.js",
         "vendor/SHA256SUMS",
         "app.css",
@@ -140,6 +142,19 @@ def test_the_first_visit_fits_the_budget() -> None:
     assets = build(STATIC)
     wire = {name: len(assets[name].body("br")) for name in ("app.css", "app.js", "icons.svg", "favicon.svg")}
     assert sum(wire.values()) <= 27_000, wire
+
+
+def test_what_one_page_needs_is_loaded_by_that_page_alone(tmp_path: Path) -> None:
+    assets = build(STATIC)
+    assert b"data-upload" in assets["upload.js"].content
+    assert b"data-upload-progress" not in assets["app.js"].content
+    (tmp_path / "js/pages").mkdir(parents=True)
+    (tmp_path / "js/pages/app.js").write_text("", "utf-8")
+    for needed in ("css/tokens.css", "css/base.css", "vendor/htmx.min.js"):
+        (tmp_path / needed).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / needed).write_text("", "utf-8")
+    with pytest.raises(ValueError, match=r"app\.js"):
+        build(tmp_path)
 
 
 def test_squeezing_keeps_the_meaning() -> None:
