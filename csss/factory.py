@@ -65,6 +65,7 @@ def _attach_database(app: Flask) -> None:
     from csss.mail import models as mail_models  # noqa: F401
     from csss.prescriptions import models as prescription_models  # noqa: F401
     from csss.reports import models as report_models  # noqa: F401
+    from csss.scans import desk as desk_models  # noqa: F401
     from csss.scans import models as scan_models  # noqa: F401
 
     db.init_app(app)
@@ -73,12 +74,14 @@ def _attach_database(app: Flask) -> None:
 
 def _attach_services(app: Flask, settings: Settings) -> None:
     from csss.jobs.queues import init_jobs
+    from csss.live.publish import init_live
     from csss.mail.transport import init_mail
     from csss.scans.storage import FolderStorage
 
     app.extensions["csss_storage"] = FolderStorage(settings.storage_folder)
     init_mail(app)
     init_jobs(app)
+    init_live(app)
 
 
 def _attach_web(app: Flask) -> None:

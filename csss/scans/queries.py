@@ -102,6 +102,12 @@ def scans_of(user: User, page: int = 1) -> Page:
     return _page(query.order_by(Scan.uploaded_at.desc(), Scan.id), page, selectinload(Scan.closure))
 
 
+def scan_ids_of(user: User) -> Sequence[uuid.UUID]:
+    """The ids of a patient's own scans, the newest thousand."""
+    query = select(Scan.id).join(Patient, Patient.id == Scan.patient_id).where(Patient.user_id == user.id)
+    return db.session.scalars(query.order_by(Scan.uploaded_at.desc()).limit(1000)).all()
+
+
 def counts() -> dict[Status, int]:
     """How many open scans stand in each status."""
     by_status = select(Scan.status, func.count()).group_by(Scan.status)

@@ -1,7 +1,6 @@
 """What a patient and a doctor do with a scan. Every function belongs inside transaction()."""
 
 import uuid
-from dataclasses import dataclass
 
 from csss.audit.record import record
 from csss.auth.models import User
@@ -10,24 +9,13 @@ from csss.database import db
 from csss.errors import Invalid, NotFound
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
-from csss.scans import policies, previews, workflow
+from csss.scans import drafts, policies, previews, workflow
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, Review, Scan, ScanClosure
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
+from csss.scans.written import MAX_TEXT, Reading
 
-MAX_TEXT = 50_000
 MAX_REASON = 2_000
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a doctor writes about a scan. `agreement` is kept only where there is a prediction to agree with."""
-
-    findings: str
-    impression: str = ""
-    diagnosis: str = ""
-    agreement: Agreement | str | None = None
-    read_myself: bool = False
 
 
 def submit_scan(
@@ -122,6 +110,7 @@ def _review(scan: Scan, reading: Reading, by: User) -> Review:
         read_myself=reading.read_myself,
     )
     db.session.add(review)
+    drafts.discard(scan.id, by=by)  # a colleague's stays: what was typed in vain can still be copied
     return review
 
 
@@ -142,6 +131,7 @@ def close(scan_id: uuid.UUID, *, reason: str, by: User) -> ScanClosure:
     _check_reason(reason)
     closure = ScanClosure(id=uuid.uuid4(), scan_id=scan.id, doctor_id=by.id, reason=reason.strip())
     db.session.add(closure)
+    drafts.discard_all(scan)
     record("scan.closed", scan, by=by)
     owe(MailKind.SCAN_CLOSED, scan.patient.user, scan.id)
     return closure

@@ -1,0 +1,47 @@
+"""What lies on a doctor's desk and is no part of a scan's record: unsigned drafts, and blocks of text of their own."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from csss.clock import now
+from csss.database import Model, text_enum
+from csss.scans.states import Agreement, ScanKind
+
+
+class ReviewDraft(Model):
+    """What a doctor has typed about a scan and not yet signed. Only that doctor ever sees it; it may change and go."""
+
+    __tablename__ = "review_drafts"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"))
+    doctor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    findings: Mapped[str] = mapped_column(Text, default="")
+    impression: Mapped[str] = mapped_column(Text, default="")
+    diagnosis: Mapped[str] = mapped_column(Text, default="")
+    agreement: Mapped[Agreement | None] = mapped_column(text_enum(Agreement, "draft_agreement"))
+    saved_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (
+        UniqueConstraint("scan_id", "doctor_id"),
+        Index("ix_review_drafts_doctor", "doctor_id", "saved_at"),
+    )
+
+
+class ReportTemplate(Model):
+    """A block of text that a doctor puts into findings and impression. It never touches the diagnosis."""
+
+    __tablename__ = "report_templates"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    doctor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    position: Mapped[int]  # in the doctor's own order, from 1
+    title: Mapped[str] = mapped_column(String(80))
+    kind: Mapped[ScanKind | None] = mapped_column(text_enum(ScanKind, "template_kind"))  # None: for any scan
+    findings: Mapped[str] = mapped_column(Text, default="")
+    impression: Mapped[str] = mapped_column(Text, default="")
+
+    __table_args__ = (Index("ix_report_templates_doctor", "doctor_id", "position"),)

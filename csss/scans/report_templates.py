@@ -1,0 +1,142 @@
+"""Blocks of text for common findings, each doctor's own. All but the two that read belong inside transaction().
+
+A doctor who has changed nothing has the starter set (`starter_templates.py`); the first change makes a copy of it theirs. Whoever deletes
+the last block has the starter set again.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from csss.auth.models import User
+from csss.database import db
+from csss.errors import Invalid, NotFound
+from csss.i18n import _
+from csss.scans.desk import ReportTemplate
+from csss.scans.starter_templates import STARTER
+from csss.scans.states import ScanKind
+
+MAX_TITLE = 80
+MAX_BLOCK = 4_000
+MOST = 60  # blocks a doctor may have; the picker would be of no use with more
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is written in a block. `kind` None: for any scan."""
+
+    title: str
+    findings: str
+    impression: str
+    kind: ScanKind | None = None
+
+
+def of(doctor: User, kind: ScanKind | None = None) -> Sequence[ReportTemplate]:
+    """This doctor's blocks in their order; with `kind` only those that fit such a scan."""
+    query = select(ReportTemplate).where(ReportTemplate.doctor_id == doctor.id)
+    found = db.session.scalars(query.order_by(ReportTemplate.position, ReportTemplate.id)).all()
+    return [each for each in found or _starter(doctor) if kind is None or each.kind in {None, kind}]
+
+
+def find(template_id: uuid.UUID, doctor: User) -> ReportTemplate:
+    """One of this doctor's blocks. Raises NotFound for any other."""
+    for each in of(doctor):
+        if each.id == template_id:
+            return each
+    raise NotFound("There is no such template.")
+
+
+def add(block: Block, *, by: User) -> ReportTemplate:
+    """A further block, at the end. Raises Invalid."""
+    own = _own(by)
+    if len(own) >= MOST:
+        raise Invalid(title=_("You have %(most)s templates already; delete one first.", most=MOST))
+    added = ReportTemplate(id=uuid.uuid4(), doctor_id=by.id, position=len(own) + 1)
+    _write(added, block)
+    db.session.add(added)
+    return added
+
+
+def change(template_id: uuid.UUID, block: Block, *, by: User) -> ReportTemplate:
+    """Raises NotFound, Invalid."""
+    found = _own_one(template_id, by)
+    _write(found, block)
+    return found
+
+
+def remove(template_id: uuid.UUID, *, by: User) -> None:
+    """Raises NotFound."""
+    db.session.delete(_own_one(template_id, by))
+    db.session.flush()
+    _number(_own(by, copy=False))
+
+
+def move(template_id: uuid.UUID, *, up: bool, by: User) -> None:
+    """One place up or down; at the end nothing happens. Raises NotFound."""
+    found = _own_one(template_id, by)
+    order = list(_own(by))
+    was = order.index(found)
+    order.insert(max(0, was - 1) if up else was + 1, order.pop(was))
+    _number(order)
+
+
+def _own(doctor: User, *, copy: bool = True) -> Sequence[ReportTemplate]:
+    """The doctor's rows, locked against a second change; the starter set becomes theirs when there are none."""
+    query = select(ReportTemplate).where(ReportTemplate.doctor_id == doctor.id).with_for_update()
+    found = db.session.scalars(query.order_by(ReportTemplate.position, ReportTemplate.id)).all()
+    if found or not copy:
+        return found
+    # Two first changes at once (only on PostgreSQL): the person's row is what both wait for.
+    db.session.execute(select(User.id).where(User.id == doctor.id).with_for_update())
+    if not (found := db.session.scalars(query).all()):
+        found = _starter(doctor)
+        db.session.add_all(found)
+        db.session.flush()
+    return found
+
+
+def _own_one(template_id: uuid.UUID, doctor: User) -> ReportTemplate:
+    for each in _own(doctor):
+        if each.id == template_id:
+            return each
+    raise NotFound("There is no such template.")
+
+
+def _starter(doctor: User) -> list[ReportTemplate]:
+    """The starter set as if it were this doctor's; an id follows from person and block, so that a link stays good."""
+    return [
+        ReportTemplate(
+            id=uuid.uuid5(doctor.id, key),
+            doctor_id=doctor.id,
+            position=position,
+            title=title,
+            kind=kind,
+            findings=findings,
+            impression=impression,
+        )
+        for position, (key, kind, title, findings, impression) in enumerate(STARTER, start=1)
+    ]
+
+
+def _number(order: Sequence[ReportTemplate]) -> None:
+    for position, each in enumerate(order, start=1):
+        each.position = position
+
+
+def _write(row: ReportTemplate, block: Block) -> None:
+    errors: dict[str, str] = {}
+    if not block.title.strip():
+        errors["title"] = _("Give the template a name.")
+    elif len(block.title.strip()) > MAX_TITLE:
+        errors["title"] = _("At most %(most)s characters can be taken.", most=MAX_TITLE)
+    if not block.findings.strip() and not block.impression.strip():
+        errors["findings"] = _("Write the text that is to be put into the reading.")
+    for name, text in (("findings", block.findings), ("impression", block.impression)):
+        if len(text) > MAX_BLOCK:
+            errors[name] = _("At most %(most)s characters can be taken.", most=f"{MAX_BLOCK:,}")
+    if errors:
+        raise Invalid(**errors)
+    row.title, row.kind = block.title.strip(), block.kind
+    row.findings, row.impression = block.findings.strip(), block.impression.strip()
