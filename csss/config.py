@@ -30,6 +30,7 @@ _BOUNDS = {
     "port": (1, 65_535),
     "web_threads": (1, 1_000),
     "web_processes": (1, 1_000),
+    "live_streams": (0, 100_000),
     "trusted_proxies": (0, 20),
     "session_minutes": (1, 525_600),
     "otp_minutes": (1, 1_440),
@@ -61,6 +62,9 @@ class Settings:
     port: int = _setting(8000, "Port that `csss web` and `csss demo` listen on")
     web_threads: int = _setting(16, "Threads of each web process")
     web_processes: int = _setting(1, "Web processes")
+    live_streams: int = _setting(
+        500, "Live streams each web process holds open; more pages refresh once a minute"
+    )
     trusted_proxies: int = _setting(0, "How many reverse proxies in front may set `X-Forwarded-*`")
     time_zone: str = _setting("UTC", "IANA name; for all times that people read")
     session_minutes: int = _setting(60, "A session ends after so many minutes without use")

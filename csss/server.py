@@ -1,13 +1,40 @@
-"""Serving the pages with gunicorn."""
+"""Serving the pages with gunicorn, and the open streams of live changes beside it in the same process."""
 
 import gc
+import resource
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from csss import create_app
 from csss.config import Settings
+from csss.live.alive import alive_in
+from csss.live.hub import Hub
+from csss.web.events import HUB, HandedOver
+
+_FILES_BESIDE_STREAMS = 500  # connections of pages, database, log, libraries
+
+
+class Worker(ThreadWorker):
+    """gunicorn's threads for pages. A request that opens a stream gives its connection to the hub and its thread back.
+
+    So 100 open streams hold no thread, and no stream is ever waited for when the worker stops.
+    """
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        try:
+            return bool(super().handle_request(req, conn))
+        except HandedOver:
+            conn.handed_over = True
+            return False
+
+    def finish_request(self, conn: TConn, fs: Any) -> None:
+        if getattr(conn, "handed_over", False):
+            self.nr_conns -= 1  # as for a closed one; but the hub closes it
+        else:
+            super().finish_request(conn, fs)
 
 
 class _Server(BaseApplication):
@@ -22,7 +49,7 @@ class _Server(BaseApplication):
             "bind": f"{self._settings.host}:{self._settings.port}",
             "workers": self._settings.web_processes,
             "threads": self._settings.web_threads,
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "timeout": 60,
             "graceful_timeout": 10,
             "keepalive": 30,
@@ -36,9 +63,26 @@ class _Server(BaseApplication):
                 self.cfg.set(name, value)
 
     def load(self) -> Flask:
+        """Called in each worker process, after the fork: threads and connections are its own."""
         app = create_app(self._settings)
+        start_hub(app)
         settle()
         return app
+
+
+def start_hub(app: Flask) -> Hub:
+    """Let this process hold streams: as many as the settings say, and as the system lets it open files."""
+    settings: Settings = app.config["CSSS"]
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.live_streams + _FILES_BESIDE_STREAMS
+    if least != resource.RLIM_INFINITY and least < wanted:
+        least = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
+    room = settings.live_streams if least == resource.RLIM_INFINITY else least - _FILES_BESIDE_STREAMS
+    hub = Hub(settings.redis_url, alive_in(app), ceiling=max(0, min(settings.live_streams, room)))
+    app.extensions[HUB] = hub
+    hub.start()
+    return hub
 
 
 def settle() -> None:

@@ -8,6 +8,7 @@ from flask_login import current_user
 from csss.errors import NotFound, StateConflict
 from csss.web.assets import init_assets
 from csss.web.errors import SENTENCES, Sentence, error_response, init_errors
+from csss.web.events import init_events
 from csss.web.filters import init_filters
 from csss.web.guard import init_guard
 from csss.web.headers import init_headers
@@ -22,6 +23,7 @@ def init_web(app: Flask) -> None:
     init_errors(app)
     init_guard(app)
     _register_blueprints(app)
+    init_events(app)
     app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(StateConflict, _conflict)
     app.context_processor(_template_values)

@@ -45,6 +45,18 @@ def requires(permission: Permission) -> Callable[[View], View]:
     return mark
 
 
+def never_extends_session(view: View) -> View:
+    """For a view that a page calls by itself: it must not keep an abandoned screen signed in."""
+    view.never_extends_session = True  # type: ignore[attr-defined]
+    return view
+
+
+def user_session() -> UserSession:
+    """The session of this request, for views that need somebody signed in."""
+    found: UserSession = g.user_session
+    return found
+
+
 def me() -> User:
     """The signed-in person, for views that need one."""
     user: User = current_user._get_current_object()
@@ -116,7 +128,9 @@ def _ask_to_sign_in() -> Response:
 
 
 def _touch_session() -> None:
-    if current_user.is_authenticated and REFRESH_HEADER not in request.headers:
+    if not current_user.is_authenticated or REFRESH_HEADER in request.headers:
+        return
+    if not getattr(current_app.view_functions.get(request.endpoint or ""), "never_extends_session", False):
         sessions.touch(g.user_session)
 
 

@@ -69,6 +69,7 @@ WHO: dict[str, set[str | None]] = {
     "doctor.scan": DOCTOR,
     "doctor.verify": DOCTOR,
     "doctor.worklist": DOCTOR,
+    "events.stream": SIGNED_IN,  # what is told to whom: tests/integration/test_live.py
     "files.heatmap": SIGNED_IN,  # a patient only the own, and only once the report is released: below
     "files.image": SIGNED_IN,
     "files.report": SIGNED_IN,

@@ -1,0 +1,95 @@
+"""What may be told of a change, and to whom: names of lists and ids of scans, by the table that has changed."""
+
+import json
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from csss.auth.roles import STAFF, Role
+
+CHANNEL = "csss:live"
+QUEUE, ACCOUNTS, MAIL = "queue", "accounts", "mail"
+
+_DOCTOR = frozenset({Role.DOCTOR})
+_ADMIN = frozenset({Role.ADMIN})
+_EVERYBODY = STAFF | {Role.PATIENT}
+# Rows with a `scan_id`: who has a list or a page on which they show. A patient hears of nothing about the classifier.
+_OF_A_SCAN: dict[str, frozenset[Role]] = {
+    "addenda": _EVERYBODY,
+    "analysis_runs": _DOCTOR,
+    "approvals": frozenset({Role.ADMIN, Role.DOCTOR}),
+    "prescriptions": STAFF,
+    "report_versions": _EVERYBODY,
+    "reviews": STAFF,
+    "scan_claims": _DOCTOR,
+    "scan_closures": _EVERYBODY,
+    "scan_holds": STAFF,
+}
+# A step: whose list the scan leaves or joins. A doctor's list counts every status.
+_STEPS: dict[str, frozenset[Role]] = {
+    "PENDING_AI": frozenset({Role.PATIENT, Role.DOCTOR}),
+    "AI_ANALYZED": frozenset({Role.PATIENT, Role.DOCTOR}),
+    "DOCTOR_VERIFIED": frozenset({Role.PATIENT, Role.DOCTOR, Role.PHARMACIST}),
+    "PHARMACIST_COMPLETED": _EVERYBODY,
+    "REPORT_READY": _EVERYBODY,
+}
+_LISTS: dict[str, str] = {"users": ACCOUNTS, "mail_messages": MAIL}
+
+
+@dataclass(frozen=True)
+class Change:
+    """Names of what has changed, for the people of these roles (a patient hears only of own scans)."""
+
+    names: tuple[str, ...]
+    roles: frozenset[Role]
+
+    def encode(self) -> str:
+        return json.dumps({"n": self.names, "r": sorted(self.roles)})
+
+    @classmethod
+    def decode(cls, text: str | bytes) -> "Change":
+        """Raises ValueError, KeyError or TypeError for what we have not written."""
+        read = json.loads(text)
+        return cls(tuple(str(name) for name in read["n"]), frozenset(Role(role) for role in read["r"]))
+
+
+def change_of(row: Any, *, new: bool) -> Change | None:
+    """What a written row means for the open pages; None for a row that shows on none."""
+    table = row.__tablename__
+    if table in _LISTS:
+        return Change((_LISTS[table],), _ADMIN)
+    if table == "scans":
+        # A new one is told by its first step; else its priority has been changed.
+        return None if new else Change((QUEUE, str(row.id)), STAFF)
+    if table == "scan_events":
+        return Change((QUEUE, str(row.scan_id)), _STEPS[row.became.value])
+    if table in _OF_A_SCAN:
+        return Change((QUEUE, str(row.scan_id)), _OF_A_SCAN[table])
+    return None
+
+
+def merged(changes: Iterable[Change]) -> list[Change]:
+    """One change for each set of roles, its names without repetition."""
+    names: dict[frozenset[Role], dict[str, None]] = {}
+    for change in changes:
+        names.setdefault(change.roles, {}).update(dict.fromkeys(change.names))
+    return [Change(tuple(found), roles) for roles, found in names.items()]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who has opened a stream, and what this person may know. `scans`: a patient's own, None for staff."""
+
+    session_id: uuid.UUID
+    role: Role
+    scans: frozenset[str] | None = None
+
+    def may_know(self, change: Change) -> tuple[str, ...]:
+        """The names of this change that may be told; nothing at all when it is about other people's scans."""
+        if self.role not in change.roles:
+            return ()
+        if self.scans is None:
+            return change.names
+        own = tuple(name for name in change.names if name in self.scans)
+        return (QUEUE, *own) if own else ()

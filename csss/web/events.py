@@ -1,0 +1,64 @@
+"""`GET /events`: live changes as server-sent events (what they carry: `csss.live`)."""
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+from flask import Blueprint, Flask, Response, current_app, make_response, request
+
+from csss.auth.permissions import Permission
+from csss.auth.roles import Role
+from csss.live.hub import Hub
+from csss.live.names import Listener
+from csss.scans import queries
+from csss.web.guard import me, never_extends_session, requires, user_session
+
+HUB = "csss_live_hub"  # only in a process that `csss.server` has started
+events = Blueprint("events", __name__)
+
+
+class HandedOver(Exception):
+    """The connection belongs to the hub now: the worker neither answers nor closes it."""
+
+
+class Detached:
+    """A body that, when the worker comes to send it, takes the connection away from the worker instead."""
+
+    def __init__(self, hub: Hub, listener: Listener) -> None:
+        self._hub, self._listener = hub, listener
+        self._connection = request.environ["gunicorn.socket"]
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._take_over()
+
+    def _take_over(self) -> NoReturn:
+        self._hub.adopt(self._connection, self._listener)
+        raise HandedOver()
+
+
+@events.get("/events")
+@requires(Permission.OWN_ACCOUNT)
+@never_extends_session
+def stream() -> Response:
+    """The stream; 204 where nothing can hold one (a development server), which tells a browser not to ask again."""
+    hub: Hub | None = current_app.extensions.get(HUB)
+    if hub is None:
+        return make_response("", 204)
+    if not hub.has_room:
+        return make_response("Too many pages are open; ask again later.\n", 503, {"Retry-After": "60"})
+    user = me()
+    own = None
+    if user.role is Role.PATIENT:
+        own = frozenset(str(scan_id) for scan_id in queries.scan_ids_of(user))
+    listener = Listener(user_session().id, user.role, own)
+    return Response(Detached(hub, listener), mimetype="text/event-stream", direct_passthrough=True)
+
+
+def init_events(app: Flask) -> None:
+    """The address, and for templates `live_version()`: the number of the last change this process has heard of."""
+    app.register_blueprint(events)
+    app.jinja_env.globals["live_version"] = lambda: _version(app)
+
+
+def _version(app: Flask) -> str:
+    hub: Hub | None = app.extensions.get(HUB)
+    return hub.version if hub is not None else ""
