@@ -17,6 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from csss.errors import Invalid
+from csss.i18n import _
 
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 64
@@ -44,11 +45,11 @@ def take_in(content: bytes, *, limit: int) -> Intake:
     Raises Invalid with a sentence for the field `file`.
     """
     if not content:
-        raise Invalid(file="The file is empty. Choose the picture again.")
+        raise Invalid(file=_("The file is empty. Choose the picture again."))
     check_length(len(content), limit=limit)
     kind = next((name for start, name in _SIGNATURES.items() if content.startswith(start)), None)
     if kind is None:
-        raise Invalid(file="This is not a JPEG or PNG picture, whatever its name says.")
+        raise Invalid(file=_("This is not a JPEG or PNG picture, whatever its name says."))
     written, picture = _rewrite(content, kind)
     return Intake(
         content=written,
@@ -65,7 +66,13 @@ def check_length(length: int, *, limit: int) -> None:
     if length > limit:
         # Rounded up, so that a file a little above the limit is not said to be exactly as large.
         megabytes = math.ceil(length / 1e5) / 10
-        raise Invalid(file=f"The file has {megabytes:.1f} MB; at most {limit / 1e6:.0f} MB can be taken.")
+        raise Invalid(
+            file=_(
+                "The file has %(size)s MB; at most %(most)s MB can be taken.",
+                size=f"{megabytes:.1f}",
+                most=f"{limit / 1e6:.0f}",
+            )
+        )
 
 
 def _rewrite(content: bytes, kind: str) -> tuple[bytes, Image.Image]:
@@ -76,7 +83,7 @@ def _rewrite(content: bytes, kind: str) -> tuple[bytes, Image.Image]:
         picture = _read_picture(original)
     except _UNREADABLE:
         raise Invalid(
-            file="The picture cannot be read to its end. It may be damaged or cut off; save it again."
+            file=_("The picture cannot be read to its end. It may be damaged or cut off; save it again.")
         ) from None
     _check_size(*picture.size)
     picture.info = {}  # Pillow would write colour profile, comment and transparency from here
@@ -119,9 +126,17 @@ def _check_size(width: int, height: int) -> None:
         raise Invalid(file=_too_large())
     if min(width, height) < MIN_SIDE:
         raise Invalid(
-            file=f"The picture has {width} × {height} pixels; a scan needs at least {MIN_SIDE} on each side."
+            file=_(
+                "The picture has %(width)s × %(height)s pixels; a scan needs at least %(least)s on each side.",
+                width=width,
+                height=height,
+                least=MIN_SIDE,
+            )
         )
 
 
 def _too_large() -> str:
-    return f"The picture has too many pixels; at most {MAX_PIXELS // 1_000_000} million can be taken."
+    return _(
+        "The picture has too many pixels; at most %(most)s million can be taken.",
+        most=MAX_PIXELS // 1_000_000,
+    )

@@ -1,9 +1,10 @@
 """Blocks of text for common findings, each doctor's own. All but the two that read belong inside transaction().
 
-A doctor who has changed nothing has the starter set (`starter_templates.py`); the first change makes a copy of it theirs. Whoever deletes
-the last block has the starter set again.
+A doctor who has changed nothing has the starter set (`starter_templates.py`); the first change makes a copy of it
+theirs. Whoever deletes the last block has the starter set again.
 """
 
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from csss.scans.states import ScanKind
 MAX_TITLE = 80
 MAX_BLOCK = 4_000
 MOST = 60  # blocks a doctor may have; the picker would be of no use with more
+_TO_FILL_IN = re.compile(r"\[[^\[\]\n]+\]")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,20 @@ def find(template_id: uuid.UUID, doctor: User) -> ReportTemplate:
         if each.id == template_id:
             return each
     raise NotFound("There is no such template.")
+
+
+def unfilled(text: str, doctor: User) -> list[str]:
+    """What a block of this doctor leaves to be chosen, "[right/left]", and nobody has chosen in `text`.
+
+    Square brackets of the doctor's own that stand in no block mean nothing.
+    """
+    left = _TO_FILL_IN.findall(text)
+    if not left:
+        return []
+    theirs = {
+        gap for each in of(doctor) for gap in _TO_FILL_IN.findall(f"{each.findings}\n{each.impression}")
+    }
+    return [gap for gap in dict.fromkeys(left) if gap in theirs]
 
 
 def add(block: Block, *, by: User) -> ReportTemplate:

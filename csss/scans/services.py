@@ -7,9 +7,10 @@ from csss.auth.models import User
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, NotFound
+from csss.i18n import _
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
-from csss.scans import drafts, policies, previews, workflow
+from csss.scans import drafts, policies, previews, report_templates, workflow
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, Review, Scan, ScanClosure
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
@@ -29,7 +30,7 @@ def submit_scan(
 ) -> Scan:
     """A patient's own scan, whose file has been stored under `file_key`."""
     if by.patient is None:
-        raise NotFound("Only patients upload scans.")
+        raise NotFound(_("Only patients upload scans."))
     _check_length(indication=indication, limit=MAX_REASON)
     scan = Scan(
         id=uuid.uuid4(),
@@ -79,23 +80,28 @@ def needs_own_reading(scan: Scan) -> bool:
 def _review(scan: Scan, reading: Reading, by: User) -> Review:
     errors: dict[str, str] = {}
     if not reading.findings.strip():
-        errors["findings"] = "Write what you see in the scan."
+        errors["findings"] = _("Write what you see in the scan.")
     if needs_own_reading(scan):
         if not reading.diagnosis.strip():
-            errors["diagnosis"] = "The classifier is uncertain about this scan: give your own diagnosis."
+            errors["diagnosis"] = _("The classifier is uncertain about this scan: give your own diagnosis.")
         if not reading.read_myself:
-            errors["read_myself"] = (
+            errors["read_myself"] = _(
                 "The classifier is uncertain about this scan: state that you have read it yourself."
             )
     if reading.agreement is not None and reading.agreement not in set(Agreement):
-        errors["agreement"] = "Choose whether you agree, agree in part, or disagree."
+        errors["agreement"] = _("Choose whether you agree, agree in part, or disagree.")
     for name, text in (
         ("findings", reading.findings),
         ("impression", reading.impression),
         ("diagnosis", reading.diagnosis),
     ):
         if len(text) > MAX_TEXT:
-            errors[name] = f"At most {MAX_TEXT:,} characters can be taken; this has {len(text):,}."
+            errors[name] = _too_long(text, MAX_TEXT)
+    for name, text in (("findings", reading.findings), ("impression", reading.impression)):
+        if name not in errors and (gaps := report_templates.unfilled(text, by)):
+            errors[name] = _(
+                "Choose or delete what a template has left open: %(gaps)s", gaps=", ".join(gaps[:4])
+            )
     if errors:
         raise Invalid(**errors)
     review = Review(
@@ -150,7 +156,7 @@ def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
     scan = workflow.lock(scan_id)
     policies.check_can_add_addendum(scan)
     if not note.strip():
-        raise Invalid(note="Write the addendum.")
+        raise Invalid(note=_("Write the addendum."))
     _check_length(note=note, limit=MAX_TEXT)
     addendum = Addendum(
         id=uuid.uuid4(), scan_id=scan.id, number=len(scan.addenda) + 1, author_id=by.id, note=note.strip()
@@ -162,11 +168,19 @@ def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
 
 def _check_reason(reason: str) -> None:
     if not reason.strip():
-        raise Invalid(reason="Give the reason; it is kept with the scan.")
+        raise Invalid(reason=_("Give the reason; it is kept with the scan."))
     _check_length(reason=reason, limit=MAX_REASON)
 
 
 def _check_length(*, limit: int, **fields: str) -> None:
     for name, text in fields.items():
         if len(text) > limit:
-            raise Invalid(**{name: f"At most {limit:,} characters can be taken; this has {len(text):,}."})
+            raise Invalid(**{name: _too_long(text, limit)})
+
+
+def _too_long(text: str, limit: int) -> str:
+    return _(
+        "At most %(most)s characters can be taken; this has %(count)s.",
+        most=f"{limit:,}",
+        count=f"{len(text):,}",
+    )

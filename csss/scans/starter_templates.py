@@ -1,10 +1,9 @@
 """The blocks of text that a doctor begins with, for chest X-rays and cardiac MRI.
 
-Each is a beginning that has to be made true of the scan at hand: what differs from one to the next stands in square
-brackets, and a reading that still holds one is not signed (`services`). Wording follows what reports commonly state: a frontal chest
-radiograph tells airways, lungs, pleura, heart and mediastinum, bones; a cardiac MRI picture tells chambers, walls, valves,
-pericardium. Nothing is measured that one uploaded picture cannot show, and no block says what the patient has: the
-diagnosis is the doctor's alone.
+Each is a beginning that has to be made true of the scan at hand: what differs from one scan to the next stands in square
+brackets, and a reading that still holds such a gap is not signed (`report_templates.unfilled`). They follow the order in
+which reports commonly go: airways, lungs, pleura, heart and mediastinum, bones; chambers, walls, pericardium. Nothing is
+measured that one uploaded picture cannot show, and no block fills in the diagnosis: that is the doctor's alone.
 """
 
 from csss.scans.states import ScanKind
@@ -105,7 +104,7 @@ STARTER: tuple[tuple[str, ScanKind | None, str, str, str], ...] = (
         "Normal cardiac MRI",
         "In the picture submitted, the ventricles are of normal size and wall thickness. The atria are not enlarged. "
         "No pericardial effusion. The great vessels shown are unremarkable.",
-        "No abnormality in the picture submitted. Function, flow and late enhancement cannot be judged from a single picture.",
+        "No abnormality in the picture submitted. Function, flow and late enhancement cannot be judged from one picture.",
     ),
     (
         "mri-dilated-lv",
