@@ -16,13 +16,11 @@ from csss.auth import sessions
 from csss.auth.models import User, UserSession
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.web.fragments import is_htmx
+from csss.web.fragments import REFRESH_HEADER, is_htmx
 
 log = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
-# Sent by a live region that refreshes itself: such a request must not keep an abandoned screen signed in.
-REFRESH_HEADER = "X-CSSS-Refresh"
 PENDING = "pending_session"
 
 

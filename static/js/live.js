@@ -1,0 +1,107 @@
+// Regions that show changes by themselves: [data-live="names"], see csss/live/__init__.py. The server names what has
+// changed; each region concerned fetches its own fragment, calmly: seldom, not in a hidden window, without a lost letter.
+(() => {
+  const GAP = 2000, SPREAD = 400, SLOW = 60000, PATIENCE = 10000, HIDDEN = 30000;
+  const notice = document.getElementById("live-notice");
+  const regions = () => [...document.querySelectorAll("[data-live]")];
+  const asked = new Map(), due = new Map();
+  let source, seen = notice?.dataset.liveNow, slow, doubt, leaving, stale = false;
+
+  const refresh = (id) => {
+    due.delete(id);
+    asked.set(id, Date.now());
+    const region = document.getElementById(id);
+    if (region) window.htmx.trigger(region, "live");
+  };
+  // Names null: everything, since nobody knows what was missed.
+  const changed = (names, now) => {
+    if (document.hidden) { stale = true; return; }
+    for (const { id, dataset } of regions()) {
+      if (due.has(id) || (names && !dataset.live.split(" ").some((name) => names.includes(name)))) continue;
+      const wait = now ? 0 : Math.max(0, (asked.get(id) || 0) + GAP - Date.now()) + Math.random() * SPREAD;
+      due.set(id, setTimeout(refresh, wait, id));
+    }
+  };
+
+  const say = (words) => { if (notice && notice.textContent !== words) notice.textContent = words; };
+  const quick = () => {
+    clearTimeout(doubt);
+    clearInterval(slow);
+    slow = doubt = undefined;
+    say("");
+  };
+  const slowly = () => {
+    clearTimeout(doubt);
+    doubt = undefined;
+    if (slow) return;
+    say(notice?.dataset.words || "");
+    slow = setInterval(() => { changed(null); open(); }, SLOW * (0.9 + Math.random() / 5));
+  };
+  const close = () => { source?.close(); source = undefined; };
+  const open = () => {
+    if (source || document.hidden || !regions().length) return;
+    if (!window.EventSource) { slowly(); return; }
+    const stream = source = new EventSource("/events");
+    const on = (name, act) => stream.addEventListener(name, (event) => { if (stream === source) act(event); });
+    doubt = doubt || setTimeout(slowly, PATIENCE); // a proxy may swallow streams
+    on("ready", ({ data }) => {
+      quick();
+      if (seen !== data) changed(null);
+      seen = data;
+    });
+    on("message", ({ data, lastEventId }) => {
+      seen = lastEventId;
+      changed(data.split(" "));
+    });
+    on("offline", slowly);
+    on("elsewhere", () => { close(); slowly(); });
+    // The session is over; the next answer leads to the sign-in page.
+    on("end", () => { close(); changed(null, true); });
+    stream.onerror = () => {
+      if (stream !== source) return;
+      if (stream.readyState === EventSource.CLOSED) { close(); slowly(); }
+      else doubt = doubt || setTimeout(slowly, PATIENCE);
+    };
+  };
+
+  // A hidden window needs no stream: a browser has few connections, and all windows of a person share them.
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(leaving);
+    if (document.hidden) { leaving = setTimeout(close, HIDDEN); return; }
+    if (stale) { stale = false; changed(null); }
+    open();
+  });
+
+  const mine = ({ detail: { ctx } }) =>
+    ctx?.sourceEvent?.type === "live" && ctx.sourceElement?.dataset?.live !== undefined ? ctx.sourceElement : null;
+  document.addEventListener("htmx:config:request", (event) => {
+    const region = mine(event);
+    if (!region) return;
+    const { headers } = event.detail.ctx.request;
+    headers["X-CSSS-Refresh"] = region.dataset.version || "1";
+    const rows = [...region.querySelectorAll("[data-v]")].map((row) => row.dataset.v);
+    if (rows.length) headers["X-CSSS-Have"] = rows.join();
+    event.detail.ctx.asked = region.getAttribute("hx-get");
+  });
+  // What has not changed comes as an empty row: it stays as it stands.
+  document.addEventListener("htmx:after:request", (event) => {
+    const region = mine(event), { ctx } = event.detail;
+    if (!region || ctx.response.status !== 200) return;
+    // Meanwhile the person has filtered or turned the page.
+    if (!region.isConnected || region.getAttribute("hx-get") !== ctx.asked) { event.preventDefault(); return; }
+    ctx.version = ctx.response.headers.get("X-CSSS-Version");
+    ctx.text = ctx.text.replace(/<(tr|li) id="([\w-]+)" data-same><\/\1>/g, (stub, tag, id) => document.getElementById(id)?.outerHTML || stub);
+  });
+  document.addEventListener("htmx:after:swap", (event) => {
+    const { ctx } = event.detail;
+    const region = ctx?.version && document.getElementById(ctx.sourceElement.id);
+    if (region) region.dataset.version = ctx.version;
+    open(); // the first region may just have come
+  });
+  // Nobody asked for it, so nobody is told that it failed; the next one will do. And it clears away no message.
+  for (const name of ["htmx:before:request", "htmx:response:error", "htmx:error"]) {
+    document.addEventListener(name, (event) => { if (mine(event)) event.stopImmediatePropagation(); });
+  }
+  addEventListener("pagehide", close);
+  open();
+})();
