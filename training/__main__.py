@@ -10,9 +10,11 @@ from csss.paths import MODELS
 from training.data import DataMissing, data_folder, read_manifest, weights_file
 from training.recipes import CSSS, RECIPES
 from training.run import SEED, Run, StepMissing, active_version, write_json
+from training.sources import SourceWrong
 
-PROBLEMS = (DataMissing, StepMissing, ModelMissing, ModelCorrupt)
-READING = ("evaluate", "synthetic")
+PROBLEMS = (DataMissing, SourceWrong, StepMissing, ModelMissing, ModelCorrupt)
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+READING = ("evaluate", "synthetic", "int8")
 """Steps that read a model; without options they take the active one."""
 
 
@@ -64,6 +66,26 @@ def main(
 
 
 @main.command()
+@click.option("--nih", type=FOLDER, help="NIH ChestX-ray14: images_*/images and Data_Entry_2017.csv.")
+@click.option("--covid", type=FOLDER, help="COVID-19 Radiography Database: a folder per class, with images/.")
+@click.option("--cad", type=FOLDER, help="CAD Cardiac MRI: Normal and Sick, with a Directory_* per patient.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="The new data folder, for --data."
+)
+@click.option(
+    "--join/--no-join", default=True, show_default=True, help="Nearly equal pictures share a group."
+)
+def manifest(out: Path, join: bool, **folders: Path | None) -> None:
+    """List the original public data sets as one data folder; a killed run goes on where it stopped."""
+    from training.manifest import build, in_words
+
+    given = {name: folder for name, folder in folders.items() if folder}
+    if not given:
+        raise click.UsageError("Name at least one of --nih, --covid and --cad.")
+    click.echo(in_words(build(given, out, join=join), out))
+
+
+@main.command()
 @click.option("--seed", default=SEED, show_default=True)
 @click.pass_obj
 def split(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
@@ -75,7 +97,7 @@ def split(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
     images = read_manifest(data)
     sides = splitting.split(images, seed)
     splitting.write_split(run.split_file, images, sides)
-    pairs = splitting.near_duplicates(data, images, sides)
+    pairs = splitting.near_duplicates(data, images, sides, keep=run.folder / "thumbnails.npy")
     record = split_record(images, sides, seed)
     record["near_duplicates"] = {
         "above": splitting.NEAR,
@@ -85,6 +107,8 @@ def split(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
     run.write("split", record)
     click.echo(f"{record['sides']} images, {record['groups_by_side']} groups, no group on two sides.")
     click.echo(f"Pairs across sides that look the same (correlation above {splitting.NEAR}): {len(pairs)}.")
+    for pair in pairs[:10]:
+        click.echo(f"  {pair.first}  {pair.second}  {pair.correlation:.4f}")
     click.echo(f"Written: {run.split_file}")
 
 
@@ -133,6 +157,23 @@ def export(obj: tuple[Run, Path | None, Path | None], activate: bool) -> None:
 
 @main.command()
 @click.pass_obj
+def int8(obj: tuple[Run, Path | None, Path | None]) -> None:
+    """Try eight bits on a finished model and keep the figures; `export` does it, too."""
+    from training.export import try_int8
+
+    record = try_int8(obj[0].model_folder, data_folder(obj[1]))
+    click.echo(
+        f"Validation macro-F1 {record['macro_f1']:.4f} -> {record['macro_f1_int8']:.4f}, "
+        f"{record['milliseconds']:.1f} -> {record['milliseconds_int8']:.1f} ms, "
+        f"{record['bytes']} -> {record['bytes_int8']} bytes."
+    )
+    click.echo(
+        "Worth shipping." if record["shipped"] else f"Not shipped: {'; '.join(record['refused_because'])}."
+    )
+
+
+@main.command()
+@click.pass_obj
 def outliers(obj: tuple[Run, Path | None, Path | None]) -> None:
     """Fit the score that tells pictures of something else, with its threshold."""
     from training.outliers import fit
@@ -171,7 +212,9 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     click.echo(f"Model {run.version}")
     engine = Engine.load(run.model_folder)
     metrics = evaluation.read_metrics(run.model_folder)
-    figures = evaluation.evaluate(engine, data_folder(obj[1]), metrics)
+    data = data_folder(obj[1])
+    side = evaluation.read_side(engine, data, metrics)
+    figures = evaluation.side_figures(engine, side, metrics["calibration"])
     click.echo(evaluation.table(figures))
     if check:
         found = evaluation.differences(metrics.get("test"), figures, tolerance)
@@ -179,17 +222,27 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
             raise click.ClickException("\n".join(found))
         click.echo("These are the figures of metrics.json.")
         return
+    from training import mistakes
     from training.audit import audit
     from training.card import model_card
     from training.plots import draw_all
+    from training.software import software
+    from training.subgroups import people
 
     metrics["test"] = figures
+    metrics["validation"] = evaluation.evaluate(engine, data, metrics, "val")
     other = Engine.load(run.models / beside) if run.version != beside else None
-    metrics["audit"] = audit(engine, data_folder(obj[1]), metrics, other)
+    metrics["audit"] = audit(engine, data, metrics, other, side)
+    worst = mistakes.worst(side)
+    metrics["mistakes"] = mistakes.record(engine.info, side, worst)
+    metrics["people"] = people(data, side)
+    metrics["software"] = software()
     write_json(run.model_folder / "metrics.json", metrics)
     draw_all(metrics, run.model_folder)
     (run.model_folder / "MODEL_CARD.md").write_text(model_card(engine.info, metrics), encoding="utf-8")
     click.echo(f"Written: {run.model_folder}")
+    sheet = mistakes.sheet(run, data, engine.info, side, worst)
+    click.echo(f"The worst mistakes as pictures, which stay out of the repository: {sheet}")
 
 
 @main.command()

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from csss.inference.engine import Engine
 from training.augment import reduce_to
 from training.data import Image
-from training.evaluate import Read, figures, held_back, read_all, stored, truths
+from training.evaluate import Read, Side, figures, read_all, read_metrics, stored
 from training.features import SMALL_SIDE
 from training.intervals import paired
 from training.metrics import auroc, confusion, macro, macro_f1, per_class
-from training.outsiders import outsiders
+from training.outsiders import note, outsiders
 from training.run import rounded
 
 CENTRE = 0.6
@@ -69,19 +69,23 @@ CHANGES: dict[str, Callable[[Picture], Picture]] = {
 }
 
 
-def audit(engine: Engine, data: Path, metrics: dict[str, Any], other: Engine | None) -> dict[str, Any]:
-    """The `audit` part of metrics.json; `other` is the model to stand beside, measured on the same images now."""
-    test = held_back(data, metrics)
-    truth = truths(engine, test)
-    plain = read_all(engine, stored(data, test, "as stored"))
+def audit(
+    engine: Engine, data: Path, metrics: dict[str, Any], other: Engine | None, side: Side
+) -> dict[str, Any]:
+    """The `audit` part of metrics.json; `other` is the model to stand beside, measured on the same images now.
+
+    `side` is the held-back images as the engine reads them.
+    """
+    test, truth, plain = side.images, side.truth, side.read
     changed = {name: read_all(engine, stored(data, test, name), change) for name, change in CHANGES.items()}
     record: dict[str, Any] = {
         "changes": {name: _brief(truth, read) for name, read in changed.items()},
-        "small": _table(engine, test, truth, changed["reduced to 128 pixels"]),
+        "small": _table(engine, test, truth, changed["reduced to 128 pixels"], metrics),
         "source": source_shown(plain, test),
         "others": _others(engine, plain),
     }
     if other is not None:
+        theirs = read_metrics(other.info.folder)
         pairs = {
             "as stored": (plain, read_all(other, stored(data, test, "beside, as stored"))),
             "reduced to 128 pixels": (
@@ -92,8 +96,9 @@ def audit(engine: Engine, data: Path, metrics: dict[str, Any], other: Engine | N
         record["beside"] = {
             "version": other.info.version,
             **{
-                name: _side_by_side(engine, other, test, truth, ours=ours, theirs=theirs)
-                for name, (ours, theirs) in pairs.items()
+                name: _side_by_side(engine, other, test, truth, ours=first, theirs=second)
+                | {"figures": _table(other, test, truth, second, theirs)}
+                for name, (first, second) in pairs.items()
             },
         }
     return dict(rounded(record))
@@ -108,9 +113,13 @@ def _brief(truth: NDArray[np.int64], read: Read) -> dict[str, float]:
     }
 
 
-def _table(engine: Engine, test: Sequence[Image], truth: NDArray[np.int64], read: Read) -> dict[str, Any]:
-    every = figures(engine, test, truth, read)
-    return {key: every[key] for key in ("accuracy", "macro", "per_class", "selective", "intervals")}
+def _table(
+    engine: Engine, test: Sequence[Image], truth: NDArray[np.int64], read: Read, metrics: dict[str, Any]
+) -> dict[str, Any]:
+    every = figures(engine, test, truth, read, metrics["calibration"])
+    kept = ("accuracy", "macro", "per_class", "auroc", "selective", "intervals")
+    scale = {key: value for key, value in every["calibration"].items() if not key.startswith("reliability")}
+    return {key: every[key] for key in kept} | {"calibration": scale}
 
 
 def source_shown(read: Read, images: Sequence[Image]) -> dict[str, Any]:
@@ -150,6 +159,7 @@ def _others(engine: Engine, plain: Read) -> dict[str, Any]:
     record: dict[str, Any] = {
         "scans_refused": float(plain.strange.mean()),
         "accepted": float(accepted.mean()),
+        "note": note(dict.fromkeys(kinds)),
         "by_kind": {
             kind: {
                 "pictures": int((names == kind).sum()),

@@ -7,6 +7,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from csss.inference.labels import ModelInfo
 
+PARTS = (
+    "audit",
+    "calibration",
+    "data",
+    "export",
+    "mistakes",
+    "people",
+    "software",
+    "test",
+    "training",
+    "validation",
+)
+"""What of metrics.json the template reads by its own name."""
+
 
 def model_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
     """MODEL_CARD.md as text, from `model_card.md.j2` beside this file."""
@@ -19,6 +33,7 @@ def model_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
         "three": lambda value: f"{value:.3f}",
         "signed": lambda value: f"{value:+.3f}",
         "scientific": lambda value: f"{value:.1e}",
+        "kilobytes": lambda value: f"{value / 1000:,.0f} kB",
     }
     precision, ranges = metrics["export"]["precision"], metrics["test"]["intervals"]
     counts = metrics["data"]["by_class"]["test"]
@@ -32,5 +47,6 @@ def model_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
         outliers=metrics.get("outliers"),
         precision=precision,
         parity=metrics["export"]["parity"][precision],
-        **{key: metrics[key] for key in ("data", "training", "calibration", "export", "test", "audit")},
+        int8=metrics["export"].get("int8"),
+        **{key: metrics[key] for key in PARTS},
     )

@@ -62,8 +62,8 @@ class Image:
 
     @property
     def kind(self) -> str:
-        """`cardiac_mri` for ACDC slices, else `chest_xray`."""
-        return "cardiac_mri" if self.group.startswith("acdc-") else "chest_xray"
+        """`cardiac_mri` for slices of ACDC and of the CAD set, else `chest_xray`."""
+        return "cardiac_mri" if self.group.startswith(("acdc-", "cad-")) else "chest_xray"
 
     @property
     def stratum(self) -> str:

@@ -13,22 +13,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from csss.inference.engine import Engine, calibrate
+from csss.inference.gradcam import Head, grad_cam
+from csss.inference.labels import read_checked
 from csss.inference.preprocessing import decode, preprocess
 from training.data import Image, read_manifest
-from training.intervals import intervals
-from training.metrics import (
-    auroc,
-    calibration_error,
-    confusion,
-    log_loss,
-    macro,
-    per_class,
-    reliability,
-    risk_coverage,
-    selective,
-)
+from training.intervals import calibration_figures, intervals
+from training.metrics import auroc, confusion, macro, per_class, risk_coverage, selective
 from training.run import rounded
+from training.scaling import as_trained
 from training.split import split
+from training.subgroups import subgroups
 
 
 class FiguresDiffer(Exception):
@@ -71,12 +65,17 @@ def held_back(data: Path, metrics: dict[str, Any], side: str = "test") -> list[I
 
 @dataclass(frozen=True)
 class Read:
-    """What an engine makes of images: uncalibrated and calibrated probabilities, pooled features, who is strange."""
+    """What an engine makes of n images.
+
+    Probabilities (n, classes) without and with the temperature, pooled features (n, channels), who is strange (n), and
+    the heat maps (n, 7, 7) in 0..1 for the likeliest class.
+    """
 
     before: NDArray[np.float64]
     after: NDArray[np.float64]
     pooled: NDArray[np.float32]
     strange: NDArray[np.bool_]
+    heat: NDArray[np.float32]
 
     def accepted(self, threshold: float) -> NDArray[np.bool_]:
         """As at run time: confident enough, and not strange."""
@@ -94,14 +93,37 @@ def read_all(
 ) -> Read:
     """Run the engine over RGB pictures, each changed first."""
     info = engine.info
-    raw, pooled = [], []
+    head = Head.from_bytes(read_checked(info.folder, info.head_file, info.head_sha256))
+    raw, pooled, heat = [], [], []
     for picture in pictures:
         found, feature_map = engine.run(preprocess(change(picture), info.width, info.height, info.resize))
         raw.append(found)
         pooled.append(feature_map.mean(axis=(0, 1)))
+        heat.append(grad_cam(feature_map, head, int(found.argmax())))
     before, features = np.stack(raw).astype(np.float64), np.stack(pooled)
     scores = engine.outliers.scores(features) if engine.outliers else np.zeros(len(features))
-    return Read(before, calibrate(before, info.temperature), features, scores > info.outliers_threshold)
+    return Read(
+        before,
+        calibrate(before, info.temperature),
+        features,
+        scores > info.outliers_threshold,
+        np.stack(heat),
+    )
+
+
+@dataclass(frozen=True)
+class Side:
+    """The images of one side of the split, their classes as numbers (n), and what an engine makes of them."""
+
+    images: list[Image]
+    truth: NDArray[np.int64]
+    read: Read
+
+
+def read_side(engine: Engine, data: Path, metrics: dict[str, Any], side: str = "test") -> Side:
+    """Every image of a side as stored, read by the engine."""
+    images = held_back(data, metrics, side)
+    return Side(images, truths(engine, images), read_all(engine, stored(data, images, f"reading {side}")))
 
 
 def stored(data: Path, images: Sequence[Image], title: str) -> Iterator[NDArray[np.uint8]]:
@@ -115,54 +137,56 @@ def truths(engine: Engine, images: Sequence[Image]) -> NDArray[np.int64]:
     return np.array([engine.info.names.index(image.label) for image in images], dtype=np.int64)
 
 
-def evaluate(engine: Engine, data: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-    """The `test` part of metrics.json, measured now on the held-back images."""
-    test = held_back(data, metrics)
-    read = read_all(engine, stored(data, test, "evaluating"))
-    return dict(rounded(figures(engine, test, truths(engine, test), read)))
+def evaluate(engine: Engine, data: Path, metrics: dict[str, Any], side: str = "test") -> dict[str, Any]:
+    """The figures of one side (`test` or `validation` in metrics.json), measured now."""
+    return side_figures(engine, read_side(engine, data, metrics, side), metrics["calibration"])
 
 
-def figures(engine: Engine, test: Sequence[Image], truth: NDArray[np.int64], read: Read) -> dict[str, Any]:
+def side_figures(engine: Engine, side: Side, calibration: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a side that has been read; `calibration` is that record of metrics.json."""
+    return dict(rounded(figures(engine, side.images, side.truth, side.read, calibration)))
+
+
+def figures(
+    engine: Engine,
+    test: Sequence[Image],
+    truth: NDArray[np.int64],
+    read: Read,
+    calibration: dict[str, Any],
+) -> dict[str, Any]:
     """Every figure of one reading of the images, with intervals."""
     names, after = engine.info.names, read.after
+    groups = [image.group for image in test]
+    areas = {name: auroc(truth == index, after[:, index]) for index, name in enumerate(names)}
     predicted = after.argmax(axis=1)
     counts = confusion(truth, predicted, len(names))
     rows = per_class(counts)
     accepted = read.accepted(engine.threshold)
 
-    def accuracy_where(mask: list[bool]) -> dict[str, float]:
-        chosen = np.array(mask)
-        return {"images": int(chosen.sum()), "accuracy": float((predicted == truth)[chosen].mean())}
-
     return {
         "images": len(test),
         "groups": len({image.group for image in test}),
         "accuracy": float((predicted == truth).mean()),
-        "macro": macro(rows),
+        "macro": macro(rows) | {"auroc": float(np.mean(list(areas.values())))},
         "per_class": dict(zip(names, rows, strict=True)),
-        "auroc": {name: auroc(truth == index, after[:, index]) for index, name in enumerate(names)},
+        "auroc": areas,
         "confusion": counts.tolist(),
         "selective": {"threshold": engine.threshold} | selective(truth, after, accepted),
+        "answers": {
+            name: _answers(predicted[accepted] == index, truth[accepted] == index)
+            for index, name in enumerate(names)
+        },
         "risk_coverage": risk_coverage(truth, after),
         "strange": float(read.strange.mean()),
-        "calibration": {
-            "ece_before": calibration_error(truth, read.before),
-            "ece_after": calibration_error(truth, after),
-            "log_loss_before": log_loss(truth, read.before),
-            "log_loss_after": log_loss(truth, after),
-            "reliability": reliability(truth, after),
-        },
-        "intervals": intervals(names, truth, after, accepted, [image.group for image in test]),
-        "subgroups": {
-            "chest X-ray": accuracy_where([image.kind == "chest_xray" for image in test]),
-            "cardiac MRI": accuracy_where([image.kind == "cardiac_mri" for image in test]),
-            "cardiac MRI, healthy": accuracy_where(
-                [image.kind == "cardiac_mri" and image.label == "Normal" for image in test]
-            ),
-            "native width 128": accuracy_where([image.native_width == 128 for image in test]),
-            "native width above 128": accuracy_where([image.native_width > 128 for image in test]),
-        },
+        "calibration": calibration_figures(truth, as_trained(read.before, calibration), after, groups),
+        "intervals": intervals(names, truth, after, accepted, groups),
+        "subgroups": subgroups(test, predicted == truth),
     }
+
+
+def _answers(said: NDArray[np.bool_], true: NDArray[np.bool_]) -> dict[str, float | None]:
+    """Of the accepted images: how many were read as a class, and the share of these that belong to it."""
+    return {"accepted": int(said.sum()), "right": float(true[said].mean()) if said.any() else None}
 
 
 def differences(wanted: Any, got: Any, tolerance: float, path: str = "test") -> list[str]:
@@ -218,6 +242,7 @@ def table(figures: dict[str, Any]) -> str:
         f"refused as unlike scans        {figures['strange']:.4f}",
         f"calibration error              {scale['ece_after']:.4f} {between('ece_after')} "
         f"(before scaling: {scale['ece_before']:.4f})",
+        f"macro AUROC                    {figures['macro']['auroc']:.4f} {between('macro.auroc')}",
         "one-vs-rest AUROC              "
         + ", ".join(f"{name} {value:.3f}" for name, value in figures["auroc"].items()),
         "(in brackets: 95 % intervals, patients drawn again)",

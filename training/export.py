@@ -11,10 +11,11 @@ from tqdm import tqdm
 
 from csss.inference.engine import Engine, calibrate
 from csss.inference.gradcam import Head
-from csss.inference.labels import DEFAULT_THRESHOLD
+from csss.inference.labels import DEFAULT_THRESHOLD, read_info
 from csss.inference.preprocessing import preprocess
-from training import network
+from training import network, quantise
 from training.data import CLASSES, Image
+from training.evaluate import held_back, read_metrics
 from training.run import HEIGHT, WIDTH, Run, write_json
 
 PARITY_IMAGES = 256
@@ -36,7 +37,7 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
     """Export the best epoch and return the record kept as `export.json`.
 
     Half-precision weights are taken when no probability moves by more than 1e-3 against Keras, else float32;
-    `ParityFailed` when float32 moves more than that.
+    `ParityFailed` when float32 moves more than that. Eight bits are tried and taken only if `quantise.trial` says so.
     """
     trained, calibrated = run.read("train"), run.read("calibrate")
     head = keras.models.load_model(run.epoch_file(trained["best_epoch"]))
@@ -49,7 +50,8 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / KERAS)
     (folder / HEAD).write_bytes(head_weights(head).to_bytes())
-    images = run.images(data)["val"]
+    sides = run.images(data)
+    images = sides["val"]
     images = images[:: max(1, len(images) // PARITY_IMAGES)][:PARITY_IMAGES]
     tried: dict[str, dict[str, float]] = {}
     for precision in ("float16", "float32"):
@@ -60,8 +62,17 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
             break
     else:
         raise ParityFailed(f"LiteRT differs from Keras by more than {PARITY_LIMIT}: {tried}")
+    content, eight = quantise.trial(
+        model, read_info(folder), data, sides["train"], sides["val"], limit=PARITY_LIMIT
+    )
+    if eight["shipped"]:
+        precision = "int8"
+        (folder / MODEL).write_bytes(content)
+        _write_labels(run, trained, calibrated, precision)
+        tried[precision] = parity(folder, model, data, images)
     record = {
         "precision": precision,
+        "int8": eight,
         "parity": {"images": len(images), "limit": PARITY_LIMIT, **tried},
         "bytes": {
             file.name: file.stat().st_size for file in sorted(folder.glob("*.*")) if file.suffix != ".json"
@@ -80,6 +91,17 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
     )
     if activate:
         (run.models / "ACTIVE").write_text(run.version + "\n", encoding="utf-8")
+    return record
+
+
+def try_int8(folder: Path, data: Path) -> dict[str, Any]:
+    """The int8 trial for a model folder as it is shipped; kept in its metrics.json, the model file is left alone."""
+    metrics = read_metrics(folder)
+    model = network.load_model(folder / KERAS)
+    learned, known = (held_back(data, metrics, side) for side in ("train", "val"))
+    _, record = quantise.trial(model, read_info(folder), data, learned, known, limit=PARITY_LIMIT)
+    metrics["export"]["int8"] = record
+    write_json(folder / "metrics.json", metrics)
     return record
 
 

@@ -6,7 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import auroc, calibration_error, confusion, macro, per_class, selective
+from training.metrics import (
+    ECE_BINS,
+    auroc,
+    calibration_error,
+    confusion,
+    log_loss,
+    macro,
+    per_class,
+    reliability,
+    selective,
+)
 
 DRAWS = 1000
 SEED = 42
@@ -26,8 +36,8 @@ def resamples(groups: Sequence[str], draws: int = DRAWS, seed: int = SEED) -> li
 
 
 def interval(values: Sequence[float]) -> list[float]:
-    """The 2.5th and 97.5th percentile."""
-    low, high = np.percentile(np.array(values), [2.5, 97.5])
+    """The 2.5th and 97.5th percentile; draws for which there is no figure (a class was not drawn) do not count."""
+    low, high = np.nanpercentile(np.array(values), [2.5, 97.5])
     return [float(low), float(high)]
 
 
@@ -53,12 +63,36 @@ def intervals(
         for name, row in zip(names, rows, strict=True):
             for key in ("precision", "sensitivity", "specificity", "f1"):
                 keep(f"{name}.{key}", row[key])
-        for index, name in enumerate(names):
-            keep(f"{name}.auroc", auroc(truth[chosen] == index, probabilities[chosen, index]))
+        areas = [auroc(truth[chosen] == index, probabilities[chosen, index]) for index in range(len(names))]
+        for name, area in zip(names, areas, strict=True):
+            keep(f"{name}.auroc", area)
+        keep("macro.auroc", float(np.nanmean(areas)))
         keep("ece_after", calibration_error(truth[chosen], probabilities[chosen]))
         for key, value in selective(truth[chosen], probabilities[chosen], accepted[chosen]).items():
             keep(key, value)
     return {"draws": DRAWS, "by": "patient"} | {key: interval(values) for key, values in kept.items()}
+
+
+def calibration_figures(
+    truth: NDArray[np.int64],
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    groups: Sequence[str],
+) -> dict[str, Any]:
+    """Calibration before and after: error with its interval, log loss, and the bins of the reliability diagram.
+
+    Resampling itself adds to a calibration error, so an interval may lie above the figure that it belongs to.
+    """
+    record: dict[str, Any] = {"bins": ECE_BINS}
+    drawn = resamples(groups)
+    for key, probabilities in (("before", before), ("after", after)):
+        record[f"ece_{key}"] = calibration_error(truth, probabilities)
+        record[f"ece_{key}_interval"] = interval(
+            [calibration_error(truth[chosen], probabilities[chosen]) for chosen in drawn]
+        )
+        record[f"log_loss_{key}"] = log_loss(truth, probabilities)
+        record[f"reliability_{key}"] = reliability(truth, probabilities)
+    return record
 
 
 def paired(

@@ -1,11 +1,11 @@
 """Pictures that are neither chest X-rays nor cardiac MRI, drawn or found in installed packages.
 
 They measure the outlier score; nothing is trained on them. What is drawn depends on a seed only. Photographs come from
-matplotlib's sample data, and from scikit-learn where it is installed.
+matplotlib's sample data, and from scikit-learn where it is installed; other body parts from `training.found`.
 """
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from csss.paths import STATIC
+from training.found import DICOM, found
 
 Picture = NDArray[np.uint8]
 TEXT = (
@@ -34,6 +35,7 @@ def outsiders(seed: int = 42) -> Iterator[tuple[str, Picture]]:
         random = np.random.default_rng((seed, number))
         for picture in make(random):
             yield kind, picture
+    yield from found(seed)
 
 
 def _grey(picture: Picture) -> Picture:
@@ -178,3 +180,18 @@ KINDS: dict[str, Callable[[np.random.Generator], Iterator[Picture]]] = {
     "shapes": _shapes,
     "head MRI": _brain,
 }
+
+
+def note(kinds: Iterable[str]) -> str:
+    """For the card: where these kinds come from, and what has not been tried."""
+    kinds = set(kinds)
+    if kinds.isdisjoint(DICOM):
+        return (
+            "Drawn by the program or found in installed packages: few photographs, one head. Other body parts need the "
+            "packages of the extra `trial`, which were not installed when this was measured."
+        )
+    return (
+        "Drawn by the program or found in installed packages (matplotlib, pydicom-data, nibabel, scikit-image). Of each "
+        "other body part there are one or two patients, shown at several windows, parts and turns; so this tells which "
+        "kinds are refused, not how often. Hands, abdominal X-rays, lateral chest X-rays and chest CT have not been tried."
+    )

@@ -62,24 +62,27 @@ def learning_plot(history: list[dict[str, float]], best: int, file: Path) -> Non
 
 
 def reliability_plot(figures: dict[str, Any], file: Path) -> None:
-    """Accuracy against confidence in bins of equal mass; the dashed line is perfect calibration."""
-    bins, chosen = figures["calibration"]["reliability"], figures["selective"]
-    figure, axes = plt.subplots(figsize=(4.8, 4.6))
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfect")
-    axes.plot(
-        [row["confidence"] for row in bins],
-        [row["accuracy"] for row in bins],
-        color=BLUE,
-        marker="o",
-        label="model",
-    )
-    axes.axvline(
+    """Accuracy against confidence in bins of equal mass, before and after scaling; the dashed line is perfect."""
+    calibration, chosen = figures["calibration"], figures["selective"]
+    figure, both = plt.subplots(1, 2, figsize=(8.6, 4.3), sharey=True)
+    for axes, key in zip(both, ("before", "after"), strict=True):
+        bins = calibration[f"reliability_{key}"]
+        axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfect")
+        axes.plot(
+            [row["confidence"] for row in bins],
+            [row["accuracy"] for row in bins],
+            color=BLUE,
+            marker="o",
+            label="model",
+        )
+        axes.set(xlim=(0.2, 1.02), ylim=(0, 1.02), xlabel="mean confidence")
+        axes.set_title(f"{key} scaling: error {calibration[f'ece_{key}']:.1%}")
+        axes.grid(alpha=0.3)
+    both[1].axvline(
         chosen["threshold"], color=ORANGE, linestyle=":", label=f"threshold {chosen['threshold']:.2f}"
     )
-    axes.set(xlim=(0.2, 1.02), ylim=(0, 1.02), xlabel="mean confidence", ylabel="accuracy")
-    axes.set_title(f"Calibration error {figures['calibration']['ece_after']:.1%} after scaling")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
+    both[0].set_ylabel("accuracy")
+    both[1].legend(loc="upper left")
     _save(figure, file)
 
 

@@ -7,16 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-from tqdm import tqdm
-
 from training.data import Image
+from training.near import NEAR, near_pairs, thumbnails
 
 SIDES = {"train": 0.70, "val": 0.15, "test": 0.15}
 SEED = 42
-NEAR = 0.99
-"""Correlation of thumbnails above which two pictures count as the same."""
 
 
 class LeakFound(Exception):
@@ -24,7 +19,7 @@ class LeakFound(Exception):
 
 
 @dataclass(frozen=True)
-class NearPair:
+class Leak:
     """Two pictures on different sides that look the same."""
 
     first: str
@@ -76,26 +71,18 @@ def check_groups(images: Iterable[Image], sides: dict[str, str]) -> None:
 
 
 def near_duplicates(
-    folder: Path, images: Sequence[Image], sides: dict[str, str], above: float = NEAR
-) -> list[NearPair]:
-    """Pairs on different sides whose 32 x 32 thumbnails correlate by more than `above`."""
-    thumbs = np.empty((len(images), 32 * 32), np.float32)
-    for index, image in enumerate(tqdm(images, desc="thumbnails", unit="image")):
-        picture = cv2.imread(str(folder / image.path), cv2.IMREAD_GRAYSCALE)
-        if picture is None:
-            raise OSError(f"{image.path} cannot be read.")
-        thumb = cv2.resize(picture, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
-        thumb -= thumb.mean()
-        thumbs[index] = thumb / max(float(np.linalg.norm(thumb)), 1e-6)
-    side = np.array([sides[image.path] for image in images])
-    pairs = []
-    for start in range(0, len(images), 1024):
-        block = thumbs[start : start + 1024] @ thumbs.T
-        for row, column in np.argwhere(block > above):
-            first, second = start + int(row), int(column)
-            if first < second and side[first] != side[second]:
-                pairs.append(NearPair(images[first].path, images[second].path, float(block[row, column])))
-    return sorted(pairs, key=lambda pair: -pair.correlation)
+    folder: Path,
+    images: Sequence[Image],
+    sides: dict[str, str],
+    above: float = NEAR,
+    keep: Path | None = None,
+) -> list[Leak]:
+    """Pairs on different sides whose thumbnails correlate by more than `above`; see `training.near`."""
+    return [
+        Leak(images[pair.first].path, images[pair.second].path, pair.correlation)
+        for pair in near_pairs(thumbnails(folder, images, keep), above)
+        if sides[images[pair.first].path] != sides[images[pair.second].path]
+    ]
 
 
 def write_split(file: Path, images: Iterable[Image], sides: dict[str, str]) -> None:

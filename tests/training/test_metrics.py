@@ -49,14 +49,26 @@ def test_log_loss():
 
 def test_the_threshold_accepts_what_equals_it():
     probabilities = np.array([[0.75, 0.25], [0.7499, 0.2501], [0.1, 0.9], [0.9, 0.1]])
-    read = Read(probabilities, probabilities, np.zeros((4, 1), np.float32), np.zeros(4, bool))
+    read = Read(
+        probabilities,
+        probabilities,
+        np.zeros((4, 1), np.float32),
+        np.zeros(4, bool),
+        np.zeros((4, 7, 7), np.float32),
+    )
     got = selective(np.array([0, 0, 0, 0]), probabilities, read.accepted(0.75))
     assert got == pytest.approx({"acceptance_rate": 0.75, "error_accepted": 1 / 3, "error_all": 0.25})
 
 
 def test_a_strange_picture_is_not_accepted_however_sure_the_network_is():
     probabilities = np.array([[0.99, 0.01], [0.99, 0.01]])
-    read = Read(probabilities, probabilities, np.zeros((2, 1), np.float32), np.array([False, True]))
+    read = Read(
+        probabilities,
+        probabilities,
+        np.zeros((2, 1), np.float32),
+        np.array([False, True]),
+        np.zeros((2, 7, 7), np.float32),
+    )
     assert read.accepted(0.75).tolist() == [True, False]
 
 

@@ -1,0 +1,83 @@
+"""Temperature and class biases: how they are fitted, put in and taken out. Plain numpy.
+
+Temperature scaling is of Guo et al. 2017 (https://arxiv.org/abs/1706.04599); with a bias for each class it is the
+bias-corrected temperature scaling of Alexandari et al. 2020 (https://arxiv.org/abs/1901.06852). The bias undoes what
+sampling did to the frequency of the classes; export adds it to the bias of the last layer.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csss.inference.engine import calibrate as scale
+from training.metrics import log_loss
+
+
+def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """The temperature between 0.05 and 20 with the lowest log loss.
+
+    The log loss is convex in 1/T (a log-sum-exp minus a linear term), so ternary search finds its minimum.
+    """
+    low, high = 1 / 20, 1 / 0.05
+    while high - low > 1e-7:
+        left, right = low + (high - low) / 3, high - (high - low) / 3
+        if log_loss(truth, scale(probabilities, 1 / left)) <= log_loss(
+            truth, scale(probabilities, 1 / right)
+        ):
+            high = right
+        else:
+            low = left
+    return 2 / (low + high)
+
+
+def fit_with_bias(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
+    """Temperature T and class biases b (sum nought) with the lowest log loss of softmax(log p / T + b).
+
+    The log loss is convex in (1/T, b): Newton's method, each step halved until the loss does not rise.
+    """
+    logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
+    count, classes = logs.shape
+    one_hot = np.eye(classes)[truth]
+    place = np.concatenate([[1.0], np.zeros(classes)])
+
+    def applied(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return scale(np.exp(logs * values[0] + values[1:]), 1.0)
+
+    for _ in range(100):
+        found = applied(place)
+        # The derivative of the scaled logits: by 1/T the log probabilities, by each bias 1.
+        design = np.concatenate(
+            [logs[:, None, :], np.broadcast_to(np.eye(classes), (count, classes, classes))], axis=1
+        )
+        gradient = np.einsum("nkc,nc->k", design, found - one_hot) / count
+        mean = np.einsum("nkc,nc->nk", design, found)
+        curvature = np.einsum("nkc,nlc,nc->kl", design, design, found) / count - mean.T @ mean / count
+        step = np.linalg.solve(curvature + 1e-9 * np.eye(classes + 1), gradient)
+        now = log_loss(truth, found)
+        while log_loss(truth, applied(place - step)) > now and np.abs(step).max() > 1e-12:
+            step = step / 2
+        place = place - step
+        place[1:] -= place[1:].mean()  # a bias common to all classes changes nothing
+        if np.abs(step).max() < 1e-9:
+            break
+    return float(1 / place[0]), place[1:]
+
+
+def with_bias(
+    probabilities: NDArray[np.float64], temperature: float, bias: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The softmax outputs of a network whose last layer's bias was raised by temperature * bias."""
+    logs = np.log(np.maximum(probabilities, 1e-30)) + temperature * bias
+    raised = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), dtype=np.float64)
+
+
+def as_trained(probabilities: NDArray[np.float64], calibration: dict[str, Any]) -> NDArray[np.float64]:
+    """What the network said before it was calibrated, from what the shipped one says before its temperature.
+
+    `calibration` is the record of that name in metrics.json; its class biases are part of the shipped network.
+    """
+    if "bias" not in calibration:
+        return probabilities
+    return with_bias(probabilities, calibration["temperature"], -np.array(calibration["bias"]))
