@@ -82,6 +82,7 @@ class Settings:
     mail_folder: str = _setting("", "Write `.eml` files into this folder instead of sending")
     hospital_name: str = _setting("Example Hospital", "Stands on pages, mail and reports")
     hospital_address: str = _setting("", "Stands on reports; vertical bars separate its lines")
+    formulary: str = _setting("", "File of the hospital's medicines; empty: ours (`csss/prescriptions/data`)")
     bcrypt_rounds: int = _setting(12, "Cost of password hashing (10 to 16)")
     metrics_token: str = _setting("", "Bearer token for `/metrics`; empty: only this machine may read it")
 

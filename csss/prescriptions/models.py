@@ -1,15 +1,17 @@
-"""A prescription and its lines."""
+"""A prescription and its lines, and the templates that lines are filled from."""
 
 import uuid
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.auth.models import User
 from csss.clock import now
 from csss.database import APPEND_ONLY, Model, text_enum
+from csss.i18n import lazy_gettext as _l
 
 
 class Route(StrEnum):
@@ -31,7 +33,25 @@ class Route(StrEnum):
 
     @property
     def human(self) -> str:
-        return self.value.capitalize()
+        """In the reader's language."""
+        return str(_ROUTES[self])
+
+
+_ROUTES = {
+    Route.ORAL: _l("Oral"),
+    Route.INTRAVENOUS: _l("Intravenous"),
+    Route.INTRAMUSCULAR: _l("Intramuscular"),
+    Route.SUBCUTANEOUS: _l("Subcutaneous"),
+    Route.INHALED: _l("Inhaled"),
+    Route.NASAL: _l("Nasal"),
+    Route.SUBLINGUAL: _l("Sublingual"),
+    Route.TOPICAL: _l("Topical"),
+    Route.TRANSDERMAL: _l("Transdermal"),
+    Route.OPHTHALMIC: _l("Ophthalmic"),
+    Route.OTIC: _l("Otic"),
+    Route.RECTAL: _l("Rectal"),
+    Route.OTHER: _l("Other"),
+}
 
 
 class Prescription(Model):
@@ -68,5 +88,23 @@ class PrescriptionItem(Model):
     route: Mapped[Route] = mapped_column(text_enum(Route))
     frequency: Mapped[str] = mapped_column(String(100))
     duration: Mapped[str] = mapped_column(String(100), default="")
+    # What was warned of when it was signed, a sentence a line, and why it stands all the same.
+    warnings: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    override_reason: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
 
     __table_args__ = (UniqueConstraint("prescription_id", "position"), {"info": APPEND_ONLY})
+
+
+class PrescriptionTemplate(Model):
+    """Lines that are written often, ready to be filled in; without an owner they belong to the whole hospital."""
+
+    __tablename__ = "prescription_templates"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    lines: Mapped[list[dict[str, Any]]] = mapped_column(
+        JSON
+    )  # drug, dose, route, frequency, duration of each
+    notes: Mapped[str] = mapped_column(Text, default="")
+    changed_at: Mapped[datetime] = mapped_column(default=now)

@@ -1,0 +1,152 @@
+"""What speaks against a line before it is signed: the patient's allergies, and the same medicine twice.
+
+A warning asks; it forbids nothing. The pharmacist removes the line or writes why it stands (`override_reason`), and both
+are kept with the line.
+"""
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from flask import current_app
+from flask_babel import format_date
+from sqlalchemy import select
+
+from csss import clock
+from csss.database import db
+from csss.i18n import gettext as _
+from csss.prescriptions import allergies
+from csss.prescriptions.formulary import Formulary, Medicine, alike, load, words
+from csss.prescriptions.models import Prescription
+from csss.scans.models import Scan
+
+# How long a medicine may still be taken when its line says nothing that can be read.
+UNKNOWN_DURATION = timedelta(days=90)
+LOOKED_BACK = timedelta(days=366)
+_DAYS = {"day": 1, "days": 1, "d": 1, "week": 7, "weeks": 7, "wk": 7, "month": 31, "months": 31, "year": 366}
+_DURATION = re.compile(
+    r"(\d{1,3})\s*(?:(?:-|–|to)\s*(\d{1,3})\s*)?(days?|d|weeks?|wk|months?|year)\b", re.IGNORECASE
+)
+
+
+class Kind(StrEnum):
+    ALLERGY = "allergy"
+    DUPLICATE = "duplicate"
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Why a line needs a second thought, in a sentence for the pharmacist."""
+
+    kind: Kind
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A medicine that the patient may still be taking from an earlier prescription."""
+
+    drug: str
+    since: datetime
+
+
+def formulary() -> Formulary:
+    """That of this hospital."""
+    return load(current_app.config["CSSS"].formulary)
+
+
+def warnings(scan: Scan, drugs: Sequence[tuple[int, str]]) -> dict[int, list[Warned]]:
+    """The warnings of each line that has any. `drugs` are the lines' places and what each names."""
+    book = formulary()
+    known = allergies.read(scan.patient.allergies, book)
+    taken = still_taken(scan) if drugs else []
+    found: dict[int, list[Warned]] = {}
+    for number, (place, drug) in enumerate(drugs):
+        told = []
+        if sentence := allergies.warning(drug, known, book):
+            told.append(Warned(Kind.ALLERGY, sentence))
+        if sentence := _twice(drug, [earlier for _place, earlier in drugs[:number]], taken, book):
+            told.append(Warned(Kind.DUPLICATE, sentence))
+        if told:
+            found[place] = told
+    return found
+
+
+def still_taken(scan: Scan) -> list[Taken]:
+    """What the patient's other scans of the last year had prescribed and what may not have run out yet."""
+    now = clock.now()
+    rows = db.session.scalars(
+        select(Prescription)
+        .join(Scan, Scan.id == Prescription.scan_id)
+        .where(
+            Scan.patient_id == scan.patient_id,
+            Scan.id != scan.id,
+            Prescription.created_at >= now - LOOKED_BACK,
+        )
+        .order_by(Prescription.created_at)
+    )
+    newest: dict[uuid.UUID, Prescription] = {row.scan_id: row for row in rows}  # a later version replaces
+    return [
+        Taken(item.drug, written.created_at)
+        for written in newest.values()
+        for item in written.items
+        if written.created_at + lasts(item.duration) >= now
+    ]
+
+
+def lasts(duration: str) -> timedelta:
+    """How long "5 days", "1–2 weeks" or "a month" is, the longer where two are named; 90 days where it cannot be told."""
+    text = re.sub(r"\b(an?|one)\b", "1", duration.lower())
+    found = _DURATION.search(text)
+    if found is None:
+        return UNKNOWN_DURATION
+    first, last, unit = found.groups()
+    return timedelta(days=int(last or first) * _DAYS[unit])
+
+
+def _twice(drug: str, earlier: Sequence[str], taken: Sequence[Taken], book: Formulary) -> str | None:
+    """A sentence when a medicine, an ingredient or a class stands on an earlier line or is still being taken."""
+    medicines = book.find(drug)
+    for other in earlier:
+        if _same(drug, medicines, other, book):
+            return _("The same medicine stands on another line: %(other)s.", other=other)
+    for each in taken:
+        if _same(drug, medicines, each.drug, book):
+            return _(
+                "The patient may still be taking this: %(other)s was prescribed on %(day)s.",
+                other=each.drug,
+                day=_day(each.since),
+            )
+    for other in earlier:
+        if _same_class(medicines, other, book):
+            return _("A medicine of the same class stands on another line: %(other)s.", other=other)
+    for each in taken:
+        if _same_class(medicines, each.drug, book):
+            return _(
+                "The patient may still be taking a medicine of the same class: %(other)s, prescribed on %(day)s.",
+                other=each.drug,
+                day=_day(each.since),
+            )
+    return None
+
+
+def _same(drug: str, medicines: Sequence[Medicine], other: str, book: Formulary) -> bool:
+    others = book.find(other)
+    if medicines and others:
+        return any(one.ingredients & two.ingredients for one in medicines for two in others)
+    if medicines or others:
+        return False
+    first, second = next(words(drug), ""), next(words(other), "")
+    return bool(first) and alike(first, second)  # unknown to the formulary: the first word is the name
+
+
+def _same_class(medicines: Sequence[Medicine], other: str, book: Formulary) -> bool:
+    return any(one.drug_class == two.drug_class for one in medicines for two in book.find(other))
+
+
+def _day(moment: datetime) -> str:
+    """A date in the hospital's zone: 3 May 2026."""
+    return str(format_date(moment.astimezone(current_app.config["CSSS"].zone).date(), "d MMMM y"))

@@ -1,0 +1,231 @@
+"""The local formulary: the medicines that a line is completed with, and what each may be confused or double with.
+
+Two files beside this module, separated by semicolons, lists by `|`: `formulary.csv` (a hospital may put its own in its
+place, CSSS_FORMULARY) and `allergy_groups.csv`. Names are WHO INNs, codes those of the ATC index; they name strengths
+and routes that are usual and recommend no dose. A line may always name something else.
+"""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from csss.config import BadSetting
+from csss.prescriptions.models import Route
+
+_DATA = Path(__file__).parent / "data"
+_CODE = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
+_WORD = re.compile(r"[a-z0-9]+")
+T = TypeVar("T")
+_COLUMNS = 6  # name, code, strengths, routes, groups, other names
+
+
+@dataclass(frozen=True)
+class Group:
+    """Medicines that somebody allergic to one of them may not stand. `name` stands in a sentence."""
+
+    key: str
+    name: str
+    words: tuple[str, ...]
+    related: tuple[str, ...]  # keys of groups that may react, too
+
+
+@dataclass(frozen=True)
+class Medicine:
+    """One entry. `groups` are keys of `Formulary.groups`."""
+
+    name: str
+    code: str
+    strengths: str
+    routes: tuple[Route, ...]
+    groups: tuple[str, ...]
+    other_names: tuple[str, ...]
+
+    @property
+    def ingredients(self) -> frozenset[str]:
+        """What is in it, in small letters: two for a fixed combination."""
+        return frozenset(self.name.lower().split(" and "))
+
+    @property
+    def drug_class(self) -> str:
+        """Its chemical subgroup: the first five characters of the ATC code."""
+        return self.code[:5]
+
+
+@dataclass(frozen=True)
+class Formulary:
+    """All medicines in the order of their names, and all allergy groups by key."""
+
+    medicines: tuple[Medicine, ...]
+    groups: dict[str, Group]
+
+    def find(self, text: str) -> tuple[Medicine, ...]:
+        """The medicines that a line's text names, however it is written: "Amoxycillin 500 mg caps" is amoxicillin.
+
+        A fixed combination goes before its parts, and a right spelling before one that is only alike.
+        """
+        return tuple(dict.fromkeys(name.meaning for name in named(text, _medicine_names(self))))
+
+    def __hash__(self) -> int:
+        return id(self)  # one per file and process, see load()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+@cache
+def load(path: str = "") -> Formulary:
+    """The formulary in the file at `path`, or ours. Read once for the process.
+
+    Raises BadSetting, which names the line, when the file cannot be read or used.
+    """
+    groups = {group.key: group for group in _groups()}
+    file = Path(path) if path else _DATA / "formulary.csv"
+    medicines: dict[str, Medicine] = {}
+    try:
+        for number, row in _rows(file):
+            medicine = _medicine(row, groups, f"CSSS_FORMULARY, line {number}")
+            if medicine.name.lower() in medicines:
+                raise BadSetting(f"CSSS_FORMULARY, line {number}: {medicine.name} stands there twice.")
+            medicines[medicine.name.lower()] = medicine
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"CSSS_FORMULARY is {path!r}: the file cannot be read ({error}).") from error
+    if not medicines:
+        raise BadSetting(f"CSSS_FORMULARY is {path!r}: there is no medicine in the file.")
+    return Formulary(tuple(medicines[name] for name in sorted(medicines)), groups)
+
+
+def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        for number, row in enumerate(csv.reader(lines, delimiter=";"), start=1):
+            if row and not row[0].startswith("#"):
+                yield number, [cell.strip() for cell in row]
+
+
+def _groups() -> Iterator[Group]:
+    for _, (key, name, spellings, related) in _rows(_DATA / "allergy_groups.csv"):
+        yield Group(key, name, _list(spellings), _list(related))
+
+
+def _medicine(row: list[str], groups: dict[str, Group], where: str) -> Medicine:
+    if len(row) != _COLUMNS:
+        raise BadSetting(f"{where}: {_COLUMNS} columns are expected, separated by semicolons.")
+    name, code, strengths, routes, group_keys, other_names = row
+    if not name:
+        raise BadSetting(f"{where}: the name is missing.")
+    if not _CODE.fullmatch(code):
+        raise BadSetting(f"{where}: {code!r} is no ATC code such as J01CA04.")
+    for route in _list(routes):
+        if route not in set(Route):
+            raise BadSetting(f"{where}: {route!r} is no route; known are {', '.join(Route)}.")
+    for key in _list(group_keys):
+        if key not in groups:
+            raise BadSetting(f"{where}: {key!r} is no allergy group; known are {', '.join(groups)}.")
+    known_routes = tuple(Route(route) for route in _list(routes))
+    return Medicine(name, code, strengths, known_routes, _list(group_keys), _list(other_names))
+
+
+def _list(cell: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in cell.split("|") if part.strip())
+
+
+@cache
+def _medicine_names(formulary: Formulary) -> dict[tuple[str, ...], Medicine]:
+    """Every name of every medicine, in words."""
+    found: dict[tuple[str, ...], Medicine] = {}
+    for medicine in formulary.medicines:
+        parts = medicine.name.split(" and ")
+        for name in (medicine.name, *medicine.other_names, " ".join(parts), " ".join(reversed(parts))):
+            found.setdefault(tuple(words(name)), medicine)
+    return found
+
+
+@dataclass(frozen=True)
+class Named(Generic[T]):
+    """What a stretch of a text means, and the words it is made of."""
+
+    meaning: T
+    typed: tuple[str, ...]
+    start: int
+
+
+def named(text: str, names: Mapping[tuple[str, ...], T]) -> list[Named[T]]:
+    """Where `text` names something, in the order of the text. No word counts twice."""
+    typed = tuple(words(text))
+    longest = max(map(len, names), default=0)
+    found: list[Named[T]] = []
+    taken: set[int] = set()
+    for known in (_written, _alike):
+        for length in range(min(longest, len(typed)), 0, -1):
+            for start in range(len(typed) - length + 1):
+                stretch = typed[start : start + length]
+                if taken.isdisjoint(range(start, start + length)):
+                    name = known(stretch, names)
+                    if name is not None:
+                        found.append(Named(names[name], stretch, start))
+                        taken.update(range(start, start + length))
+    return sorted(found, key=lambda each: each.start)
+
+
+def _written(stretch: tuple[str, ...], names: Mapping[tuple[str, ...], object]) -> tuple[str, ...] | None:
+    return stretch if stretch in names else None
+
+
+def _alike(stretch: tuple[str, ...], names: Mapping[tuple[str, ...], object]) -> tuple[str, ...] | None:
+    for name in names:
+        if len(name) == len(stretch) and all(map(alike, name, stretch)):
+            return name
+    return None
+
+
+def words(text: str) -> Iterator[str]:
+    """The words of a text in small plain letters: "Ciclosporín-A" gives ciclosporin and a."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return iter(_WORD.findall(plain))
+
+
+# Spellings of one sound: amoxycillin, sulpha, cephalexin.
+_SOUNDS = (("ph", "f"), ("th", "t"), ("ae", "e"), ("oe", "e"), ("y", "i"), ("k", "c"), ("z", "s"))
+
+
+@cache
+def _sound(word: str) -> str:
+    for written, heard in _SOUNDS:
+        word = word.replace(written, heard)
+    return re.sub(r"(.)\1", r"\1", word)
+
+
+def alike(name: str, typed: str) -> bool:
+    """Whether `typed` means `name`: the same sound, or one slip of the hand in six letters and two in ten.
+
+    The first letter is taken to be right: pantoprazole is not lansoprazole.
+    """
+    if name == typed:
+        return True
+    if len(name) < 5 or len(typed) < 5:
+        return False
+    first, second = _sound(name), _sound(typed)
+    slips = 0 if len(first) < 6 else 1 if len(first) < 10 else 2
+    if first[0] != second[0] or abs(len(first) - len(second)) > slips:
+        return False
+    return _distance(first, second, slips)
+
+
+def _distance(first: str, second: str, most: int) -> bool:
+    """Whether at most `most` letters are wrong, missing, too many or swapped (optimal string alignment)."""
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for i, letter in enumerate(first, start=1):
+        older, before, row = before, row, [i]
+        for j, other in enumerate(second, start=1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == second[j - 2] and first[i - 2] == other:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return False
+    return row[-1] <= most
