@@ -12,12 +12,12 @@ class StateConflict(Refused):
 class Invalid(Refused):
     """The input cannot be accepted: answered with 422 and the sentence beside the field.
 
-    `errors` maps a field name to its sentence.
+    `errors` maps a field name to its sentence; a lazy text becomes a sentence in the reader's language here.
     """
 
     def __init__(self, **errors: str) -> None:
-        super().__init__(" ".join(errors.values()))
-        self.errors = errors
+        self.errors = {field: str(sentence) for field, sentence in errors.items()}
+        super().__init__(" ".join(self.errors.values()))
 
 
 class Counted(Invalid):

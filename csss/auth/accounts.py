@@ -19,6 +19,7 @@ from csss.auth.roles import Role
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict
+from csss.i18n import _l, gettext
 from csss.mail.models import MailKind, MailMessage
 from csss.mail.owed import owe, release_waiting
 
@@ -26,7 +27,7 @@ CONFIRMATION_LIFE = timedelta(days=3)
 CONFIRMATIONS_WINDOW, CONFIRMATIONS_PER_WINDOW = timedelta(hours=1), 3
 PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 100
 NAME_MAX = 120
-TAKEN = "There is an account with this address already. Sign in instead."
+TAKEN = _l("There is an account with this address already. Sign in instead.")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ def normal_email(text: str) -> str:
             text.strip(), check_deliverability=False, test_environment=True
         ).normalized.lower()
     except EmailNotValidError:
-        raise Invalid(email="This is not an e-mail address. It looks like name@example.org.") from None
+        raise Invalid(
+            email=gettext("This is not an e-mail address. It looks like name@example.org.")
+        ) from None
 
 
 def register(
@@ -63,9 +66,9 @@ def register(
     user = _new_user(email=email, name=name, password=password, role=role, password_hash=password_hash)
     if role is Role.PATIENT:
         if patient is None:
-            raise Invalid(date_of_birth="Enter the date of birth.")
+            raise Invalid(date_of_birth=gettext("Enter the date of birth."))
         if patient.date_of_birth > now().astimezone(current_app.config["CSSS"].zone).date():
-            raise Invalid(date_of_birth="The date of birth lies in the future.")
+            raise Invalid(date_of_birth=gettext("The date of birth lies in the future."))
         user.state = AccountState.ACTIVE
         db.session.add(
             Patient(
@@ -95,9 +98,9 @@ def _new_user(*, email: str, name: str, password: str, role: Role, password_hash
     if problem := secrets.password_problem(password):
         raise Invalid(password=problem)
     if not name.strip():
-        raise Invalid(name="Enter the name.")
+        raise Invalid(name=gettext("Enter the name."))
     if len(name.strip()) > NAME_MAX:
-        raise Invalid(name=f"The name can have at most {NAME_MAX} characters.")
+        raise Invalid(name=gettext("The name can have at most %(most)s characters.", most=NAME_MAX))
     if by_email(email) is not None:
         raise Invalid(email=TAKEN)
     user = User(
@@ -186,7 +189,7 @@ def send_confirmation_again(user: User) -> None:
     Raises StateConflict when the address is confirmed, Invalid (`confirmation`) after too many.
     """
     if user.email_confirmed_at is not None:
-        raise StateConflict("Your e-mail address is confirmed already.")
+        raise StateConflict(gettext("Your e-mail address is confirmed already."))
     recent = db.session.scalar(
         select(func.count()).where(
             MailMessage.user_id == user.id,
@@ -196,8 +199,11 @@ def send_confirmation_again(user: User) -> None:
     )
     if (recent or 0) >= CONFIRMATIONS_PER_WINDOW:
         raise Invalid(
-            confirmation=f"{CONFIRMATIONS_PER_WINDOW} links have been sent within an hour. "
-            "Look for them among the unwanted mail too, or wait a while and ask again."
+            confirmation=gettext(
+                "%(count)s links have been sent within an hour. "
+                "Look for them among the unwanted mail too, or wait a while and ask again.",
+                count=CONFIRMATIONS_PER_WINDOW,
+            )
         )
     # The subject is new each time, because a message about the same subject is owed only once.
     owe(MailKind.CONFIRM_ADDRESS, user, uuid.uuid4())
@@ -210,7 +216,7 @@ def send_confirmation_again(user: User) -> None:
 def approve(user_id: uuid.UUID, *, by: User) -> User:
     user = _locked(user_id)
     if user.state not in {AccountState.WAITING, AccountState.REFUSED}:
-        raise StateConflict(f"The account of {user.name} is not waiting for approval.")
+        raise StateConflict(gettext("The account of %(name)s is not waiting for approval.", name=user.name))
     user.state = AccountState.ACTIVE
     record("account.approved", user, by=by)
     owe(MailKind.ACCOUNT_APPROVED, user, user.id)
@@ -220,7 +226,7 @@ def approve(user_id: uuid.UUID, *, by: User) -> User:
 def refuse(user_id: uuid.UUID, *, by: User) -> User:
     user = _locked(user_id)
     if user.state is not AccountState.WAITING:
-        raise StateConflict(f"The account of {user.name} is not waiting for approval.")
+        raise StateConflict(gettext("The account of %(name)s is not waiting for approval.", name=user.name))
     user.state = AccountState.REFUSED
     record("account.refused", user, by=by)
     return user
@@ -233,11 +239,11 @@ def deactivate(user_id: uuid.UUID, *, by: User) -> User:
     user = _locked(user_id)
     db.session.refresh(by)
     if by.state is not AccountState.ACTIVE:
-        raise StateConflict("Your own account has just been deactivated.")
+        raise StateConflict(gettext("Your own account has just been deactivated."))
     if user.id == by.id:
-        raise StateConflict("You cannot deactivate your own account.")
+        raise StateConflict(gettext("You cannot deactivate your own account."))
     if user.state is not AccountState.ACTIVE:
-        raise StateConflict(f"The account of {user.name} is not active.")
+        raise StateConflict(gettext("The account of %(name)s is not active.", name=user.name))
     user.state = AccountState.DEACTIVATED
     sessions.end_all(user)
     record("account.deactivated", user, by=by)
@@ -247,7 +253,7 @@ def deactivate(user_id: uuid.UUID, *, by: User) -> User:
 def reactivate(user_id: uuid.UUID, *, by: User) -> User:
     user = _locked(user_id)
     if user.state is not AccountState.DEACTIVATED:
-        raise StateConflict(f"The account of {user.name} is not deactivated.")
+        raise StateConflict(gettext("The account of %(name)s is not deactivated.", name=user.name))
     user.state = AccountState.ACTIVE
     record("account.reactivated", user, by=by)
     return user
@@ -256,7 +262,7 @@ def reactivate(user_id: uuid.UUID, *, by: User) -> User:
 def _locked(user_id: uuid.UUID) -> User:
     user = db.session.scalars(select(User).where(User.id == user_id).with_for_update()).one_or_none()
     if user is None:
-        raise NotFound("There is no such account.")
+        raise NotFound(gettext("There is no such account."))
     return user
 
 
@@ -269,7 +275,7 @@ def new_password_hash(user: User, *, current: str, new: str) -> str:
     Reads only, and belongs outside transaction(): it takes half a second, in which no lock may be held.
     """
     if not secrets.password_matches(current, user.password_hash):
-        raise Invalid(current_password="This is not your current password.")
+        raise Invalid(current_password=gettext("This is not your current password."))
     if problem := secrets.password_problem(new):
         raise Invalid(new_password=problem)
     return secrets.hash_password(new)
@@ -285,13 +291,17 @@ def change_password(user: User, password_hash: str, *, keep_session: uuid.UUID |
 def set_report_passphrase(user: User, passphrase: str) -> None:
     """The pass phrase that opens the reports mailed to this patient. Kept encrypted, since every report needs it."""
     if user.patient is None:
-        raise NotFound("Only patients have a report pass phrase.")
+        raise NotFound(gettext("Only patients have a report pass phrase."))
     # A PDF's pass phrase ends at 127 bytes (ISO 32000-2, 7.6.4.3.3) of its NFKC form, which can be much longer:
     # what is taken here and refused by the mail job would keep the report from being mailed.
     fits = len(unicodedata.normalize("NFKC", passphrase).encode()) <= 127
     if not fits or not PASSPHRASE_MIN <= len(passphrase) <= PASSPHRASE_MAX:
         raise Invalid(
-            report_passphrase=f"The pass phrase needs {PASSPHRASE_MIN} to {PASSPHRASE_MAX} characters."
+            report_passphrase=gettext(
+                "The pass phrase needs %(least)s to %(most)s characters.",
+                least=PASSPHRASE_MIN,
+                most=PASSPHRASE_MAX,
+            )
         )
     user.patient.report_passphrase = secrets.encrypt("report-passphrase", passphrase)
     record("account.report_passphrase_set", user, by=user)

@@ -15,6 +15,7 @@ from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid
+from csss.i18n import _
 
 WRONG_IN_A_SESSION = 10
 # NIST SP 800-63B, section 5.2.2: no more than 100 failed attempts in a row on one account.
@@ -32,11 +33,15 @@ def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, g
     if not given.strip():
         # An empty field is no try.
         raise Invalid(
-            code="Enter the six-digit code from the e-mail, a code from your authenticator app, or a recovery code."
+            code=_(
+                "Enter the six-digit code from the e-mail, a code from your authenticator app, or a recovery code."
+            )
         )
     if not second_factor.is_recovery_code(given) and _wrong_of_late(asked.user) >= WRONG_IN_AN_ACCOUNT:
         raise Invalid(
-            code="Too many wrong codes were entered for this account. Use a recovery code, or wait an hour."
+            code=_(
+                "Too many wrong codes were entered for this account. Use a recovery code, or wait an hour."
+            )
         )
     try:
         return second_factor.check(asked.user, purpose, subject_id, given)

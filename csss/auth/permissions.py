@@ -21,6 +21,7 @@ class Permission(StrEnum):
     SCAN_SEE = "scan.see"
     REPORT_APPROVE = "report.approve"
     REPORT_DOWNLOAD = "report.download"
+    MODEL_READ = "model.read"
     ACCOUNT_MANAGE = "account.manage"
     AUDIT_READ = "audit.read"
 
@@ -35,6 +36,7 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.SCAN_SEE: frozenset(Role),
     Permission.REPORT_APPROVE: frozenset({Role.ADMIN}),
     Permission.REPORT_DOWNLOAD: frozenset(Role),
+    Permission.MODEL_READ: frozenset({Role.DOCTOR, Role.PHARMACIST, Role.ADMIN}),
     Permission.ACCOUNT_MANAGE: frozenset({Role.ADMIN}),
     Permission.AUDIT_READ: frozenset({Role.ADMIN}),
 }

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from csss.i18n import _l
+
 
 class Role(StrEnum):
     ADMIN = "admin"
@@ -12,7 +14,13 @@ class Role(StrEnum):
     @property
     def human(self) -> str:
         """The word people read."""
-        return "Administrator" if self is Role.ADMIN else self.value.capitalize()
+        return str(_NAMES[self])
 
 
+_NAMES = {
+    Role.ADMIN: _l("Administrator"),
+    Role.DOCTOR: _l("Doctor"),
+    Role.PHARMACIST: _l("Pharmacist"),
+    Role.PATIENT: _l("Patient"),
+}
 STAFF = frozenset({Role.ADMIN, Role.DOCTOR, Role.PHARMACIST})

@@ -18,6 +18,7 @@ from csss.auth.models import CodePurpose, OneTimeCode, RecoveryCode, User
 from csss.clock import now
 from csss.database import changed_rows, db
 from csss.errors import Counted, Invalid
+from csss.i18n import gettext, ngettext
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
 
@@ -61,8 +62,12 @@ def request_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> One
     if (recent or 0) >= RESENDS_PER_WINDOW:
         minutes = int(RESEND_WINDOW.total_seconds() // 60)
         raise Invalid(
-            code=f"{RESENDS_PER_WINDOW} codes have been sent within {minutes} minutes. "
-            "Use the newest one, or wait a while and ask again."
+            code=gettext(
+                "%(count)s codes have been sent within %(minutes)s minutes. "
+                "Use the newest one, or wait a while and ask again.",
+                count=RESENDS_PER_WINDOW,
+                minutes=minutes,
+            )
         )
     db.session.execute(
         update(OneTimeCode)
@@ -165,18 +170,24 @@ def _take_email_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID, di
 
 def _refusal(user: User, purpose: CodePurpose, subject_id: uuid.UUID, text: str) -> str:
     if not text:
-        return "Enter the six-digit code from the e-mail, a code from your authenticator app, or a recovery code."
+        return gettext(
+            "Enter the six-digit code from the e-mail, a code from your authenticator app, or a recovery code."
+        )
     code = newest_code(user, purpose, subject_id)
     if code is None or (code.code_hash is None and code.cancelled_at is None):
-        return "This code is not right."
+        return gettext("This code is not right.")
     if code.used_at is None and code.tries >= MAX_TRIES:
-        return "Too many wrong tries. Ask for a new code."
+        return gettext("Too many wrong tries. Ask for a new code.")
     if code.used_at is not None:
-        return "This code has been used already. Ask for a new one."
+        return gettext("This code has been used already. Ask for a new one.")
     if code.expires_at is not None and now() >= code.expires_at:
-        return "This code has expired. Ask for a new one."
+        return gettext("This code has expired. Ask for a new one.")
     left = MAX_TRIES - code.tries
-    return f"This code is not right. {left} {'try is' if left == 1 else 'tries are'} left."
+    return ngettext(
+        "This code is not right. %(num)s try is left.",
+        "This code is not right. %(num)s tries are left.",
+        left,
+    )
 
 
 # Authenticator app (RFC 6238: SHA-1, six digits, 30 seconds)
@@ -197,7 +208,9 @@ def confirm_totp(user: User, secret: str, digits: str) -> None:
     """Turn the authenticator app on once a first code proves that it works. Raises Invalid."""
     step = _matching_step(secret, re.sub(r"\s", "", digits), None)
     if step is None:
-        raise Invalid(code="This code is not right. Check that the clock of the phone is set automatically.")
+        raise Invalid(
+            code=gettext("This code is not right. Check that the clock of the phone is set automatically.")
+        )
     user.totp_secret = secrets.encrypt("totp", secret)
     user.totp_confirmed_at, user.totp_last_step = now(), step
     record("second_factor.authenticator_added", user, by=user)

@@ -9,6 +9,8 @@ import bcrypt
 from cryptography.fernet import Fernet, InvalidToken
 from flask import current_app
 
+from csss.i18n import gettext
+
 PASSWORD_MIN, PASSWORD_MAX = 12, 128
 
 
@@ -59,9 +61,17 @@ def password_matches(password: str, password_hash: str | None) -> bool:
 def password_problem(password: str) -> str | None:
     """The sentence to show when a new password cannot be taken, or None."""
     if len(password) < PASSWORD_MIN:
-        return f"The password needs at least {PASSWORD_MIN} characters; this one has {len(password)}."
+        return gettext(
+            "The password needs at least %(least)s characters; this one has %(count)s.",
+            least=PASSWORD_MIN,
+            count=len(password),
+        )
     if len(password) > PASSWORD_MAX:
-        return f"The password can have at most {PASSWORD_MAX} characters; this one has {len(password)}."
+        return gettext(
+            "The password can have at most %(most)s characters; this one has %(count)s.",
+            most=PASSWORD_MAX,
+            count=len(password),
+        )
     return None
 
 

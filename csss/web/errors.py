@@ -4,41 +4,54 @@ import secrets
 from dataclasses import dataclass
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
+from flask_babel.speaklater import LazyString
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from csss.i18n import _, _l
 from csss.web.fragments import is_htmx
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """Title and explanation of one kind of error, in the words of the person at the screen."""
+    """Title and explanation of one kind of error, in the words of the person at the screen.
 
-    title: str
-    text: str
+    Those of this module are lazy texts: looked up in the reader's language when they are shown.
+    """
+
+    title: str | LazyString
+    text: str | LazyString
 
 
 SENTENCES: dict[int, Sentence] = {
-    400: Sentence("The request was not understood", "Go back, load the page again and try once more."),
-    401: Sentence("You are not signed in", "Your session has ended. Sign in to go on."),
-    403: Sentence("This is not open to you", "Your account may not see this page or do this."),
-    404: Sentence("There is no such page", "The address may be mistyped, or it belongs to somebody else."),
+    400: Sentence(
+        _l("The request was not understood"), _l("Go back, load the page again and try once more.")
+    ),
+    401: Sentence(_l("You are not signed in"), _l("Your session has ended. Sign in to go on.")),
+    403: Sentence(_l("This is not open to you"), _l("Your account may not see this page or do this.")),
+    404: Sentence(
+        _l("There is no such page"), _l("The address may be mistyped, or it belongs to somebody else.")
+    ),
     405: Sentence(
-        "This address does not work like that", "Start from a page of the site and use its buttons."
+        _l("This address does not work like that"), _l("Start from a page of the site and use its buttons.")
     ),
     409: Sentence(
-        "Somebody else was quicker",
-        "The scan has changed since this page was loaded. Load it again to see where it stands now.",
+        _l("Somebody else was quicker"),
+        _l("The scan has changed since this page was loaded. Load it again to see where it stands now."),
     ),
-    413: Sentence("The file is too large", "Choose a smaller file and send it again."),
-    422: Sentence("Something is missing or not right", "Check what you have entered and send it again."),
-    429: Sentence("Too many tries", "Wait a minute, then try again."),
-    500: Sentence("Something went wrong on our side", "It has been recorded. Try again in a minute."),
-    503: Sentence("The system is not available just now", "Try again in a minute."),
+    413: Sentence(_l("The file is too large"), _l("Choose a smaller file and send it again.")),
+    422: Sentence(
+        _l("Something is missing or not right"), _l("Check what you have entered and send it again.")
+    ),
+    429: Sentence(_l("Too many tries"), _l("Wait a minute, then try again.")),
+    500: Sentence(_l("Something went wrong on our side"), _l("It has been recorded. Try again in a minute.")),
+    503: Sentence(_l("The system is not available just now"), _l("Try again in a minute.")),
 }
 CSRF = Sentence(
-    "This form is out of date",
-    "It was loaded before you signed in or out, so it was not accepted. Load the page again and resend it.",
+    _l("This form is out of date"),
+    _l(
+        "It was loaded before you signed in or out, so it was not accepted. Load the page again and resend it."
+    ),
 )
 
 # Where a route's own sentence (`abort(409, "…")`) says more than ours. 404 is left out on purpose: its words
@@ -65,7 +78,12 @@ def init_errors(app: Flask) -> None:
 
 def error_response(code: int, sentence: Sentence) -> Response:
     """The page for `code`; for htmx a fragment whose sentence the script shows in `#page-message`."""
-    context = {"code": code, "title": sentence.title, "text": sentence.text, "request_id": request_id()}
+    context = {
+        "code": code,
+        "title": str(sentence.title),
+        "text": str(sentence.text),
+        "request_id": request_id(),
+    }
     if is_htmx():
         html = _plain("errors/_error.html", context)
     elif code in _STANDALONE:
@@ -90,7 +108,7 @@ def _http_error(error: HTTPException) -> Response:
     code = error.code or 500
     if error.response is not None or code < 400:  # a finished answer or a redirect, raised on purpose
         return make_response(error.get_response(request.environ))
-    sentence = SENTENCES.get(code) or Sentence("This could not be done", "Go back and try once more.")
+    sentence = SENTENCES.get(code) or Sentence(_("This could not be done"), _("Go back and try once more."))
     if code in _OWN_WORDS and error.description and error.description != type(error).description:
         sentence = Sentence(sentence.title, error.description)
     if code >= 500:

@@ -2,11 +2,13 @@
 
 from datetime import date, datetime, timedelta
 
+from babel.dates import format_date
 from flask import Flask, current_app
 
 from csss import clock
+from csss.i18n import SOURCE_LANGUAGE, _, _n, language
 
-# Written out, because strftime follows the locale of the process.
+# English written out: strftime follows the locale of the process, and Babel takes its time.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -19,6 +21,8 @@ def day(value: date) -> str:
     """A date: 23 Nov 2026. A datetime is first taken to the hospital's zone."""
     if isinstance(value, datetime):
         value = _local(value)
+    if (tongue := language()) != SOURCE_LANGUAGE:
+        return str(format_date(value, "d MMM y", locale=tongue))
     return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
 
 
@@ -34,20 +38,23 @@ def ago(value: datetime) -> str:
     minutes = passed // timedelta(minutes=1)
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
     if days:
-        words = f"{days} {'day' if days == 1 else 'days'}"
-        return f"{words} {hours} h" if hours and days < 10 else words
+        if hours and days < 10:
+            return _n("%(num)s day %(hours)s h", "%(num)s days %(hours)s h", days, hours=hours)
+        return _n("%(num)s day", "%(num)s days", days)
     if hours:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{minutes} min" if minutes else "under 1 min"
+        if minutes:
+            return _("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes)
+        return _("%(hours)s h", hours=hours)
+    return _("%(minutes)s min", minutes=minutes) if minutes else _("under 1 min")
 
 
 def size(count: int) -> str:
     """A number of bytes: 832 bytes, 214 kB, 3.4 MB (powers of ten)."""
     if count < 1_000:
-        return f"{count} bytes"
+        return _("%(count)s bytes", count=count)
     if count < 999_500:
-        return f"{count / 1_000:.0f} kB"
-    return f"{count / 1_000_000:.1f} MB"
+        return _("%(count)s kB", count=f"{count / 1_000:.0f}")
+    return _("%(count)s MB", count=f"{count / 1_000_000:.1f}")
 
 
 def shorten(text: str, limit: int = 80) -> str:

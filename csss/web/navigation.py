@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import request, url_for
+from flask_babel.speaklater import LazyString
 
 from csss.auth.roles import Role
+from csss.i18n import _l
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,15 @@ HOME: dict[Role, str] = {
     Role.PHARMACIST: "pharmacist.queue",
     Role.ADMIN: "admin.queue",
 }
-_ENTRIES: dict[Role, tuple[tuple[str, str], ...]] = {
-    Role.PATIENT: (("patient.home", "My scans"),),
-    Role.DOCTOR: (("doctor.worklist", "Worklist"),),
-    Role.PHARMACIST: (("pharmacist.queue", "Prescriptions"),),
+_ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
+    Role.PATIENT: (("patient.home", _l("My scans")),),
+    Role.DOCTOR: (("doctor.worklist", _l("Worklist")),),
+    Role.PHARMACIST: (("pharmacist.queue", _l("Prescriptions")),),
     Role.ADMIN: (
-        ("admin.queue", "Approvals"),
-        ("admin.users", "Accounts"),
-        ("admin.mail_log", "Mail"),
-        ("admin.audit_log", "Audit log"),
+        ("admin.queue", _l("Approvals")),
+        ("admin.users", _l("Accounts")),
+        ("admin.mail_log", _l("Mail")),
+        ("admin.audit_log", _l("Audit log")),
     ),
 }
 
@@ -44,6 +46,6 @@ def nav_items(user: Any) -> list[NavItem]:
     if not user.is_authenticated:
         return []
     return [
-        NavItem(url_for(endpoint), label, current=request.endpoint == endpoint)
+        NavItem(url_for(endpoint), str(label), current=request.endpoint == endpoint)
         for endpoint, label in _ENTRIES[user.role]
     ]

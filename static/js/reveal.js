@@ -3,7 +3,9 @@
   const set = (box, shown) => {
     const button = box.querySelector("[data-reveal-button]");
     box.querySelector("input").type = shown ? "text" : "password";
-    button.textContent = shown ? "Hide" : "Show";
+    const { dataset } = button;
+    dataset.show ||= button.textContent;
+    button.textContent = shown ? dataset.hide : dataset.show;
     button.setAttribute("aria-pressed", String(shown));
   };
   const prepare = (root) => {

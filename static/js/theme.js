@@ -1,4 +1,4 @@
-// Remembers light or dark in a cookie that holds one of three words and nothing about the person.
+// Remembers the colours in a cookie that holds one of four words and nothing about the person.
 (() => {
   const root = document.documentElement;
   const group = document.querySelector("[data-theme-switch]");

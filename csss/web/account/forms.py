@@ -7,6 +7,7 @@ from wtforms import PasswordField, SelectField, StringField, TextAreaField
 from wtforms.validators import Length
 
 from csss.auth.models import User
+from csss.i18n import _l
 from csss.web.auth.forms import check_phone, filled, tidy
 from csss.web.forms import TextForm, one_line
 
@@ -15,50 +16,55 @@ LONGEST_TEXT = 2000
 
 
 def _at_most(length: int) -> Length:
-    return Length(max=length, message=f"At most {length} characters fit here.")
+    return Length(max=length, message=_l("At most %(length)s characters fit here.", length=length))
 
 
 class ProfileForm(TextForm):
     """What everybody may change."""
 
-    name = StringField("Full name", [filled("Enter the name."), _at_most(120)], filters=[one_line])
+    name = StringField(_l("Full name"), [filled(_l("Enter the name.")), _at_most(120)], filters=[one_line])
 
 
 class PatientForm(ProfileForm):
     """What patients may change besides."""
 
-    phone = StringField("Phone", [check_phone], filters=[tidy])
-    address = TextAreaField("Address", [_at_most(LONGEST_TEXT)], filters=[tidy])
+    phone = StringField(_l("Phone"), [check_phone], filters=[tidy])
+    address = TextAreaField(_l("Address"), [_at_most(LONGEST_TEXT)], filters=[tidy])
     blood_group = SelectField(
-        "Blood group",
-        choices=[("", "Not known"), *((group, group.replace("-", "−")) for group in BLOOD_GROUPS)],
+        _l("Blood group"),
+        choices=[("", _l("Not known")), *((group, group.replace("-", "−")) for group in BLOOD_GROUPS)],
     )
-    allergies = TextAreaField("Allergies", [_at_most(LONGEST_TEXT)], filters=[tidy])
-    emergency_contact_name = StringField("Emergency contact: name", [_at_most(120)], filters=[one_line])
-    emergency_contact_phone = StringField("Emergency contact: phone", [check_phone], filters=[tidy])
+    allergies = TextAreaField(_l("Allergies"), [_at_most(LONGEST_TEXT)], filters=[tidy])
+    emergency_contact_name = StringField(_l("Emergency contact: name"), [_at_most(120)], filters=[one_line])
+    emergency_contact_phone = StringField(_l("Emergency contact: phone"), [check_phone], filters=[tidy])
 
 
 class PassphraseForm(TextForm):
     report_passphrase = PasswordField(
-        "Report pass phrase", [filled("Enter the pass phrase.")], filters=[tidy]
+        _l("Report pass phrase"), [filled(_l("Enter the pass phrase."))], filters=[tidy]
     )
 
 
 class PasswordForm(TextForm):
-    current_password = PasswordField("Current password")
-    new_password = PasswordField("New password")
+    current_password = PasswordField(_l("Current password"))
+    new_password = PasswordField(_l("New password"))
 
 
 class RemoveAppForm(TextForm):
     """A current code proves that it is the owner who removes the app, not somebody at a screen left open."""
 
     code = StringField(
-        "Code from the app, or a recovery code", [filled("Enter a code.")], id="remove-code", filters=[tidy]
+        _l("Code from the app, or a recovery code"),
+        [filled(_l("Enter a code."))],
+        id="remove-code",
+        filters=[tidy],
     )
 
 
 class SetUpAppForm(TextForm):
-    code = StringField("Six-digit code from the app", [filled("Enter the six digits.")], filters=[tidy])
+    code = StringField(
+        _l("Six-digit code from the app"), [filled(_l("Enter the six digits."))], filters=[tidy]
+    )
 
 
 def profile_form(user: User, sent: MultiDict[str, str] | None = None) -> tuple[ProfileForm, dict[str, Any]]:

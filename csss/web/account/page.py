@@ -6,6 +6,7 @@ from flask import Response, g
 
 from csss.auth import second_factor, sessions
 from csss.auth.models import User
+from csss.i18n import _
 from csss.scans.presenters import SEX_NAMES
 from csss.web.account.forms import PassphraseForm, PasswordForm, RemoveAppForm, profile_form
 from csss.web.account.presenters import ROLE_NAMES, session_rows
@@ -37,11 +38,11 @@ def account_page(status: int = 200, **forms: Any) -> Response:
 
 def _facts(user: User) -> list[tuple[str, Any]]:
     """What the account holds and its owner cannot change."""
-    facts: list[tuple[str, Any]] = [("Role", ROLE_NAMES[user.role])]
+    facts: list[tuple[str, Any]] = [(_("Role"), str(ROLE_NAMES[user.role]))]
     if user.patient is not None:
         facts += [
-            ("Record number (MRN)", user.patient.mrn),
-            ("Date of birth", user.patient.date_of_birth),
-            ("Sex", SEX_NAMES[user.patient.sex]),
+            (_("Record number (MRN)"), user.patient.mrn),
+            (_("Date of birth"), user.patient.date_of_birth),
+            (_("Sex"), str(SEX_NAMES[user.patient.sex])),
         ]
     return facts

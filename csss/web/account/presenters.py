@@ -8,12 +8,13 @@ from datetime import datetime
 
 from csss.auth.models import UserSession
 from csss.auth.roles import Role
+from csss.i18n import _, _l
 
 ROLE_NAMES: dict[Role, str] = {
-    Role.ADMIN: "Administrator",
-    Role.DOCTOR: "Doctor",
-    Role.PHARMACIST: "Pharmacist",
-    Role.PATIENT: "Patient",
+    Role.ADMIN: _l("Administrator"),
+    Role.DOCTOR: _l("Doctor"),
+    Role.PHARMACIST: _l("Pharmacist"),
+    Role.PATIENT: _l("Patient"),
 }
 
 # In this order, because each pretends to be those below it.
@@ -26,12 +27,12 @@ _BROWSERS = (
     ("Safari", "Safari"),
 )
 _SYSTEMS = (
-    ("iPhone", "an iPhone"),
-    ("iPad", "an iPad"),
+    ("iPhone", _l("an iPhone")),
+    ("iPad", _l("an iPad")),
     ("Android", "Android"),
     ("Windows", "Windows"),
-    ("Mac OS X|Macintosh", "a Mac"),
-    ("CrOS", "a Chromebook"),
+    ("Mac OS X|Macintosh", _l("a Mac")),
+    ("CrOS", _l("a Chromebook")),
     ("Linux|X11", "Linux"),
 )
 
@@ -67,8 +68,8 @@ def device_words(user_agent: str) -> str:
     browser = _first(_BROWSERS, user_agent)
     system = _first(_SYSTEMS, user_agent)
     if browser and system:
-        return f"{browser} on {system}"
-    return browser or (f"A program on {system}" if system else "An unknown program")
+        return _("%(browser)s on %(system)s", browser=browser, system=system)
+    return browser or (_("A program on %(system)s", system=system) if system else _("An unknown program"))
 
 
 def _first(words: tuple[tuple[str, str], ...], text: str) -> str | None:

@@ -10,6 +10,7 @@ from csss.auth import accounts, sessions
 from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid
+from csss.i18n import _
 from csss.web.account import account
 from csss.web.account.forms import PassphraseForm, PasswordForm, profile_form
 from csss.web.account.page import account_page
@@ -64,13 +65,13 @@ def _change(values: dict[str, str], passphrase: str | None, password_hash: str |
     with transaction():
         if values:
             accounts.update_profile(me(), values)
-            done.append("Your details have been saved.")
+            done.append(_("Your details have been saved."))
         if passphrase is not None:
             accounts.set_report_passphrase(me(), passphrase)
-            done.append("The report pass phrase has been set. It holds for reports mailed from now on.")
+            done.append(_("The report pass phrase has been set. It holds for reports mailed from now on."))
         if password_hash is not None:
             accounts.change_password(me(), password_hash, keep_session=g.user_session.id)
-            done.append("The password has been changed. You are signed out everywhere else.")
+            done.append(_("The password has been changed. You are signed out everywhere else."))
     for sentence in done:
         flash(sentence, "success")
 
@@ -80,7 +81,7 @@ def _change(values: dict[str, str], passphrase: str | None, password_hash: str |
 def remove_passphrase() -> Response:
     with transaction():
         accounts.remove_report_passphrase(me())
-    flash("The report pass phrase has been removed. Reports are no longer attached to mails.", "success")
+    flash(_("The report pass phrase has been removed. Reports are no longer attached to mails."), "success")
     return redirect_after(url_for("account.page", _anchor="passphrase"))
 
 
@@ -93,7 +94,7 @@ def send_confirmation() -> Response:
             accounts.send_confirmation_again(me())
     except Invalid as refusal:
         return account_page(422, confirmation_problem=str(refusal))
-    flash(f"A new link is on its way to {me().email}.", "success")
+    flash(_("A new link is on its way to %(email)s.", email=me().email), "success")
     return redirect_after(url_for("account.page", _anchor="email"))
 
 
@@ -107,11 +108,11 @@ def end_session(session_id: uuid.UUID) -> Response:
             abort(404)
         record("session.ended", me(), by=me())
     if session_id != this:
-        flash("That device is signed out.", "success")
+        flash(_("That device is signed out."), "success")
         return redirect_after(url_for("account.page", _anchor="sessions"))
     logout_user()
     session.clear()
-    flash("You are signed out.", "success")
+    flash(_("You are signed out."), "success")
     return redirect_after(url_for("auth.home"))
 
 
@@ -122,5 +123,5 @@ def end_other_sessions() -> Response:
     with transaction():
         count = sessions.end_all(me(), but=g.user_session.id)
         record("session.others_ended", me(), by=me(), count=count)
-    flash("You are signed out everywhere else.", "success")
+    flash(_("You are signed out everywhere else."), "success")
     return redirect_after(url_for("account.page", _anchor="sessions"))

@@ -14,6 +14,7 @@ from csss.auth.permissions import Permission
 from csss.clock import now
 from csss.database import transaction
 from csss.errors import Invalid, StateConflict
+from csss.i18n import _
 from csss.web.account import account
 from csss.web.account.forms import RemoveAppForm, SetUpAppForm
 from csss.web.account.page import account_page
@@ -40,12 +41,12 @@ def confirm_authenticator() -> Response:
     """Turn the app on with a first code from it."""
     if me().totp_confirmed_at is not None:
         raise StateConflict(
-            "An authenticator app is set up already. Remove it before you set up another one."
+            _("An authenticator app is set up already. Remove it before you set up another one.")
         )
     secret = _unsealed(request.form.get("set_up", ""), me())
     form = SetUpAppForm()
     if secret is None:
-        form.code.errors = ["This page was open for too long. Scan the new code below and try again."]
+        form.code.errors = [_("This page was open for too long. Scan the new code below and try again.")]
         return _set_up_page(form, second_factor.new_totp_secret(), 422)
     if not form.validate():
         return _set_up_page(form, secret, 422)
@@ -55,9 +56,9 @@ def confirm_authenticator() -> Response:
     except Invalid as refusal:
         add_errors(form, refusal)
         return _set_up_page(form, secret, 422)
-    flash("The authenticator app is set up. You are asked for a code from it when you sign in.", "success")
+    flash(_("The authenticator app is set up. You are asked for a code from it when you sign in."), "success")
     if not second_factor.recovery_codes_left(me()):
-        flash("Now make recovery codes, for the day when the phone is lost.", "warning")
+        flash(_("Now make recovery codes, for the day when the phone is lost."), "warning")
     return redirect_after(url_for("account.page", _anchor="second-step"))
 
 
@@ -110,7 +111,7 @@ def qr_code(text: str) -> Markup:
 def remove_authenticator() -> Response:
     """Remove the app with a code from it or a recovery code. Wrong codes count like those at sign-in."""
     if me().totp_confirmed_at is None:
-        raise StateConflict("No authenticator app is set up.")
+        raise StateConflict(_("No authenticator app is set up."))
     form = RemoveAppForm()
     if not form.validate():
         return account_page(422, remove_form=form)
@@ -124,10 +125,10 @@ def remove_authenticator() -> Response:
         else:
             second_factor.remove_totp(me(), by=me())
     if refusal is None:
-        flash("The authenticator app has been removed.", "success")
+        flash(_("The authenticator app has been removed."), "success")
         return redirect_after(url_for("account.page", _anchor="second-step"))
     if row.ended_at is not None:
-        flash("Too many wrong codes. Sign in again.", "warning")
+        flash(_("Too many wrong codes. Sign in again."), "warning")
         return redirect_after(url_for("auth.login"))
     add_errors(form, refusal)
     return account_page(422, remove_form=form)
@@ -148,5 +149,5 @@ def make_recovery_codes() -> Response:
 @requires(Permission.OWN_ACCOUNT)
 def recovery_codes() -> Response:
     """Nothing to show: codes are seen once. Somebody who loads the page again is led to the account."""
-    flash("Recovery codes are shown only once. If you have not kept them, make new ones.", "info")
+    flash(_("Recovery codes are shown only once. If you have not kept them, make new ones."), "info")
     return redirect_after(url_for("account.page", _anchor="second-step"))

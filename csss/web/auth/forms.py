@@ -12,6 +12,7 @@ from csss.auth.models import Sex
 from csss.auth.roles import Role
 from csss.clock import now
 from csss.errors import Invalid
+from csss.i18n import _, _l
 from csss.scans.presenters import SEX_NAMES
 from csss.web.forms import TextForm, clean, one_line
 
@@ -45,10 +46,10 @@ def filled(sentence: str) -> InputRequired:
     return Filled(sentence)
 
 
-def check_phone(_: Any, field: Any) -> None:
+def check_phone(form: Any, field: Any) -> None:
     """Digits with the signs that people put between them; blank is allowed."""
     if field.data and not _PHONE.fullmatch(field.data):
-        raise StopValidation("A phone number has 6 to 40 digits, for example +91 44 5550 0100.")
+        raise StopValidation(_("A phone number has 6 to 40 digits, for example +91 44 5550 0100."))
 
 
 class DayField(DateField):
@@ -67,22 +68,22 @@ class DayField(DateField):
 
 
 class LoginForm(TextForm):
-    email = StringField("E-mail address", filters=[tidy])
-    password = PasswordField("Password")
+    email = StringField(_l("E-mail address"), filters=[tidy])
+    password = PasswordField(_l("Password"))
     next = HiddenField(filters=[tidy])
 
 
 class CodeForm(TextForm):
     """The six digits, from the mail or the authenticator app."""
 
-    code = StringField("Six-digit code", [filled("Enter the six-digit code.")], filters=[tidy])
+    code = StringField(_l("Six-digit code"), [filled(_l("Enter the six-digit code."))], filters=[tidy])
 
 
 class RecoveryForm(TextForm):
     """The same field in a form of its own, since a recovery code looks different and is longer."""
 
     code = StringField(
-        "Recovery code", [filled("Enter a recovery code.")], id="recovery-code", filters=[tidy]
+        _l("Recovery code"), [filled(_l("Enter a recovery code."))], id="recovery-code", filters=[tidy]
     )
 
 
@@ -90,30 +91,33 @@ class RegisterForm(TextForm):
     """Everything that is asked. What only patients have is checked for patients alone."""
 
     role = RadioField(
-        "I am registering as",
+        _l("I am registering as"),
         choices=[
-            (Role.PATIENT, "Patient"),
-            (Role.DOCTOR, "Doctor"),
-            (Role.PHARMACIST, "Pharmacist"),
-            (Role.ADMIN, "Administrator"),
+            (Role.PATIENT, _l("Patient")),
+            (Role.DOCTOR, _l("Doctor")),
+            (Role.PHARMACIST, _l("Pharmacist")),
+            (Role.ADMIN, _l("Administrator")),
         ],
         default=Role.PATIENT,
         validate_choice=False,
     )
     name = StringField(
-        "Full name",
-        [filled("Enter the name."), Length(max=120, message="The name can have at most 120 characters.")],
+        _l("Full name"),
+        [
+            filled(_l("Enter the name.")),
+            Length(max=120, message=_l("The name can have at most 120 characters.")),
+        ],
         filters=[one_line],
     )
-    email = StringField("E-mail address", [filled("Enter the e-mail address.")], filters=[tidy])
-    password = PasswordField("Password")
-    date_of_birth = DayField("Date of birth")
+    email = StringField(_l("E-mail address"), [filled(_l("Enter the e-mail address."))], filters=[tidy])
+    password = PasswordField(_l("Password"))
+    date_of_birth = DayField(_l("Date of birth"))
     sex = SelectField(
-        "Sex",
-        choices=[("", "Choose…"), *((sex.value, words) for sex, words in SEX_NAMES.items())],
+        _l("Sex"),
+        choices=[("", _l("Choose…")), *((sex.value, words) for sex, words in SEX_NAMES.items())],
         validate_choice=False,
     )
-    phone = StringField("Phone", filters=[tidy])
+    phone = StringField(_l("Phone"), filters=[tidy])
 
     @property
     def chosen_role(self) -> Role | None:
@@ -121,7 +125,7 @@ class RegisterForm(TextForm):
 
     def validate_role(self, field: Any) -> None:
         if self.chosen_role is None:
-            raise StopValidation("Choose one of the four.")
+            raise StopValidation(_("Choose one of the four."))
 
     def validate_email(self, field: Any) -> None:
         if field.data:
@@ -140,7 +144,7 @@ class RegisterForm(TextForm):
 
     def validate_sex(self, field: Any) -> None:
         if self.chosen_role is Role.PATIENT and field.data not in set(Sex):
-            raise StopValidation("Choose one; “Not stated” is an answer too.")
+            raise StopValidation(_("Choose one; “Not stated” is an answer too."))
 
     def validate_date_of_birth(self, field: Any) -> None:
         if self.chosen_role is not Role.PATIENT:
@@ -149,6 +153,6 @@ class RegisterForm(TextForm):
         if field.errors:
             return
         if field.data is None:
-            raise StopValidation("Enter the date of birth.")
+            raise StopValidation(_("Enter the date of birth."))
         if not OLDEST_YEAR <= field.data.year <= now().year + 1:
-            raise StopValidation("Check the year of birth.")
+            raise StopValidation(_("Check the year of birth."))

@@ -22,6 +22,7 @@ from csss.auth.roles import Role
 from csss.clock import now
 from csss.database import transaction
 from csss.errors import Invalid
+from csss.i18n import _l, gettext
 from csss.web import guard
 from csss.web.auth import auth
 from csss.web.auth.forms import CodeForm, LoginForm, RecoveryForm, RegisterForm, add_errors
@@ -31,11 +32,13 @@ from csss.web.guard import me, requires
 from csss.web.navigation import home_url
 
 NEXT = "next"
-WRONG = "The e-mail address or the password is not right."
+WRONG = _l("The e-mail address or the password is not right.")
 SHUT = {
-    AccountState.WAITING: "This account still waits for an administrator's approval. You will get an e-mail.",
-    AccountState.REFUSED: "An administrator has not approved this account. Ask at the hospital.",
-    AccountState.DEACTIVATED: "This account has been deactivated. Ask an administrator.",
+    AccountState.WAITING: _l(
+        "This account still waits for an administrator's approval. You will get an e-mail."
+    ),
+    AccountState.REFUSED: _l("An administrator has not approved this account. Ask at the hospital."),
+    AccountState.DEACTIVATED: _l("This account has been deactivated. Ask an administrator."),
 }
 
 
@@ -106,7 +109,7 @@ def login_code() -> Response:
         return redirect_after(home_url(me().role))
     waiting = guard.pending_session()
     if waiting is None:
-        return _sign_in_first("Sign in with your password first.")
+        return _sign_in_first(gettext("Sign in with your password first."))
     given = request.form.get("code", "")
     long = len(given.strip()) > 8
     code_form, recovery_form = CodeForm(), RecoveryForm()
@@ -124,7 +127,7 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
     with transaction():
         waiting = guard.pending_session()
         if waiting is None:
-            return _sign_in_first("The time for the code is over. Sign in again.")
+            return _sign_in_first(gettext("The time for the code is over. Sign in again."))
         user, target = waiting.user, session.get(NEXT)
         try:
             challenge.take_code(waiting, CodePurpose.SIGN_IN, waiting.id, form.code.data)
@@ -135,7 +138,7 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
     if refusal is None:
         return redirect_after(way_on(user, target))
     if waiting.ended_at is not None:
-        return _sign_in_first("Too many wrong codes. Sign in again.")
+        return _sign_in_first(gettext("Too many wrong codes. Sign in again."))
     add_errors(form, refusal)
     return _code_page(waiting, code_form, recovery_form, 422)
 
@@ -146,7 +149,7 @@ def send_login_code() -> Response:
     """Another code by e-mail; the earlier ones stop working."""
     waiting = guard.pending_session()
     if waiting is None:
-        return _sign_in_first("Sign in with your password first.")
+        return _sign_in_first(gettext("Sign in with your password first."))
     code_form, recovery_form = CodeForm(formdata=None), RecoveryForm(formdata=None)
     try:
         with transaction():
@@ -154,7 +157,7 @@ def send_login_code() -> Response:
     except Invalid as refusal:
         add_errors(code_form, refusal)
         return _code_page(waiting, code_form, recovery_form, 422)
-    flash("A new code is on its way. Earlier codes no longer work.", "success")
+    flash(gettext("A new code is on its way. Earlier codes no longer work."), "success")
     return redirect_after(url_for("auth.login_code"))
 
 
@@ -196,7 +199,7 @@ def logout() -> Response:
         with transaction():
             guard.end_pending()
         session.clear()
-    flash("You are signed out.", "success")
+    flash(gettext("You are signed out."), "success")
     return redirect_after(url_for("auth.home"))
 
 
@@ -235,14 +238,18 @@ def _registered(form: RegisterForm) -> bool:
         return False
     if role is Role.PATIENT:
         flash(
-            "Your account is ready. We have sent you a link: open it to confirm your e-mail address, "
-            "because reports are mailed only to confirmed addresses.",
+            gettext(
+                "Your account is ready. We have sent you a link: open it to confirm your e-mail address, "
+                "because reports are mailed only to confirmed addresses."
+            ),
             "success",
         )
     else:
         flash(
-            "Your account has been made and waits for an administrator's approval. "
-            "Meanwhile confirm your e-mail address with the link that we have sent you.",
+            gettext(
+                "Your account has been made and waits for an administrator's approval. "
+                "Meanwhile confirm your e-mail address with the link that we have sent you."
+            ),
             "success",
         )
     return True
@@ -263,7 +270,7 @@ def confirm(token: str) -> Response:
         return page_or_fragment("auth/confirm.html", "auth/_confirm.html", user=user, token=token)
     with transaction():
         accounts.confirm_address(user)
-    flash(f"The address {user.email} is confirmed.", "success")
+    flash(gettext("The address %(email)s is confirmed.", email=user.email), "success")
     if user.state is AccountState.WAITING:
-        flash("You can sign in once an administrator has approved your account.", "info")
+        flash(gettext("You can sign in once an administrator has approved your account."), "info")
     return redirect_after(url_for("account.page" if current_user.is_authenticated else "auth.login"))
