@@ -41,6 +41,10 @@ def _register_blueprints(app: Flask) -> None:
 
     for blueprint in (auth, account, patient, doctor, pharmacist, admin, files, status):
         app.register_blueprint(blueprint)
+    if app.debug:
+        from csss.web.styleguide import styleguide
+
+        app.register_blueprint(styleguide)
 
 
 def _template_values() -> dict[str, Any]:
