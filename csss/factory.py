@@ -65,6 +65,7 @@ def _attach_database(app: Flask) -> None:
     from csss.mail import models as mail_models  # noqa: F401
     from csss.prescriptions import models as prescription_models  # noqa: F401
     from csss.reports import models as report_models  # noqa: F401
+    from csss.scans import claims as claim_models  # noqa: F401
     from csss.scans import desk as desk_models  # noqa: F401
     from csss.scans import models as scan_models  # noqa: F401
 

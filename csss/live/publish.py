@@ -52,7 +52,7 @@ def init_live(app: Flask) -> None:
 def _note(session: Session, _: Any) -> None:
     """What this flush has written is told once its transaction has been committed, never when it is rolled back."""
     found = [change_of(row, new=True) for row in session.new]
-    found += [change_of(row, new=False) for row in session.dirty if session.is_modified(row)]
+    found += [change_of(row, new=False) for row in (*session.dirty, *session.deleted)]
     changes = merged(change for change in found if change is not None)
     if changes and has_app_context() and PUBLISHER in current_app.extensions:
         publisher: Publisher = current_app.extensions[PUBLISHER]

@@ -1,0 +1,91 @@
+"""Who reads a scan at the moment: advice to colleagues, never a lock. A claim expires by itself."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from sqlalchemy import ForeignKey, delete, select, update
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from csss.auth.models import User
+from csss.clock import now
+from csss.database import Model, changed_rows, db
+from csss.scans import workflow
+from csss.scans.models import Scan
+from csss.scans.states import HoldFor, Status
+
+LIFE = timedelta(minutes=10)
+
+
+class ScanClaim(Model):
+    """A doctor has this scan open. At most one row for each scan; a row that has expired means nothing."""
+
+    __tablename__ = "scan_claims"
+
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"), primary_key=True)
+    doctor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    claimed_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+
+    doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+
+def take(scan_id: uuid.UUID, *, by: User, over: bool = False) -> ScanClaim | None:
+    """Claim a scan, or keep the own claim on it alive. Belongs inside transaction().
+
+    Returns the claim that stands then: a colleague's, unless it has expired or is taken `over`. None for a scan that no
+    doctor has to act on. Raises NotFound.
+    """
+    scan = workflow.lock(scan_id)
+    if not _is_to_do(scan):
+        return None
+    claim = db.session.get(ScanClaim, scan_id, populate_existing=True)
+    at = now()
+    if claim is None:
+        claim = ScanClaim(scan_id=scan_id, doctor_id=by.id, claimed_at=at, expires_at=at + LIFE)
+        db.session.add(claim)
+        db.session.flush()
+    elif claim.doctor_id == by.id and claim.expires_at > at:
+        # Past the session's bookkeeping, so that no colleague's page hears of it: nothing changes for them.
+        db.session.execute(update(ScanClaim).where(ScanClaim.scan_id == scan_id).values(expires_at=at + LIFE))
+    elif over or claim.expires_at <= at:
+        claim.doctor_id, claim.claimed_at, claim.expires_at = by.id, at, at + LIFE
+        db.session.flush()
+        db.session.expire(claim)
+    return claim
+
+
+def renew(scan_id: uuid.UUID, *, by: User) -> bool:
+    """Keep the own claim alive. False when it is not there any more. Belongs inside transaction()."""
+    at = now()
+    own = update(ScanClaim).where(
+        ScanClaim.scan_id == scan_id, ScanClaim.doctor_id == by.id, ScanClaim.expires_at > at
+    )
+    return changed_rows(own.values(expires_at=at + LIFE)) > 0
+
+
+def release(scan_id: uuid.UUID, *, by: User) -> None:
+    """Give the own claim back; a colleague's stays. Belongs inside transaction()."""
+    claim = db.session.get(ScanClaim, scan_id)
+    if claim is not None and claim.doctor_id == by.id:
+        db.session.delete(claim)
+
+
+def end(scan_id: uuid.UUID) -> None:
+    """The scan has been dealt with, by whomever. Belongs inside transaction() that changes the scan."""
+    db.session.execute(delete(ScanClaim).where(ScanClaim.scan_id == scan_id))
+
+
+def standing(scan_id: uuid.UUID) -> ScanClaim | None:
+    """The claim on a scan that has not expired."""
+    return db.session.scalars(
+        select(ScanClaim).where(ScanClaim.scan_id == scan_id, ScanClaim.expires_at > now())
+    ).one_or_none()
+
+
+def _is_to_do(scan: Scan) -> bool:
+    if scan.closure is not None:
+        return False
+    if scan.status in {Status.PENDING_AI, Status.AI_ANALYZED}:
+        return True
+    hold = scan.open_hold
+    return hold is not None and hold.to is HoldFor.DOCTOR and hold.answered_at is None
