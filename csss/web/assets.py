@@ -2,6 +2,7 @@
 
 A file's address changes with its content, so a browser may keep it for ever and never asks again. What only one page
 needs lies in `css/pages` and `js/pages`, so that nobody else loads it: `asset("viewer.js")` in that page's block `head`.
+A folder there, such as `css/pages/scan`, is one file, too: `asset("scan.css")`.
 """
 
 import gzip
@@ -104,10 +105,14 @@ def build(folder: Path) -> dict[str, Asset]:
 
 def _of_single_pages(folder: Path) -> Iterable[Asset]:
     for suffix, squeeze in ((".css", squeeze_css), (".js", squeeze_js)):
-        for path in sorted((folder / suffix[1:] / "pages").glob(f"*{suffix}")):
+        kind = folder / suffix[1:] / "pages"
+        for path in sorted(kind.iterdir() if kind.is_dir() else ()):
             if path.stem == "app" or not _HASHED_NAME.fullmatch(f"{path.stem}.{'0' * 12}{suffix}"):
                 raise ValueError(f"{path.name} is no name for the file of a page.")
-            yield Asset(path.name, squeeze(path.read_text("utf-8")).encode())
+            parts = sorted(path.glob(f"*{suffix}")) if path.is_dir() else [path]
+            yield Asset(
+                f"{path.stem}{suffix}", "".join(squeeze(part.read_text("utf-8")) for part in parts).encode()
+            )
 
 
 @cache
