@@ -1,6 +1,7 @@
 """Owing somebody a message: the row and the job that sends it, in the transaction that causes it."""
 
 import uuid
+from datetime import timedelta
 
 from flask import current_app
 from sqlalchemy import select
@@ -8,8 +9,10 @@ from sqlalchemy import select
 from csss import outbox
 from csss.audit.record import record
 from csss.auth.models import User
+from csss.clock import now
 from csss.database import db
 from csss.errors import NotFound, StateConflict
+from csss.i18n import _
 from csss.mail.models import MailKind, MailMessage, MailState
 
 
@@ -50,19 +53,43 @@ def release_waiting(user: User) -> None:
         _queue(message)
 
 
-def send_again(message_id: uuid.UUID, *, by: User) -> MailMessage:
-    """Owe a message that was given up once more. Raises NotFound, StateConflict.
+# What has been sent is sent once more only when somebody asks: the patient has lost it, or it never came through.
+_SENT_ONCE_MORE = frozenset({MailKind.REPORT_READY, MailKind.SCAN_CLOSED, MailKind.ACCOUNT_APPROVED})
+BETWEEN_SENDINGS = timedelta(minutes=5)
 
-    A code is never sent again: it would be too old; the person asks for a new one.
+
+def may_send_again(message: MailMessage) -> bool:
+    """Whether an administrator may have this message sent again: given up, or long enough since it was sent."""
+    try:
+        _check_may_send_again(message)
+    except StateConflict:
+        return False
+    return True
+
+
+def _check_may_send_again(message: MailMessage) -> None:
+    if message.kind is MailKind.CODE:
+        raise StateConflict(_("A one-time code is not sent again. The person can ask for a new one."))
+    if message.state is MailState.FAILED:
+        return
+    if message.state is not MailState.SENT or message.kind not in _SENT_ONCE_MORE:
+        raise StateConflict(_("This message has not been given up, so it is not sent again."))
+    if message.sent_at is not None and now() - message.sent_at < BETWEEN_SENDINGS:
+        raise StateConflict(_("This message was sent only a few minutes ago. Give it time to arrive."))
+
+
+def send_again(message_id: uuid.UUID, *, by: User) -> MailMessage:
+    """Owe a message once more that was given up, or a report that did not arrive. Raises NotFound, StateConflict.
+
+    It is the same message with the same Message-ID; one that had been sent is marked as a repetition. A code is never
+    sent again: it would be too old; the person asks for a new one.
     """
     message = db.session.get(MailMessage, message_id, with_for_update=True, populate_existing=True)
     if message is None:
-        raise NotFound("There is no such message.")
-    if message.kind is MailKind.CODE:
-        raise StateConflict("A one-time code is not sent again. The person can ask for a new one.")
-    if message.state is not MailState.FAILED:
-        raise StateConflict("This message has not been given up, so it is not sent again.")
-    message.state = MailState.QUEUED
+        raise NotFound(_("There is no such message."))
+    _check_may_send_again(message)
+    message.maybe_repeated = message.maybe_repeated or message.state is MailState.SENT
+    message.state, message.last_error = MailState.QUEUED, ""
     record("mail.sent_again", message, by=by, kind=message.kind.value)
     _queue(message)
     return message

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, case, func, or_, select
+from sqlalchemy import Select, Subquery, case, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from csss.auth.models import CodePurpose, OneTimeCode, Patient, User
@@ -21,10 +21,11 @@ from csss.scans.states import Status
 
 @dataclass(frozen=True)
 class Signers:
-    """Names of those whose versions count; None where nothing has been written yet."""
+    """Names of those whose versions count, and the doctor's version; None where nothing has been written yet."""
 
     doctor: str | None = None
     pharmacist: str | None = None
+    review: Review | None = None
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,28 @@ def waiting(*, search: str = "", page: int = 1) -> Page:
 def signers(scans: Sequence[Scan]) -> dict[uuid.UUID, Signers]:
     """Who wrote the review and the prescription that count, for each of these scans (two queries)."""
     ids = [scan.id for scan in scans]
-    doctors = _newest(Review.scan_id, Review.version, Review.doctor_id, ids)
-    pharmacists = _newest(Prescription.scan_id, Prescription.version, Prescription.pharmacist_id, ids)
-    return {each: Signers(doctors.get(each), pharmacists.get(each)) for each in ids}
+    last = _newest(Review.scan_id, Review.version, ids)
+    found = db.session.scalars(
+        select(Review).join(last, (last.c.scan_id == Review.scan_id) & (last.c.version == Review.version))
+    )
+    reviews = {review.scan_id: review for review in found}
+    last = _newest(Prescription.scan_id, Prescription.version, ids)
+    pharmacists = {
+        row[0]: row[1]
+        for row in db.session.execute(
+            select(Prescription.scan_id, User.name)
+            .join(User, User.id == Prescription.pharmacist_id)
+            .join(last, (last.c.scan_id == Prescription.scan_id) & (last.c.version == Prescription.version))
+        )
+    }
+    return {
+        each: Signers(
+            reviews[each].doctor.name if each in reviews else None,
+            pharmacists.get(each),
+            reviews.get(each),
+        )
+        for each in ids
+    }
 
 
 def released(*, search: str = "", page: int = 1) -> ReleasePage:
@@ -140,8 +160,8 @@ class SentCode:
     message: MailMessage | None
 
 
-def approval_code(user: User, scan: Scan) -> SentCode | None:
-    """The newest code for approving this scan; for showing how far it has come, so nothing is locked."""
+def approval_code(user: User, subject_id: uuid.UUID) -> SentCode | None:
+    """The newest code for approving this scan or batch; for showing how far it has come, so nothing is locked."""
     row = db.session.execute(
         select(OneTimeCode, MailMessage)
         .outerjoin(
@@ -153,7 +173,7 @@ def approval_code(user: User, scan: Scan) -> SentCode | None:
         .where(
             OneTimeCode.user_id == user.id,
             OneTimeCode.purpose == CodePurpose.APPROVAL,
-            OneTimeCode.subject_id == scan.id,
+            OneTimeCode.subject_id == subject_id,
         )
         .order_by(OneTimeCode.requested_at.desc())
         .limit(1)
@@ -169,22 +189,15 @@ def _within(page: int, total: int) -> int:
 def _newest(
     scan_id: InstrumentedAttribute[uuid.UUID],
     version: InstrumentedAttribute[int],
-    author: InstrumentedAttribute[uuid.UUID],
     ids: Sequence[uuid.UUID],
-) -> dict[uuid.UUID, str]:
-    """Names of the authors of the newest versions."""
-    last = (
+) -> Subquery:
+    """The number of the newest version of each of these scans."""
+    return (
         select(scan_id.label("scan_id"), func.max(version).label("version"))
         .where(scan_id.in_(ids))
         .group_by(scan_id)
         .subquery()
     )
-    rows = db.session.execute(
-        select(scan_id, User.name)
-        .join(User, User.id == author)
-        .join(last, (last.c.scan_id == scan_id) & (last.c.version == version))
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 def _search(query: Select[Any], text: str) -> Select[Any]:

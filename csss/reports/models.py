@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.auth.models import User
@@ -44,3 +44,39 @@ class ReportVersion(Model):
     scan: Mapped[Scan] = relationship(lazy="joined", innerjoin=True)
 
     __table_args__ = (UniqueConstraint("scan_id", "version"), {"info": APPEND_ONLY})
+
+
+class ApprovalBatch(Model):
+    """Reports that an administrator wants to approve with one code. What stands in it never changes: another choice is
+    another batch, so that a code for this one approves nothing else."""
+
+    __tablename__ = "approval_batches"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    admin_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    approved_at: Mapped[datetime | None]  # when its code was accepted
+    cancelled_at: Mapped[datetime | None]  # the administrator has chosen others since
+
+    items: Mapped[list["ApprovalBatchItem"]] = relationship(
+        order_by="ApprovalBatchItem.position", lazy="selectin"
+    )
+
+    __table_args__ = (Index("ix_approval_batches_admin", "admin_id", "created_at"),)
+
+
+class ApprovalBatchItem(Model):
+    """One report of a batch, in the versions that were shown when it was chosen (0: there was none)."""
+
+    __tablename__ = "approval_batch_items"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    batch_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("approval_batches.id"))
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"))
+    position: Mapped[int]
+    review_version: Mapped[int]
+    prescription_version: Mapped[int]
+    approved: Mapped[bool | None]  # None until the batch's code was accepted
+    left_because: Mapped[str] = mapped_column(Text, default="")  # why it was not approved with the others
+
+    __table_args__ = (UniqueConstraint("batch_id", "scan_id"),)

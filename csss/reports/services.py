@@ -11,7 +11,7 @@ from csss.database import db
 from csss.errors import Invalid
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
-from csss.reports.models import Approval, ReportVersion
+from csss.reports.models import Approval, ApprovalBatch, ReportVersion
 from csss.scans import policies, workflow
 from csss.scans import services as scan_services
 from csss.scans.models import Addendum, Scan, ScanHold
@@ -21,13 +21,17 @@ MAX_NOTE = 2_000
 _REPORTS = uuid.UUID("6f6a9f5e-3f0b-4f43-9a57-5a5d0c6c5f10")  # namespace of report ids
 
 
-def approve(scan_id: uuid.UUID, *, proof: Proof, by: User) -> Approval:
-    """Release the report. Only an administrator who has just shown a second factor for this very scan may.
+def approve(scan_id: uuid.UUID, *, proof: Proof, by: User, batch: ApprovalBatch | None = None) -> Approval:
+    """Release the report. Only an administrator who has just shown a second factor for this very scan may, or for a
+    batch that this scan belongs to.
 
     Raises StateConflict; PermissionError when the proof is for something else.
     """
-    if (proof.user_id, proof.purpose, proof.subject_id) != (by.id, CodePurpose.APPROVAL, scan_id):
+    subject = scan_id if batch is None else batch.id
+    if (proof.user_id, proof.purpose, proof.subject_id) != (by.id, CodePurpose.APPROVAL, subject):
         raise PermissionError("the second factor was shown for something else")
+    if batch is not None and scan_id not in {item.scan_id for item in batch.items}:
+        raise PermissionError("the second factor was shown for other reports")
     scan = workflow.lock(scan_id)
     policies.check_can_approve(scan)
     approval = Approval(id=uuid.uuid4(), scan_id=scan.id, admin_id=by.id, second_factor=proof.method)

@@ -76,7 +76,11 @@ class ScanEvent(Model):
     actor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
     # One row per status and scan: a step that is taken twice fails in the database, too.
-    __table_args__ = (UniqueConstraint("scan_id", "became"), {"info": APPEND_ONLY})
+    __table_args__ = (
+        UniqueConstraint("scan_id", "became"),
+        Index("ix_scan_events_at", "at", "became"),
+        {"info": APPEND_ONLY},
+    )
 
 
 class AnalysisRun(Model):
@@ -119,7 +123,7 @@ class Prediction(Model):
     model_input_size: Mapped[str] = mapped_column(String(30), default="")
     latency_ms: Mapped[float | None]
     heatmap_key: Mapped[str | None] = mapped_column(String(80))
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
     __table_args__ = ({"info": APPEND_ONLY},)
 
@@ -138,7 +142,7 @@ class Review(Model):
     diagnosis: Mapped[str] = mapped_column(Text, default="")
     agreement: Mapped[Agreement | None] = mapped_column(text_enum(Agreement))  # None without a prediction
     read_myself: Mapped[bool] = mapped_column(default=False)
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
     doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 

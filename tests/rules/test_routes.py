@@ -21,6 +21,7 @@ pytestmark = pytest.mark.xdist_group("routes")
 EVERYBODY = {None, *ROLES}
 SIGNED_IN = set(ROLES)
 PATIENT, DOCTOR, PHARMACIST, ADMIN = {"patient"}, {"doctor"}, {"pharmacist"}, {"admin"}
+STAFF = DOCTOR | PHARMACIST | ADMIN
 
 # Add a new route here. One that is missing fails, and so does one that names no permission.
 WHO: dict[str, set[str | None]] = {
@@ -36,21 +37,30 @@ WHO: dict[str, set[str | None]] = {
     "account.remove_passphrase": SIGNED_IN,
     "account.send_confirmation": SIGNED_IN,
     "admin.approve": ADMIN,
+    "admin.approve_batch": ADMIN,
     "admin.approve_user": ADMIN,
     "admin.audit_log": ADMIN,
+    "admin.batch": ADMIN,
+    "admin.batch_code_state": ADMIN,
     "admin.code_state": ADMIN,
     "admin.deactivate_user": ADMIN,
+    "admin.end_user_sessions": ADMIN,
     "admin.hold": ADMIN,
+    "admin.leave_out": ADMIN,
     "admin.lift": ADMIN,
     "admin.mail_log": ADMIN,
+    "admin.prepare_batch": ADMIN,
     "admin.preview": ADMIN,
     "admin.queue": ADMIN,
     "admin.reactivate_user": ADMIN,
     "admin.refuse_user": ADMIN,
     "admin.release_state": ADMIN,
     "admin.resend_mail": ADMIN,
+    "admin.reset_second_factor": ADMIN,
     "admin.scan": ADMIN,
+    "admin.send_batch_code": ADMIN,
     "admin.send_code": ADMIN,
+    "admin.user": ADMIN,
     "admin.users": ADMIN,
     "auth.confirm": EVERYBODY,
     "auth.home": EVERYBODY,
@@ -59,27 +69,55 @@ WHO: dict[str, set[str | None]] = {
     "auth.logout": EVERYBODY,
     "auth.register": EVERYBODY,
     "auth.send_login_code": EVERYBODY,
+    "doctor.add_template": DOCTOR,
     "doctor.addendum": DOCTOR,
     "doctor.analysis_state": DOCTOR,
     "doctor.analyze": DOCTOR,
+    "doctor.analyze_all": DOCTOR,
+    "doctor.claim": DOCTOR,
+    "doctor.claim_state": DOCTOR,
+    "doctor.change_template": DOCTOR,
     "doctor.close": DOCTOR,
     "doctor.correct": DOCTOR,
+    "doctor.delete_template": DOCTOR,
+    "doctor.discard_draft": DOCTOR,
+    "doctor.insert_template": DOCTOR,
+    "doctor.move_template": DOCTOR,
+    "doctor.next_scan": DOCTOR,
     "doctor.priority": DOCTOR,
     "doctor.read_without_ai": DOCTOR,
+    "doctor.save_draft": DOCTOR,
+    "doctor.release": DOCTOR,
     "doctor.scan": DOCTOR,
+    "doctor.template": DOCTOR,
+    "doctor.templates": DOCTOR,
     "doctor.verify": DOCTOR,
     "doctor.worklist": DOCTOR,
     "events.stream": SIGNED_IN,  # what is told to whom: tests/integration/test_live.py
     "files.heatmap": SIGNED_IN,  # a patient only the own, and only once the report is released: below
     "files.image": SIGNED_IN,
     "files.report": SIGNED_IN,
+    "models.card": STAFF,
+    "models.index": STAFF,
+    "models.plot": STAFF,
+    "patient.add_piece": PATIENT,
+    "patient.begin_upload": PATIENT,
+    "patient.cancel_upload": PATIENT,
     "patient.home": PATIENT,
     "patient.scan": PATIENT,
     "patient.upload": PATIENT,
+    "patient.upload_state": PATIENT,
+    "pharmacist.add_template": PHARMACIST,
+    "pharmacist.change_template": PHARMACIST,
     "pharmacist.complete": PHARMACIST,
     "pharmacist.correct": PHARMACIST,
+    "pharmacist.line": PHARMACIST,
+    "pharmacist.new_template": PHARMACIST,
     "pharmacist.queue": PHARMACIST,
+    "pharmacist.remove_template": PHARMACIST,
     "pharmacist.scan": PHARMACIST,
+    "pharmacist.template": PHARMACIST,
+    "pharmacist.template_list": PHARMACIST,
     "static_file": EVERYBODY,
     "status.healthz": EVERYBODY,
     "status.metrics": EVERYBODY,
@@ -103,8 +141,10 @@ def methods(rule: Rule) -> list[str]:
 
 def send(visitor: Visitor, method: str, address: str, **headers: str) -> tuple[int, str]:
     """The status and where it leads."""
-    ask = visitor.get if method == "GET" else visitor.post
-    response = ask(address, headers=headers)
+    if method == "GET":
+        response = visitor.get(address, headers=headers)
+    else:
+        response = visitor.post(address, headers=headers, method=method)
     return response.status_code, response.headers.get("Location", response.headers.get("HX-Redirect", ""))
 
 
@@ -123,9 +163,9 @@ def test_permissions_are_those_of_the_design() -> None:
     everybody = {"account.own", "scan.see", "report.download"}
     assert may == {
         Role.PATIENT: everybody | {"scan.upload"},
-        Role.DOCTOR: everybody | {"scan.review"},
-        Role.PHARMACIST: everybody | {"scan.prescribe"},
-        Role.ADMIN: everybody | {"report.approve", "account.manage", "audit.read"},
+        Role.DOCTOR: everybody | {"scan.review", "model.read"},
+        Role.PHARMACIST: everybody | {"scan.prescribe", "model.read"},
+        Role.ADMIN: everybody | {"report.approve", "account.manage", "audit.read", "model.read"},
     }
     assert Permission.PUBLIC not in ALLOWED
 

@@ -1,23 +1,24 @@
-"""Routes: an administrator lets people in and shuts accounts."""
+"""Routes: an administrator lets people in, helps those who are locked out, and shuts accounts."""
 
 import uuid
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, flash, request
+from flask import Response, flash, request, url_for
 
 from csss.auth import accounts as services
-from csss.auth import queries
+from csss.auth import administration, queries, second_factor, sessions
 from csss.auth.models import AccountState, User
 from csss.auth.permissions import Permission
 from csss.auth.roles import Role
-from csss.database import transaction
-from csss.errors import StateConflict
+from csss.database import db, transaction
+from csss.errors import NotFound, StateConflict
+from csss.i18n import _, _n
 from csss.web.admin import admin
+from csss.web.admin.account_presenters import account_facts, account_page_steps, account_row, session_rows
 from csss.web.admin.forms import AccountFilter
-from csss.web.admin.list_presenters import account_row
 from csss.web.fragments import page_or_fragment, redirect_after
-from csss.web.guard import me, requires
+from csss.web.guard import idle_limit, me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
 
 
@@ -25,47 +26,113 @@ from csss.web.listing import filters, list_url, page_number, pager, query_string
 @requires(Permission.ACCOUNT_MANAGE)
 def users() -> Response:
     """All accounts; those that wait for approval first."""
-    return _show()
+    return _show_list()
+
+
+@admin.get("/users/<uuid:user_id>")
+@requires(Permission.ACCOUNT_MANAGE)
+def user(user_id: uuid.UUID) -> Response:
+    """One account: who it is, where it is signed in, and what may be done with it."""
+    return _show_account(user_id)
 
 
 @admin.post("/users/<uuid:user_id>/approve")
 @requires(Permission.ACCOUNT_MANAGE)
 def approve_user(user_id: uuid.UUID) -> Response:
-    return _change(user_id, services.approve, "{} can sign in now and is told so by e-mail.")
+    def done(name: str) -> str:
+        return _("%(name)s can sign in now and is told so by e-mail.", name=name)
+
+    return _change(user_id, services.approve, done)
 
 
 @admin.post("/users/<uuid:user_id>/refuse")
 @requires(Permission.ACCOUNT_MANAGE)
 def refuse_user(user_id: uuid.UUID) -> Response:
-    return _change(user_id, services.refuse, "The account of {} is refused.")
+    return _change(user_id, services.refuse, lambda name: _("The account of %(name)s is refused.", name=name))
 
 
 @admin.post("/users/<uuid:user_id>/deactivate")
 @requires(Permission.ACCOUNT_MANAGE)
 def deactivate_user(user_id: uuid.UUID) -> Response:
-    return _change(
-        user_id, services.deactivate, "The account of {} is deactivated and signed out everywhere."
-    )
+    def done(name: str) -> str:
+        return _("The account of %(name)s is deactivated and signed out everywhere.", name=name)
+
+    return _change(user_id, services.deactivate, done)
 
 
 @admin.post("/users/<uuid:user_id>/reactivate")
 @requires(Permission.ACCOUNT_MANAGE)
 def reactivate_user(user_id: uuid.UUID) -> Response:
-    return _change(user_id, services.reactivate, "{} can sign in again.")
+    return _change(user_id, services.reactivate, lambda name: _("%(name)s can sign in again.", name=name))
 
 
-def _change(user_id: uuid.UUID, step: Callable[..., User], done: str) -> Response:
-    """One step with one account, then the list as it was filtered (the form's action carries that on)."""
+@admin.post("/users/<uuid:user_id>/end-sessions")
+@requires(Permission.ACCOUNT_MANAGE)
+def end_user_sessions(user_id: uuid.UUID) -> Response:
+    """Sign somebody out everywhere."""
+    ended = 0
+
+    def step(user_id: uuid.UUID, *, by: User) -> User:
+        nonlocal ended
+        user, ended = administration.end_sessions(user_id, by=by)
+        return user
+
+    def done(name: str) -> str:
+        return _n(
+            "%(name)s has been signed out.", "%(name)s has been signed out everywhere.", ended, name=name
+        )
+
+    return _change(user_id, step, done)
+
+
+@admin.post("/users/<uuid:user_id>/reset-second-factor")
+@requires(Permission.ACCOUNT_MANAGE)
+def reset_second_factor(user_id: uuid.UUID) -> Response:
+    """Remove the authenticator app and the recovery codes of somebody who has lost them."""
+
+    def done(name: str) -> str:
+        return _(
+            "The authenticator app and the recovery codes of %(name)s do not work any more. "
+            "All sessions have been ended.",
+            name=name,
+        )
+
+    return _change(user_id, administration.reset_second_factor, done)
+
+
+def _change(user_id: uuid.UUID, step: Callable[..., User], done: Callable[[str], str]) -> Response:
+    """One step with one account, then the page it was taken on: the list as it was filtered, or the account's own."""
+    on_its_page = request.args.get("at") == "account"
     try:
         with transaction():
             name = step(user_id, by=me()).name
     except StateConflict as conflict:
-        return _show(status=409, conflict=str(conflict))
-    flash(done.format(name), "success")
+        show = _show_account if on_its_page else _show_list
+        return show(user_id, status=409, conflict=str(conflict))
+    flash(done(name), "success")
+    if on_its_page:
+        return redirect_after(url_for(".user", user_id=user_id))
     return redirect_after(list_url(".users", filters(but="")))
 
 
-def _show(*, status: int = 200, conflict: str = "") -> Response:
+def _show_account(user_id: uuid.UUID, *, status: int = 200, conflict: str = "") -> Response:
+    found = db.session.get(User, user_id)
+    if found is None:
+        raise NotFound("There is no such account.")
+    living = sessions.living(found, idle_limit())
+    codes = second_factor.recovery_codes_left(found)
+    values: dict[str, Any] = {
+        "user": account_row(found, me()),
+        "own": found.id == me().id,
+        "facts": account_facts(found, codes),
+        "steps": account_page_steps(found, me(), sessions=len(living), recovery_codes=codes),
+        "sessions": session_rows(living),
+        "conflict": conflict,
+    }
+    return page_or_fragment("admin/user.html", "admin/_user.html", status=status, **values)
+
+
+def _show_list(user_id: uuid.UUID | None = None, *, status: int = 200, conflict: str = "") -> Response:
     form = AccountFilter(request.args)
     page = queries.accounts(
         role=Role(form.role.data) if form.role.data in set(Role) else None,
@@ -77,6 +144,7 @@ def _show(*, status: int = 200, conflict: str = "") -> Response:
         "form": form,
         "rows": [account_row(user, me()) for user in page.users],
         "query": query_string(),
+        "here": list_url(".users", filters(but="")),
         "conflict": conflict,
         "pager": pager(
             number=page.number, size=page.size, shown=len(page.users), total=page.total, endpoint=".users"

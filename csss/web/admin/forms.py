@@ -1,35 +1,42 @@
 """What an administrator types. Shape only; the rules stand in the services."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from wtforms import DateField, Form, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
 from csss.auth.models import AccountState
 from csss.auth.roles import Role
+from csss.i18n import _, _l
 from csss.mail.models import MailKind, MailState
+from csss.scans.presenters import Words
 from csss.scans.states import HoldFor
 from csss.web.forms import clean
 
-HOLD_WORDS: dict[HoldFor, str] = {
-    HoldFor.DOCTOR: "The doctor: findings, impression or diagnosis",
-    HoldFor.PHARMACIST: "The pharmacist: the prescription",
-}
+HOLD_WORDS: Words[HoldFor] = Words(
+    {
+        HoldFor.DOCTOR: _l("The doctor: findings, impression or diagnosis"),
+        HoldFor.PHARMACIST: _l("The pharmacist: the prescription"),
+    }
+)
 
 
 class QueueFilter(Form):
-    q = StringField("Patient’s name or MRN")
+    q = StringField(_l("Patient’s name or MRN"))
 
 
 class ApproveForm(Form):
     """A code of any of the three kinds."""
 
-    code = StringField("Code")
+    code = StringField(_l("Code"))
 
 
 class HoldForm(Form):
     """A question to the doctor or the pharmacist."""
 
-    to = RadioField("Who has to correct something?", choices=[], validate_choice=False)
-    note = TextAreaField("What has to be corrected?", filters=[clean])
+    to = RadioField(_l("Who has to correct something?"), choices=[], validate_choice=False)
+    note = TextAreaField(_l("What has to be corrected?"), filters=[clean])
 
     def offer(self, roles: list[HoldFor]) -> "HoldForm":
         """Only those can be asked who have written something."""
@@ -39,71 +46,89 @@ class HoldForm(Form):
         return self
 
 
-STATE_WORDS: dict[AccountState, str] = {
-    AccountState.WAITING: "Waiting for approval",
-    AccountState.ACTIVE: "Active",
-    AccountState.REFUSED: "Refused",
-    AccountState.DEACTIVATED: "Deactivated",
-}
-MAIL_KIND_WORDS: dict[MailKind, str] = {
-    MailKind.CODE: "One-time code",
-    MailKind.CONFIRM_ADDRESS: "Address to confirm",
-    MailKind.ACCOUNT_APPROVED: "Account approved",
-    MailKind.REPORT_READY: "Report",
-    MailKind.SCAN_CLOSED: "Scan closed",
-}
-MAIL_STATE_WORDS: dict[MailState, str] = {
-    MailState.WAITING: "Waiting for the address",
-    MailState.QUEUED: "To be sent",
-    MailState.SENDING: "Being sent",
-    MailState.SENT: "Sent",
-    MailState.FAILED: "Not delivered",
-    MailState.DROPPED: "Dropped",
-}
-ALL = SelectChoice("", "All")
+STATE_WORDS: Words[AccountState] = Words(
+    {
+        AccountState.WAITING: _l("Waiting for approval"),
+        AccountState.ACTIVE: _l("Active"),
+        AccountState.REFUSED: _l("Refused"),
+        AccountState.DEACTIVATED: _l("Deactivated"),
+    }
+)
+MAIL_KIND_WORDS: Words[MailKind] = Words(
+    {
+        MailKind.CODE: _l("One-time code"),
+        MailKind.CONFIRM_ADDRESS: _l("Address to confirm"),
+        MailKind.ACCOUNT_APPROVED: _l("Account approved"),
+        MailKind.REPORT_READY: _l("Report"),
+        MailKind.SCAN_CLOSED: _l("Scan closed"),
+    }
+)
+MAIL_STATE_WORDS: Words[MailState] = Words(
+    {
+        MailState.WAITING: _l("Waiting for the address"),
+        MailState.QUEUED: _l("To be sent"),
+        MailState.SENDING: _l("Being sent"),
+        MailState.SENT: _l("Sent"),
+        MailState.FAILED: _l("Not delivered"),
+        MailState.DROPPED: _l("Dropped"),
+    }
+)
+
+
+def _choices(words: Mapping[Any, str]) -> Callable[[], list[SelectChoice]]:
+    """Every member with its words, after “All”; made anew for each reader."""
+
+    def choices() -> list[SelectChoice]:
+        return [
+            SelectChoice("", _("All")),
+            *(SelectChoice(str(value), name) for value, name in words.items()),
+        ]
+
+    return choices
+
+
+def _role_choices() -> list[SelectChoice]:
+    return _choices({role: role.human for role in Role})()
 
 
 class AccountFilter(Form):
-    q = StringField("Name or e-mail address")
-    role = SelectField("Role", choices=[ALL, *(SelectChoice(role.value, role.human) for role in Role)])
-    state = SelectField(
-        "State", choices=[ALL, *(SelectChoice(state.value, words) for state, words in STATE_WORDS.items())]
-    )
+    q = StringField(_l("Name or e-mail address"))
+    role = SelectField(_l("Role"), choices=_role_choices)
+    state = SelectField(_l("State"), choices=_choices(STATE_WORDS))
 
 
 class MailFilter(Form):
-    q = StringField("Name or e-mail address")
-    kind = SelectField(
-        "About", choices=[ALL, *(SelectChoice(kind.value, words) for kind, words in MAIL_KIND_WORDS.items())]
-    )
-    state = SelectField(
-        "State",
-        choices=[ALL, *(SelectChoice(state.value, words) for state, words in MAIL_STATE_WORDS.items())],
-    )
+    q = StringField(_l("Name or e-mail address"))
+    kind = SelectField(_l("About"), choices=_choices(MAIL_KIND_WORDS))
+    state = SelectField(_l("State"), choices=_choices(MAIL_STATE_WORDS))
 
 
-ACTION_GROUPS: dict[str, str] = {
-    "scan.": "Scans",
-    "report.": "Reports",
-    "account.": "Accounts",
-    "session.": "Signing in and out",
-    "code.": "One-time codes",
-    "second_factor.": "Second factors",
-    "mail.": "Mail",
-}
+ACTION_GROUPS: Words[str] = Words(
+    {
+        "scan.": _l("Scans"),
+        "approval.": _l("Approving several reports"),
+        "report.": _l("Reports"),
+        "account.": _l("Accounts"),
+        "session.": _l("Signing in and out"),
+        "code.": _l("One-time codes"),
+        "second_factor.": _l("Second factors"),
+        "mail.": _l("Mail"),
+    }
+)
 
 
 class AuditFilter(Form):
-    person = StringField("Person")
-    action = SelectField(
-        "What", choices=[ALL, *(SelectChoice(prefix, words) for prefix, words in ACTION_GROUPS.items())]
-    )
-    subject = StringField("Number of the scan, account or report")
-    day_from = DateField("From", name="from")
-    day_to = DateField("To", name="to")
+    person = StringField(_l("Person"))
+    action = SelectField(_l("What"), choices=_choices(ACTION_GROUPS))
+    subject = StringField(_l("Number of the scan, account or report"))
+    day_from = DateField(_l("From"), name="from")
+    day_to = DateField(_l("To"), name="to")
 
     def offer_action(self) -> None:
         """A single action comes from a link in the list; it is then one of the choices, so that it is seen."""
         asked = self.action.data
         if asked and asked not in ACTION_GROUPS:
-            self.action.choices = [*(self.action.choices or []), SelectChoice(asked, f"Only “{asked}”")]
+            self.action.choices = [
+                *(self.action.choices or []),
+                SelectChoice(asked, _("Only “%(action)s”", action=asked)),
+            ]

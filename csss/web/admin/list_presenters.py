@@ -1,111 +1,71 @@
-"""Messages, accounts and audit events in an administrator's words."""
+"""Messages and audit events in an administrator's words."""
 
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
 from flask import url_for
+from flask_babel.speaklater import LazyString
 
 from csss.audit.queries import Entry
-from csss.auth.models import AccountState, User
-from csss.mail.models import MailKind, MailMessage, MailState
-from csss.scans.presenters import Tag
-from csss.web.admin.forms import MAIL_KIND_WORDS, STATE_WORDS
+from csss.i18n import _, _l, _n
+from csss.mail.models import MailMessage, MailState
+from csss.mail.owed import may_send_again
+from csss.scans.presenters import Tag, Words
+from csss.web.admin.forms import MAIL_KIND_WORDS
 from csss.web.filters import when
 
-_NO_MESSAGE = Tag("No mail", "neutral", "mail")
-_MAIL: dict[MailState, Tag] = {
-    MailState.WAITING: Tag("Waits for the address to be confirmed", "warn", "hourglass"),
-    MailState.QUEUED: Tag("About to be sent", "wait", "hourglass"),
-    MailState.SENDING: Tag("Being sent", "wait", "send"),
-    MailState.SENT: Tag("Sent", "ok", "check"),
-    MailState.FAILED: Tag("Not delivered", "bad", "alert"),
-    MailState.DROPPED: Tag("Dropped", "neutral", "ban"),
+_MAIL: dict[MailState, tuple[LazyString, str, str]] = {
+    MailState.WAITING: (_l("Waits for the address to be confirmed"), "warn", "hourglass"),
+    MailState.QUEUED: (_l("About to be sent"), "wait", "hourglass"),
+    MailState.SENDING: (_l("Being sent"), "wait", "send"),
+    MailState.SENT: (_l("Sent"), "ok", "check"),
+    MailState.FAILED: (_l("Not delivered"), "bad", "alert"),
+    MailState.DROPPED: (_l("Dropped"), "neutral", "ban"),
 }
 
 
 def mail_tag(message: MailMessage | None) -> Tag:
     """How far a message has come, in a few words."""
     if message is None:
-        return _NO_MESSAGE
+        return Tag(_("No mail"), "neutral", "mail")
     if message.state is MailState.QUEUED and message.last_error:
-        return Tag("Not sent yet, tried again", "warn", "refresh")
-    return _MAIL[message.state]
+        return Tag(_("Not sent yet, tried again"), "warn", "refresh")
+    words, tone, icon = _MAIL[message.state]
+    return Tag(str(words), tone, icon)
 
 
 def mail_sentence(message: MailMessage) -> str:
     """How far a message has come, in a sentence."""
-    tries = f"{message.attempts} {'try' if message.attempts == 1 else 'tries'}"
+    tries = _n("%(num)s try", "%(num)s tries", message.attempts)
     if message.state is MailState.QUEUED and message.last_error:
-        return f"It has not been sent after {tries} and is tried again: {message.last_error}"
-    moment = f" on {when(message.sent_at)}" if message.sent_at else ""
-    return {
-        MailState.WAITING: "It is sent as soon as the e-mail address has been confirmed.",
-        MailState.QUEUED: "It is about to be sent.",
-        MailState.SENDING: "It is being handed to the mail server.",
-        MailState.SENT: f"The mail server accepted it{moment}.",
-        MailState.FAILED: f"It was given up after {tries}: {message.last_error or 'no reason is known.'}",
-        MailState.DROPPED: "It was not sent, because the code in it would have been too old.",
-    }[message.state]
+        return _(
+            "It has not been sent after %(tries)s and is tried again: %(reason)s",
+            tries=tries,
+            reason=message.last_error,
+        )
+    if message.state is MailState.SENT and message.sent_at is not None:
+        return _("The mail server accepted it on %(moment)s.", moment=when(message.sent_at))
+    if message.state is MailState.FAILED:
+        reason = message.last_error or _("no reason is known.")
+        return _("It was given up after %(tries)s: %(reason)s", tries=tries, reason=reason)
+    return str(_MAIL_SENTENCES[message.state])
 
 
-@dataclass(frozen=True)
-class Step:
-    """Something that may be done with an account; one with a warning is asked about first."""
-
-    label: str
-    endpoint: str
-    kind: str = "plain"
-    warning: str | None = None
-
-
-@dataclass(frozen=True)
-class AccountRow:
-    """One account; `steps` are what may be done with it now."""
-
-    id: uuid.UUID
-    name: str
-    email: str
-    confirmed: bool
-    role: str
-    registered: datetime
-    tag: Tag
-    steps: tuple[Step, ...]
-
-
-_ACCOUNT_TAGS: dict[AccountState, tuple[str, str]] = {
-    AccountState.WAITING: ("warn", "hourglass"),
-    AccountState.ACTIVE: ("ok", "check"),
-    AccountState.REFUSED: ("bad", "ban"),
-    AccountState.DEACTIVATED: ("neutral", "pause"),
-}
-_APPROVE = Step("Approve", "admin.approve_user")
-_ACCOUNT_STEPS: dict[AccountState, tuple[Step, ...]] = {
-    AccountState.WAITING: (_APPROVE, Step("Refuse", "admin.refuse_user", "danger")),
-    AccountState.ACTIVE: (
-        Step(
-            "Deactivate",
-            "admin.deactivate_user",
-            warning="This person is signed out everywhere and cannot sign in again until the account is reactivated.",
-        ),
-    ),
-    AccountState.REFUSED: (_APPROVE,),
-    AccountState.DEACTIVATED: (Step("Reactivate", "admin.reactivate_user"),),
+_MAIL_SENTENCES: dict[MailState, LazyString] = {
+    MailState.WAITING: _l("It is sent as soon as the e-mail address has been confirmed."),
+    MailState.QUEUED: _l("It is about to be sent."),
+    MailState.SENDING: _l("It is being handed to the mail server."),
+    MailState.SENT: _l("The mail server accepted it."),
+    MailState.DROPPED: _l("It was not sent, because the code in it would have been too old."),
 }
 
 
-def account_row(user: User, viewer: User) -> AccountRow:
-    """`viewer` cannot shut the own account, so nothing is offered there."""
-    return AccountRow(
-        id=user.id,
-        name=user.name,
-        email=user.email,
-        confirmed=user.email_confirmed_at is not None,
-        role=user.role.human,
-        registered=user.created_at,
-        tag=Tag(STATE_WORDS[user.state], *_ACCOUNT_TAGS[user.state]),
-        steps=() if user.id == viewer.id else _ACCOUNT_STEPS[user.state],
-    )
+def again_label(message: MailMessage) -> str | None:
+    """What stands on the button that sends this message again; None where it may not be."""
+    if not may_send_again(message):
+        return None
+    return _("Send once more") if message.state is MailState.SENT else _("Send again")
 
 
 @dataclass(frozen=True)
@@ -120,7 +80,8 @@ class MailRow:
     tag: Tag
     sentence: str
     repeated: bool
-    may_send_again: bool
+    again: str | None  # the label of the button, where it may be sent again
+    asks: bool  # it has been sent: asked about first
 
 
 def mail_row(message: MailMessage) -> MailRow:
@@ -133,7 +94,8 @@ def mail_row(message: MailMessage) -> MailRow:
         tag=mail_tag(message),
         sentence=mail_sentence(message),
         repeated=message.maybe_repeated,
-        may_send_again=message.state is MailState.FAILED and message.kind is not MailKind.CODE,
+        again=again_label(message),
+        asks=message.state is MailState.SENT,
     )
 
 
@@ -154,46 +116,65 @@ class AuditRow:
     origin: str
 
 
-ACTION_WORDS: dict[str, str] = {
-    "account.address_confirmed": "Confirmed the e-mail address",
-    "account.approved": "Approved an account",
-    "account.confirmation_requested": "Asked for another confirmation link",
-    "account.created": "Created an account",
-    "account.deactivated": "Deactivated an account",
-    "account.password_changed": "Changed the password",
-    "account.profile_changed": "Changed the own record",
-    "account.reactivated": "Reactivated an account",
-    "account.refused": "Refused an account",
-    "account.registered": "Registered",
-    "account.report_passphrase_removed": "Removed the report pass phrase",
-    "account.report_passphrase_set": "Set the report pass phrase",
-    "code.accepted": "Second factor accepted",
-    "code.refused": "Second factor refused",
-    "code.requested": "Asked for a one-time code",
-    "mail.sent_again": "Had a message sent again",
-    "report.downloaded": "Opened a report",
-    "report.previewed": "Previewed a report",
-    "report.stored": "Report stored",
-    "scan.addendum_added": "Added an addendum",
-    "scan.analysis_failed": "Analysis failed",
-    "scan.analysis_requested": "Started an analysis",
-    "scan.closed": "Closed a scan",
-    "scan.held": "Put a scan on hold",
-    "scan.hold_lifted": "Lifted a hold",
-    "scan.prescription_corrected": "Corrected a prescription",
-    "scan.priority_changed": "Changed the priority",
-    "scan.read_without_classifier": "Read a scan without the classifier",
-    "scan.review_corrected": "Corrected a review",
-    "scan.status_changed": "Moved a scan on",
-    "scan.submitted": "Uploaded a scan",
-    "second_factor.authenticator_added": "Added an authenticator app",
-    "second_factor.authenticator_removed": "Removed an authenticator app",
-    "second_factor.recovery_codes_made": "Made recovery codes",
-    "session.began": "Signed in",
-    "session.ended": "Signed out",
-    "session.others_ended": "Ended the other sessions",
-    "session.refused": "Sign-in refused",
-}
+ACTION_WORDS: Words[str] = Words(
+    {
+        "account.address_confirmed": _l("Confirmed the e-mail address"),
+        "account.approved": _l("Approved an account"),
+        "account.confirmation_requested": _l("Asked for another confirmation link"),
+        "account.created": _l("Created an account"),
+        "account.deactivated": _l("Deactivated an account"),
+        "account.password_changed": _l("Changed the password"),
+        "account.profile_changed": _l("Changed the own record"),
+        "account.reactivated": _l("Reactivated an account"),
+        "account.second_factor_reset": _l("Reset somebody’s second factor"),
+        "account.sessions_ended": _l("Ended somebody’s sessions"),
+        "account.refused": _l("Refused an account"),
+        "account.registered": _l("Registered"),
+        "account.report_passphrase_removed": _l("Removed the report pass phrase"),
+        "account.report_passphrase_set": _l("Set the report pass phrase"),
+        "approval.batch_approved": _l("Approved several reports with one code"),
+        "approval.batch_prepared": _l("Chose reports to approve together"),
+        "code.accepted": _l("Second factor accepted"),
+        "code.refused": _l("Second factor refused"),
+        "code.requested": _l("Asked for a one-time code"),
+        "mail.sent_again": _l("Had a message sent again"),
+        "prescription.warning_overridden": _l("Set a warning aside"),
+        "prescription_template.kept": _l("Kept a prescription template"),
+        "prescription_template.removed": _l("Removed a prescription template"),
+        "report.downloaded": _l("Opened a report"),
+        "report.previewed": _l("Previewed a report"),
+        "report.stored": _l("Report stored"),
+        "scan.addendum_added": _l("Added an addendum"),
+        "scan.analysis_failed": _l("Analysis failed"),
+        "scan.analysis_requested": _l("Started an analysis"),
+        "scan.closed": _l("Closed a scan"),
+        "scan.held": _l("Put a scan on hold"),
+        "scan.hold_lifted": _l("Lifted a hold"),
+        "scan.prescription_corrected": _l("Corrected a prescription"),
+        "scan.priority_changed": _l("Changed the priority"),
+        "scan.read_without_classifier": _l("Read a scan without the classifier"),
+        "scan.review_corrected": _l("Corrected a review"),
+        "scan.status_changed": _l("Moved a scan on"),
+        "scan.submitted": _l("Uploaded a scan"),
+        "second_factor.authenticator_added": _l("Added an authenticator app"),
+        "second_factor.authenticator_removed": _l("Removed an authenticator app"),
+        "second_factor.recovery_codes_made": _l("Made recovery codes"),
+        "session.began": _l("Signed in"),
+        "session.ended": _l("Signed out"),
+        "session.others_ended": _l("Ended the other sessions"),
+        "session.refused": _l("Sign-in refused"),
+    }
+)
+_SUBJECTS: Words[str] = Words(
+    {
+        "approvalbatch": _l("choice of reports"),
+        "mailmessage": _l("message"),
+        "outboxjob": _l("job"),
+        "reportversion": _l("report"),
+        "scan": _l("scan"),
+        "user": _l("account"),
+    }
+)
 
 
 def audit_row(entry: Entry) -> AuditRow:
@@ -202,13 +183,11 @@ def audit_row(entry: Entry) -> AuditRow:
         number=event.id,
         at=event.at,
         who=entry.actor
-        or ("The system" if event.origin in {"system", "worker", "command line"} else "A visitor"),
+        or (_("The system") if event.origin in {"system", "worker", "command line"} else _("A visitor")),
         role=event.actor_role,
         action=event.action,
         words=ACTION_WORDS.get(event.action, event.action),
-        subject_type={"user": "account", "reportversion": "report", "mailmessage": "message"}.get(
-            event.subject_type, event.subject_type
-        ),
+        subject_type=_SUBJECTS.get(event.subject_type, event.subject_type),
         subject_id=event.subject_id,
         subject_url=url_for("admin.scan", scan_id=event.subject_id) if event.subject_type == "scan" else None,
         detail=tuple((name.replace("_", " "), _plain(value)) for name, value in event.detail.items()),

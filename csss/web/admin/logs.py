@@ -4,12 +4,13 @@ import uuid
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from flask import Response, current_app, flash, request
+from flask import Response, current_app, flash, request, url_for
 
 from csss.audit import queries as audit_queries
 from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import StateConflict
+from csss.i18n import _
 from csss.mail import queries as mail_queries
 from csss.mail.models import MailKind, MailState
 from csss.mail.owed import send_again
@@ -37,7 +38,10 @@ def resend_mail(message_id: uuid.UUID) -> Response:
             name = send_again(message_id, by=me()).user.name
     except StateConflict as conflict:
         return _show_mail(status=409, conflict=str(conflict))
-    flash(f"The message to {name} is sent again.", "success")
+    flash(_("The message to %(name)s is sent again.", name=name), "success")
+    scan_id = request.args.get("scan", type=uuid.UUID)
+    if scan_id is not None:  # it was asked for on the page of a scan
+        return redirect_after(url_for(".scan", scan_id=scan_id, _anchor="release"))
     return redirect_after(list_url(".mail_log", filters(but="")))
 
 
@@ -53,6 +57,7 @@ def _show_mail(*, status: int = 200, conflict: str = "") -> Response:
         "form": form,
         "rows": [mail_row(message) for message in page.messages],
         "query": query_string(),
+        "here": list_url(".mail_log", filters(but="")),
         "conflict": conflict,
         "pager": pager(
             number=page.number,

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from flask_babel.speaklater import LazyString
+
 from csss import clock
+from csss.i18n import _, _l, _n
 from csss.mail.models import MailState
 from csss.reports import approvals
 from csss.reports import queries as report_queries
@@ -14,7 +17,8 @@ from csss.scans import policies
 from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import KIND_NAMES, Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, Status
-from csss.web.admin.list_presenters import mail_sentence, mail_tag
+from csss.web.admin.batch_presenters import conclusion, disagreement
+from csss.web.admin.list_presenters import again_label, mail_sentence, mail_tag
 from csss.web.filters import when
 from csss.web.scan_view import VersionView, version_view
 
@@ -29,13 +33,17 @@ class WaitingRow:
     kind: str
     doctor: str | None
     pharmacist: str | None
+    conclusion: str
+    warnings: tuple[str, ...]
     since: datetime
     urgent: bool
     tag: Tag
+    may_approve: bool
 
 
 def waiting_rows(scans: Sequence[Scan]) -> list[WaitingRow]:
     signed = approvals.signers(scans)
+    reviews = {each: names.review for each, names in signed.items() if names.review}
     return [
         WaitingRow(
             scan_id=scan.id,
@@ -44,9 +52,12 @@ def waiting_rows(scans: Sequence[Scan]) -> list[WaitingRow]:
             kind=KIND_NAMES[scan.kind],
             doctor=signed[scan.id].doctor,
             pharmacist=signed[scan.id].pharmacist,
+            conclusion=conclusion(reviews[scan.id]) if scan.id in reviews else "",
+            warnings=tuple(disagreement(reviews.get(scan.id), scan.prediction)),
             since=scan.status_since,
             urgent=scan.priority is Priority.URGENT,
             tag=tag(scan),
+            may_approve=policies.may(policies.check_can_approve, scan),
         )
         for scan in scans
     ]
@@ -56,8 +67,14 @@ def tag(scan: Scan) -> Tag:
     """The status in an administrator's words."""
     hold = scan.open_hold
     if hold is not None and hold.answered_at is not None:
-        return Tag(f"Corrected by the {hold.to}, look again", "warn", "edit")
+        return Tag(str(_CORRECTED[hold.to]), "warn", "edit")
     return status_for_staff(scan)
+
+
+_CORRECTED: dict[HoldFor, LazyString] = {
+    HoldFor.DOCTOR: _l("Corrected by the doctor, look again"),
+    HoldFor.PHARMACIST: _l("Corrected by the pharmacist, look again"),
+}
 
 
 @dataclass(frozen=True)
@@ -86,13 +103,12 @@ def released_rows(releases: Sequence[Release]) -> list[ReleasedRow]:
             approved_by=each.approval.admin.name,
             report_id=each.version.id if each.version else None,
             version=each.version.version if each.version else None,
-            delivery=mail_tag(each.message) if each.version else REPORT_IN_THE_MAKING,
+            delivery=mail_tag(each.message)
+            if each.version
+            else Tag(_("The report is being made"), "wait", "hourglass"),
         )
         for each in releases
     ]
-
-
-REPORT_IN_THE_MAKING = Tag("The report is being made", "wait", "hourglass")
 
 
 @dataclass(frozen=True)
@@ -107,16 +123,22 @@ class HoldView:
     answered: bool
 
 
+_FOR: dict[HoldFor, LazyString] = {
+    HoldFor.DOCTOR: _l("For the doctor"),
+    HoldFor.PHARMACIST: _l("For the pharmacist"),
+}
+
+
 def hold_view(hold: ScanHold) -> HoldView:
     outcome = []
     if hold.answered_at is not None:
-        outcome.append(f"Corrected on {when(hold.answered_at)}.")
+        outcome.append(_("Corrected on %(moment)s.", moment=when(hold.answered_at)))
     if hold.lifted_at is not None:
-        outcome.append(f"Lifted on {when(hold.lifted_at)}.")
+        outcome.append(_("Lifted on %(moment)s.", moment=when(hold.lifted_at)))
     if not outcome:
-        outcome.append("Not answered yet.")
+        outcome.append(_("Not answered yet."))
     return HoldView(
-        to=f"For the {hold.to}",
+        to=str(_FOR[hold.to]),
         note=hold.note,
         asked=f"{hold.placed_by.name}, {when(hold.placed_at)}",
         outcome=" ".join(outcome),
@@ -134,33 +156,57 @@ class CodeView:
     moving: bool
 
 
-def code_view(sent: SentCode | None, address: str, minutes: int) -> CodeView | None:
-    """None when there is no code that could still be used or could still arrive."""
+def code_view(
+    sent: SentCode | None, address: str, minutes: int, *, reports: int | None = None
+) -> CodeView | None:
+    """None when there is no code that could still be used or could still arrive.
+
+    `reports` is how many it is for, where it is for several.
+    """
     if sent is None or sent.code.used_at is not None or sent.code.cancelled_at is not None:
         return None
     expires = sent.code.expires_at
     if expires is not None and clock.now() >= expires:
-        return CodeView("warn", "The code that was sent has expired. Ask for a new one.", moving=False)
+        return CodeView("warn", _("The code that was sent has expired. Ask for a new one."), moving=False)
     state = sent.message.state if sent.message else MailState.QUEUED
     if state is MailState.SENT and expires is not None:
         until = when(expires).rpartition(", ")[2]
-        text = f"A code was sent to {address}. It works until {until}, once, and for this scan only."
+        if reports is None:
+            text = _(
+                "A code was sent to %(address)s. It works until %(time)s, once, and for this scan only.",
+                address=address,
+                time=until,
+            )
+        else:
+            text = _n(
+                "A code was sent to %(address)s. It works until %(time)s, once, and for this report only.",
+                "A code was sent to %(address)s. It works until %(time)s, once, and for these %(num)s reports only.",
+                reports,
+                address=address,
+                time=until,
+            )
         return CodeView("ok", text, moving=False)
     if state in {MailState.FAILED, MailState.DROPPED}:
-        return CodeView(
-            "bad",
-            f"The code could not be sent to {address}. "
-            "Use your authenticator app or a recovery code, or ask for a new code.",
-            moving=False,
+        text = _(
+            "The code could not be sent to %(address)s. Use your authenticator app or a recovery code, or ask for a "
+            "new code.",
+            address=address,
         )
-    late = sent.message is not None and bool(sent.message.last_error)
-    text = f"A code is on its way to {address}. It will work for {minutes} minutes."
-    if late:
-        text = (
-            f"The mail server has not taken the code for {address} yet; it is tried again. "
-            "Your authenticator app or a recovery code works at once."
+        return CodeView("bad", text, moving=False)
+    if sent.message is not None and sent.message.last_error:
+        text = _(
+            "The mail server has not taken the code for %(address)s yet; it is tried again. Your authenticator app or "
+            "a recovery code works at once.",
+            address=address,
         )
-    return CodeView("warn" if late else "info", text, moving=True)
+        return CodeView("warn", text, moving=True)
+    text = _n(
+        "A code is on its way to %(address)s. It will work for %(num)s minute.",
+        "A code is on its way to %(address)s. It will work for %(num)s minutes.",
+        minutes,
+        address=address,
+    )
+    return CodeView("info", text, moving=True)
 
 
 def askable(scan: Scan) -> list[HoldFor]:
@@ -171,16 +217,17 @@ def askable(scan: Scan) -> list[HoldFor]:
 def waits_because(scan: Scan) -> str | None:
     """Why nothing can be approved now; None when it can be, when a hold says it, and after the release."""
     if scan.closure is not None:
-        return "The scan has been closed by a doctor. There will be no report."
+        return _("The scan has been closed by a doctor. There will be no report.")
     if scan.open_hold is not None:
         return None
-    return _WAITS.get(scan.status)
+    words = _WAITS.get(scan.status)
+    return str(words) if words is not None else None
 
 
-_WAITS: dict[Status, str] = {
-    Status.PENDING_AI: "The scan waits for the analysis. A doctor and a pharmacist follow before you.",
-    Status.AI_ANALYZED: "The scan waits for a doctor. A pharmacist follows before you.",
-    Status.DOCTOR_VERIFIED: "The scan waits for the pharmacist.",
+_WAITS: dict[Status, LazyString] = {
+    Status.PENDING_AI: _l("The scan waits for the analysis. A doctor and a pharmacist follow before you."),
+    Status.AI_ANALYZED: _l("The scan waits for a doctor. A pharmacist follows before you."),
+    Status.DOCTOR_VERIFIED: _l("The scan waits for the pharmacist."),
 }
 
 
@@ -191,6 +238,8 @@ class MailedVersion:
     version: VersionView
     mail: Tag
     sentence: str
+    message_id: uuid.UUID | None
+    again: str | None  # the label of the button that sends it again, where it may be
 
 
 @dataclass(frozen=True)
@@ -206,10 +255,10 @@ class ReleaseView:
     poll: str
 
 
-_FACTORS: dict[str, str] = {
-    "email_code": "with a code by e-mail",
-    "authenticator": "with an authenticator app",
-    "recovery_code": "with a recovery code",
+_FACTORS: dict[str, LazyString] = {
+    "email_code": _l("with a code by e-mail"),
+    "authenticator": _l("with an authenticator app"),
+    "recovery_code": _l("with a recovery code"),
 }
 SOON = timedelta(minutes=2)  # so long the page looks often; a mail server may be down for hours
 _MOVING = frozenset({MailState.QUEUED, MailState.SENDING})
@@ -225,8 +274,16 @@ def release_view(scan: Scan) -> ReleaseView | None:
     mailed = []
     for version in reversed(stored):
         message = messages.get(version.id)
-        sentence = mail_sentence(message) if message else "Nobody was told about this version."
-        mailed.append(MailedVersion(version_view(version), mail_tag(message), sentence))
+        sentence = mail_sentence(message) if message else _("Nobody was told about this version.")
+        mailed.append(
+            MailedVersion(
+                version_view(version),
+                mail_tag(message),
+                sentence,
+                message.id if message else None,
+                again_label(message) if message else None,
+            )
+        )
     making = len(stored) <= len(scan.addenda)
     latest = max(
         [
@@ -238,7 +295,7 @@ def release_view(scan: Scan) -> ReleaseView | None:
     return ReleaseView(
         approved_by=approval.admin.name,
         approved_at=approval.approved_at,
-        second_factor=_FACTORS[approval.second_factor],
+        second_factor=str(_FACTORS[approval.second_factor]),
         making=making,
         versions=tuple(mailed),
         moving=making or any(message.state in _MOVING for message in messages.values()),

@@ -46,7 +46,7 @@ from csss.web.admin.presenters import (
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
-from csss.web.listing import page_number, pager
+from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.staff_view import history, scan_view
 
 
@@ -54,6 +54,11 @@ from csss.web.staff_view import history, scan_view
 @requires(Permission.REPORT_APPROVE)
 def queue() -> Response:
     """What waits for approval or is on hold; with `show=released` what has been released, newest first."""
+    return show_queue()
+
+
+def show_queue(*, status: int = 200, refused: str = "") -> Response:
+    """The list as it is filtered; `refused` says why the ticked reports could not be taken."""
     form = QueueFilter(request.args)
     search, number = form.q.data or "", page_number()
     values: dict[str, Any] = {"form": form, "filtered": bool(search), "waiting": [], "released": []}
@@ -67,8 +72,11 @@ def queue() -> Response:
         values["waiting"] = waiting_rows(scans.scans)
         size, total = scans.size, scans.total
     shown = len(values["waiting"]) + len(values["released"])
-    values["pager"] = pager(number=number, size=size, shown=shown, total=total)
-    return page_or_fragment("admin/queue.html", "admin/_queue.html", **values)
+    values["pager"] = pager(number=number, size=size, shown=shown, total=total, endpoint=".queue")
+    values["here"] = list_url(".queue", filters(but=""))
+    values["refused"] = refused
+    values["ticked"] = set(request.form.getlist("scan"))
+    return page_or_fragment("admin/queue.html", "admin/_queue.html", status=status, **values)
 
 
 @admin.get("/scans/<uuid:scan_id>")
@@ -183,8 +191,7 @@ def lift(scan_id: uuid.UUID) -> Response:
 def code_state(scan_id: uuid.UUID) -> Response:
     """How far the mailed code has come: a region that asks again by itself."""
     scan = queries.scan_visible_to(me(), scan_id)
-    html = render_template("admin/_code.html", scan=scan, code=_code(scan))
-    return make_response(html)
+    return make_response(render_template("admin/_code.html", code=_code(scan), code_state_url=request.path))
 
 
 @admin.get("/scans/<uuid:scan_id>/release-state")
@@ -200,7 +207,7 @@ def release_state(scan_id: uuid.UUID) -> Response:
 
 def _code(scan: Scan) -> CodeView | None:
     minutes: int = current_app.config["CSSS"].otp_minutes
-    return code_view(approvals.approval_code(me(), scan), me().email, minutes)
+    return code_view(approvals.approval_code(me(), scan.id), me().email, minutes)
 
 
 def _show(
@@ -227,6 +234,7 @@ def _show(
         "may_lift": policies.may(policies.check_can_lift, scan),
         "approve_form": approve or ApproveForm(),
         "code": _code(scan) if may_approve else None,
+        "code_state_url": url_for(".code_state", scan_id=scan.id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
         "hold_form": (hold_form or HoldForm()).offer(asked) if asked else None,
         "holds": [hold_view(each) for each in reversed(scan.holds)],

@@ -1,0 +1,53 @@
+"""What an administrator does for somebody who has lost a phone or left a screen open. Belongs inside transaction()."""
+
+import uuid
+
+from sqlalchemy import update
+
+from csss.audit.record import record
+from csss.auth import sessions
+from csss.auth.models import RecoveryCode, User
+from csss.clock import now
+from csss.database import changed_rows, db
+from csss.errors import NotFound, StateConflict
+from csss.i18n import _
+
+
+def end_sessions(user_id: uuid.UUID, *, by: User) -> tuple[User, int]:
+    """Sign a person out everywhere; the account stays as it is. The number tells how many sessions ended.
+
+    Raises NotFound; StateConflict for the own account, so that nobody locks the door from outside by accident.
+    """
+    user = _somebody_else(user_id, by)
+    ended = sessions.end_all(user)
+    record("account.sessions_ended", user, by=by, ended=ended)
+    return user, ended
+
+
+def reset_second_factor(user_id: uuid.UUID, *, by: User) -> User:
+    """Remove a person's authenticator app and recovery codes and sign them out: the way back for a lost phone.
+
+    An administrator then signs in with a code by e-mail, anybody else with the password alone until a new app is set
+    up. Raises NotFound; StateConflict for the own account and where there is nothing to remove.
+    """
+    user = _somebody_else(user_id, by)
+    removed = changed_rows(
+        update(RecoveryCode)
+        .where(RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None))
+        .values(used_at=now())
+    )
+    if user.totp_secret is None and not removed:
+        raise StateConflict(_("%(name)s has no authenticator app and no recovery codes.", name=user.name))
+    user.totp_secret = user.totp_confirmed_at = user.totp_last_step = None
+    sessions.end_all(user)
+    record("account.second_factor_reset", user, by=by)
+    return user
+
+
+def _somebody_else(user_id: uuid.UUID, by: User) -> User:
+    user = db.session.get(User, user_id, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFound("There is no such account.")
+    if user.id == by.id:
+        raise StateConflict(_("Use the page of your own account for your own sessions and second factor."))
+    return user

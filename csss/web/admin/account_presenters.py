@@ -1,0 +1,167 @@
+"""Accounts in an administrator's words."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask_babel.speaklater import LazyString
+
+from csss.auth.models import AccountState, User, UserSession
+from csss.auth.roles import Role
+from csss.i18n import _, _l, _n
+from csss.scans.presenters import Tag
+from csss.web.account.presenters import device_words
+from csss.web.admin.forms import STATE_WORDS
+from csss.web.filters import when
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that may be done with an account; one with a warning is asked about first."""
+
+    label: str
+    endpoint: str
+    kind: str = "plain"
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    """One account; `steps` are what may be done with it now."""
+
+    id: uuid.UUID
+    name: str
+    email: str
+    confirmed: bool
+    role: str
+    registered: datetime
+    tag: Tag
+    steps: tuple[Step, ...]
+
+
+_ACCOUNT_TAGS: dict[AccountState, tuple[str, str]] = {
+    AccountState.WAITING: ("warn", "hourglass"),
+    AccountState.ACTIVE: ("ok", "check"),
+    AccountState.REFUSED: ("bad", "ban"),
+    AccountState.DEACTIVATED: ("neutral", "pause"),
+}
+_APPROVE = (_l("Approve"), "admin.approve_user", "plain", None)
+_ACCOUNT_STEPS: dict[AccountState, tuple[tuple[LazyString, str, str, LazyString | None], ...]] = {
+    AccountState.WAITING: (
+        _APPROVE,
+        (
+            _l("Refuse"),
+            "admin.refuse_user",
+            "danger",
+            _l("This person cannot sign in. You can approve later."),
+        ),
+    ),
+    AccountState.ACTIVE: (
+        (
+            _l("Deactivate"),
+            "admin.deactivate_user",
+            "plain",
+            _l(
+                "This person is signed out everywhere and cannot sign in again until the account is reactivated."
+            ),
+        ),
+    ),
+    AccountState.REFUSED: (_APPROVE,),
+    AccountState.DEACTIVATED: ((_l("Reactivate"), "admin.reactivate_user", "plain", None),),
+}
+
+
+def account_steps(state: AccountState) -> tuple[Step, ...]:
+    """What may be done with an account in this state."""
+    return tuple(
+        Step(str(label), endpoint, kind, str(warning) if warning is not None else None)
+        for label, endpoint, kind, warning in _ACCOUNT_STEPS[state]
+    )
+
+
+def account_row(user: User, viewer: User) -> AccountRow:
+    """`viewer` cannot shut the own account, so nothing is offered there."""
+    return AccountRow(
+        id=user.id,
+        name=user.name,
+        email=user.email,
+        confirmed=user.email_confirmed_at is not None,
+        role=user.role.human,
+        registered=user.created_at,
+        tag=Tag(STATE_WORDS[user.state], *_ACCOUNT_TAGS[user.state]),
+        steps=() if user.id == viewer.id else account_steps(user.state),
+    )
+
+
+def account_page_steps(user: User, viewer: User, *, sessions: int, recovery_codes: int) -> tuple[Step, ...]:
+    """What may be done on the account's own page: the steps of the list, and help for who is locked out."""
+    if user.id == viewer.id:
+        return ()
+    steps = list(account_steps(user.state))
+    if sessions:
+        steps.append(
+            Step(
+                _("End all sessions"),
+                "admin.end_user_sessions",
+                warning=_(
+                    "This person is signed out on every device and has to sign in again. What was typed and not sent is lost."
+                ),
+            )
+        )
+    if user.totp_confirmed_at is not None or recovery_codes:
+        steps.append(
+            Step(
+                _("Reset the second factor"),
+                "admin.reset_second_factor",
+                warning=_(
+                    "Do this only when you are sure who asks. The authenticator app and the recovery codes stop "
+                    "working and all sessions end. An administrator then signs in with a code by e-mail, anybody "
+                    "else with the password alone."
+                ),
+            )
+        )
+    return tuple(steps)
+
+
+def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None]]:
+    """What there is to know about an account."""
+    confirmed = user.email_confirmed_at
+    app = (
+        _("Authenticator app since %(moment)s", moment=when(user.totp_confirmed_at))
+        if user.totp_confirmed_at is not None
+        else _("Code by e-mail")
+        if user.role is Role.ADMIN
+        else _("None")
+    )
+    codes = _n("%(num)s recovery code left", "%(num)s recovery codes left", recovery_codes)
+    facts: list[tuple[str, str | None]] = [
+        (_("E-mail address"), user.email),
+        (
+            _("Address confirmed"),
+            when(confirmed) if confirmed is not None else _("Not yet: reports wait until it is"),
+        ),
+        (_("Role"), user.role.human),
+        (_("Registered"), when(user.created_at)),
+        (_("Second factor"), f"{app}; {codes}" if recovery_codes else app),
+    ]
+    if user.patient is not None:
+        facts.insert(0, (_("MRN"), user.patient.mrn))
+    return facts
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """One device on which somebody is signed in."""
+
+    device: str
+    address: str
+    began: datetime
+    used: datetime
+
+
+def session_rows(living: Sequence[UserSession]) -> list[SessionRow]:
+    return [
+        SessionRow(device_words(each.device), each.address, each.created_at, each.last_used_at)
+        for each in living
+    ]

@@ -1,0 +1,90 @@
+"""Several reports that are to be approved together, in an administrator's words."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from csss.i18n import _
+from csss.reports.batches import Choice
+from csss.scans.models import Prediction, Review
+from csss.scans.presenters import KIND_NAMES, human_name
+from csss.scans.states import Agreement, Priority
+from csss.web.filters import shorten
+
+
+@dataclass(frozen=True)
+class ChosenReport:
+    """One report of a choice. `approved` is None before the code was accepted; `problem` then says why it would stay."""
+
+    scan_id: uuid.UUID
+    name: str
+    mrn: str
+    kind: str
+    urgent: bool
+    since: datetime
+    doctor: str
+    conclusion: str
+    pharmacist: str
+    medicines: str
+    warnings: tuple[str, ...]
+    approved: bool | None
+    problem: str | None
+
+
+def chosen_report(choice: Choice) -> ChosenReport:
+    scan, item, review, prescription = choice.scan, choice.item, choice.scan.review, choice.prescription
+    return ChosenReport(
+        scan_id=scan.id,
+        name=scan.patient.user.name,
+        mrn=scan.patient.mrn,
+        kind=KIND_NAMES[scan.kind],
+        urgent=scan.priority is Priority.URGENT,
+        since=scan.status_since,
+        doctor=review.doctor.name if review else "–",
+        conclusion=conclusion(review) if review else "–",
+        pharmacist=prescription.pharmacist.name if prescription else "–",
+        medicines=", ".join(each.drug for each in prescription.items) if prescription else "",
+        warnings=tuple(_warnings(choice)),
+        approved=item.approved,
+        problem=item.left_because or choice.problem if item.approved is not True else None,
+    )
+
+
+def conclusion(review: Review) -> str:
+    """What the doctor has concluded, in a line: the diagnosis, or else the impression, or else the findings."""
+    return shorten(review.diagnosis or review.impression or review.findings, 140)
+
+
+def _warnings(choice: Choice) -> list[str]:
+    """What deserves a second look before the release."""
+    scan, review, prescription = choice.scan, choice.scan.review, choice.prescription
+    found = disagreement(review, scan.prediction)
+    if review is not None and review.version > 1:
+        found.append(_("The reading is a corrected version."))
+    if prescription is not None:
+        if prescription.version > 1:
+            found.append(_("The prescription is a corrected version."))
+        found += [
+            _("%(drug)s stands despite a warning: %(reason)s", drug=each.drug, reason=each.override_reason)
+            for each in prescription.items
+            if each.override_reason
+        ]
+    if scan.patient.user.email_confirmed_at is None:
+        found.append(_("The patient’s e-mail address is not confirmed: the report is mailed once it is."))
+    return found
+
+
+def disagreement(review: Review | None, prediction: Prediction | None) -> list[str]:
+    """Where doctor and classifier do not go together."""
+    if prediction is None:
+        return []
+    if not prediction.available:
+        return [_("Read without the classifier.")]
+    if prediction.uncertain:
+        return [_("The classifier was uncertain; the diagnosis is the doctor’s own.")]
+    label = human_name(prediction.label)
+    if review is not None and review.agreement is Agreement.DISAGREE:
+        return [_("The doctor disagrees with the classifier, which read “%(label)s”.", label=label)]
+    if review is not None and review.agreement is Agreement.PARTLY:
+        return [_("The doctor agrees only in part with the classifier, which read “%(label)s”.", label=label)]
+    return []

@@ -1,0 +1,151 @@
+"""Routes: an administrator chooses several reports, looks at them once more and approves them with one code."""
+
+import uuid
+from typing import Any
+
+from flask import Response, current_app, flash, g, make_response, render_template, request, url_for
+
+from csss.auth import challenge, second_factor
+from csss.auth.models import CodePurpose
+from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.errors import Invalid, NotFound, StateConflict
+from csss.i18n import _, _n
+from csss.reports import approvals, batches
+from csss.reports.models import ApprovalBatch
+from csss.web.admin import admin
+from csss.web.admin.batch_presenters import chosen_report
+from csss.web.admin.forms import ApproveForm
+from csss.web.admin.presenters import CodeView, code_view
+from csss.web.admin.routes import show_queue
+from csss.web.forms import mark
+from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
+from csss.web.guard import me, requires
+
+
+@admin.post("/approvals")
+@requires(Permission.REPORT_APPROVE)
+def prepare_batch() -> Response:
+    """Keep which reports were ticked, and go on to the page that shows them once more."""
+    try:
+        with transaction():
+            batch_id = batches.prepare(_ticked(), by=me()).id
+    except Invalid as refused:
+        return show_queue(status=UNPROCESSABLE, refused=str(refused))
+    return redirect_after(url_for(".batch", batch_id=batch_id))
+
+
+def _ticked() -> list[uuid.UUID]:
+    """The ids of the ticked scans. Raises NotFound for what is none."""
+    try:
+        return [uuid.UUID(text) for text in request.form.getlist("scan")]
+    except ValueError:
+        raise NotFound("There is no such scan.") from None
+
+
+@admin.get("/approvals/<uuid:batch_id>")
+@requires(Permission.REPORT_APPROVE)
+def batch(batch_id: uuid.UUID) -> Response:
+    """The chosen reports; afterwards, what became of each."""
+    return _show(batch_id)
+
+
+@admin.post("/approvals/<uuid:batch_id>/leave-out")
+@requires(Permission.REPORT_APPROVE)
+def leave_out(batch_id: uuid.UUID) -> Response:
+    """The same choice without the named reports: another choice, so this one and its codes stop working."""
+    without = set(_ticked())
+    try:
+        with transaction():
+            chosen = batches.batch_of(me(), batch_id)
+            batches.check_open(chosen)
+            left = [item.scan_id for item in chosen.items if item.scan_id not in without]
+            if not left:
+                raise StateConflict(_("This is the only report of your choice. Go back to the list instead."))
+            new_id = batches.prepare(left, by=me()).id
+    except StateConflict as conflict:
+        return _show(batch_id, status=409, conflict=str(conflict))
+    return redirect_after(url_for(".batch", batch_id=new_id))
+
+
+@admin.post("/approvals/<uuid:batch_id>/code")
+@requires(Permission.REPORT_APPROVE)
+def send_batch_code(batch_id: uuid.UUID) -> Response:
+    """Owe the administrator a one-time code for exactly these reports."""
+    try:
+        with transaction():
+            chosen, _problems = batches.lock(batch_id, by=me())
+            second_factor.request_code(me(), CodePurpose.APPROVAL, chosen.id)
+    except StateConflict as conflict:
+        return _show(batch_id, status=409, conflict=str(conflict))
+    except Invalid as refused:
+        mark(form := ApproveForm(), refused.errors)
+        return _show(batch_id, status=UNPROCESSABLE, form=form)
+    if is_htmx():
+        return _show(batch_id)
+    return redirect_after(url_for(".batch", batch_id=batch_id, _anchor="approve"))
+
+
+@admin.post("/approvals/<uuid:batch_id>/approve")
+@requires(Permission.REPORT_APPROVE)
+def approve_batch(batch_id: uuid.UUID) -> Response:
+    """Release them all with one code. What has changed meanwhile stays, and is named."""
+    form = ApproveForm(request.form)
+    try:
+        with transaction():  # which keeps a wrong code, too: it counts
+            chosen, problems = batches.lock(batch_id, by=me())
+            proof = challenge.take_code(g.user_session, CodePurpose.APPROVAL, batch_id, form.code.data or "")
+            outcome = batches.approve(chosen, problems, proof=proof, by=me())
+    except StateConflict as conflict:
+        return _show(batch_id, status=409, conflict=str(conflict))
+    except Invalid as refused:
+        mark(form, refused.errors)
+        return _show(batch_id, status=UNPROCESSABLE, form=form)
+    released = _n(
+        "%(num)s report is released. It is made now and then mailed to the patient.",
+        "%(num)s reports are released. They are made now and then mailed to the patients.",
+        outcome.approved,
+    )
+    if outcome.left:
+        left = _n("%(num)s report stays; below is why.", "%(num)s reports stay; below is why.", outcome.left)
+        flash(f"{released} {left}", "warning")
+    else:
+        flash(released, "success")
+    return redirect_after(url_for(".batch", batch_id=batch_id))
+
+
+@admin.get("/approvals/<uuid:batch_id>/code-state")
+@requires(Permission.REPORT_APPROVE)
+def batch_code_state(batch_id: uuid.UUID) -> Response:
+    """How far the mailed code has come: a region that asks again by itself."""
+    chosen = batches.batch_of(me(), batch_id)
+    html = render_template("admin/_code.html", code=_code(chosen), code_state_url=request.path)
+    return make_response(html)
+
+
+def _code(chosen: ApprovalBatch) -> CodeView | None:
+    minutes: int = current_app.config["CSSS"].otp_minutes
+    return code_view(approvals.approval_code(me(), chosen.id), me().email, minutes, reports=len(chosen.items))
+
+
+def _show(
+    batch_id: uuid.UUID, *, status: int = 200, conflict: str = "", form: ApproveForm | None = None
+) -> Response:
+    chosen = batches.batch_of(me(), batch_id)
+    reports = [chosen_report(each) for each in batches.choices(chosen)]
+    done, cancelled = chosen.approved_at is not None, chosen.cancelled_at is not None
+    ready = 0 if done or cancelled else sum(each.problem is None for each in reports)
+    values: dict[str, Any] = {
+        "batch_id": batch_id,
+        "reports": reports,
+        "ready": ready,
+        "done": done,
+        "cancelled": cancelled,
+        "approved": sum(each.approved is True for each in reports),
+        "conflict": conflict,
+        "form": form or ApproveForm(),
+        "code": _code(chosen) if ready else None,
+        "code_state_url": url_for(".batch_code_state", batch_id=batch_id),
+        "otp_minutes": current_app.config["CSSS"].otp_minutes,
+    }
+    return page_or_fragment("admin/batch.html", "admin/_batch.html", status=status, **values)
