@@ -147,52 +147,16 @@ def predict(
         sys.exit(1)
 
 
-def installed() -> Iterator[tuple[Path, bool]]:
-    """Every model folder in `models/` by name, and the one $CSSS_MODEL names if it lies elsewhere; whether it is active."""
-    from csss.config import load_settings
-    from csss.inference.labels import default_folder
-    from csss.paths import MODELS
-
-    named = load_settings().model
-    active = (Path(named).expanduser() if named else default_folder()).resolve()
-    folders = sorted(file.parent.resolve() for file in MODELS.glob("*/labels.json"))
-    for folder in folders if active in folders else [*folders, active]:
-        yield folder, folder == active
-
-
-def model_record(folder: Path, active: bool) -> dict[str, Any]:
-    """What a model folder says of itself: version, date, input, and its figures on held-back images where it has them.
-
-    Raises `ModelMissing` and `ModelCorrupt`.
-    """
-    from csss.inference.labels import read_info
-
-    info, file = read_info(folder), folder / "metrics.json"
-    test = json.loads(file.read_text(encoding="utf-8")).get("test") if file.is_file() else None
-    return {
-        "version": info.version,
-        "active": active,
-        "created": info.created,
-        "input": info.input_size,
-        "threshold": info.threshold,
-        "knows_other_pictures": info.outliers_file is not None,
-        "accuracy": test["accuracy"] if test else None,
-        "macro_f1": test["macro"]["f1"] if test else None,
-        "accepted": test["selective"]["acceptance_rate"] if test else None,
-        "error_accepted": test["selective"]["error_accepted"] if test else None,
-        "calibration_error": test["calibration"]["ece_after"] if test else None,
-        "folder": str(folder),
-    }
-
-
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def models(as_json: bool) -> None:
     """List the installed models with their figures; an asterisk marks the active one."""
+    from csss.config import load_settings
+    from csss.inference.catalogue import installed, model_record
     from csss.inference.labels import ModelCorrupt, ModelMissing
 
     try:
-        records = [model_record(folder, active) for folder, active in installed()]
+        records = [model_record(folder, active) for folder, active in installed(load_settings().model)]
     except (ModelMissing, ModelCorrupt) as error:
         raise click.ClickException(str(error)) from error
     if as_json:

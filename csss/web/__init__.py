@@ -5,6 +5,7 @@ from typing import Any
 from flask import Flask, Response
 from flask_login import current_user
 
+from csss.auth.permissions import Permission
 from csss.errors import NotFound, StateConflict
 from csss.web.assets import init_assets
 from csss.web.errors import SENTENCES, Sentence, error_response, init_errors
@@ -35,11 +36,12 @@ def _register_blueprints(app: Flask) -> None:
     from csss.web.auth import auth
     from csss.web.doctor import doctor
     from csss.web.files import files
+    from csss.web.model_cards import models
     from csss.web.patient import patient
     from csss.web.pharmacist import pharmacist
     from csss.web.status import status
 
-    for blueprint in (auth, account, patient, doctor, pharmacist, admin, files, status):
+    for blueprint in (auth, account, patient, doctor, pharmacist, admin, files, models, status):
         app.register_blueprint(blueprint)
     if app.debug:
         from csss.web.styleguide import styleguide
@@ -48,11 +50,12 @@ def _register_blueprints(app: Flask) -> None:
 
 
 def _template_values() -> dict[str, Any]:
-    from flask import current_app
+    from flask import current_app, url_for
 
     settings = current_app.config["CSSS"]
     return {
         "nav_items": nav_items(current_user),
+        "models_url": url_for("models.index") if current_user.may(Permission.MODEL_READ) else None,
         "hospital_name": settings.hospital_name,
         "zone": settings.zone,
     }

@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from flask import current_app, url_for
+from flask_login import current_user
 
+from csss.auth.permissions import Permission
+from csss.i18n import _, _n
 from csss.inference.labels import ModelCorrupt, ModelMissing, read_info
 from csss.reports.context import age_on
 from csss.reports.models import ReportVersion
-from csss.scans.models import Scan
+from csss.scans.models import Prediction, Scan
 from csss.scans.presenters import SEX_NAMES, human_name
 from csss.web.filters import size, when
+from csss.web.model_cards import card_url
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,13 @@ class ClassifierView:
     nearest: str | None
     explanation: str | None
     reason: str | None
+    far: str | None  # for an uncertain one: how far it is from counting, in numbers
     confidence: float
     threshold: float
     bars: tuple[Bar, ...]
     leading: str | None
     model_version: str
+    model_url: str | None  # its model card, where there is such a page
     heatmap_url: str | None
 
 
@@ -56,16 +62,18 @@ def classifier_view(scan: Scan) -> ClassifierView | None:
     if found is None or not found.available:
         return None
     return ClassifierView(
-        label="Uncertain" if found.uncertain else human_name(found.label),
+        label=_("Uncertain") if found.uncertain else human_name(found.label),
         uncertain=found.uncertain,
         nearest=human_name(found.top_label) if found.uncertain and found.top_label else None,
         explanation=None if found.uncertain else _explanation(found.label),
         reason=found.reason or None,
+        far=_how_far(found) if found.uncertain else None,
         confidence=found.confidence or 0.0,
         threshold=found.threshold_used or 0.0,
         bars=tuple(Bar(name, human_name(name), value) for name, value in found.probabilities.items()),
         leading=None if found.uncertain else found.label,
         model_version=found.model_version,
+        model_url=_model_url(found.model_version),
         heatmap_url=url_for("files.heatmap", scan_id=scan.id) if found.heatmap_key else None,
     )
 
@@ -78,6 +86,27 @@ def _explanation(label: str) -> str | None:
         return None
 
 
+def _how_far(found: Prediction) -> str | None:
+    """The two classes that came closest, beside the threshold; None when not the numbers made it uncertain."""
+    best = sorted(found.probabilities.items(), key=lambda each: each[1], reverse=True)[:2]
+    if len(best) < 2 or found.threshold_used is None or best[0][1] >= found.threshold_used:
+        return None
+    (first, highest), (second, next_highest) = best
+    return _(
+        "%(first)s reaches %(highest)s %%, %(second)s %(next)s %%; a reading counts from %(threshold)s %%.",
+        first=human_name(first),
+        highest=f"{highest * 100:.1f}",
+        second=human_name(second),
+        next=f"{next_highest * 100:.1f}",
+        threshold=f"{found.threshold_used * 100:.0f}",
+    )
+
+
+def _model_url(version: str) -> str | None:
+    """Where the card of this model can be read; None for patients, and for a model that is no longer installed."""
+    return card_url(version) if current_user.may(Permission.MODEL_READ) else None
+
+
 def age_at(born: date, moment: datetime) -> int:
     """Completed years at `moment` in the hospital's zone; 0 for a birth date that lies after it."""
     on = moment.astimezone(current_app.config["CSSS"].zone).date()
@@ -87,12 +116,12 @@ def age_at(born: date, moment: datetime) -> int:
 def age_and_sex(scan: Scan) -> str:
     """At the scan: "46 years, female"."""
     years = age_at(scan.patient.date_of_birth, scan.uploaded_at)
-    return f"{years} {'year' if years == 1 else 'years'}, {SEX_NAMES[scan.patient.sex].lower()}"
+    return f"{_n('%(num)s year', '%(num)s years', years)}, {SEX_NAMES[scan.patient.sex].lower()}"
 
 
 def version_view(version: ReportVersion) -> VersionView:
     return VersionView(
-        title=f"Version {version.version}",
+        title=_("Version %(number)s", number=version.version),
         url=url_for("files.report", report_id=version.id),
         made=when(version.created_at),
         size=size(version.size),

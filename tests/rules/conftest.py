@@ -15,6 +15,7 @@ from csss import create_app
 from csss.auth.accounts import confirmation_token
 from csss.auth.models import User
 from csss.database import db, transaction
+from csss.inference.labels import read_info
 from csss.mail.models import MailMessage
 from csss.reports import queries
 from csss.reports import services as reports
@@ -59,6 +60,8 @@ class Site:
             "session_id": uuid.uuid4(),
             "token": self.token,
             "path": "icons.svg",
+            "version": read_info().version,
+            "name": "confusion",
         }
         with self.app.test_request_context():
             values = {name: known[name] for name in rule.arguments if name != "scan_id"}

@@ -1,0 +1,140 @@
+"""What staff may know of the classifier: which models are installed, with their figures, and each one's card."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, abort, current_app, make_response, url_for
+from markupsafe import Markup
+
+from csss.auth.permissions import Permission
+from csss.i18n import _, language
+from csss.inference.catalogue import CARD, installed, model_record
+from csss.inference.labels import ModelCorrupt, ModelMissing
+from csss.web.fragments import page_or_fragment
+from csss.web.guard import requires
+from csss.web.markdown import render
+
+models = Blueprint("models", __name__, url_prefix="/models")
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One installed model; figures are words, None where it has not been measured. `problem`: why it cannot be used."""
+
+    version: str
+    active: bool
+    url: str | None
+    created: str
+    images: int | None
+    figures: tuple[tuple[str, str | None], ...]
+    problem: str | None = None
+
+
+@models.get("")
+@requires(Permission.MODEL_READ)
+def index() -> Response:
+    """All installed models, the active one first."""
+    rows, problem = [], None
+    try:
+        found = sorted(installed(current_app.config["CSSS"].model), key=lambda each: not each[1])
+        rows = [_row(folder, active) for folder, active in found]
+    except ModelMissing as error:
+        problem = str(error)
+    return page_or_fragment("models/models.html", "models/_models.html", rows=rows, problem=problem)
+
+
+@models.get("/<version>")
+@requires(Permission.MODEL_READ)
+def card(version: str) -> Response:
+    """A model's card as a page."""
+    folder, active = _folder(version)
+    file = folder / CARD
+    text = _card_html(file, file.stat().st_mtime_ns, version, language()) if file.is_file() else None
+    values: dict[str, Any] = {"row": _row(folder, active), "card": text}
+    return page_or_fragment("models/card.html", "models/_card.html", **values)
+
+
+@models.get("/<version>/<name>.png")
+@requires(Permission.MODEL_READ)
+def plot(version: str, name: str) -> Response:
+    """A picture of a model folder. Only names of files that are there are taken, so no path can be smuggled in."""
+    file = _plots(_folder(version)[0]).get(name)
+    if file is None:
+        abort(404)
+    response = make_response(file.read_bytes())
+    response.headers["Content-Type"] = "image/png"
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response
+
+
+def card_url(version: str) -> str | None:
+    """The address of the card of the model that made a prediction; None when it is not installed any more."""
+    try:
+        _folder_of(version, current_app.config["CSSS"].model)
+    except ModelMissing:
+        return None
+    return url_for("models.card", version=version)
+
+
+def _folder(version: str) -> tuple[Path, bool]:
+    try:
+        return _folder_of(version, current_app.config["CSSS"].model)
+    except ModelMissing:
+        abort(404)
+
+
+@lru_cache(maxsize=32)  # models change with a restart; every reading page asks
+def _folder_of(version: str, named: str) -> tuple[Path, bool]:
+    for folder, active in installed(named):
+        try:
+            if model_record(folder, active)["version"] == version:
+                return folder, active
+        except (ModelMissing, ModelCorrupt):
+            continue  # the list says so
+    raise ModelMissing(version)
+
+
+def _plots(folder: Path) -> dict[str, Path]:
+    return {file.stem: file for file in sorted(folder.glob("*.png")) if file.is_file()}
+
+
+@lru_cache(maxsize=16)
+def _card_html(file: Path, changed: int, version: str, tongue: str) -> Markup:
+    """The card as HTML, made once for each state of the file (`changed`) and language (`tongue`)."""
+    there = _plots(file.parent)
+
+    def address(source: str) -> str | None:
+        name = source.removesuffix(".png")
+        return url_for("models.plot", version=version, name=name) if name in there else None
+
+    label = _("%(heading)s, table %(number)s", heading="{heading}", number="{number}")
+    return render(file.read_text(encoding="utf-8"), address, label)
+
+
+def _row(folder: Path, active: bool) -> ModelRow:
+    try:
+        record = model_record(folder, active)
+    except (ModelMissing, ModelCorrupt) as error:
+        return ModelRow(folder.name, active, None, "", None, (), str(error))
+
+    def percent(key: str) -> str | None:
+        return None if record[key] is None else f"{record[key] * 100:.1f} %"
+
+    f1 = record["macro_f1"]
+    return ModelRow(
+        version=record["version"],
+        active=active,
+        url=url_for("models.card", version=record["version"]),
+        created=record["created"],
+        images=record["images"],
+        figures=(
+            (_("Macro-F1"), None if f1 is None else f"{f1:.3f}"),
+            (_("Right"), percent("accuracy")),
+            (_("Accepted"), percent("accepted")),
+            (_("Wrong among the accepted"), percent("error_accepted")),
+            (_("Calibration error"), percent("calibration_error")),
+            (_("Refuses other pictures"), _("yes") if record["knows_other_pictures"] else _("no")),
+        ),
+    )
