@@ -68,6 +68,7 @@ def _attach_database(app: Flask) -> None:
     from csss.scans import claims as claim_models  # noqa: F401
     from csss.scans import desk as desk_models  # noqa: F401
     from csss.scans import models as scan_models  # noqa: F401
+    from csss.scans.uploads import models as upload_models  # noqa: F401
 
     db.init_app(app)
     Migrate(app, db, directory=str(MIGRATIONS), render_as_batch=True)

@@ -52,8 +52,9 @@ class Visitor:
         """Submit a form; lists become repeated fields, (bytes stream, name) pairs files."""
         headers = {**more.pop("headers", {}), **({"HX-Request": "true"} if htmx else {})}
         fields = {"csrf_token": self._token(), **(data or {})}
+        method = more.pop("method", "POST")
         with self.app.app_context():
-            response = self.client.post(url, data=fields, headers=headers, **more)
+            response = self.client.open(url, method=method, data=fields, headers=headers, **more)
         db.session.remove()
         return response
 

@@ -11,6 +11,7 @@ from csss.clock import now
 from csss.database import db, transaction
 from csss.jobs.queues import hand_over, waiting_rows
 from csss.outbox import OutboxJob, Queue
+from csss.scans.uploads.services import sweep_expired
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,10 @@ BATCH = 500
 def sweep(connection: Any) -> int:
     """Hand over every open row that is due, in no queue and in no worker's hands. Returns how many.
 
-    Any number of processes may sweep: a row that is handed over twice is done once (`runner.perform`).
+    Any number of processes may sweep: a row that is handed over twice is done once (`runner.perform`). Uploads that
+    nobody has finished in time go, too.
     """
+    sweep_expired()
     return sum(_sweep_queue(queue, connection) for queue in Queue)
 
 

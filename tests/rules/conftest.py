@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from werkzeug.routing import Rule
 
 from csss import create_app
@@ -17,9 +18,10 @@ from csss.auth.models import User
 from csss.database import db, transaction
 from csss.inference.labels import read_info
 from csss.mail.models import MailMessage
+from csss.prescriptions.models import PrescriptionTemplate
 from csss.reports import queries
 from csss.reports import services as reports
-from csss.scans import analysis, services
+from csss.scans import analysis, report_templates, services
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor, Status
 from tests.conftest import settings_for
@@ -56,6 +58,9 @@ class Site:
         known: dict[str, object] = {
             "report_id": self.report,
             "message_id": self.message,
+            "upload_id": uuid.uuid4(),
+            "template_id": report_templates.of(db.session.get_one(User, self.people["doctor"]))[0].id,
+            "preset_id": db.session.scalars(select(PrescriptionTemplate.id)).first(),
             "user_id": self.people["waiting"],
             "session_id": uuid.uuid4(),
             "token": self.token,

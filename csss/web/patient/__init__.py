@@ -4,4 +4,4 @@ from flask import Blueprint
 
 patient = Blueprint("patient", __name__, url_prefix="/patient")
 
-from csss.web.patient import routes  # noqa: E402, F401
+from csss.web.patient import routes, uploads  # noqa: E402, F401

@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from flask import Response, current_app, request, url_for
@@ -10,12 +11,13 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.errors import Invalid
+from csss.errors import Invalid, NotFound
+from csss.i18n import _
 from csss.scans import intake, queries, services
 from csss.scans.intake import Intake
-from csss.scans.models import Scan
 from csss.scans.states import ScanKind
 from csss.scans.storage import storage
+from csss.scans.uploads import services as uploads
 from csss.web.errors import SENTENCES, error_response
 from csss.web.forms import mark
 from csss.web.fragments import form_error, page_or_fragment, redirect_after
@@ -37,12 +39,14 @@ def home() -> Response:
 def upload() -> Response:
     """Take in a scan. Nothing is stored unless everything about it can be accepted."""
     form = UploadForm(_sent())
+    upload_id = _upload_id(form)
+    if upload_id and (known := uploads.scan_made_of(upload_id, me())):
+        return redirect_after(url_for("patient.scan", scan_id=known))
     valid = form.validate()
     try:
-        taken = _take_in(form.file.data)
+        taken = _arrived(upload_id) if upload_id else _take_in(form.file.data)
         if valid:
-            scan = _submit(taken, form)
-            return redirect_after(url_for("patient.scan", scan_id=scan.id))
+            return redirect_after(url_for("patient.scan", scan_id=_submit(taken, form, upload_id)))
     except Invalid as error:
         mark(form, error.errors)
     return _refused(form)
@@ -64,7 +68,10 @@ def too_large(error: RequestEntityTooLarge) -> Response:
         return error_response(413, SENTENCES[413])
     form = UploadForm()
     limit = current_app.config["CSSS"].upload_mb
-    mark(form, {"file": f"The file is too large; at most {limit} MB can be taken. Choose it again."})
+    mark(
+        form,
+        {"file": _("The file is too large; at most %(most)s MB can be taken. Choose it again.", most=limit)},
+    )
     return _refused(form)
 
 
@@ -78,7 +85,7 @@ def _sent() -> "MultiDict[str, Any]":
 def _take_in(file: FileStorage | None) -> Intake:
     """The picture, read only as far as it may be large. Raises Invalid."""
     if file is None or not file.filename:
-        raise Invalid(file="Choose the picture of the scan.")
+        raise Invalid(file=_("Choose the picture of the scan."))
     limit = current_app.config["CSSS"].upload_bytes
     length = file.stream.seek(0, os.SEEK_END)
     intake.check_length(length, limit=limit)
@@ -86,17 +93,46 @@ def _take_in(file: FileStorage | None) -> Intake:
     return intake.take_in(file.stream.read(limit + 1), limit=limit)
 
 
-def _submit(taken: Intake, form: UploadForm) -> Scan:
+def _upload_id(form: UploadForm) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(form.upload.data or "")
+    except ValueError:
+        return None
+
+
+def _arrived(upload_id: uuid.UUID) -> Intake:
+    """The picture that came in pieces; what is no scan is not kept. Raises Invalid."""
+    limit = current_app.config["CSSS"].upload_bytes
+    try:
+        return intake.take_in(uploads.content(upload_id, me()), limit=limit)
+    except uploads.Incomplete:
+        raise
+    except Invalid:
+        with transaction(), suppress(NotFound):
+            uploads.cancel(upload_id, by=me())
+        raise
+
+
+def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uuid.UUID:
     """Store the picture and begin its life; the file goes again when the database does not take the scan."""
     key = storage().put("scans", taken.suffix, taken.content)
     try:
         with transaction():
-            return services.submit_scan(
+            scan = services.submit_scan(
                 taken, key, kind=ScanKind(form.kind.data), indication=form.indication.data or "", by=me()
             )
+            scan_id = scan.id
+            if upload_id:
+                uploads.finish(upload_id, scan_id, by=me())
+    except uploads.AlreadyFinished as error:  # the form came twice at once, and the other one was quicker
+        storage().delete(key)
+        return error.scan_id
     except BaseException:
         storage().delete(key)
         raise
+    if upload_id:
+        uploads.forget_file(upload_id)
+    return scan_id
 
 
 def _refused(form: UploadForm) -> Response:

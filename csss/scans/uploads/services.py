@@ -1,0 +1,156 @@
+"""Beginning, finding, finishing and removing uploads. What changes rows belongs inside transaction()."""
+
+import hashlib
+import logging
+import uuid
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+
+from csss.auth.models import User
+from csss.clock import now
+from csss.database import after_commit, changed_rows, db, transaction
+from csss.errors import Invalid, NotFound, Refused
+from csss.i18n import _
+from csss.scans import intake
+from csss.scans.uploads import partial
+from csss.scans.uploads.models import Upload
+
+log = logging.getLogger(__name__)
+
+LIFE = timedelta(hours=24)
+MAX_OPEN = 4
+GONE = "There is no such upload."
+
+
+def begin(*, length: int, digest: str, limit: int, by: User) -> tuple[Upload, bool]:
+    """A new upload of `length` bytes, or this patient's unfinished one of the same file; True when it is new.
+
+    `digest` is the SHA-256 of the file as hex, or empty. Belongs inside transaction(). Raises Invalid (`file`).
+    """
+    if by.patient is None:
+        raise NotFound(GONE)
+    if length == 0:
+        raise Invalid(file=_("The file is empty. Choose the picture again."))
+    intake.check_length(length, limit=limit)
+    open_ones = db.session.scalars(
+        select(Upload)
+        .where(Upload.patient_id == by.patient.id, Upload.scan_id.is_(None), Upload.expires_at > now())
+        .order_by(Upload.created_at)
+    ).all()
+    for known in open_ones:
+        if digest and known.digest == digest and known.length == length and _is_there(known):
+            return known, False
+    for old in open_ones[: max(0, len(open_ones) - MAX_OPEN + 1)]:
+        _remove(old.id)
+    upload = Upload(
+        id=uuid.uuid4(), patient_id=by.patient.id, length=length, digest=digest, expires_at=now() + LIFE
+    )
+    db.session.add(upload)
+    upload_id = upload.id
+    after_commit(lambda: partial.create(upload_id))  # a file without a row would stay for ever
+    return upload, True
+
+
+def _is_there(upload: Upload) -> bool:
+    try:
+        return partial.length(upload.id) <= upload.length
+    except FileNotFoundError:
+        return False
+
+
+def own(upload_id: uuid.UUID, by: User) -> Upload:
+    """This patient's upload, unfinished and not expired. Raises NotFound."""
+    upload = _find(upload_id, by)
+    if upload is None or upload.scan_id is not None:
+        raise NotFound(GONE)
+    return upload
+
+
+def _find(upload_id: uuid.UUID, by: User) -> Upload | None:
+    upload = db.session.get(Upload, upload_id)
+    if upload is None or by.patient is None or upload.patient_id != by.patient.id:
+        return None
+    return upload if upload.expires_at > now() else None
+
+
+def offset(upload: Upload) -> int:
+    """How much of it has arrived, in bytes. Raises NotFound when its file is gone."""
+    try:
+        return partial.length(upload.id)
+    except FileNotFoundError:
+        raise NotFound(GONE) from None
+
+
+def scan_made_of(upload_id: uuid.UUID, by: User) -> uuid.UUID | None:
+    """The scan that this upload has become, when the form is sent a second time."""
+    upload = _find(upload_id, by)
+    return upload.scan_id if upload else None
+
+
+class Incomplete(Invalid):
+    """The file is not (or no longer) here, or not all of it. What has arrived stays."""
+
+
+def content(upload_id: uuid.UUID, by: User) -> bytes:
+    """The whole file. Raises Incomplete, or Invalid when it was damaged on its way (both for the field `file`)."""
+    upload = _find(upload_id, by)
+    try:
+        found = partial.read(upload_id) if upload is not None and upload.scan_id is None else b""
+    except FileNotFoundError:
+        found = b""
+    if upload is None or len(found) != upload.length:
+        raise Incomplete(file=_("The picture has not arrived completely. Send it again."))
+    if upload.digest and hashlib.sha256(found).hexdigest() != upload.digest:
+        raise Invalid(file=_("The picture was damaged on its way. Send it again."))
+    return found
+
+
+class AlreadyFinished(Refused):
+    """The same form came twice at once; `scan_id` is what the other one has made of the upload."""
+
+    def __init__(self, scan_id: uuid.UUID) -> None:
+        super().__init__("This upload has become a scan already.")
+        self.scan_id = scan_id
+
+
+def finish(upload_id: uuid.UUID, scan_id: uuid.UUID, *, by: User) -> None:
+    """Keep which scan it has become. Belongs inside transaction(). Raises AlreadyFinished, NotFound."""
+    db.session.flush()  # the scan's row must be there before this one points to it
+    open_one = update(Upload).where(Upload.id == upload_id, Upload.scan_id.is_(None))
+    if changed_rows(open_one.values(scan_id=scan_id)):
+        return
+    db.session.expire_all()
+    if (known := scan_made_of(upload_id, by)) is None:
+        raise NotFound(GONE)
+    raise AlreadyFinished(known)
+
+
+def forget_file(upload_id: uuid.UUID) -> None:
+    """The scan is stored; what was sent is not needed any more."""
+    partial.remove(upload_id)
+
+
+def cancel(upload_id: uuid.UUID, *, by: User) -> None:
+    """Take it back. Belongs inside transaction(). Raises NotFound."""
+    _remove(own(upload_id, by).id)
+
+
+def _remove(upload_id: uuid.UUID) -> None:
+    # The file first: should we stop in between, the row leads the sweeper here once more.
+    partial.remove(upload_id)
+    db.session.execute(delete(Upload).where(Upload.id == upload_id))
+
+
+def sweep_expired() -> int:
+    """Remove what nobody has finished in time, rows and files; returns how many. Any number of processes may."""
+    query = select(Upload.id).where(Upload.expires_at <= now()).limit(500)
+    found = db.session.scalars(query).all()
+    db.session.commit()
+    if not found:
+        return 0
+    with transaction():
+        for upload_id in found:
+            _remove(upload_id)
+    log.info("removed %d uploads that had expired", len(found))
+    return len(found)

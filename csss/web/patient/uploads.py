@@ -1,0 +1,134 @@
+"""Routes: a picture in pieces, over a line that may break. The protocol is described in `csss.scans.uploads`."""
+
+import base64
+import binascii
+import re
+import socket
+import uuid
+
+from flask import Response, current_app, make_response, request, url_for
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.http import http_date
+
+from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.errors import Invalid, NotFound
+from csss.scans.uploads import partial, services
+from csss.scans.uploads.models import Upload
+from csss.web.guard import me, requires
+from csss.web.patient import patient
+
+PIECE_TYPE = "application/offset+octet-stream"
+_READ = 16_384  # what has been read is written at once: a break loses no more than this
+_PATIENCE = 30.0  # seconds without a byte after which a line counts as dead and its thread is free again
+_DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):")
+_ADDRESS = "/uploads/<uuid:upload_id>"
+
+
+@patient.post("/uploads")
+@requires(Permission.SCAN_UPLOAD)
+def begin_upload() -> Response:
+    """Announce a file, or find the unfinished upload of the same one."""
+    length = _number("Upload-Length")
+    if length is None:
+        return _answer(400)
+    try:
+        with transaction():
+            upload, is_new = services.begin(
+                length=length, digest=_digest(), limit=current_app.config["CSSS"].upload_bytes, by=me()
+            )
+            upload_id = upload.id
+    except Invalid as error:
+        return _sentence(413, error)
+    found = services.own(upload_id, me())
+    answer = _state(found, 201 if is_new else 200)
+    answer.headers["Location"] = url_for("patient.upload_state", upload_id=upload_id)
+    return answer
+
+
+@patient.route(_ADDRESS, methods=["HEAD"])
+@requires(Permission.SCAN_UPLOAD)
+def upload_state(upload_id: uuid.UUID) -> Response:
+    """How much has arrived."""
+    return _state(services.own(upload_id, me()))
+
+
+@patient.patch(_ADDRESS)
+@requires(Permission.SCAN_UPLOAD)
+def add_piece(upload_id: uuid.UUID) -> Response:
+    """Append a piece; of one that breaks off, as much as has come."""
+    upload = services.own(upload_id, me())
+    if request.mimetype != PIECE_TYPE:
+        return _answer(415)
+    offset = _number("Upload-Offset")
+    if offset is None:
+        return _answer(400)
+    if offset != services.offset(upload):
+        return _state(upload, 409)
+    if (request.content_length or 0) > upload.length - offset:
+        return _answer(413)
+    _receive(upload, offset)
+    return _state(upload)
+
+
+@patient.delete(_ADDRESS)
+@requires(Permission.SCAN_UPLOAD)
+def cancel_upload(upload_id: uuid.UUID) -> Response:
+    """Take it back: nothing of it is kept."""
+    with transaction():
+        services.cancel(upload_id, by=me())
+    return _answer(204)
+
+
+def _receive(upload: Upload, offset: int) -> None:
+    connection: socket.socket | None = request.environ.get("gunicorn.socket")
+    if connection is not None:
+        connection.settimeout(_PATIENCE)
+    left = upload.length - offset  # a piece without a Content-Length may not grow beyond this, either
+    try:
+        with partial.Writer(upload.id, offset) as writer:
+            while left > 0 and (piece := request.stream.read(min(_READ, left))):
+                writer.write(piece)
+                left -= len(piece)
+    except FileNotFoundError:
+        raise NotFound(services.GONE) from None  # cancelled or swept away meanwhile
+    except (ClientDisconnected, ConnectionError, TimeoutError) as error:
+        current_app.logger.info("a piece of an upload broke off: %s", type(error).__name__)
+    except RequestEntityTooLarge:
+        current_app.logger.info("a piece of an upload was larger than any request may be")
+
+
+def _state(upload: Upload, status: int = 204) -> Response:
+    answer = _answer(status)
+    answer.headers["Upload-Offset"] = str(services.offset(upload))
+    answer.headers["Upload-Length"] = str(upload.length)
+    answer.headers["Upload-Expires"] = http_date(upload.expires_at)
+    return answer
+
+
+def _answer(status: int) -> Response:
+    answer = make_response("", status)
+    answer.headers["Tus-Resumable"] = "1.0.0"
+    return answer
+
+
+def _sentence(status: int, error: Invalid) -> Response:
+    answer = _answer(status)
+    answer.set_data(" ".join(error.errors.values()))
+    answer.mimetype = "text/plain"
+    return answer
+
+
+def _number(header: str) -> int | None:
+    text = request.headers.get(header, "")
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
+def _digest() -> str:
+    """The SHA-256 that the browser announces, as hex; empty when there is none, or when it is no digest."""
+    found = _DIGEST.search(request.headers.get("Repr-Digest", ""))
+    try:
+        raw = base64.b64decode(found[1], validate=True) if found else b""
+    except binascii.Error:
+        return ""
+    return raw.hex() if len(raw) == 32 else ""

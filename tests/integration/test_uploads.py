@@ -1,0 +1,278 @@
+"""A picture that comes in pieces: it goes on from where the line broke, and is checked like any other."""
+
+import base64
+import hashlib
+import io
+import os
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, update
+from werkzeug.test import TestResponse
+
+from csss.clock import now
+from csss.database import db, transaction
+from csss.scans.models import Scan
+from csss.scans.uploads import services
+from csss.scans.uploads.models import Upload
+from tests.factories import Clinic, picture
+from tests.visitor import Visitor, soup
+
+PIECE = "application/offset+octet-stream"
+
+
+class Line:
+    """A browser's side of the protocol, step by step."""
+
+    def __init__(self, visitor: Visitor) -> None:
+        self.visitor = visitor
+        self.token = str(visitor.page("/patient/").select_one("[name=csrf_token]")["value"])  # type: ignore[index]
+
+    def ask(self, method: str, url: str, **more: object) -> TestResponse:
+        headers = {"X-CSRFToken": self.token, **more.pop("headers", {})}  # type: ignore[dict-item]
+        with self.visitor.app.app_context():
+            answer = self.visitor.client.open(url, method=method, headers=headers, **more)  # type: ignore[arg-type]
+        db.session.remove()
+        return answer
+
+    def begin(self, content: bytes, *, digest: bool = True, length: int | None = None) -> TestResponse:
+        headers = {"Upload-Length": str(len(content) if length is None else length)}
+        if digest:
+            value = base64.b64encode(hashlib.sha256(content).digest()).decode()
+            headers["Repr-Digest"] = f"sha-256=:{value}:"
+        return self.ask("POST", "/patient/uploads", headers=headers)
+
+    def send(self, url: str, piece: bytes, offset: int, **more: object) -> TestResponse:
+        headers = {"Upload-Offset": str(offset)}
+        return self.ask("PATCH", url, **{"headers": headers, "data": piece, "content_type": PIECE, **more})
+
+    def offset(self, url: str) -> int:
+        return int(self.ask("HEAD", url).headers["Upload-Offset"])
+
+    def whole(self, content: bytes) -> str:
+        """Send everything; the upload's id."""
+        url = self.begin(content).headers["Location"]
+        assert self.send(url, content, 0).status_code == 204
+        return url.rpartition("/")[2]
+
+    def finish(self, upload: str, **more: str) -> TestResponse:
+        fields = {"kind": "chest_xray", "indication": "Cough", "upload": upload}
+        return self.visitor.post("/patient/scans", fields | more, htmx=True)
+
+
+class BreaksOff(io.RawIOBase):
+    """A request's body of which only the beginning arrives."""
+
+    def __init__(self, arrives: bytes) -> None:
+        self.left = arrives
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        piece, self.left = self.left[: len(buffer)], self.left[len(buffer) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.fixture
+def line(patient: Visitor) -> Line:
+    return Line(patient)
+
+
+def parts(app: Flask) -> list[Path]:
+    return list(app.config["CSSS"].storage_folder.rglob("*.part"))
+
+
+def rows(of: type = Upload) -> int:
+    return db.session.scalar(select(func.count()).select_from(of)) or 0
+
+
+def test_a_picture_in_pieces_becomes_the_same_scan_as_in_one(line: Line, app: Flask) -> None:
+    content = picture()
+    begun = line.begin(content)
+    url = begun.headers["Location"]
+    assert (begun.status_code, begun.headers["Upload-Offset"]) == (201, "0")
+    assert begun.headers["Upload-Expires"].endswith("GMT")
+    half = len(content) // 2
+    assert line.send(url, content[:half], 0).headers["Upload-Offset"] == str(half)
+    assert line.offset(url) == half
+    assert line.send(url, content[half:], half).headers["Upload-Offset"] == str(len(content))
+    answer = line.finish(url.rpartition("/")[2])
+    assert answer.status_code == 204 and answer.headers["HX-Redirect"].startswith("/patient/scans/")
+    scan = db.session.scalars(select(Scan)).one()
+    assert (scan.width, scan.height) == (256, 240)
+    assert parts(app) == []
+
+
+def test_what_has_arrived_of_a_broken_piece_is_kept(line: Line) -> None:
+    content = os.urandom(100_000)
+    url = line.begin(content).headers["Location"]
+    arrives = {"wsgi.input": BreaksOff(content[:40_000]), "CONTENT_LENGTH": "100000"}
+    broken = line.send(url, b"", 0, environ_overrides=arrives)
+    assert broken.status_code == 204
+    assert line.offset(url) == 40_000
+    assert line.send(url, content[40_000:], 40_000).headers["Upload-Offset"] == "100000"
+
+
+def test_after_the_page_was_loaded_anew_the_same_file_goes_on(clinic: Clinic, line: Line) -> None:
+    content = os.urandom(50_000)
+    url = line.begin(content).headers["Location"]
+    line.send(url, content[:20_000], 0)
+    another_browser = Line(clinic.visitor(line.visitor.user))
+    again = another_browser.begin(content)
+    assert (again.status_code, again.headers["Location"]) == (200, url)
+    assert again.headers["Upload-Offset"] == "20000"
+    assert another_browser.begin(content[:-1] + b"x").headers["Location"] != url
+
+
+def test_a_wrong_offset_is_told_the_right_one(line: Line) -> None:
+    url = line.begin(b"0" * 1000).headers["Location"]
+    line.send(url, b"0" * 400, 0)
+    wrong = line.send(url, b"0" * 400, 0)
+    assert (wrong.status_code, wrong.headers["Upload-Offset"]) == (409, "400")
+    assert line.offset(url) == 400
+
+
+def test_more_than_was_announced_is_refused(line: Line) -> None:
+    url = line.begin(b"0" * 1000).headers["Location"]
+    assert line.send(url, b"0" * 1001, 0).status_code == 413
+    assert line.offset(url) == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind", "status"),
+    [({"Upload-Offset": "0"}, "text/plain", 415), ({"Upload-Offset": "-1"}, PIECE, 400), ({}, PIECE, 400)],
+)
+def test_what_no_browser_of_ours_sends(line: Line, headers: dict[str, str], kind: str, status: int) -> None:
+    url = line.begin(b"0" * 10).headers["Location"]
+    assert line.ask("PATCH", url, headers=headers, content_type=kind, data=b"0").status_code == status
+    assert line.ask("POST", "/patient/uploads", headers={"Upload-Length": "ten"}).status_code == 400
+
+
+@pytest.mark.parametrize(("length", "words"), [(10_000_001, "at most 10 MB"), (0, "The file is empty")])
+def test_a_file_that_could_not_be_taken_is_refused_before_it_is_sent(
+    line: Line, length: int, words: str
+) -> None:
+    answer = line.begin(b"", length=length)
+    assert answer.status_code == 413
+    assert words in answer.get_data(as_text=True)
+    assert rows() == 0
+
+
+def test_hostile_contents_are_refused_beside_the_field_and_not_kept(line: Line, app: Flask) -> None:
+    answer = line.finish(line.whole(b"<script>no picture</script>"), indication="My <b>own</b> words")
+    assert answer.status_code == 422
+    page = soup(answer)
+    assert "not a JPEG or PNG" in page.select_one("#file-error").get_text()  # type: ignore[union-attr]
+    assert page.select_one("#indication").get_text().strip() == "My <b>own</b> words"  # type: ignore[union-attr]
+    assert parts(app) == [] and rows() == 0 and rows(Scan) == 0
+
+
+def test_when_only_the_form_is_wrong_the_picture_need_not_be_sent_again(line: Line) -> None:
+    content = picture()
+    upload = line.whole(content)
+    assert line.finish(upload, kind="").status_code == 422
+    again = line.begin(content)
+    assert again.headers["Location"].endswith(upload)
+    assert again.headers["Upload-Offset"] == str(len(content))
+    assert line.finish(upload).status_code == 204
+
+
+def test_the_form_without_the_whole_picture_is_refused_and_what_arrived_stays(line: Line) -> None:
+    content = picture()
+    url = line.begin(content).headers["Location"]
+    line.send(url, content[:100], 0)
+    answer = line.finish(url.rpartition("/")[2])
+    assert answer.status_code == 422
+    assert "not arrived completely" in soup(answer).select_one("#file-error").get_text()  # type: ignore[union-attr]
+    assert line.offset(url) == 100
+
+
+def test_a_picture_damaged_on_its_way_is_noticed(line: Line, app: Flask) -> None:
+    content = picture()
+    url = line.begin(content).headers["Location"]
+    line.send(url, bytes(len(content)), 0)
+    answer = line.finish(url.rpartition("/")[2])
+    assert "damaged on its way" in answer.get_data(as_text=True)
+    assert parts(app) == []
+
+
+def test_a_form_that_is_sent_twice_leads_to_one_scan(line: Line) -> None:
+    upload = line.whole(picture())
+    first, second = line.finish(upload), line.finish(upload)
+    assert first.headers["HX-Redirect"] == second.headers["HX-Redirect"]
+    assert rows(Scan) == 1
+
+
+def test_two_forms_at_the_same_moment_lead_to_one_scan(
+    line: Line, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = line.whole(picture())
+    first = line.finish(upload)
+    # The second one had read the file and looked for a scan before the first was done.
+    looks = iter([None])
+    ask = services.scan_made_of
+    monkeypatch.setattr(services, "scan_made_of", lambda *given: next(looks, ask(*given)))
+    monkeypatch.setattr(services, "content", lambda *_: picture())
+    second = line.finish(upload)
+    assert first.headers["HX-Redirect"] == second.headers["HX-Redirect"]
+    assert rows(Scan) == 1
+    assert len(list(app.config["CSSS"].storage_folder.glob("scans/*/*"))) == 1
+
+
+def test_cancelled_nothing_is_kept(line: Line, app: Flask) -> None:
+    url = line.begin(b"0" * 100).headers["Location"]
+    line.send(url, b"0" * 50, 0)
+    assert line.ask("DELETE", url).status_code == 204
+    assert parts(app) == [] and rows() == 0
+    assert line.ask("HEAD", url).status_code == 404
+    assert line.send(url, b"0" * 50, 50).status_code == 404
+
+
+def test_a_further_upload_takes_the_place_of_the_oldest(line: Line, app: Flask) -> None:
+    urls = [line.begin(os.urandom(9)).headers["Location"] for _ in range(services.MAX_OPEN + 2)]
+    statuses = [line.ask("HEAD", url).status_code for url in urls]
+    assert statuses == [404, 404] + [204] * services.MAX_OPEN
+    assert len(parts(app)) == services.MAX_OPEN
+
+
+def test_what_nobody_finishes_is_swept_away(line: Line, app: Flask) -> None:
+    url = line.begin(b"0" * 100).headers["Location"]
+    finished = line.whole(picture())
+    line.finish(finished)
+    with transaction():
+        db.session.execute(update(Upload).values(expires_at=now() - timedelta(seconds=1)))
+    assert line.ask("HEAD", url).status_code == 404
+    assert services.sweep_expired() == 2
+    assert parts(app) == [] and rows() == 0
+    assert rows(Scan) == 1
+
+
+def test_other_peoples_uploads_are_not_there(line: Line, clinic: Clinic) -> None:
+    upload = line.whole(picture())
+    stranger = Line(clinic.visitor(clinic.person("patient")))
+    url = f"/patient/uploads/{upload}"
+    assert stranger.ask("HEAD", url).status_code == 404
+    assert stranger.send(url, b"0", 0).status_code == 404
+    assert stranger.ask("DELETE", url).status_code == 404
+    assert stranger.finish(upload).status_code == 422
+    assert stranger.finish(str(uuid.uuid4())).status_code == 422
+    assert line.finish(upload).status_code == 204
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_no_other_site_can_send_pieces(line: Line, method: str) -> None:
+    url = line.begin(b"0" * 10).headers["Location"]
+    line.token = ""
+    assert line.ask(method, url, headers={"Upload-Offset": "0"}, content_type=PIECE).status_code == 400
+    assert line.ask("POST", "/patient/uploads", headers={"Upload-Length": "1"}).status_code == 400
+
+
+def test_partial_files_are_readable_by_their_owner_only(line: Line, app: Flask) -> None:
+    line.begin(b"0" * 10)
+    (part,) = parts(app)
+    assert part.stat().st_mode & 0o777 == 0o600
