@@ -140,7 +140,7 @@ def _weigh(page) -> tuple[int, int]:  # type: ignore[no-untyped-def]
     )
     page.goto("/doctor/")
     page.wait_for_timeout(1500)
-    left_out = ("/image", "/heatmap", "/events", "manifest", "service-worker")
+    left_out = ("/image", "/heatmap", "/events", "manifest", "sw.js")
     counted = [
         identifier
         for identifier, url in addresses.items()

@@ -39,9 +39,10 @@ def _register_blueprints(app: Flask) -> None:
     from csss.web.model_cards import models
     from csss.web.patient import patient
     from csss.web.pharmacist import pharmacist
+    from csss.web.shell import shell
     from csss.web.status import status
 
-    for blueprint in (auth, account, patient, doctor, pharmacist, admin, files, models, status):
+    for blueprint in (auth, account, patient, doctor, pharmacist, admin, files, models, status, shell):
         app.register_blueprint(blueprint)
     if app.debug:
         from csss.web.styleguide import styleguide

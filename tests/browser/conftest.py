@@ -39,17 +39,18 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         if message.type == "error" and not re.search(r"status of (401|403|404|409|422)", message.text):
             problems.append(message.text)
 
-    def make(stack: Stack, *, javascript: bool = True, width: int = 1280) -> Page:
+    def make(stack: Stack, *, javascript: bool = True, width: int = 1280, may_break: bool = False) -> Page:
         context = browser.new_context(
             base_url=stack.url,
             java_script_enabled=javascript,
             viewport={"width": width, "height": 900},
             accept_downloads=True,
+            service_workers="block",  # it has tests of its own (test_installable.py)
         )
         context.set_default_timeout(15_000)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", watch)
+        page.on("console", lambda told: None if may_break and "net::ERR_" in told.text else watch(told))
         page.on("pageerror", lambda error: problems.append(str(error)))
         return page
 
