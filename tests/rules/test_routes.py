@@ -121,6 +121,8 @@ WHO: dict[str, set[str | None]] = {
     "pharmacist.scan": PHARMACIST,
     "pharmacist.template": PHARMACIST,
     "pharmacist.template_list": PHARMACIST,
+    "shell.offline": EVERYBODY,
+    "shell.worker": EVERYBODY,
     "static_file": EVERYBODY,
     "status.healthz": EVERYBODY,
     "status.metrics": EVERYBODY,
