@@ -8,13 +8,15 @@ from csss.prescriptions.models import Prescription
 
 @dataclass(frozen=True)
 class ItemView:
-    """One medicine as components/prescription_table.html takes it."""
+    """One medicine as components/prescription_table.html takes it, with what was warned of and why it stands."""
 
     drug: str
     dose: str
     route: str
     frequency: str
     duration: str
+    warnings: tuple[str, ...] = ()
+    override_reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,15 @@ def prescription_view(written: Prescription) -> PrescriptionView:
         none_needed=written.none_needed,
         notes=written.notes,
         items=tuple(
-            ItemView(item.drug, item.dose, item.route.human, item.frequency, item.duration)
+            ItemView(
+                item.drug,
+                item.dose,
+                item.route.human,
+                item.frequency,
+                item.duration,
+                tuple(item.warnings.splitlines()),
+                item.override_reason,
+            )
             for item in written.items
         ),
     )

@@ -1,7 +1,7 @@
 """The pharmacist's step. Functions belong inside transaction()."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -10,6 +10,9 @@ from csss.audit.record import record
 from csss.auth.models import User
 from csss.database import db
 from csss.errors import Invalid
+from csss.i18n import gettext as _
+from csss.prescriptions import checks
+from csss.prescriptions.checks import Warned
 from csss.prescriptions.models import Prescription, PrescriptionItem, Route
 from csss.scans import policies, workflow
 from csss.scans.models import Scan
@@ -18,6 +21,7 @@ from csss.scans.states import HoldFor, Status
 
 MAX_ITEMS = 50
 MAX_NOTES = 20_000
+MAX_REASON = 500
 LIMITS = {"drug": 200, "dose": 100, "frequency": 100, "duration": 100}
 
 
@@ -30,6 +34,7 @@ class Line:
     route: str = ""
     frequency: str = ""
     duration: str = ""
+    override_reason: str = ""  # why it stands in spite of a warning
 
     @property
     def blank(self) -> bool:
@@ -42,7 +47,8 @@ def complete(
 ) -> Prescription:
     """Add the prescription and move the scan on. Raises StateConflict, Invalid.
 
-    Invalid names a line's field by its place: `drug-0` is the drug of the first line.
+    Invalid names a line's field by its place: `drug-0` is the drug of the first line. A line that is warned of
+    (checks.warnings) needs an `override_reason`.
     """
     scan = workflow.lock(scan_id)
     policies.check_can_complete(scan)
@@ -72,7 +78,8 @@ def versions(scan: Scan) -> Sequence[Prescription]:
 
 def _prescription(scan: Scan, lines: Sequence[Line], none_needed: bool, notes: str, by: User) -> Prescription:
     filled = [(place, line) for place, line in enumerate(lines) if not line.blank]
-    errors = _problems(filled, none_needed, notes)
+    warned = checks.warnings(scan, [(place, line.drug) for place, line in filled])
+    errors = _problems(filled, none_needed, notes) | _unanswered(filled, warned)
     if errors:
         raise Invalid(**errors)
     prescription = Prescription(
@@ -83,42 +90,80 @@ def _prescription(scan: Scan, lines: Sequence[Line], none_needed: bool, notes: s
         none_needed=none_needed,
         notes=notes.strip(),
         items=[
-            PrescriptionItem(
-                position=position,
-                drug=line.drug.strip(),
-                dose=line.dose.strip(),
-                route=Route(line.route),
-                frequency=line.frequency.strip(),
-                duration=line.duration.strip(),
-            )
-            for position, (_, line) in enumerate(filled, start=1)
+            _item(position, line, warned.get(place, []))
+            for position, (place, line) in enumerate(filled, start=1)
         ],
     )
     db.session.add(prescription)
+    for position, (place, _line) in enumerate(filled, start=1):
+        if place in warned:  # that it was done and of what kind; what was written stays with the line
+            kinds = [each.kind.value for each in warned[place]]
+            record("prescription.warning_overridden", scan, by=by, line=position, kinds=kinds)
     return prescription
+
+
+def _item(position: int, line: Line, warned: Sequence[Warned]) -> PrescriptionItem:
+    return PrescriptionItem(
+        position=position,
+        drug=line.drug.strip(),
+        dose=line.dose.strip(),
+        route=Route(line.route),
+        frequency=line.frequency.strip(),
+        duration=line.duration.strip(),
+        warnings="\n".join(each.sentence for each in warned),
+        override_reason=line.override_reason.strip() if warned else "",
+    )
+
+
+def _unanswered(filled: Sequence[tuple[int, Line]], warned: Mapping[int, Sequence[Warned]]) -> dict[str, str]:
+    """A sentence for each line that is warned of and says nothing about it."""
+    errors = {}
+    for place, line in filled:
+        if place in warned and not line.override_reason.strip():
+            errors[f"override_reason-{place}"] = _(
+                "Remove this medicine, or write why it is right all the same."
+            )
+        elif len(line.override_reason) > MAX_REASON:
+            errors[f"override_reason-{place}"] = _too_long(MAX_REASON)
+    return errors
 
 
 def _problems(filled: Sequence[tuple[int, Line]], none_needed: bool, notes: str) -> dict[str, str]:
     errors: dict[str, str] = {}
     if not filled and not none_needed:
-        errors["none_needed"] = "Enter at least one medicine, or tick that none is needed."
+        errors["none_needed"] = _("Enter at least one medicine, or tick that none is needed.")
     if filled and none_needed:
-        errors["none_needed"] = "Medicines are entered and “none needed” is ticked: keep one of the two."
+        errors["none_needed"] = _("Medicines are entered and “none needed” is ticked: keep one of the two.")
     if len(filled) > MAX_ITEMS:
-        errors["none_needed"] = f"At most {MAX_ITEMS} medicines can be taken."
+        errors["none_needed"] = _("At most %(most)s medicines can be taken.", most=MAX_ITEMS)
     for place, line in filled:
-        for name, sentence in (
-            ("drug", "Enter the medicine."),
-            ("dose", "Enter the dose."),
-            ("frequency", "Enter how often."),
-        ):
-            if not getattr(line, name).strip():
-                errors[f"{name}-{place}"] = sentence
-        for name, limit in LIMITS.items():
-            if len(getattr(line, name)) > limit:
-                errors[f"{name}-{place}"] = f"At most {limit} characters can be taken."
-        if line.route not in set(Route):
-            errors[f"route-{place}"] = "Choose how it is given."
+        errors |= line_problems(line, place)
     if len(notes) > MAX_NOTES:
-        errors["notes"] = f"At most {MAX_NOTES:,} characters can be taken; this has {len(notes):,}."
+        errors["notes"] = _(
+            "At most %(most)s characters can be taken; this has %(count)s.",
+            most=f"{MAX_NOTES:,}",
+            count=f"{len(notes):,}",
+        )
     return errors
+
+
+def line_problems(line: Line, place: int) -> dict[str, str]:
+    """What a line lacks, by the field's id."""
+    errors: dict[str, str] = {}
+    for name, sentence in (
+        ("drug", _("Enter the medicine.")),
+        ("dose", _("Enter the dose.")),
+        ("frequency", _("Enter how often.")),
+    ):
+        if not getattr(line, name).strip():
+            errors[f"{name}-{place}"] = sentence
+    for name, limit in LIMITS.items():
+        if len(getattr(line, name)) > limit:
+            errors[f"{name}-{place}"] = _too_long(limit)
+    if line.route not in set(Route):
+        errors[f"route-{place}"] = _("Choose how it is given.")
+    return errors
+
+
+def _too_long(most: int) -> str:
+    return _("At most %(most)s characters can be taken.", most=most)

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask import url_for
+from flask_babel.speaklater import LazyString
 
 from csss.auth.models import User
+from csss.i18n import _, _l
+from csss.prescriptions import allergies
+from csss.prescriptions.allergies import Asked
 from csss.prescriptions.models import Prescription
 from csss.reports.models import ReportVersion
 from csss.scans.models import Review, Scan
 from csss.scans.presenters import AGREEMENT_NAMES, KIND_NAMES, Tag, status_for_staff
-from csss.scans.states import Priority, RunState, Status
+from csss.scans.states import HoldFor, Priority, RunState, Status
 from csss.web.filters import day, when
 from csss.web.scan_view import ClassifierView, age_and_sex, classifier_view
 
@@ -50,6 +54,7 @@ class ScanView:
     id: uuid.UUID
     patient: str
     allergies: str
+    allergies_state: Asked
     facts: tuple[tuple[str, str | None], ...]
     kind: str
     indication: str
@@ -71,16 +76,20 @@ def scan_view(scan: Scan) -> ScanView:
         id=scan.id,
         patient=record.user.name,
         allergies=record.allergies,
+        allergies_state=allergies.state(record.allergies),
         facts=(
-            ("MRN", record.mrn),
-            ("Born", day(record.date_of_birth)),
-            ("At the scan", age_and_sex(scan)),
-            ("Blood group", record.blood_group or None),
-            ("Phone", record.phone or None),
-            ("E-mail", record.user.email),
-            ("Address", record.address or None),
-            ("Scan", f"{KIND_NAMES[scan.kind]}, uploaded {when(scan.uploaded_at)}"),
-            ("Indication", scan.indication or None),
+            (_("MRN"), record.mrn),
+            (_("Born"), day(record.date_of_birth)),
+            (_("At the scan"), age_and_sex(scan)),
+            (_("Blood group"), record.blood_group or None),
+            (_("Phone"), record.phone or None),
+            (_("E-mail"), record.user.email),
+            (_("Address"), record.address or None),
+            (
+                _("Scan"),
+                _("%(kind)s, uploaded %(when)s", kind=KIND_NAMES[scan.kind], when=when(scan.uploaded_at)),
+            ),
+            (_("Indication"), scan.indication or None),
         ),
         kind=KIND_NAMES[scan.kind],
         indication=scan.indication,
@@ -109,12 +118,16 @@ def review_view(review: Review) -> ReviewView:
     )
 
 
-STEPS: dict[Status, str] = {
-    Status.PENDING_AI: "Uploaded by the patient",
-    Status.AI_ANALYZED: "Analysed",
-    Status.DOCTOR_VERIFIED: "Verified by the doctor",
-    Status.PHARMACIST_COMPLETED: "Prescription completed",
-    Status.REPORT_READY: "Report approved",
+STEPS: dict[Status, LazyString] = {
+    Status.PENDING_AI: _l("Uploaded by the patient"),
+    Status.AI_ANALYZED: _l("Analysed"),
+    Status.DOCTOR_VERIFIED: _l("Verified by the doctor"),
+    Status.PHARMACIST_COMPLETED: _l("Prescription completed"),
+    Status.REPORT_READY: _l("Report approved"),
+}
+_CORRECTION_BY: dict[HoldFor, LazyString] = {
+    HoldFor.DOCTOR: _l("Correction by the doctor asked for"),
+    HoldFor.PHARMACIST: _l("Correction by the pharmacist asked for"),
 }
 
 
@@ -124,36 +137,51 @@ def history(
     versions: Sequence[ReportVersion] = (),
     *,
     failures: bool = False,
-    steps: Mapping[Status, str] = STEPS,
+    steps: Mapping[Status, LazyString] = STEPS,
 ) -> list[Event]:
     """Everything that has happened with a scan, oldest first; failed analyses only for whoever can try again."""
     told: list[tuple[datetime, str, str, User | None, str | None]] = []
     without = scan.prediction is not None and not scan.prediction.available
     for event in scan.events:
-        words = steps[event.became]
+        words = str(steps[event.became])
         if without and event.became is Status.AI_ANALYZED:
-            words = "To be read without the classifier"
+            words = _("To be read without the classifier")
         told.append((event.at, words, "info", event.actor, None))
     for run in scan.runs if failures else ():
         if run.state is RunState.FAILED:
-            told.append((run.finished_at or run.requested_at, "Analysis failed", "bad", None, run.failure))
+            told.append((run.finished_at or run.requested_at, _("Analysis failed"), "bad", None, run.failure))
     for review in scan.reviews[1:]:
-        words = f"Reading corrected (version {review.version})"
+        words = _("Reading corrected (version %(number)s)", number=review.version)
         told.append((review.created_at, words, "info", review.doctor, None))
     for written in prescriptions[1:]:
-        words = f"Prescription corrected (version {written.version})"
+        words = _("Prescription corrected (version %(number)s)", number=written.version)
         told.append((written.created_at, words, "info", written.pharmacist, None))
     for hold in scan.holds:
-        words = f"Correction by the {hold.to} asked for"
-        told.append((hold.placed_at, words, "warn", hold.placed_by, hold.note))
+        told.append((hold.placed_at, str(_CORRECTION_BY[hold.to]), "warn", hold.placed_by, hold.note))
         if hold.lifted_at is not None:
-            told.append((hold.lifted_at, "Hold lifted", "info", None, None))
+            told.append((hold.lifted_at, _("Hold lifted"), "info", None, None))
     if scan.closure is not None:
-        told.append((scan.closure.closed_at, "Closed", "bad", scan.closure.doctor, scan.closure.reason))
+        told.append((scan.closure.closed_at, _("Closed"), "bad", scan.closure.doctor, scan.closure.reason))
     for addendum in scan.addenda:
-        told.append((addendum.created_at, f"Addendum {addendum.number}", "info", addendum.author, None))
+        told.append(
+            (
+                addendum.created_at,
+                _("Addendum %(number)s", number=addendum.number),
+                "info",
+                addendum.author,
+                None,
+            )
+        )
     for version in versions:
-        told.append((version.created_at, f"Report version {version.version} stored", "ok", None, None))
+        told.append(
+            (
+                version.created_at,
+                _("Report version %(number)s stored", number=version.version),
+                "ok",
+                None,
+                None,
+            )
+        )
     return [
         Event(title, when(at), at.isoformat(), tone, who.name if who else None, note)
         for at, title, tone, who, note in sorted(told, key=lambda each: each[0])

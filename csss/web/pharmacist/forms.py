@@ -1,79 +1,110 @@
-"""The prescription as it is typed: lines of repeated plain names (drug, dose, …), and what belongs to all of them."""
+"""Prescriptions and templates as they are typed: lines of repeated plain names (drug, dose, …), and what belongs to all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
 
 from flask import abort
 from werkzeug.datastructures import MultiDict
-from wtforms import BooleanField, Form, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, Form, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
-from csss.prescriptions.models import Prescription, Route
-from csss.prescriptions.services import LIMITS, MAX_ITEMS, Line
-from csss.web.forms import clean
+from csss.i18n import gettext as _
+from csss.i18n import lazy_gettext as _l
+from csss.prescriptions.checks import Warned
+from csss.prescriptions.models import Prescription, PrescriptionTemplate, Route
+from csss.prescriptions.services import LIMITS, MAX_ITEMS, MAX_REASON, Line
+from csss.prescriptions.templates import MAX_NAME, lines_of
+from csss.web.forms import clean, one_line
 
-ROUTES = [
-    SelectChoice(
-        route.value, f"{route.human} (say how in the notes)" if route is Route.OTHER else route.human
-    )
-    for route in Route
-]
 # A form sends at most MAX_ITEMS lines and some blank ones; more would only keep the server busy.
 MAX_LINES = 2 * MAX_ITEMS
 _FALSE = (False, "false", "", "0", "off", "no")
+_COLUMNS = (*LIMITS, "route", "override_reason")
 
 
 class FilterForm(Form):
     """How the queue is searched and sorted."""
 
-    q = StringField("Patient’s name or MRN")
+    q = StringField(_l("Patient’s name or MRN"))
     sort = SelectField(
-        "Order",
+        _l("Order"),
         choices=[
-            SelectChoice("priority", "Urgent first"),
-            SelectChoice("waiting", "Longest waiting first"),
-            SelectChoice("newest", "Newest first"),
+            SelectChoice("priority", _l("Urgent first")),
+            SelectChoice("waiting", _l("Longest waiting first")),
+            SelectChoice("newest", _l("Newest first")),
         ],
     )
 
 
-def _text(label: str, name: str) -> StringField:
-    return StringField(label, filters=[clean], render_kw={"maxlength": LIMITS[name], "autocomplete": "off"})
+def _routes() -> list[SelectChoice]:
+    return [
+        SelectChoice(
+            route.value,
+            _("%(route)s (say how in the notes)", route=route.human) if route is Route.OTHER else route.human,
+        )
+        for route in Route
+    ]
+
+
+def _text(label: Any, name: str, completed_by: str = "") -> StringField:
+    attributes = {"maxlength": LIMITS[name], "autocomplete": "off"}
+    if completed_by:
+        attributes["list"] = completed_by
+    return StringField(label, filters=[clean], render_kw=attributes)
 
 
 class LineForm(Form):
     """One medicine. Every line has the same field names; only the ids carry the line's place."""
 
-    drug = _text("Medicine", "drug")
-    dose = _text("Dose", "dose")
-    route = SelectField("Route", choices=ROUTES)
-    frequency = _text("Frequency", "frequency")
-    duration = _text("Duration", "duration")
+    drug = _text(_l("Medicine"), "drug", "formulary")
+    dose = _text(_l("Dose"), "dose")
+    route = SelectField(_l("Route"), choices=_routes)
+    frequency = _text(_l("Frequency"), "frequency", "frequencies")
+    duration = _text(_l("Duration"), "duration", "durations")
+    override_reason = StringField(
+        _l("Why it is right all the same"),
+        filters=[clean],
+        render_kw={"maxlength": MAX_REASON, "autocomplete": "off"},
+    )
+
+    number = 0
+    warned: Sequence[Warned] = ()
 
     def place(self, number: int) -> "LineForm":
         """Give the fields the ids that errors are told by: `drug-0` is the drug of the first line."""
+        self.number = number
         for field in self:
             field.id = f"{field.name}-{number}"
             field.label.field_id = field.id
         return self
 
+    @property
+    def line(self) -> Line:
+        return Line(**{name: self[name].data or "" for name in _COLUMNS})
 
-class PrescriptionForm(Form):
-    """The whole prescription; `rows` are its lines, blank ones too."""
 
-    none_needed = BooleanField("No medicine is needed", false_values=_FALSE)
-    notes = TextAreaField("Notes", filters=[clean])
+class LinesForm(Form):
+    """A form with lines; `rows` are its lines, blank ones too."""
 
     rows: list[LineForm]
+    added: int | None = None  # the place of the line that was just added, which takes the cursor
 
     @classmethod
-    def typed(cls, sent: "MultiDict[str, str]") -> "PrescriptionForm":
+    def typed(cls, sent: "MultiDict[str, str]") -> Self:
         """What was sent. A line may miss a field: the shorter lists are filled up with blanks."""
         form = cls(sent)
-        columns = {name: sent.getlist(name) for name in LIMITS | {"route": 0}}
+        columns = {name: sent.getlist(name) for name in _COLUMNS}
         count = max(map(len, columns.values()))
         if count > MAX_LINES:
-            abort(422, f"At most {MAX_ITEMS} medicines can be taken; this has {count} lines.")
-        form._set_rows(
+            abort(
+                422,
+                _(
+                    "At most %(most)s medicines can be taken; this has %(count)s lines.",
+                    most=MAX_ITEMS,
+                    count=count,
+                ),
+            )
+        form.set_rows(
             [
                 {name: values[number] if number < len(values) else "" for name, values in columns.items()}
                 for number in range(count)
@@ -81,31 +112,12 @@ class PrescriptionForm(Form):
         )
         return form
 
-    @classmethod
-    def starting_with(cls, written: Prescription | None) -> "PrescriptionForm":
-        """A blank form, or the last version for a correction."""
-        kept = {"none_needed": written.none_needed, "notes": written.notes} if written else {}
-        form = cls(None, data=kept)
-        form._set_rows(
-            [
-                {
-                    "drug": item.drug,
-                    "dose": item.dose,
-                    "route": item.route.value,
-                    "frequency": item.frequency,
-                    "duration": item.duration,
-                }
-                for item in (written.items if written else [])
-            ]
-        )
-        return form
-
-    def _set_rows(self, lines: Sequence[Mapping[str, str]]) -> None:
+    def set_rows(self, lines: Sequence[Mapping[str, str]]) -> None:
         self.rows = [LineForm(MultiDict(line)).place(number) for number, line in enumerate(lines or [{}])]
 
     @property
     def lines(self) -> list[Line]:
-        return [Line(**{name: field.data or "" for name, field in row._fields.items()}) for row in self.rows]
+        return [row.line for row in self.rows]
 
     @property
     def filled(self) -> list[Line]:
@@ -114,30 +126,117 @@ class PrescriptionForm(Form):
 
     def change_lines(self, sent: "MultiDict[str, str]") -> bool:
         """Without script “add” and “remove” send the form: one line more or less, everything typed kept."""
-        lines = [{name: getattr(line, name) for name in (*LIMITS, "route")} for line in self.lines]
+        lines = [_as_typed(line) for line in self.lines]
         if "add_line" in sent:
             lines.append({})
+            self.added = len(lines) - 1
         elif (number := sent.get("remove_line", type=int)) is not None:
             lines = [line for place, line in enumerate(lines) if place != number]
         else:
             return False
-        self._set_rows(lines)
+        self.set_rows(lines)
         return True
 
     def refuse(self, errors: Mapping[str, str]) -> None:
         """Put the service's sentences beside the fields they are about."""
-        for field in [self.none_needed, self.notes, *(field for row in self.rows for field in row)]:
+        for field in self._all_fields():
             field.errors = [errors[field.id]] if field.id in errors else []
 
     @property
     def summary(self) -> list[tuple[str, str]]:
         """(field id, sentence) for the list above the form; a line's sentence names the line."""
         told = [
-            (field.id, f"Medicine {number}: {sentence}")
+            (field.id, _("Medicine %(number)s: %(sentence)s", number=number, sentence=sentence))
             for number, row in enumerate(self.rows, start=1)
             for field in row
             for sentence in field.errors
         ]
-        for field in (self.none_needed, self.notes):
+        for field in self:
             told += [(field.id, sentence) for sentence in field.errors]
         return told
+
+    def _all_fields(self) -> Iterator[Any]:
+        yield from self
+        for row in self.rows:
+            yield from row
+
+
+class PrescriptionForm(LinesForm):
+    """The whole prescription."""
+
+    none_needed = BooleanField(_l("No medicine is needed"), false_values=_FALSE)
+    notes = TextAreaField(_l("Notes"), filters=[clean])
+
+    @classmethod
+    def starting_with(cls, written: Prescription | None) -> "PrescriptionForm":
+        """A blank form, or the last version for a correction."""
+        kept = {"none_needed": written.none_needed, "notes": written.notes} if written else {}
+        form = cls(None, data=kept)
+        form.set_rows(
+            [
+                {
+                    "drug": item.drug,
+                    "dose": item.dose,
+                    "route": item.route.value,
+                    "frequency": item.frequency,
+                    "duration": item.duration,
+                    "override_reason": item.override_reason,
+                }
+                for item in (written.items if written else [])
+            ]
+        )
+        return form
+
+    def fill_in(self, template: PrescriptionTemplate) -> None:
+        """A template's lines behind those that say something; its notes behind those that are there."""
+        kept = [_as_typed(line) for line in self.filled]
+        self.added = len(kept)
+        self.set_rows([*kept, *map(_as_typed, lines_of(template))])
+        notes = (self.notes.data or "").strip()
+        if template.notes and template.notes not in notes:
+            self.notes.data = f"{notes}\n{template.notes}".strip()
+
+    def warn(
+        self, warnings: Mapping[int, Sequence[Warned]], sent: "MultiDict[str, str] | None" = None
+    ) -> None:
+        """Show each line what speaks against it.
+
+        Whoever sends fewer reasons than lines means the lines that were warned of, in their order.
+        """
+        reasons = sent.getlist("override_reason") if sent is not None else []
+        if reasons and len(reasons) < len(self.rows):
+            for row in self.rows:
+                row.override_reason.data = ""
+            for place, reason in zip(sorted(warnings), reasons, strict=False):
+                self.rows[place].override_reason.data = clean(reason)
+        for place, told in warnings.items():
+            self.rows[place].warned = told
+
+
+class TemplateForm(LinesForm):
+    """Lines for one-self or for the whole hospital."""
+
+    name = StringField(
+        _l("Name"), filters=[one_line], render_kw={"maxlength": MAX_NAME, "autocomplete": "off"}
+    )
+    owner = RadioField(
+        _l("Who uses it"),
+        choices=[("me", _l("Only me")), ("hospital", _l("Every pharmacist of the hospital"))],
+        default="me",
+    )
+    notes = TextAreaField(_l("Notes"), filters=[clean])
+
+    @classmethod
+    def starting_with(cls, template: PrescriptionTemplate | None) -> "TemplateForm":
+        if template is None:
+            form = cls(None)
+            form.set_rows([])
+            return form
+        owner = "me" if template.owner_id else "hospital"
+        form = cls(None, data={"name": template.name, "notes": template.notes, "owner": owner})
+        form.set_rows([_as_typed(line) for line in lines_of(template)])
+        return form
+
+
+def _as_typed(line: Line) -> dict[str, str]:
+    return {name: getattr(line, name) for name in _COLUMNS}

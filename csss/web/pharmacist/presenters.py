@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from csss import clock
-from csss.prescriptions import queries
+from csss.i18n import gettext as _
+from csss.prescriptions import allergies, checks, queries
+from csss.prescriptions.allergies import Asked
+from csss.prescriptions.models import PrescriptionTemplate
 from csss.scans import policies
 from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, Status
 from csss.web.scan_view import age_at
-
-CORRECTED = Tag("Corrected, with the administrator", "info", "check")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class QueueRow:
     mrn: str
     age: int
     allergies: str
+    allergies_state: Asked
     diagnosis: str
     waiting_since: datetime
     urgent: bool
@@ -40,6 +42,7 @@ def queue_rows(scans: Sequence[Scan]) -> list[QueueRow]:
             mrn=scan.patient.mrn,
             age=age_at(scan.patient.date_of_birth, clock.now()),
             allergies=scan.patient.allergies,
+            allergies_state=allergies.state(scan.patient.allergies),
             diagnosis=diagnoses.get(scan.id, ""),
             waiting_since=scan.uploaded_at,
             urgent=scan.priority is Priority.URGENT,
@@ -59,9 +62,11 @@ def tag(scan: Scan) -> Tag:
     """The status in the pharmacist's words."""
     hold = asked_for(scan)
     if hold is not None:
-        return CORRECTED if hold.answered_at else Tag("Correction asked for", "warn", "edit")
+        if hold.answered_at:
+            return Tag(_("Corrected, with the administrator"), "info", "check")
+        return Tag(_("Correction asked for"), "warn", "edit")
     if policies.may(policies.check_can_complete, scan):
-        return Tag("To prescribe", "info", "pill")
+        return Tag(_("To prescribe"), "info", "pill")
     return status_for_staff(scan)
 
 
@@ -69,16 +74,56 @@ def waits_because(scan: Scan) -> str | None:
     """Why nothing can be prescribed now, when the scan does not wait for the pharmacist; None when it is done."""
     hold = scan.open_hold
     if scan.closure is not None:
-        return "The scan has been closed by a doctor. Nothing is prescribed for it."
+        return _("The scan has been closed by a doctor. Nothing is prescribed for it.")
     if hold is not None and scan.status is Status.DOCTOR_VERIFIED:
-        return (
-            f"An administrator has asked the {hold.to} for a correction. "
+        if hold.to is HoldFor.PHARMACIST:
+            return _(
+                "An administrator has asked the pharmacist for a correction. "
+                "The prescription can be written once that is settled."
+            )
+        return _(
+            "An administrator has asked the doctor for a correction. "
             "The prescription can be written once that is settled."
         )
-    return _WAITS.get(scan.status)
+    if scan.status in {Status.PENDING_AI, Status.AI_ANALYZED}:
+        return _("A doctor has to read and verify this scan first.")
+    return None
 
 
-_WAITS: dict[Status, str] = {
-    Status.PENDING_AI: "A doctor has to read and verify this scan first.",
-    Status.AI_ANALYZED: "A doctor has to read and verify this scan first.",
-}
+@dataclass(frozen=True)
+class AllergiesView:
+    """The patient's own words, and what the warnings recognise in them."""
+
+    text: str
+    state: Asked
+    recognised: tuple[str, ...]
+
+
+def known_allergies(scan: Scan) -> AllergiesView:
+    found = allergies.read(scan.patient.allergies, checks.formulary())
+    return AllergiesView(scan.patient.allergies, found.state, found.recognised)
+
+
+@dataclass(frozen=True)
+class TemplateRow:
+    """One template as the list shows it."""
+
+    id: uuid.UUID
+    name: str
+    lines: tuple[str, ...]
+    notes: str
+
+
+def template_groups(found: Sequence[PrescriptionTemplate]) -> list[tuple[str, list[TemplateRow]]]:
+    """One's own and the hospital's; the first only when there are any."""
+    own = [_template_row(each) for each in found if each.owner_id]
+    shared = [_template_row(each) for each in found if not each.owner_id]
+    return [(_("Mine"), own)] * bool(own) + [(_("The hospital’s"), shared)] * bool(shared)
+
+
+def _template_row(template: PrescriptionTemplate) -> TemplateRow:
+    lines = tuple(
+        ", ".join(filter(None, (line["drug"], line["dose"], line["frequency"], line["duration"])))
+        for line in template.lines
+    )
+    return TemplateRow(template.id, template.name, lines, template.notes)

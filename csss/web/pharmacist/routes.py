@@ -2,15 +2,18 @@
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from flask import Response, flash, request, url_for
 
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.errors import Invalid, StateConflict
+from csss.errors import Invalid, NotFound, StateConflict
+from csss.i18n import gettext as _
+from csss.prescriptions import checks, services, templates
 from csss.prescriptions import queries as prescription_queries
-from csss.prescriptions import services
+from csss.prescriptions.formulary import Medicine
 from csss.prescriptions.models import Prescription
 from csss.prescriptions.presenters import prescription_view
 from csss.reports import queries as report_queries
@@ -21,8 +24,8 @@ from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirec
 from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
 from csss.web.pharmacist import pharmacist
-from csss.web.pharmacist.forms import FilterForm, PrescriptionForm
-from csss.web.pharmacist.presenters import asked_for, queue_rows, tag, waits_because
+from csss.web.pharmacist.forms import FilterForm, LineForm, PrescriptionForm
+from csss.web.pharmacist.presenters import asked_for, known_allergies, queue_rows, tag, waits_because
 from csss.web.staff_view import history, scan_view
 
 
@@ -40,6 +43,7 @@ def queue() -> Response:
         form=form,
         rows=queue_rows(page.scans),
         filtered=bool(form.q.data),
+        here=url_for(".queue", q=form.q.data or None, sort=form.sort.data or None, page=page.number),
         pager=pager(number=page.number, size=page.size, shown=len(page.scans), total=page.total),
     )
 
@@ -55,7 +59,7 @@ def scan(scan_id: uuid.UUID) -> Response:
 def complete(scan_id: uuid.UUID) -> Response:
     """The prescription, which moves the scan on to the administrator."""
     return _submit(
-        scan_id, services.complete, "The prescription is complete. The scan now waits for approval."
+        scan_id, services.complete, _("The prescription is complete. The scan now waits for approval.")
     )
 
 
@@ -66,14 +70,35 @@ def correct(scan_id: uuid.UUID) -> Response:
     return _submit(
         scan_id,
         services.correct,
-        "The correction is kept as a new version. The administrator looks at it next.",
+        _("The correction is kept as a new version. The administrator looks at it next."),
+    )
+
+
+@pharmacist.post("/scans/<uuid:scan_id>/line")
+@requires(Permission.SCAN_PRESCRIBE)
+def line(scan_id: uuid.UUID) -> Response:
+    """What is known of one line of the form, for htmx: usual strengths and routes, and what speaks against it."""
+    scan = queries.scan_visible_to(me(), scan_id)
+    form = PrescriptionForm.typed(request.form)
+    form.warn(_warnings(scan, form), request.form)
+    place = request.form.get("place", "").removeprefix("line-")
+    if not is_htmx() or not place.isdecimal() or int(place) >= len(form.rows):
+        return _show(scan_id, form)
+    row = form.rows[int(place)]
+    return page_or_fragment(
+        "pharmacist/scan.html",
+        "pharmacist/_line_note.html",
+        line=row,
+        known=_known(row),
+        check_url=request.path,
     )
 
 
 def _submit(scan_id: uuid.UUID, step: Callable[..., Prescription], done: str) -> Response:
     form = PrescriptionForm.typed(request.form)
-    if form.change_lines(request.form):
+    if form.change_lines(request.form) or _fill_in(form):
         return _show(scan_id, form)
+    form.warn(_warnings(queries.scan_visible_to(me(), scan_id), form), request.form)
     try:
         with transaction():
             step(
@@ -104,6 +129,8 @@ def _show(
         form = None  # shown only to someone who may send it now
     elif form is None:
         form = PrescriptionForm.starting_with(versions[-1] if versions else None)
+    if form is not None:
+        form.warn(_warnings(scan, form))
     values: dict[str, Any] = {
         "scan": scan_view(scan),
         "tag": tag(scan),
@@ -113,11 +140,36 @@ def _show(
         "form": form,
         "typed": typed,  # a refused prescription is shown once more, so that nothing written is lost
         "max_items": services.MAX_ITEMS,
+        "medicines": checks.formulary().medicines if form else (),
+        "templates": templates.usable_by(me()) if form else (),
+        "known_of": _known,
+        "check_url": url_for(".line", scan_id=scan_id),
+        "allergies": known_allergies(scan),
         "hold": asked_for(scan) if action else None,
         "written": [prescription_view(version) for version in versions],
         "events": [] if is_htmx() else history(scan, versions, report_queries.versions(scan)),
     }
     return page_or_fragment("pharmacist/scan.html", "pharmacist/_prescription.html", status=status, **values)
+
+
+def _fill_in(form: PrescriptionForm) -> bool:
+    """Whether a template was asked for; its lines are then in the form."""
+    if "use_template" not in request.form:
+        return False
+    chosen = request.form.get("template", type=uuid.UUID)
+    if chosen is not None:
+        with suppress(NotFound):  # removed by a colleague meanwhile: the list shown next lacks it
+            form.fill_in(templates.usable(chosen, me()))
+    return True
+
+
+def _warnings(scan: Scan, form: PrescriptionForm) -> dict[int, list[checks.Warned]]:
+    return checks.warnings(scan, [(row.number, row.line.drug) for row in form.rows if not row.line.blank])
+
+
+def _known(row: LineForm) -> tuple[Medicine, ...]:
+    """What the formulary says of a line's medicine."""
+    return checks.formulary().find(row.drug.data or "")
 
 
 def _action(scan: Scan) -> str | None:

@@ -3,10 +3,10 @@
   const rowsOf = (box) => [...box.querySelectorAll("[data-repeat-row]")];
 
   // items-0-drug and drug-0 alike: the first number between hyphens or at the end is the line's.
-  const NUMBER = /-\d+(?=-|$)/;
+  const NUMBER = /-\d+(?=[-"]|$)/;
   const renumber = (row, index) => {
     for (const element of row.querySelectorAll("*")) {
-      for (const name of ["id", "name", "for", "aria-describedby", "aria-controls", "list"]) {
+      for (const name of ["id", "name", "for", "aria-describedby", "aria-controls", "hx-vals"]) {
         const value = element.getAttribute(name);
         if (value) element.setAttribute(name, value.split(" ").map((part) => part.replace(NUMBER, `-${index}`)).join(" "));
       }
@@ -28,6 +28,7 @@
       else if (field.type !== "hidden") field.value = "";
       field.removeAttribute("aria-invalid");
     }
+    for (const note of row.querySelectorAll("[data-repeat-hide]")) note.hidden = true;
     for (const error of row.querySelectorAll(".field__error")) error.remove();
     for (const field of row.querySelectorAll(".field--invalid")) field.classList.remove("field--invalid");
   };
@@ -45,6 +46,7 @@
       empty(row);
       last.after(row);
       tidy(box);
+      window.htmx?.process(row);
       row.querySelector("input:not([type=hidden]), select, textarea")?.focus();
       tell(box, `Line ${rows.length + 1} added.`);
     } else if (rows.length > 1) {

@@ -1,0 +1,89 @@
+"""Templates: lines written often, one's own or the hospital's. `keep` and `remove` belong inside transaction()."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import or_, select
+
+from csss import clock
+from csss.audit.record import record
+from csss.auth.models import User
+from csss.database import db
+from csss.errors import Invalid, NotFound
+from csss.i18n import gettext as _
+from csss.prescriptions.models import PrescriptionTemplate
+from csss.prescriptions.services import LIMITS, MAX_NOTES, Line, line_problems
+
+MAX_NAME = 100
+MAX_LINES = 10
+MAX_TEMPLATES = 100  # of one pharmacist, and of the hospital
+_KEPT = (*LIMITS, "route")
+
+
+def usable_by(user: User) -> Sequence[PrescriptionTemplate]:
+    """One's own first, then the hospital's, each by name."""
+    return db.session.scalars(
+        select(PrescriptionTemplate)
+        .where(or_(PrescriptionTemplate.owner_id == user.id, PrescriptionTemplate.owner_id.is_(None)))
+        .order_by(PrescriptionTemplate.owner_id.is_(None), PrescriptionTemplate.name, PrescriptionTemplate.id)
+    ).all()
+
+
+def usable(template_id: uuid.UUID, user: User) -> PrescriptionTemplate:
+    """Raises NotFound, also for somebody else's."""
+    found = db.session.get(PrescriptionTemplate, template_id)
+    if found is None or found.owner_id not in (None, user.id):
+        raise NotFound("There is no such template.")
+    return found
+
+
+def lines_of(template: PrescriptionTemplate) -> list[Line]:
+    return [Line(**{name: line.get(name, "") for name in _KEPT}) for line in template.lines]
+
+
+def keep(
+    template_id: uuid.UUID | None, *, name: str, lines: Sequence[Line], notes: str, shared: bool, by: User
+) -> PrescriptionTemplate:
+    """Make a template, or change one. `shared` makes it the hospital's. Raises Invalid, NotFound."""
+    filled = [(place, line) for place, line in enumerate(lines) if not line.blank]
+    owner_id = None if shared else by.id
+    errors: dict[str, str] = {}
+    for place, line in filled:
+        errors |= line_problems(line, place)
+    if not name.strip():
+        errors["name"] = _("Enter a name.")
+    elif len(name) > MAX_NAME:
+        errors["name"] = _("At most %(most)s characters can be taken.", most=MAX_NAME)
+    if not filled:
+        errors["drug-0"] = _("Enter at least one medicine.")
+    if len(filled) > MAX_LINES:
+        errors[f"drug-{filled[MAX_LINES][0]}"] = _(
+            "A template holds at most %(most)s medicines.", most=MAX_LINES
+        )
+    if len(notes) > MAX_NOTES:
+        errors["notes"] = _("At most %(most)s characters can be taken.", most=MAX_NOTES)
+    template = usable(template_id, by) if template_id else None
+    if template is None and sum(each.owner_id == owner_id for each in usable_by(by)) >= MAX_TEMPLATES:
+        errors["name"] = _("There are %(most)s templates already. Remove one first.", most=MAX_TEMPLATES)
+    if errors:
+        raise Invalid(**errors)
+    if template is None:
+        template = PrescriptionTemplate(id=uuid.uuid4())
+        db.session.add(template)
+    template.owner_id = owner_id
+    template.name = name.strip()
+    template.lines = [
+        {key: value.strip() for key, value in asdict(line).items() if key in _KEPT} for _p, line in filled
+    ]
+    template.notes = notes.strip()
+    template.changed_at = clock.now()
+    record("prescription_template.kept", template, by=by, shared=shared)
+    return template
+
+
+def remove(template_id: uuid.UUID, *, by: User) -> None:
+    """Take a template away. Raises NotFound."""
+    template = usable(template_id, by)
+    record("prescription_template.removed", template, by=by, shared=template.owner_id is None)
+    db.session.delete(template)

@@ -1,0 +1,98 @@
+"""Routes: the templates that prescriptions are filled in from."""
+
+import uuid
+
+from flask import Response, flash, request, url_for
+
+from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.errors import Invalid
+from csss.i18n import gettext as _
+from csss.prescriptions import checks, templates
+from csss.prescriptions.models import PrescriptionTemplate
+from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
+from csss.web.guard import me, requires
+from csss.web.pharmacist import pharmacist
+from csss.web.pharmacist.forms import TemplateForm
+from csss.web.pharmacist.presenters import template_groups
+
+
+@pharmacist.get("/templates")
+@requires(Permission.SCAN_PRESCRIBE)
+def template_list() -> Response:
+    """One's own templates and the hospital's."""
+    return page_or_fragment(
+        "pharmacist/templates.html",
+        "pharmacist/_templates.html",
+        groups=template_groups(templates.usable_by(me())),
+    )
+
+
+@pharmacist.get("/templates/new")
+@requires(Permission.SCAN_PRESCRIBE)
+def new_template() -> Response:
+    return _show(None, TemplateForm.starting_with(None))
+
+
+@pharmacist.post("/templates/new")
+@requires(Permission.SCAN_PRESCRIBE)
+def add_template() -> Response:
+    return _keep(None)
+
+
+@pharmacist.get("/templates/<uuid:preset_id>")
+@requires(Permission.SCAN_PRESCRIBE)
+def template(preset_id: uuid.UUID) -> Response:
+    found = templates.usable(preset_id, me())
+    return _show(found, TemplateForm.starting_with(found))
+
+
+@pharmacist.post("/templates/<uuid:preset_id>")
+@requires(Permission.SCAN_PRESCRIBE)
+def change_template(preset_id: uuid.UUID) -> Response:
+    return _keep(templates.usable(preset_id, me()))
+
+
+@pharmacist.post("/templates/<uuid:preset_id>/remove")
+@requires(Permission.SCAN_PRESCRIBE)
+def remove_template(preset_id: uuid.UUID) -> Response:
+    with transaction():
+        templates.remove(preset_id, by=me())
+    flash(_("The template has been removed."), "success")
+    return redirect_after(url_for(".template_list"))
+
+
+def _keep(found: PrescriptionTemplate | None) -> Response:
+    form = TemplateForm.typed(request.form)
+    if form.change_lines(request.form):
+        return _show(found, form)
+    template_id = found.id if found else None
+    try:
+        with transaction():
+            templates.keep(
+                template_id,
+                name=form.name.data or "",
+                lines=form.lines,
+                notes=form.notes.data or "",
+                shared=form.owner.data == "hospital",
+                by=me(),
+            )
+    except Invalid as refused:
+        form.refuse(refused.errors)
+        return _show(found, form, status=UNPROCESSABLE)
+    flash(_("The template has been kept."), "success")
+    return redirect_after(url_for(".template_list"))
+
+
+def _show(found: PrescriptionTemplate | None, form: TemplateForm, *, status: int = 200) -> Response:
+    address = url_for(".template", preset_id=found.id) if found else url_for(".new_template")
+    return page_or_fragment(
+        "pharmacist/template.html",
+        "pharmacist/_template.html",
+        status=status,
+        form=form,
+        action=address,
+        remove_url=url_for(".remove_template", preset_id=found.id) if found else None,
+        medicines=checks.formulary().medicines,
+        max_items=templates.MAX_LINES,
+    )

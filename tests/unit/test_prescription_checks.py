@@ -1,0 +1,141 @@
+"""What the formulary knows, and what a patient's own words on allergies mean for a medicine."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from csss.config import BadSetting
+from csss.prescriptions import allergies
+from csss.prescriptions.allergies import Asked
+from csss.prescriptions.checks import UNKNOWN_DURATION, lasts
+from csss.prescriptions.formulary import alike, load, words
+
+BOOK = load()
+
+
+def test_the_formulary_names_enough_medicines_each_once_with_code_and_route() -> None:
+    assert len(BOOK.medicines) >= 150
+    assert len({medicine.code for medicine in BOOK.medicines}) == len(BOOK.medicines)
+    assert all(medicine.routes and medicine.strengths for medicine in BOOK.medicines)
+    used = {group for medicine in BOOK.medicines for group in medicine.groups}
+    assert used == set(BOOK.groups)
+    assert all(related in BOOK.groups for group in BOOK.groups.values() for related in group.related)
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("Amoxicillin", "Amoxicillin"),
+        ("amoxycillin 500 mg caps", "Amoxicillin"),
+        ("Amoxicilin", "Amoxicillin"),
+        ("Co-amoxiclav", "Amoxicillin and clavulanic acid"),
+        ("clavulanic acid/amoxicillin", "Amoxicillin and clavulanic acid"),
+        ("ASPIRIN 75 mg", "Acetylsalicylic acid"),
+        ("Frusemide", "Furosemide"),
+        ("pantoprazole", "Pantoprazole"),
+        ("isosorbide mononitrate", "Isosorbide mononitrate"),
+        ("Vitamin C", None),
+        ("", None),
+    ],
+)
+def test_a_line_is_understood_however_it_is_written(typed: str, found: str | None) -> None:
+    assert [medicine.name for medicine in BOOK.find(typed)] == ([found] if found else [])
+
+
+def test_no_two_names_of_the_formulary_are_taken_for_each_other() -> None:
+    names = {word for medicine in BOOK.medicines for word in words(medicine.name)}
+    alikes = {(one, two) for one in names for two in names if one < two and alike(one, two)}
+    # A right spelling goes first; what is left is close in the hand and in the body.
+    assert alikes <= {("amoxicillin", "ampicillin"), ("prednisolone", "prednisone")}
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("", Asked.NOT_ASKED),
+        ("  - ", Asked.NOT_ASKED),
+        ("None.", Asked.NONE_KNOWN),
+        ("NKDA", Asked.NONE_KNOWN),
+        ("No known drug allergies", Asked.NONE_KNOWN),
+        ("Penicillin", Asked.LISTED),
+        ("No penicillin please", Asked.LISTED),
+        ("Peanuts", Asked.LISTED),
+    ],
+)
+def test_none_known_is_told_from_not_asked(text: str, state: Asked) -> None:
+    assert allergies.state(text) is state
+
+
+@pytest.mark.parametrize(
+    ("record", "drug", "warned"),
+    [
+        ("Penicillin – rash in 2009", "Amoxicillin", "is one of the penicillins"),
+        ("pencilin", "Co-amoxiclav 625", "is one of the penicillins"),
+        ("Penicillin", "Ceftriaxone", "react to the cephalosporins, too"),
+        ("Amoxicillin", "Amoxycillin 500 mg", "which is in this medicine"),
+        ("augmentin", "Flucloxacillin", "is one of the penicillins"),
+        ("clavulanic acid", "Co-amoxiclav", "which is in this medicine"),
+        ("aspirine gives me asthma", "Ibuprofen", "NSAIDs"),
+        ("sulpha drugs", "Co-trimoxazole", "sulfonamide"),
+        ("erythromycin", "Azithromycin", "macrolides"),
+        ("ACE inhibitors (swelling)", "Ramipril", "ACE inhibitors"),
+        ("ramipril: swollen lips", "Entresto", "neprilysin"),
+        ("Trastuzumab", "trastuzumab 440 mg", "trastuzumab"),
+        ("No allergies except codeine", "Codeine", "codeine"),
+        ("not allergic to aspirin but allergic to ibuprofen", "Naproxen", "ibuprofen"),
+        ("Penicillin", "Azithromycin", None),
+        ("clavulanic acid", "Amoxicillin", None),
+        ("not allergic to penicillin", "Amoxicillin", None),
+        ("tolerates amoxicillin", "Amoxicillin", None),
+        ("Peanuts, latex, pollen, shellfish", "Paracetamol", None),
+        ("none", "Amoxicillin", None),
+        ("", "Amoxicillin", None),
+        ("iodine", "Codeine", None),
+    ],
+)
+def test_an_allergy_is_seen_through_names_groups_and_spellings(record: str, drug: str, warned: str | None) -> None:
+    sentence = allergies.warning(drug, allergies.read(record, BOOK), BOOK)
+    assert (sentence is None) if warned is None else (sentence is not None and warned in sentence)
+
+
+@pytest.mark.parametrize(
+    ("duration", "days"),
+    [("5 days", 5), ("1-2 weeks", 14), ("3 to 5 days", 5), ("a month", 31), ("one week", 7), ("6 months", 186)],
+)
+def test_how_long_a_medicine_is_taken(duration: str, days: int) -> None:
+    assert lasts(duration) == timedelta(days=days)
+
+
+@pytest.mark.parametrize("duration", ["", "long-term", "until the cough is gone"])
+def test_where_the_end_cannot_be_told_it_may_still_be_taken_for_three_months(duration: str) -> None:
+    assert lasts(duration) == UNKNOWN_DURATION
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("Wondermycin;J01XX;tablet;oral;", "line 1: 6 columns are expected"),
+        ("Wondermycin;J01;tablet;oral;;", "'J01' is no ATC code"),
+        ("Wondermycin;J01XX99;tablet;by magic;;", "'by magic' is no route"),
+        ("Wondermycin;J01XX99;tablet;oral;wonders;", "'wonders' is no allergy group"),
+        ("# nothing", "there is no medicine in the file"),
+        ("A;J01XX99;t;oral;;\nA;J01XX98;t;oral;;", "line 2: A stands there twice"),
+    ],
+)
+def test_a_hospitals_own_file_is_refused_by_line(tmp_path: Path, line: str, sentence: str) -> None:
+    file = tmp_path / "formulary.csv"
+    file.write_text(line + "\n", "utf-8")
+    with pytest.raises(BadSetting, match="CSSS_FORMULARY") as refused:
+        load(str(file))
+    assert sentence in str(refused.value)
+
+
+def test_a_hospitals_own_file_takes_the_place_of_ours(tmp_path: Path) -> None:
+    file = tmp_path / "formulary.csv"
+    file.write_text("Wondermycin;J01XX99;tablet 1 g;oral;macrolides;wonder\n", "utf-8")
+    book = load(str(file))
+    assert [medicine.name for medicine in book.medicines] == ["Wondermycin"]
+    assert "macrolides" in (allergies.warning("Wonder 1 g", allergies.read("macrolides", book), book) or "")
+    with pytest.raises(BadSetting, match="cannot be read"):
+        load(str(tmp_path / "missing.csv"))
