@@ -18,6 +18,7 @@ from flask import Flask, Response, abort, current_app, request, url_for
 
 from csss.auth.permissions import PUBLIC
 from csss.paths import STATIC
+from csss.web.words import script_words
 
 STATIC_ENDPOINT = "static_file"
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -172,10 +173,10 @@ class AssetStore:
 
 
 def init_assets(app: Flask, folder: Path = STATIC) -> AssetStore:
-    """Register `/static/<path>` (endpoint `static_file`, public) and the global `asset('app.css')`."""
+    """Register `/static/<path>` (endpoint `static_file`, public), and `asset('app.css')` and `script_words()` for templates."""
     store = AssetStore(folder, watch=app.debug)
     app.extensions["csss_assets"] = store
-    app.jinja_env.globals["asset"] = store.url
+    app.jinja_env.globals.update(asset=store.url, script_words=script_words)
     app.add_url_rule("/static/<path:path>", endpoint=STATIC_ENDPOINT, view_func=static_file)
     return store
 

@@ -1,16 +1,17 @@
 // One plain sentence in #page-message whenever htmx gets no usable answer: error pages are never swapped in.
 (() => {
+  const { _ } = window.csss;
   const SENTENCES = {
-    400: "The request was not accepted. Load the page again and try once more.",
-    401: "Your session has ended. Sign in again to go on.",
-    403: "Your account may not do this.",
-    404: "This is no longer here. Load the page again.",
-    409: "Somebody else has changed this in the meantime. Load the page again to see where it stands.",
-    413: "The file is too large.",
-    429: "Too many tries. Wait a minute, then try again.",
+    400: _("The request was not accepted. Load the page again and try once more."),
+    401: _("Your session has ended. Sign in again to go on."),
+    403: _("Your account may not do this."),
+    404: _("This is no longer here. Load the page again."),
+    409: _("Somebody else has changed this in the meantime. Load the page again to see where it stands."),
+    413: _("The file is too large."),
+    429: _("Too many tries. Wait a minute, then try again."),
   };
-  const SERVER = "The server could not answer. Nothing has been changed on this page. Try again in a minute.";
-  const LINE = "The connection to the server is broken. What you have entered is still here. Try again in a minute.";
+  const SERVER = _("The server could not answer. Nothing has been changed on this page. Try again in a minute.");
+  const LINE = _("The connection to the server is broken. What you have entered is still here. Try again in a minute.");
 
   const say = (sentence) => {
     const box = document.getElementById("page-message");
@@ -49,5 +50,5 @@
   document.addEventListener("htmx:before:request", () => document.getElementById("page-message")?.replaceChildren());
 
   // Other scripts of ours (the upload) speak through the same place.
-  window.csss = { say, ownSentence, sentences: SENTENCES, server: SERVER, line: LINE };
+  Object.assign(window.csss, { say, ownSentence, sentences: SENTENCES, server: SERVER, line: LINE });
 })();

@@ -48,14 +48,14 @@
       tidy(box);
       window.htmx?.process(row);
       row.querySelector("input:not([type=hidden]), select, textarea")?.focus();
-      tell(box, `Line ${rows.length + 1} added.`);
+      tell(box, window.csss._("Line %(number)s added.", { number: rows.length + 1 }));
     } else if (rows.length > 1) {
       const index = rows.indexOf(button.closest("[data-repeat-row]"));
       rows[index].remove();
       tidy(box);
       const next = rowsOf(box)[Math.min(index, rows.length - 2)];
       next.querySelector("input:not([type=hidden]), select, textarea")?.focus();
-      tell(box, `Line ${index + 1} removed.`);
+      tell(box, window.csss._("Line %(number)s removed.", { number: index + 1 }));
     }
   });
 })();
