@@ -22,6 +22,7 @@ from csss.auth.models import UserSession
 from csss.clock import now
 from csss.database import db, transaction
 from csss.demo.seed import seed
+from csss.inference.labels import read_info
 from csss.outbox import DISPATCHER
 from csss.reports.models import ReportVersion
 from csss.scans.models import Prediction, Scan
@@ -84,6 +85,8 @@ def _pages() -> Iterator[tuple[str, str, str]]:
     yield "patient", "home", "/patient/"
     yield "patient", "account", "/account"
     yield "doctor", "worklist", "/doctor/"
+    yield "doctor", "models", "/models"
+    yield "doctor", "model-card", f"/models/{read_info().version}"
     yield "pharmacist", "queue", "/pharmacist/"
     yield "admin", "queue", "/admin/"
     for page in ("users", "mail", "audit"):

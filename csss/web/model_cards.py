@@ -42,7 +42,10 @@ def index() -> Response:
         rows = [_row(folder, active) for folder, active in found]
     except ModelMissing as error:
         problem = str(error)
-    return page_or_fragment("models/models.html", "models/_models.html", rows=rows, problem=problem)
+    names = next((row.figures for row in rows if row.figures), ())
+    columns = [{"label": name, "class": "num"} for name, _value in names]
+    values: dict[str, Any] = {"rows": rows, "columns": columns, "problem": problem}
+    return page_or_fragment("models/models.html", "models/_models.html", **values)
 
 
 @models.get("/<version>")
