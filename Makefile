@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 TEST_LOCK := $(if $(CI),train,dev)
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test fast lint bench screenshots train lock clean
+.PHONY: help demo test fast lint bench screenshots messages train lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -38,6 +38,11 @@ bench: $(VENV)/.installed-train ## measure the budgets of the design on this mac
 
 screenshots: $(VENV)/.installed-dev ## pictures of every page, in screenshots/
 	$(BIN)/python -m tests.screenshots $(ARGS)
+
+messages: $(VENV)/.installed-dev ## collect the texts for translators, and compile what they have translated
+	$(BIN)/pybabel extract -q -F babel.cfg -k _l -k _n:1,2 --no-location --project=CSSS -o messages.pot .
+	if ls csss/translations/*/ >/dev/null 2>&1; then $(BIN)/pybabel update -q -i messages.pot -d csss/translations \
+	&& $(BIN)/pybabel compile -d csss/translations; fi
 
 train: $(VENV)/.installed-train ## train the classifier anew (see the README's page on training)
 	$(BIN)/python -m training all

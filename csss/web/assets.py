@@ -173,7 +173,7 @@ class AssetStore:
 
 
 def init_assets(app: Flask, folder: Path = STATIC) -> AssetStore:
-    """Register `/static/<path>` (endpoint `static_file`, public), and `asset('app.css')` and `script_words()` for templates."""
+    """Register `/static/<path>` (`static_file`, public), and `asset('app.css')` and `script_words()` for templates."""
     store = AssetStore(folder, watch=app.debug)
     app.extensions["csss_assets"] = store
     app.jinja_env.globals.update(asset=store.url, script_words=script_words)

@@ -1,0 +1,155 @@
+"""Every visible text can be translated: with a made-up language in which each text stands in ⟦brackets⟧, no page shows a
+word outside of brackets that is not data.
+
+A page that fails here shows words that were written without `_("…")`: see csss/i18n.py.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from babel.messages.mofile import write_mo
+from bs4 import BeautifulSoup, Comment, Doctype, Tag
+
+from csss.database import db
+from csss.i18n import SOURCE_LANGUAGE
+from csss.web.words import script_texts
+from tests.rules.conftest import ROLES, Site, make_site
+from tests.rules.test_routes import WHO, methods, rules
+
+pytestmark = pytest.mark.xdist_group("site")
+ROOT = Path(__file__).parents[2]
+MADE_UP = "eo"
+KEYWORDS = {"_": None, "_l": None, "_n": (1, 2), "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
+# Endpoints whose pages still show unwrapped words. It only ever gets shorter.
+NOT_YET: frozenset[str] = frozenset()
+
+# What is no text: where nothing is read, or where people's and machines' own words stand.
+SILENT = {"script", "style", "code", "kbd", "template", "svg"}
+SPOKEN = ("aria-label", "title", "alt", "placeholder")
+# Names, units and formats that are the same in every language.
+SAME = re.compile(
+    r"CSSS|MRN|JPEG|PNG|PDF|DICOM|UTC|TOTP|SHA-256|kB|MB|τ|[AB]{1,2}[+−]|O[+−]"
+    r"|\d{1,2} \w{3,4}\.? \d{4}|\d{4}-\d\d-\d\d|[0-9a-f]{8,}|test-1|csss-\d|(?:\w+\.)+\w+@?\S*"
+)
+
+
+@pytest.fixture(scope="session")
+def messages() -> Catalog:
+    """Every text of the project, each translated into itself in brackets."""
+    catalog = Catalog(locale=MADE_UP)
+    with (ROOT / "babel.cfg").open(encoding="utf-8") as file:
+        mapping, options = parse_mapping_cfg(file)
+    for folder in ("csss", "templates", "static/js"):
+        below = [(pattern.removeprefix(f"{folder}/"), method) for pattern, method in mapping]
+        chosen = {key.removeprefix(f"{folder}/"): value for key, value in options.items()}
+        for _, _, text, _, _ in extract_from_dir(ROOT / folder, below, chosen, keywords=KEYWORDS):
+            plural = isinstance(text, tuple)
+            catalog.add(text, tuple(f"⟦{form}⟧" for form in text) if plural else f"⟦{text}⟧")
+    return catalog
+
+
+@pytest.fixture(scope="module")
+def site(
+    messages: Catalog, migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A clinic whose pages can also be had in the made-up language."""
+    translations = tmp_path_factory.mktemp("translations")
+    folder = translations / MADE_UP / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    content = io.BytesIO()
+    write_mo(content, messages)
+    (folder / "messages.mo").write_bytes(content.getvalue())
+    for site in make_site(tmp_path_factory.mktemp("languages"), migrated_sqlite):
+        site.app.extensions["babel"].translation_directories = [str(translations)]
+        site.app.extensions["csss_languages"] = [SOURCE_LANGUAGE, MADE_UP]
+        yield site
+
+
+def data_words(site: Site) -> list[str]:
+    """Everything that people or the system have entered, the longest first."""
+    found: set[str] = {site.app.config["CSSS"].hospital_name}
+    for table in db.metadata.sorted_tables:
+        columns = [column for column in table.columns if isinstance(column.type, sa.String | sa.Text)]
+        if columns:
+            for row in db.session.execute(sa.select(*columns)):
+                found |= {str(value) for value in row if value}
+    db.session.remove()
+    lines = {part.strip() for text in found for part in text.splitlines() if len(part.strip()) > 2}
+    return sorted(found | lines, key=len, reverse=True)
+
+
+def unwrapped(text: str, data: list[str]) -> str:
+    """What stands outside of brackets and is no data, in one line."""
+    while "⟦" in text:
+        smaller = re.sub(r"⟦[^⟦⟧]*⟧", " ", text)
+        if smaller == text:
+            break
+        text = smaller
+    for known in data:
+        if known in text:
+            text = text.replace(known, " ")
+    text = SAME.sub(" ", re.sub(r"\S+…", " ", text))
+    return " ".join(text.split()) if re.search(r"[^\W\d_]{2,}", text) else ""
+
+
+def visible(page: BeautifulSoup) -> Iterator[str]:
+    for node in page.find_all(string=True):
+        hidden = {parent.name for parent in node.parents} & SILENT
+        if not hidden and not isinstance(node, Comment | Doctype):
+            yield str(node)
+    for tag in page.find_all(True):
+        assert isinstance(tag, Tag)
+        yield from (str(tag[name]) for name in SPOKEN if tag.has_attr(name))
+        if tag.name == "input" and tag.get("type") in {"submit", "button"}:
+            yield str(tag.get("value", ""))
+
+
+def pages(site: Site, role: str | None) -> Iterator[tuple[str, str, BeautifulSoup]]:
+    for rule in rules(site.app):
+        if "GET" not in methods(rule) or role not in WHO[rule.endpoint] or rule.rule.endswith(".pdf"):
+            continue
+        for about, address in site.addresses(rule).items():
+            with site.app.app_context():  # the catalogue is looked up once in each
+                visitor = site.visitor(role)
+                answer = visitor.get(address, headers={"Accept-Language": MADE_UP})
+            if answer.mimetype == "text/html" and answer.status_code in {200, 404, 409}:
+                page = BeautifulSoup(answer.get_data(as_text=True), "html.parser")
+                yield rule.endpoint, f"{rule.endpoint} ({about or 'as it is'})", page
+
+
+@pytest.mark.parametrize("role", [None, *ROLES], ids=lambda role: role or "nobody")
+def test_every_visible_text_can_be_translated(site: Site, role: str | None) -> None:
+    data = data_words(site)
+    found: dict[str, str] = {}
+    for endpoint, name, page in pages(site, role):
+        if page.html is not None:
+            assert page.html.get("lang") == MADE_UP, name
+        for text in visible(page):
+            if (rest := unwrapped(text, data)) and endpoint not in NOT_YET:
+                found.setdefault(rest, name)
+    assert not found, "\n".join(f"{name}: {rest}" for rest, name in sorted(found.items(), key=lambda x: x[1]))
+
+
+def test_errors_are_told_in_the_readers_language(site: Site) -> None:
+    with site.app.app_context():
+        answer = site.visitor(None).get("/nothing-here", headers={"Accept-Language": MADE_UP})
+    assert "⟦There is no such page⟧" in answer.get_data(as_text=True)
+
+
+def test_the_texts_of_scripts_come_with_the_page(site: Site, messages: Catalog) -> None:
+    assert {text for text in script_texts() if text not in messages} == set(), "extracted as the page does"
+    with site.app.app_context():
+        answer = site.visitor(None).get("/login", headers={"Accept-Language": MADE_UP})
+    page = BeautifulSoup(answer.get_data(as_text=True), "html.parser")
+    words = page.select_one("meta[name=csss-words]")
+    assert words is not None and "⟦Your account may not do this.⟧" in str(words["content"])
+    with site.app.app_context():
+        english = site.visitor(None).get("/login").get_data(as_text=True)
+    assert "csss-words" not in english, "English pages carry nothing for it"
