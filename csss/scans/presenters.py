@@ -1,31 +1,57 @@
 """The words people read for what the records hold. Templates compare no statuses; they ask here."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 from flask import current_app
+from flask_babel.speaklater import LazyString
 
 from csss.auth.models import Sex
+from csss.i18n import _, _l
 from csss.inference.labels import ModelCorrupt, ModelMissing, read_info
 from csss.scans.models import Scan
-from csss.scans.states import Agreement, Priority, RunState, ScanKind, Status
+from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, Status
 
-KIND_NAMES: dict[ScanKind, str] = {
-    ScanKind.CHEST_XRAY: "Chest X-ray",
-    ScanKind.CARDIAC_MRI: "Cardiac MRI",
-}
-SEX_NAMES: dict[Sex, str] = {
-    Sex.FEMALE: "Female",
-    Sex.MALE: "Male",
-    Sex.OTHER: "Other",
-    Sex.UNKNOWN: "Not stated",
-}
-AGREEMENT_NAMES: dict[Agreement, str] = {
-    Agreement.AGREE: "Agrees with the classifier",
-    Agreement.PARTLY: "Partly agrees with the classifier",
-    Agreement.DISAGREE: "Disagrees with the classifier",
-}
-PRIORITY_NAMES: dict[Priority, str] = {Priority.ROUTINE: "Routine", Priority.URGENT: "Urgent"}
+Key = TypeVar("Key")
+
+
+class Words(Mapping[Key, str]):
+    """Names of choices, each in the language of whoever asks at that moment."""
+
+    def __init__(self, words: dict[Key, LazyString]) -> None:
+        self._words = words
+
+    def __getitem__(self, key: Key) -> str:
+        return str(self._words[key])
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._words)
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+
+KIND_NAMES: Words[ScanKind] = Words(
+    {ScanKind.CHEST_XRAY: _l("Chest X-ray"), ScanKind.CARDIAC_MRI: _l("Cardiac MRI")}
+)
+SEX_NAMES: Words[Sex] = Words(
+    {
+        Sex.FEMALE: _l("Female"),
+        Sex.MALE: _l("Male"),
+        Sex.OTHER: _l("Other"),
+        Sex.UNKNOWN: _l("Not stated"),
+    }
+)
+AGREEMENT_NAMES: Words[Agreement] = Words(
+    {
+        Agreement.AGREE: _l("Agrees with the classifier"),
+        Agreement.PARTLY: _l("Partly agrees with the classifier"),
+        Agreement.DISAGREE: _l("Disagrees with the classifier"),
+    }
+)
+PRIORITY_NAMES: Words[Priority] = Words({Priority.ROUTINE: _l("Routine"), Priority.URGENT: _l("Urgent")})
 
 
 @dataclass(frozen=True)
@@ -37,38 +63,58 @@ class Tag:
     icon: str
 
 
-_STAFF: dict[Status, Tag] = {
-    Status.PENDING_AI: Tag("Waiting for analysis", "wait", "hourglass"),
-    Status.AI_ANALYZED: Tag("Ready to read", "info", "stethoscope"),
-    Status.DOCTOR_VERIFIED: Tag("Verified by doctor", "info", "check"),
-    Status.PHARMACIST_COMPLETED: Tag("Waiting for approval", "info", "pill"),
-    Status.REPORT_READY: Tag("Report released", "ok", "file"),
+@dataclass(frozen=True)
+class _Kind:
+    """A tag before it is put into somebody's language."""
+
+    text: LazyString
+    tone: str
+    icon: str
+
+    def tag(self) -> Tag:
+        return Tag(str(self.text), self.tone, self.icon)
+
+
+_STAFF: dict[Status, _Kind] = {
+    Status.PENDING_AI: _Kind(_l("Waiting for analysis"), "wait", "hourglass"),
+    Status.AI_ANALYZED: _Kind(_l("Ready to read"), "info", "stethoscope"),
+    Status.DOCTOR_VERIFIED: _Kind(_l("Verified by doctor"), "info", "check"),
+    Status.PHARMACIST_COMPLETED: _Kind(_l("Waiting for approval"), "info", "pill"),
+    Status.REPORT_READY: _Kind(_l("Report released"), "ok", "file"),
 }
-STATUS_NAMES: dict[Status, str] = {status: tag.text for status, tag in _STAFF.items()}
+STATUS_NAMES: Words[Status] = Words({status: kind.text for status, kind in _STAFF.items()})
 # For the patient nothing about the classifier, and no promise before the report is stored.
-_PATIENT: dict[Status, Tag] = {
-    Status.PENDING_AI: Tag("Received", "wait", "hourglass"),
-    Status.AI_ANALYZED: Tag("With the doctor", "info", "stethoscope"),
-    Status.DOCTOR_VERIFIED: Tag("With the pharmacist", "info", "pill"),
-    Status.PHARMACIST_COMPLETED: Tag("In final approval", "info", "check"),
-    Status.REPORT_READY: Tag("Report ready", "ok", "file"),
+_PATIENT: dict[Status, _Kind] = {
+    Status.PENDING_AI: _Kind(_l("Received"), "wait", "hourglass"),
+    Status.AI_ANALYZED: _Kind(_l("With the doctor"), "info", "stethoscope"),
+    Status.DOCTOR_VERIFIED: _Kind(_l("With the pharmacist"), "info", "pill"),
+    Status.PHARMACIST_COMPLETED: _Kind(_l("In final approval"), "info", "check"),
+    Status.REPORT_READY: _Kind(_l("Report ready"), "ok", "file"),
 }
-_CLOSED = Tag("Closed", "bad", "ban")
-_RUNS: dict[RunState, Tag] = {
-    RunState.QUEUED: Tag("Analysis running", "wait", "hourglass"),
-    RunState.RUNNING: Tag("Analysis running", "wait", "hourglass"),
-    RunState.FAILED: Tag("Analysis failed", "bad", "alert"),
+_CLOSED = _Kind(_l("Closed"), "bad", "ban")
+_RUNS: dict[RunState, _Kind] = {
+    RunState.QUEUED: _Kind(_l("Analysis running"), "wait", "hourglass"),
+    RunState.RUNNING: _Kind(_l("Analysis running"), "wait", "hourglass"),
+    RunState.FAILED: _Kind(_l("Analysis failed"), "bad", "alert"),
 }
-_UNCERTAIN = Tag("Ready to read – uncertain", "warn", "warning")
-_WITHOUT_CLASSIFIER = Tag("To be read without classifier", "warn", "warning")
+_UNCERTAIN = _Kind(_l("Ready to read – uncertain"), "warn", "warning")
+_WITHOUT_CLASSIFIER = _Kind(_l("To be read without classifier"), "warn", "warning")
+_HELD: dict[HoldFor, _Kind] = {
+    HoldFor.DOCTOR: _Kind(_l("On hold for the doctor"), "warn", "pause"),
+    HoldFor.PHARMACIST: _Kind(_l("On hold for the pharmacist"), "warn", "pause"),
+}
 
 
 def status_for_staff(scan: Scan) -> Tag:
     """The scan's status, or what stands in its way: closed, on hold, analysis running or failed, uncertain."""
+    return _staff_kind(scan).tag()
+
+
+def _staff_kind(scan: Scan) -> _Kind:
     if scan.closure is not None:
         return _CLOSED
     if scan.open_hold is not None:
-        return Tag(f"On hold for the {scan.open_hold.to}", "warn", "pause")
+        return _HELD[scan.open_hold.to]
     if scan.status is Status.PENDING_AI and scan.latest_run is not None:
         return _RUNS.get(scan.latest_run.state, _STAFF[scan.status])
     if scan.status is Status.AI_ANALYZED and scan.prediction is not None and scan.prediction.uncertain:
@@ -78,10 +124,10 @@ def status_for_staff(scan: Scan) -> Tag:
 
 def status_for_patient(scan: Scan, *, released: bool) -> Tag:
     if scan.closure is not None:
-        return Tag("Closed – please upload again", "bad", "ban")
+        return Tag(_("Closed – please upload again"), "bad", "ban")
     if scan.status is Status.REPORT_READY and not released:
-        return Tag("Report is being made", "wait", "hourglass")
-    return _PATIENT[scan.status]
+        return Tag(_("Report is being made"), "wait", "hourglass")
+    return _PATIENT[scan.status].tag()
 
 
 def human_name(label: str) -> str:

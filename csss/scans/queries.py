@@ -108,6 +108,31 @@ def scan_ids_of(user: User) -> Sequence[uuid.UUID]:
     return db.session.scalars(query.order_by(Scan.uploaded_at.desc()).limit(1000)).all()
 
 
+def others_of_patient(scan: Scan, most: int) -> Sequence[Scan]:
+    """The patient's other scans, newest first, with what a line about each shows."""
+    query = select(Scan).where(Scan.patient_id == scan.patient_id, Scan.id != scan.id)
+    return db.session.scalars(
+        query.order_by(Scan.uploaded_at.desc(), Scan.id)
+        .limit(most)
+        .options(
+            selectinload(Scan.prediction),
+            selectinload(Scan.runs),
+            selectinload(Scan.holds),
+            selectinload(Scan.closure),
+            selectinload(Scan.reviews),
+        )
+    ).all()
+
+
+def other_of_patient(scan: Scan, other_id: uuid.UUID) -> Scan:
+    """Another scan of the same patient. Raises NotFound for anybody else's, and for this one."""
+    query = select(Scan).where(Scan.id == other_id, Scan.patient_id == scan.patient_id, Scan.id != scan.id)
+    other = db.session.scalars(query).one_or_none()
+    if other is None:
+        raise NotFound("There is no such scan.")
+    return other
+
+
 def counts() -> dict[Status, int]:
     """How many open scans stand in each status."""
     by_status = select(Scan.status, func.count()).group_by(Scan.status)

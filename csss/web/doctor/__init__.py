@@ -4,4 +4,4 @@ from flask import Blueprint
 
 doctor = Blueprint("doctor", __name__, url_prefix="/doctor")
 
-from csss.web.doctor import reading_routes, routes  # noqa: E402, F401
+from csss.web.doctor import desk_routes, reading_routes, routes  # noqa: E402, F401

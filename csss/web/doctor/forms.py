@@ -2,33 +2,38 @@
 
 from typing import Any
 
+from flask_babel.speaklater import LazyString
 from wtforms import BooleanField, Form, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import AnyOf
 
+from csss.i18n import _l
+from csss.scans.desk import ReportTemplate, ReviewDraft
 from csss.scans.models import Review, Scan
-from csss.scans.presenters import PRIORITY_NAMES
-from csss.scans.services import Reading, needs_own_reading
-from csss.scans.states import Agreement, Priority
-from csss.web.forms import clean
+from csss.scans.report_templates import MAX_TITLE, Block
+from csss.scans.services import needs_own_reading
+from csss.scans.states import Agreement, Priority, ScanKind
+from csss.scans.written import Reading
+from csss.web.forms import clean, one_line
 
-_AGREEMENT_WORDS: dict[Agreement, str] = {
-    Agreement.AGREE: "I agree",
-    Agreement.PARTLY: "I agree in part",
-    Agreement.DISAGREE: "I disagree",
+_AGREEMENT_WORDS: dict[Agreement, LazyString] = {
+    Agreement.AGREE: _l("I agree"),
+    Agreement.PARTLY: _l("I agree in part"),
+    Agreement.DISAGREE: _l("I disagree"),
 }
 
 
 class FilterForm(Form):
     """How the worklist is searched and sorted; `status` is kept beside."""
 
-    q = StringField("Name or MRN", filters=[clean])
+    q = StringField(_l("Name or MRN"), filters=[clean])
     sort = SelectField(
-        "Order",
+        _l("Order"),
         choices=[
-            SelectChoice("priority", "Urgent first"),
-            SelectChoice("waiting", "Longest waiting"),
-            SelectChoice("newest", "Newest"),
+            SelectChoice("priority", _l("Urgent first")),
+            SelectChoice("waiting", _l("Longest waiting")),
+            SelectChoice("confidence", _l("Least certain first")),
+            SelectChoice("newest", _l("Newest")),
         ],
     )
 
@@ -36,26 +41,31 @@ class FilterForm(Form):
 class ReviewForm(Form):
     """A doctor's reading, the first and a corrected one alike."""
 
-    findings = TextAreaField("Findings", filters=[clean])
-    impression = TextAreaField("Impression", filters=[clean])
-    diagnosis = StringField("Diagnosis", filters=[clean])
+    findings = TextAreaField(_l("Findings"), filters=[clean])
+    impression = TextAreaField(_l("Impression"), filters=[clean])
+    diagnosis = StringField(_l("Diagnosis"), filters=[clean])
     agreement = RadioField(
-        "The classifier’s reading",
+        _l("The classifier’s reading"),
         choices=[SelectChoice(agreement.value, words) for agreement, words in _AGREEMENT_WORDS.items()],
         validate_choice=False,
     )
-    read_myself = BooleanField("I have read this scan myself", false_values=(False, "false", "", "0", "off"))
+    read_myself = BooleanField(
+        _l("I have read this scan myself"), false_values=(False, "false", "", "0", "off")
+    )
 
     @classmethod
-    def starting_with(cls, review: Review | None) -> "ReviewForm":
-        """Empty, or with the review that a correction starts from. Whoever corrects states anew to have read."""
-        if review is None:
+    def starting_with(cls, written: Review | ReviewDraft | None) -> "ReviewForm":
+        """Empty, with the own draft, or with the review that a correction starts from.
+
+        To have read the scan is stated anew each time.
+        """
+        if written is None:
             return cls()
         values: dict[str, Any] = {
-            "findings": review.findings,
-            "impression": review.impression,
-            "diagnosis": review.diagnosis,
-            "agreement": review.agreement.value if review.agreement else None,
+            "findings": written.findings,
+            "impression": written.impression,
+            "diagnosis": written.diagnosis,
+            "agreement": written.agreement.value if written.agreement else None,
         }
         return cls(data=values)
 
@@ -79,21 +89,58 @@ class ReviewForm(Form):
 
 
 class WithoutClassifierForm(Form):
-    reason = TextAreaField("Reason", id="without-reason", filters=[clean])
+    reason = TextAreaField(_l("Reason"), id="without-reason", filters=[clean])
 
 
 class CloseForm(Form):
-    reason = TextAreaField("Reason", id="close-reason", filters=[clean])
+    reason = TextAreaField(_l("Reason"), id="close-reason", filters=[clean])
 
 
 class PriorityForm(Form):
     priority = RadioField(
-        "Priority",
-        choices=[SelectChoice(priority.value, words) for priority, words in PRIORITY_NAMES.items()],
+        _l("Priority"),
+        choices=[
+            SelectChoice(Priority.ROUTINE.value, _l("Routine")),
+            SelectChoice(Priority.URGENT.value, _l("Urgent")),
+        ],
         validate_choice=False,
-        validators=[AnyOf([priority.value for priority in Priority], message="Choose routine or urgent.")],
+        validators=[
+            AnyOf([priority.value for priority in Priority], message=_l("Choose routine or urgent."))
+        ],
     )
 
 
 class AddendumForm(Form):
-    note = TextAreaField("Addendum", filters=[clean])
+    note = TextAreaField(_l("Addendum"), filters=[clean])
+
+
+class TemplateForm(Form):
+    """A block of text for common findings."""
+
+    title = StringField(_l("Name"), filters=[one_line], render_kw={"maxlength": MAX_TITLE})
+    kind = SelectField(
+        _l("For"),
+        choices=[
+            SelectChoice("", _l("Any scan")),
+            SelectChoice(ScanKind.CHEST_XRAY.value, _l("Chest X-ray")),
+            SelectChoice(ScanKind.CARDIAC_MRI.value, _l("Cardiac MRI")),
+        ],
+        validate_choice=False,
+    )
+    findings = TextAreaField(_l("Text for the findings"), filters=[clean])
+    impression = TextAreaField(_l("Text for the impression"), filters=[clean])
+
+    @classmethod
+    def starting_with(cls, template: ReportTemplate) -> "TemplateForm":
+        values = {"title": template.title, "kind": template.kind or ""}
+        return cls(data={**values, "findings": template.findings, "impression": template.impression})
+
+    def block(self) -> Block:
+        """What was typed; a kind that is none of ours means any scan."""
+        kind = self.kind.data
+        return Block(
+            title=self.title.data or "",
+            findings=self.findings.data or "",
+            impression=self.impression.data or "",
+            kind=ScanKind(kind) if kind in set(ScanKind) else None,
+        )

@@ -5,23 +5,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import url_for
+from flask_babel.speaklater import LazyString
 
 from csss import clock
+from csss.i18n import _, _l
 from csss.reports import queries as reports
 from csss.scans import policies, queries
-from csss.scans.models import AnalysisRun, Review, Scan, ScanHold
-from csss.scans.presenters import (
-    AGREEMENT_NAMES,
-    KIND_NAMES,
-    PRIORITY_NAMES,
-    Tag,
-    status_for_staff,
-)
+from csss.scans.desk import ReviewDraft
+from csss.scans.models import AnalysisRun, Scan, ScanHold
+from csss.scans.presenters import KIND_NAMES, PRIORITY_NAMES, Tag, status_for_staff
 from csss.scans.services import needs_own_reading
 from csss.scans.states import HoldFor, Priority, RunState, Status
 from csss.web.filters import ago, day, when
 from csss.web.scan_view import ClassifierView, VersionView, age_and_sex, classifier_view, version_view
-from csss.web.staff_view import STEPS, Event, history
+from csss.web.staff_view import STEPS, Event, ReviewView, history, review_view
 
 OTHER_SCANS = 8
 
@@ -45,21 +42,33 @@ class Other:
 
     url: str
     words: str
+    diagnosis: str | None
     tag: Tag
+    thumbnail_url: str
+    compare_url: str
+    compared: bool  # stands beside the scan now
 
 
 @dataclass(frozen=True)
-class WrittenReview:
-    """One version of the doctor's reading."""
+class Picture:
+    """What templates/scans/viewer.html shows."""
 
-    version: int
-    doctor: str
-    written: str
-    findings: str
-    impression: str
-    diagnosis: str
-    agreement: str | None
-    read_myself: bool
+    id: str
+    url: str
+    preview_url: str
+    alt: str
+    caption: str
+    width: int
+    height: int
+    heatmap_url: str | None
+
+
+@dataclass(frozen=True)
+class Unsigned:
+    """The doctor's own draft. `saved` says when it was kept."""
+
+    saved: str
+    texts: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -90,9 +99,8 @@ class ReadingPage:
     tag: Tag
     priority: str
     urgent: bool
-    image_url: str
-    width: int
-    height: int
+    picture: Picture
+    beside: Picture | None  # an other scan to compare with
     analysis: Analysis | None
     classifier: ClassifierView | None
     not_available: str | None
@@ -100,8 +108,10 @@ class ReadingPage:
     needs_reason: bool
     may: May
     hold: ScanHold | None
-    review: WrittenReview | None
-    earlier: tuple[WrittenReview, ...]
+    hold_title: str
+    review: ReviewView | None
+    earlier: tuple[ReviewView, ...]  # newest first
+    draft: Unsigned | None
     closed: tuple[str, str, str] | None  # reason, who, when
     addenda: tuple[tuple[str, str, str], ...]  # title, note, anchor
     versions: tuple[VersionView, ...]
@@ -110,18 +120,21 @@ class ReadingPage:
     others: tuple[Other, ...]
 
 
-def reading_page(scan: Scan) -> ReadingPage:
+def reading_page(
+    scan: Scan, draft: ReviewDraft | None = None, *, compare: uuid.UUID | None = None
+) -> ReadingPage:
+    """`compare` is another scan of the same patient, to stand beside this one. Raises NotFound for any other."""
     versions = reports.versions(scan) if scan.status is Status.REPORT_READY else []
-    reviews = [_review(review) for review in scan.reviews]
+    reviews = [review_view(review) for review in scan.reviews]
     prediction, closure = scan.prediction, scan.closure
     return ReadingPage(
         id=scan.id,
         url=url_for("doctor.scan", scan_id=scan.id),
         patient=scan.patient.user.name,
         facts=(
-            ("MRN", scan.patient.mrn),
-            ("At the scan", age_and_sex(scan)),
-            ("Born", day(scan.patient.date_of_birth)),
+            (_("MRN"), scan.patient.mrn),
+            (_("At the scan"), age_and_sex(scan)),
+            (_("Born"), day(scan.patient.date_of_birth)),
         ),
         allergies=scan.patient.allergies,
         indication=scan.indication,
@@ -131,9 +144,8 @@ def reading_page(scan: Scan) -> ReadingPage:
         tag=status_for_staff(scan),
         priority=PRIORITY_NAMES[scan.priority],
         urgent=scan.priority is Priority.URGENT,
-        image_url=url_for("files.image", scan_id=scan.id),
-        width=scan.width,
-        height=scan.height,
+        picture=picture(scan),
+        beside=picture(queries.other_of_patient(scan, compare)) if compare is not None else None,
         analysis=analysis(scan) if scan.status is Status.PENDING_AI and closure is None else None,
         classifier=classifier_view(scan),
         not_available=prediction.reason if prediction is not None and not prediction.available else None,
@@ -141,17 +153,23 @@ def reading_page(scan: Scan) -> ReadingPage:
         needs_reason=policies.needs_reason_to_read_without(scan),
         may=_may(scan),
         hold=scan.open_hold,
+        hold_title=str(_HOLD_TITLES[scan.open_hold.to]) if scan.open_hold else "",
         review=reviews[-1] if reviews else None,
         earlier=tuple(reviews[-2::-1]),
         closed=(closure.reason, closure.doctor.name, when(closure.closed_at)) if closure else None,
         addenda=tuple(
-            (f"Addendum {each.number}", each.note, f"{each.author.name}, {when(each.created_at)}")
+            (
+                _("Addendum %(number)s", number=each.number),
+                each.note,
+                f"{each.author.name}, {when(each.created_at)}",
+            )
             for each in scan.addenda
         ),
         versions=tuple(version_view(version) for version in reversed(versions)),
         awaits_report=scan.status is Status.REPORT_READY and len(versions) <= len(scan.addenda),
         events=tuple(history(scan, versions=versions, failures=True, steps=_STEPS)),
-        others=_others(scan),
+        draft=_unsigned(draft) if draft is not None else None,
+        others=_others(scan, compare),
     )
 
 
@@ -192,30 +210,60 @@ def _poll(run: AnalysisRun) -> str:
     return "10s" if waited < timedelta(minutes=5) else "60s"
 
 
-def _review(review: Review) -> WrittenReview:
-    return WrittenReview(
-        version=review.version,
-        doctor=review.doctor.name,
-        written=when(review.created_at),
-        findings=review.findings,
-        impression=review.impression,
-        diagnosis=review.diagnosis,
-        agreement=AGREEMENT_NAMES[review.agreement] if review.agreement else None,
-        read_myself=review.read_myself,
+def picture(scan: Scan) -> Picture:
+    kind, found = KIND_NAMES[scan.kind], scan.prediction
+    url = url_for("files.image", scan_id=scan.id)
+    return Picture(
+        id=str(scan.id),
+        url=url,
+        preview_url=f"{url}?size=preview",
+        alt=_("%(kind)s of %(patient)s", kind=kind, patient=scan.patient.user.name),
+        caption=_(
+            "%(kind)s, uploaded %(when)s, %(width)s × %(height)s pixels",
+            kind=kind,
+            when=when(scan.uploaded_at),
+            width=scan.width,
+            height=scan.height,
+        ),
+        width=scan.width,
+        height=scan.height,
+        heatmap_url=url_for("files.heatmap", scan_id=scan.id) if found and found.heatmap_key else None,
     )
 
 
-_STEPS = {**STEPS, Status.PHARMACIST_COMPLETED: "Completed by the pharmacist"}
+def draft_saved(draft: ReviewDraft) -> str:
+    """When the draft was kept: the time alone today, else with the day."""
+    moment, today = when(draft.saved_at), day(clock.now())
+    return _("Draft saved %(when)s", when=moment.removeprefix(f"{today}, "))
 
 
-def _others(scan: Scan) -> tuple[Other, ...]:
-    page = queries.scans_of(scan.patient.user)
-    found = [other for other in page.scans if other.id != scan.id][:OTHER_SCANS]
+def _unsigned(draft: ReviewDraft) -> Unsigned:
+    texts = (
+        (_("Findings"), draft.findings),
+        (_("Impression"), draft.impression),
+        (_("Diagnosis"), draft.diagnosis),
+    )
+    return Unsigned(draft_saved(draft), tuple(each for each in texts if each[1].strip()))
+
+
+_HOLD_TITLES: dict[HoldFor, LazyString] = {
+    HoldFor.DOCTOR: _l("A correction by the doctor has been asked for"),
+    HoldFor.PHARMACIST: _l("A correction by the pharmacist has been asked for"),
+}
+_STEPS = {**STEPS, Status.PHARMACIST_COMPLETED: _l("Completed by the pharmacist")}
+
+
+def _others(scan: Scan, compared: uuid.UUID | None) -> tuple[Other, ...]:
+    url = url_for("doctor.scan", scan_id=scan.id)
     return tuple(
         Other(
-            url_for("doctor.scan", scan_id=other.id),
-            f"{KIND_NAMES[other.kind]}, {day(other.uploaded_at)}",
-            status_for_staff(other),
+            url=url_for("doctor.scan", scan_id=other.id),
+            words=f"{KIND_NAMES[other.kind]}, {day(other.uploaded_at)}",
+            diagnosis=(other.review.diagnosis or None) if other.review else None,
+            tag=status_for_staff(other),
+            thumbnail_url=f"{url_for('files.image', scan_id=other.id)}?size=thumbnail",
+            compare_url=f"{url}?compare={other.id}",
+            compared=other.id == compared,
         )
-        for other in found
+        for other in queries.others_of_patient(scan, OTHER_SCANS)
     )

@@ -1,4 +1,4 @@
-"""Routes: A doctor reads a scan, writes what it shows, and signs it."""
+"""Routes: A doctor reads a scan, writes what it shows, and signs it. Drafts and templates are in `desk_routes`."""
 
 import uuid
 from collections.abc import Callable
@@ -8,11 +8,12 @@ from wtforms import Form
 
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.errors import Invalid, StateConflict
+from csss.errors import Invalid, NotFound, StateConflict
+from csss.i18n import _
 from csss.reports import services as reports
 from csss.scans import analysis as analyses
-from csss.scans import policies, queries, services
-from csss.scans.states import Priority
+from csss.scans import drafts, policies, queries, report_templates, services
+from csss.scans.states import Priority, Status
 from csss.web.doctor import doctor, reading, worklist
 from csss.web.doctor.forms import (
     AddendumForm,
@@ -29,8 +30,8 @@ from csss.web.guard import me, requires
 @doctor.get("/scans/<uuid:scan_id>")
 @requires(Permission.SCAN_REVIEW)
 def scan(scan_id: uuid.UUID) -> Response:
-    """The reading page."""
-    return _reading(scan_id)
+    """The reading page; `compare` in the address puts another scan of the patient beside it."""
+    return reading_page(scan_id)
 
 
 @doctor.get("/scans/<uuid:scan_id>/analysis")
@@ -50,25 +51,28 @@ def analysis_state(scan_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_REVIEW)
 def analyze(scan_id: uuid.UUID) -> Response:
     """Ask the classifier. From the worklist (field `back`) the doctor returns to it."""
-    refused = _try(scan_id, None, lambda: analyses.start(scan_id, by=me()))
+    refused = try_step(scan_id, None, lambda: analyses.start(scan_id, by=me()))
     if refused is not None:
         return refused
     if "back" not in request.form:
-        return _done(scan_id, "The analysis has been started.")
-    flash("The analysis has been started.", "success")
+        return done(scan_id, _("The analysis has been started."))
+    flash(_("The analysis has been started."), "success")
     return redirect_after(worklist.back_to(request.form["back"]))
 
 
 @doctor.post("/scans/<uuid:scan_id>/verify")
 @requires(Permission.SCAN_REVIEW)
 def verify(scan_id: uuid.UUID) -> Response:
-    """Sign the reading. Then the worklist, where the next scan is: nobody reads a page that is done with."""
+    """Sign the reading. Then the next scan, if asked for, or the worklist: nobody reads a page that is done with."""
     form = ReviewForm(request.form)
-    refused = _try(scan_id, form, lambda: services.verify(scan_id, form.reading(), by=me()))
+    refused = try_step(scan_id, form, lambda: services.verify(scan_id, form.reading(), by=me()))
     if refused is not None:
         return refused
     # No name in it: the message waits in a cookie.
-    flash("The scan has been verified. The pharmacist has it now.", "success")
+    flash(_("The scan has been verified. The pharmacist has it now."), "success")
+    following = _next_scan() if request.form.get("then") == "next" else None
+    if following is not None:
+        return redirect_after(url_for("doctor.scan", scan_id=following))
     return redirect_after(url_for("doctor.worklist"))
 
 
@@ -77,9 +81,9 @@ def verify(scan_id: uuid.UUID) -> Response:
 def correct(scan_id: uuid.UUID) -> Response:
     """A further version of the reading, which an administrator has asked for."""
     form = ReviewForm(request.form)
-    refused = _try(scan_id, form, lambda: services.correct_review(scan_id, form.reading(), by=me()))
-    return refused or _done(
-        scan_id, "The corrected reading has been added. The administrator looks at it next."
+    refused = try_step(scan_id, form, lambda: services.correct_review(scan_id, form.reading(), by=me()))
+    return refused or done(
+        scan_id, _("The corrected reading has been added. The administrator looks at it next.")
     )
 
 
@@ -88,8 +92,10 @@ def correct(scan_id: uuid.UUID) -> Response:
 def read_without_ai(scan_id: uuid.UUID) -> Response:
     form = WithoutClassifierForm(request.form)
     reason = form.reason.data or ""
-    refused = _try(scan_id, form, lambda: analyses.read_without_classifier(scan_id, reason=reason, by=me()))
-    return refused or _done(scan_id, "The scan is to be read without the classifier.")
+    refused = try_step(
+        scan_id, form, lambda: analyses.read_without_classifier(scan_id, reason=reason, by=me())
+    )
+    return refused or done(scan_id, _("The scan is to be read without the classifier."))
 
 
 @doctor.post("/scans/<uuid:scan_id>/close")
@@ -97,8 +103,8 @@ def read_without_ai(scan_id: uuid.UUID) -> Response:
 def close(scan_id: uuid.UUID) -> Response:
     form = CloseForm(request.form)
     reason = form.reason.data or ""
-    refused = _try(scan_id, form, lambda: services.close(scan_id, reason=reason, by=me()))
-    return refused or _done(scan_id, "The scan has been closed. The patient is asked to upload again.")
+    refused = try_step(scan_id, form, lambda: services.close(scan_id, reason=reason, by=me()))
+    return refused or done(scan_id, _("The scan has been closed. The patient is asked to upload again."))
 
 
 @doctor.post("/scans/<uuid:scan_id>/priority")
@@ -112,8 +118,8 @@ def priority(scan_id: uuid.UUID) -> Response:
             raise Invalid()
         services.set_priority(scan_id, Priority(form.priority.data), by=me())
 
-    refused = _try(scan_id, form, set_it)
-    return refused or _done(scan_id, "The priority has been changed.")
+    refused = try_step(scan_id, form, set_it)
+    return refused or done(scan_id, _("The priority has been changed."))
 
 
 @doctor.post("/scans/<uuid:scan_id>/addendum")
@@ -122,38 +128,39 @@ def addendum(scan_id: uuid.UUID) -> Response:
     """A signed note after release, and with it a new version of the report."""
     form = AddendumForm(request.form)
     note = form.note.data or ""
-    refused = _try(scan_id, form, lambda: reports.add_addendum(scan_id, note=note, by=me()))
-    return refused or _done(
-        scan_id, "The addendum has been added. A new version of the report is being made."
+    refused = try_step(scan_id, form, lambda: reports.add_addendum(scan_id, note=note, by=me()))
+    return refused or done(
+        scan_id, _("The addendum has been added. A new version of the report is being made.")
     )
 
 
-def _try(scan_id: uuid.UUID, form: Form | None, step: Callable[[], object]) -> Response | None:
+def try_step(scan_id: uuid.UUID, form: Form | None, step: Callable[[], object]) -> Response | None:
     """Take a step; when it is refused, the page as it stands now with the reason and what was typed."""
     try:
         with transaction():
             step()
     except StateConflict as refusal:
-        return _reading(scan_id, form, status=409, conflict=str(refusal))
+        return reading_page(scan_id, form, status=409, conflict=str(refusal))
     except Invalid as refusal:
         unplaced = mark(form, refusal.errors) if form is not None else list(refusal.errors.values())
-        return _reading(scan_id, form, status=422, conflict=" ".join(unplaced) or None)
+        return reading_page(scan_id, form, status=422, conflict=" ".join(unplaced) or None)
     return None
 
 
-def _done(scan_id: uuid.UUID, sentence: str) -> Response:
+def done(scan_id: uuid.UUID, sentence: str) -> Response:
     """The same page after a success: changed in place by htmx, loaded anew by a browser."""
     flash(sentence, "success")
-    return _reading(scan_id) if is_htmx() else redirect_after(url_for("doctor.scan", scan_id=scan_id))
+    return reading_page(scan_id) if is_htmx() else redirect_after(url_for("doctor.scan", scan_id=scan_id))
 
 
-def _reading(
+def reading_page(
     scan_id: uuid.UUID, sent: Form | None = None, *, status: int = 200, conflict: str | None = None
 ) -> Response:
     """The reading page; the form that was `sent` keeps what was typed, the others are fresh."""
     scan = queries.scan_visible_to(me(), scan_id)
-    page = reading.reading_page(scan)
-    review = sent if isinstance(sent, ReviewForm) else ReviewForm.starting_with(scan.review)
+    draft = drafts.of(scan_id, me())
+    page = reading.reading_page(scan, draft, compare=_compared())
+    review = sent if isinstance(sent, ReviewForm) else ReviewForm.starting_with(draft or scan.review)
     offered = page.may.verify or page.may.correct
     return page_or_fragment(
         "doctor/scan.html",
@@ -164,6 +171,7 @@ def _reading(
         # What cannot be sent any more is not lost: it is shown as text, to be copied.
         unsaved=_typed(sent) if status == 409 and not (isinstance(sent, ReviewForm) and offered) else [],
         review=review.asked_of(scan),
+        templates=report_templates.of(me(), scan.kind) if offered else [],
         without=sent if isinstance(sent, WithoutClassifierForm) else WithoutClassifierForm(),
         closing=sent if isinstance(sent, CloseForm) else CloseForm(),
         priority=sent
@@ -179,3 +187,20 @@ def _typed(form: Form | None) -> list[tuple[str, str]]:
         (field.label.text, field.data) for field in form or () if field.name not in {"agreement", "priority"}
     ]
     return [(label, text) for label, text in texts if isinstance(text, str) and text.strip()]
+
+
+def _compared() -> uuid.UUID | None:
+    """The scan to stand beside this one. Raises NotFound for what is no id."""
+    wanted = request.args.get("compare")
+    if not wanted:
+        return None
+    try:
+        return uuid.UUID(wanted)
+    except ValueError:
+        raise NotFound("There is no such scan.") from None
+
+
+def _next_scan() -> uuid.UUID | None:
+    """The scan that is to be read next: the first of the worklist that waits for a reading."""
+    waiting = queries.queue([Status.AI_ANALYZED]).scans
+    return waiting[0].id if waiting else None
