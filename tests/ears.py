@@ -1,6 +1,8 @@
 """Listening to `/events` as a browser does, for tests and measurements: one thread for each open stream."""
 
+import contextlib
 import http.client
+import socket
 import threading
 import time
 from urllib.parse import urlsplit
@@ -27,6 +29,7 @@ class Ear:
         where = urlsplit(url)
         self._connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
         self._connection.request("GET", "/events", headers={"Cookie": cookie, "Accept": "text/event-stream"})
+        self._socket = self._connection.sock
         self._answer = self._connection.getresponse()
         self.status = self._answer.status
         self.headers = self._answer.headers
@@ -83,5 +86,7 @@ class Ear:
         self.heard.clear()
 
     def close(self) -> None:
-        self._connection.close()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # else the reading thread would be waited for
         self._answer.close()
+        self._connection.close()

@@ -82,6 +82,12 @@ def standing(scan_id: uuid.UUID) -> ScanClaim | None:
     ).one_or_none()
 
 
+def is_to_do(scan_id: uuid.UUID) -> bool:
+    """Whether a doctor has to act on the scan, so that claiming it means something."""
+    scan = db.session.get(Scan, scan_id)
+    return scan is not None and _is_to_do(scan)
+
+
 def _is_to_do(scan: Scan) -> bool:
     if scan.closure is not None:
         return False

@@ -10,7 +10,7 @@ from csss.errors import Invalid, NotFound
 from csss.i18n import _
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
-from csss.scans import drafts, policies, previews, report_templates, workflow
+from csss.scans import claims, drafts, policies, previews, report_templates, workflow
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, Review, Scan, ScanClosure
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
@@ -59,6 +59,7 @@ def verify(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:
     policies.check_can_verify(scan)
     review = _review(scan, reading, by)
     workflow.move(scan, Status.DOCTOR_VERIFIED, by=by)
+    claims.end(scan.id)
     return review
 
 
@@ -68,6 +69,7 @@ def correct_review(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:
     policies.check_can_correct(scan, HoldFor.DOCTOR)
     review = _review(scan, reading, by)
     answer_hold(scan)
+    claims.end(scan.id)
     record("scan.review_corrected", scan, by=by, version=review.version)
     return review
 
@@ -138,6 +140,7 @@ def close(scan_id: uuid.UUID, *, reason: str, by: User) -> ScanClosure:
     closure = ScanClosure(id=uuid.uuid4(), scan_id=scan.id, doctor_id=by.id, reason=reason.strip())
     db.session.add(closure)
     drafts.discard_all(scan)
+    claims.end(scan.id)
     record("scan.closed", scan, by=by)
     owe(MailKind.SCAN_CLOSED, scan.patient.user, scan.id)
     return closure

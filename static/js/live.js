@@ -102,6 +102,13 @@
   for (const name of ["htmx:before:request", "htmx:response:error", "htmx:error"]) {
     document.addEventListener(name, (event) => { if (mine(event)) event.stopImmediatePropagation(); });
   }
-  addEventListener("pagehide", close);
+  addEventListener("pagehide", () => {
+    close();
+    for (const form of document.querySelectorAll("form[data-on-leaving]")) {
+      const words = new FormData(form);
+      words.append("beacon", "1");
+      navigator.sendBeacon(form.dataset.onLeaving, words);
+    }
+  });
   open();
 })();

@@ -121,11 +121,12 @@ def test_an_uncertain_scan_says_why_in_the_list(doctor: Visitor, clinic: Clinic)
 def test_analyse_from_the_row_comes_back_to_the_same_list(doctor: Visitor, clinic: Clinic) -> None:
     scan_id = clinic.scan().id
     page = doctor.page("/doctor/?status=PENDING_AI&sort=newest")
-    form = page.select_one(f"#scan-{scan_id} form")
+    button = page.select_one(f"#scan-{scan_id} button[formaction]")
+    form = page.select_one(f"form#{button['form']}")
     fields = {
         field["name"]: field["value"] for field in form.select("input") if field["name"] != "csrf_token"
     }
-    answer = doctor.post(form["action"], fields)
+    answer = doctor.post(button["formaction"], fields)
     assert answer.status_code == 303
     assert answer.headers["Location"] == "/doctor/?status=PENDING_AI&sort=newest"
     assert (
@@ -133,8 +134,8 @@ def test_analyse_from_the_row_comes_back_to_the_same_list(doctor: Visitor, clini
         == "/doctor/"
     )
     page = doctor.page(answer.headers["Location"])
-    assert page.select_one(f"#scan-{scan_id} form") is None
-    assert page.select_one("#worklist")["hx-trigger"] == "every 5s"
+    assert page.select_one(f"#scan-{scan_id} button") is None
+    assert page.select_one("#worklist")["data-live"] == "queue"
 
 
 def test_a_row_costs_no_query(

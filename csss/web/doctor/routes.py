@@ -1,13 +1,34 @@
 """Routes: A doctor works through the worklist."""
 
-from flask import Response, request
+import uuid
+from typing import Any
+
+from flask import Response, flash, make_response, render_template, request, url_for
 
 from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.errors import StateConflict
+from csss.i18n import _, _n
+from csss.scans import analysis as analyses
+from csss.scans import claims, queries
+from csss.scans import worklist as lists
 from csss.web.doctor import doctor, worklist
+from csss.web.doctor.claim import claim_fragment
 from csss.web.doctor.forms import FilterForm
-from csss.web.fragments import page_or_fragment
-from csss.web.guard import requires
+from csss.web.fragments import (
+    digest,
+    is_htmx,
+    is_refresh,
+    is_unchanged,
+    page_or_fragment,
+    redirect_after,
+    refreshed,
+)
+from csss.web.guard import me, requires
 from csss.web.listing import pager
+
+# How many analyses one press starts, and how many of them in one transaction, so that nobody else waits long to write.
+MOST_AT_ONCE, IN_ONE_TRANSACTION = 500, 25
 
 
 @doctor.get("/", endpoint="worklist")
@@ -15,16 +36,105 @@ from csss.web.listing import pager
 def show_worklist() -> Response:
     """The scans a doctor has to act on; with filters any open scan."""
     asked = worklist.Asked.now()
-    page = worklist.scans_asked_for(asked)
-    return page_or_fragment(
-        "doctor/worklist.html",
-        "doctor/_worklist.html",
-        asked=asked,
-        form=FilterForm(data={"q": asked.q, "sort": asked.sort}),
-        tabs=worklist.tabs(asked),
-        rows=worklist.rows(page.scans),
-        running=worklist.running(page.scans),
-        here=request.full_path.rstrip("?"),
-        back=request.query_string.decode("utf-8", "replace"),
-        pager=pager(number=page.number, size=page.size, shown=len(page.scans), total=page.total),
+    counts = lists.counts()
+    page = worklist.scans_asked_for(asked, counts)
+    rows = worklist.rendered(worklist.rows(page.scans, me()))
+    tabs = worklist.tabs(asked, counts)
+    pages = pager(number=page.number, size=page.size, shown=len(rows), total=page.total)
+    # What the region shows, in a word; so a refresh without a change costs no rendering.
+    version = digest(repr((asked, tabs, pages, counts.to_analyse, [row.version for row in rows])))
+    if is_refresh() and is_unchanged(version):
+        return refreshed("", version)
+    have = worklist.have() if is_refresh() else frozenset()
+    context: dict[str, Any] = {
+        "asked": asked,
+        "tabs": tabs,
+        "rows": [row.unless(have) for row in rows],
+        "to_analyse": counts.to_analyse,
+        "here": request.full_path.rstrip("?"),
+        "back": request.query_string.decode("utf-8", "replace"),
+        "pager": pages,
+        "version": version,
+    }
+    if is_refresh():
+        return refreshed(render_template("doctor/_worklist.html", **context), version)
+    form = FilterForm(data={"q": asked.q, "sort": asked.sort})
+    return page_or_fragment("doctor/worklist.html", "doctor/_worklist.html", form=form, **context)
+
+
+@doctor.get("/next")
+@requires(Permission.SCAN_REVIEW)
+def next_scan() -> Response:
+    """On to the scan that this doctor reads next."""
+    found = lists.next_scan_for(me())
+    if found is not None:
+        return redirect_after(url_for("doctor.scan", scan_id=found))
+    flash(_("No scan is ready to be read, or colleagues read them already."), "info")
+    return redirect_after(url_for("doctor.worklist"))
+
+
+@doctor.post("/analyze-all")
+@requires(Permission.SCAN_REVIEW)
+def analyze_all() -> Response:
+    """Send every waiting scan to the classifier. Pressed twice, or by two doctors, each is started once."""
+    waiting = lists.waiting_for_analysis(MOST_AT_ONCE)
+    started = 0
+    for first in range(0, len(waiting), IN_ONE_TRANSACTION):
+        with transaction():
+            started += sum(_started(scan_id) for scan_id in waiting[first : first + IN_ONE_TRANSACTION])
+    if started:
+        words = _n("One analysis has been started.", "%(num)s analyses have been started.", started)
+        flash(words, "success")
+    else:
+        flash(_("No scan was waiting to be analysed any more."), "info")
+    return redirect_after(worklist.back_to(request.form.get("back", "")))
+
+
+def _started(scan_id: uuid.UUID) -> bool:
+    try:
+        analyses.start(scan_id, by=me())
+    except StateConflict:
+        return False  # somebody was quicker
+    return True
+
+
+@doctor.get("/scans/<uuid:scan_id>/claim", endpoint="claim_state")
+@requires(Permission.SCAN_REVIEW)
+def show_claim(scan_id: uuid.UUID) -> Response:
+    """Who reads the scan now, as a small live region."""
+    queries.scan_visible_to(me(), scan_id)
+    if not is_htmx():
+        return redirect_after(url_for("doctor.scan", scan_id=scan_id))
+    return claim_fragment(scan_id)
+
+
+@doctor.post("/scans/<uuid:scan_id>/claim")
+@requires(Permission.SCAN_REVIEW)
+def claim(scan_id: uuid.UUID) -> Response:
+    """Tell colleagues that this doctor reads the scan; said again from time to time while the page is open."""
+    by = me()
+    over = "take_over" in request.form
+    if not (is_refresh() and _renewed(scan_id)):
+        with transaction():
+            claims.take(scan_id, by=by, over=over)
+    return claim_fragment(scan_id) if is_htmx() else redirect_after(url_for("doctor.scan", scan_id=scan_id))
+
+
+def _renewed(scan_id: uuid.UUID) -> bool:
+    with transaction():
+        return claims.renew(scan_id, by=me())
+
+
+@doctor.post("/scans/<uuid:scan_id>/release")
+@requires(Permission.SCAN_REVIEW)
+def release(scan_id: uuid.UUID) -> Response:
+    """The page has been left: the scan is free again."""
+    queries.scan_visible_to(me(), scan_id)
+    with transaction():
+        claims.release(scan_id, by=me())
+    # Sent by a page that is gone already (a beacon), or by a button.
+    return (
+        make_response("", 204)
+        if "beacon" in request.form
+        else redirect_after(url_for("doctor.scan", scan_id=scan_id))
     )

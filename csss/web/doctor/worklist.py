@@ -1,29 +1,41 @@
 """The doctor's list: what is asked for in the address, and its rows in words."""
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import cast
 from urllib.parse import parse_qsl
 
-from flask import request, url_for
+from flask import current_app, render_template, request, url_for
+from markupsafe import Markup
 
-from csss.scans import policies, queries
+from csss import clock
+from csss.auth.models import User
+from csss.i18n import _, _n, language
+from csss.scans import policies
+from csss.scans import worklist as queries
 from csss.scans.models import Scan
-from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, status_for_staff
-from csss.scans.queries import Page
-from csss.scans.states import HoldFor, Priority, RunState, Status
-from csss.web.filters import ago, shorten, when
+from csss.scans.presenters import KIND_NAMES, SEX_NAMES, STATUS_NAMES, Tag, human_name, status_for_staff
+from csss.scans.states import Priority, Status
+from csss.scans.worklist import Counts, Listed, Page
+from csss.web.filters import shorten, when
 from csss.web.forms import clean
+from csss.web.fragments import digest
 from csss.web.listing import list_url, page_number
-from csss.web.scan_view import age_and_sex
+from csss.web.scan_view import age_at
 
 TO_DO = "to_do"
 EVERYTHING = "all"
 ARGUMENTS = ("status", "q", "sort", "page")
+# Rows that a live region has already, by their `data-v` (static/js/live.js).
+HAVE_HEADER = "X-CSSS-Have"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One scan in the list. `why` says what makes it special, None for an ordinary one."""
+    """One scan in the list. `why` says what makes it special, None for an ordinary one; `reader` who has it open."""
 
     id: str
     url: str
@@ -37,6 +49,8 @@ class Row:
     tag: Tag
     urgent: bool
     why: str | None
+    reader: str | None
+    ready: bool  # to be read, and by no colleague
     analyse_url: str | None
 
 
@@ -67,77 +81,121 @@ class Asked:
         return list_url("doctor.worklist", wanted)
 
 
-def scans_asked_for(asked: Asked) -> Page:
+def scans_asked_for(asked: Asked, counts: Counts) -> Page:
     """The page that is asked for; past the end, the last one."""
-    number = page_number()
-    page = _queue(asked, number)
-    return page if page.scans or number <= page.pages else _queue(asked, page.pages)
-
-
-def _queue(asked: Asked, number: int) -> Page:
-    statuses: Sequence[Status]
-    held_for = None
-    if asked.status == TO_DO:
-        statuses, held_for = (Status.PENDING_AI, Status.AI_ANALYZED), HoldFor.DOCTOR
-    elif asked.status == EVERYTHING:
+    statuses: Sequence[Status] = queries.TO_DO
+    if asked.status == EVERYTHING:
         statuses = tuple(Status)
-    else:
+    elif asked.status != TO_DO:
         statuses = (Status(asked.status),)
-    return queries.queue(statuses, held_for=held_for, search=asked.q, sort=asked.sort, page=number)
-
-
-def tabs(asked: Asked) -> list[tuple[str, str, bool, int]]:
-    """Every list with how many scans it holds: (words, address, whether it is this one, count)."""
-    counts = queries.counts()
-    to_do = counts[Status.PENDING_AI] + counts[Status.AI_ANALYZED] + queries.held_count(HoldFor.DOCTOR)
-    lists: list[tuple[str, str, int]] = [("To do", TO_DO, to_do)]
-    lists += [(STATUS_NAMES[status], status.value, counts[status]) for status in Status]
-    lists.append(("All", EVERYTHING, sum(counts.values())))
-    return [(words, asked.url(status=name), name == asked.status, count) for words, name, count in lists]
-
-
-def rows(scans: Sequence[Scan]) -> list[Row]:
-    return [_row(scan) for scan in scans]
-
-
-def running(scans: Sequence[Scan]) -> bool:
-    """Whether an analysis is on its way, so that the list is worth asking for again soon."""
-    return any(_is_running(scan) for scan in scans)
-
-
-def _is_running(scan: Scan) -> bool:
-    run = scan.latest_run
-    return run is not None and run.state in {RunState.QUEUED, RunState.RUNNING}
-
-
-def _row(scan: Scan) -> Row:
-    startable = policies.may(policies.check_can_analyse, scan)
-    return Row(
-        id=str(scan.id),
-        url=url_for("doctor.scan", scan_id=scan.id),
-        patient=scan.patient.user.name,
-        mrn=scan.patient.mrn,
-        age_and_sex=age_and_sex(scan),
-        kind=KIND_NAMES[scan.kind],
-        indication=shorten(scan.indication, 60),
-        waiting=ago(scan.uploaded_at),
-        uploaded=when(scan.uploaded_at),
-        tag=status_for_staff(scan),
-        urgent=scan.priority is Priority.URGENT,
-        why=_why(scan),
-        analyse_url=url_for("doctor.analyze", scan_id=scan.id) if startable else None,
+    return queries.page(
+        statuses,
+        counts,
+        held=asked.status == TO_DO,
+        search=asked.q,
+        sort=asked.sort,
+        number=page_number(),
     )
 
 
-def _why(scan: Scan) -> str | None:
-    """In a few words what the tag cannot say: why uncertain, why failed, what is to be corrected."""
+def tabs(asked: Asked, counts: Counts) -> list[tuple[str, str, bool, int]]:
+    """Every list with how many scans it holds: (words, address, whether it is this one, count)."""
+    lists: list[tuple[str, str, int]] = [(_("To do"), TO_DO, counts.to_do)]
+    lists += [(STATUS_NAMES[status], status.value, counts.by_status[status]) for status in Status]
+    lists.append((_("All"), EVERYTHING, sum(counts.by_status.values())))
+    return [(words, asked.url(status=name), name == asked.status, count) for words, name, count in lists]
+
+
+def rows(scans: Sequence[Listed], reader: User) -> list[Row]:
+    """The rows as `reader` sees them: an own claim is no news."""
+    base = url_for("doctor.worklist")
+    return [_row(scan, reader.id, base) for scan in scans]
+
+
+def _row(scan: Listed, reader: uuid.UUID, base: str) -> Row:
+    as_scan = cast("Scan", scan)  # as far as presenters and policies look
+    url = f"{base}scans/{scan.id}"
+    other = scan.claim.doctor if scan.claim is not None and scan.claim.doctor_id != reader else None
+    startable = scan.status is Status.PENDING_AI and policies.may(policies.check_can_analyse, as_scan)
+    years = age_at(scan.date_of_birth, scan.uploaded_at)
+    return Row(
+        id=str(scan.id),
+        url=url,
+        patient=scan.patient,
+        mrn=scan.mrn,
+        age_and_sex=f"{_n('%(num)s year', '%(num)s years', years)}, {SEX_NAMES[scan.sex].lower()}",
+        kind=KIND_NAMES[scan.kind],
+        indication=shorten(scan.indication, 60),
+        waiting=waiting(scan),
+        uploaded=when(scan.uploaded_at),
+        tag=status_for_staff(as_scan),
+        urgent=scan.priority is Priority.URGENT,
+        why=_why(scan),
+        reader=other,
+        ready=scan.status is Status.AI_ANALYZED and other is None,
+        analyse_url=f"{url}/analyze" if startable else None,
+    )
+
+
+def waiting(scan: Listed) -> str:
+    """How long ago it was uploaded, no more exactly than a list needs: it should not flicker from minute to minute."""
+    minutes = max(clock.now() - scan.uploaded_at, timedelta()) // timedelta(minutes=1)
+    if minutes < 5:
+        return _("under 5 min")
+    if minutes < 60:
+        return _("%(minutes)s min", minutes=minutes // 5 * 5)
+    if minutes < 1440:
+        return _("%(hours)s h", hours=minutes // 60)
+    return _n("%(num)s day", "%(num)s days", minutes // 1440)
+
+
+def _why(scan: Listed) -> str | None:
+    """In a few words what the tag cannot say: why uncertain, why failed, what is to be corrected, what it looks like."""
     if scan.open_hold is not None:
         return shorten(scan.open_hold.note)
     if scan.status is Status.PENDING_AI and scan.latest_run is not None:
         return shorten(scan.latest_run.failure) or None
-    if scan.status is Status.AI_ANALYZED and scan.prediction is not None:
-        return shorten(scan.prediction.reason) or None
-    return None
+    found = scan.prediction
+    if scan.status is not Status.AI_ANALYZED or found is None:
+        return None
+    if found.reason or not found.available or found.confidence is None:
+        return shorten(found.reason) or None
+    return _(
+        "%(label)s, %(percent)s %%", label=human_name(found.top_label), percent=round(100 * found.confidence)
+    )
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A row as markup, and a word that changes with it."""
+
+    id: str
+    version: str
+    html: Markup
+
+    def unless(self, have: frozenset[str]) -> Markup:
+        """The row, or an empty one in its place when the page that asks has it as it is."""
+        if self.version not in have:
+            return self.html
+        return Markup('<tr id="scan-{}" data-same></tr>').format(self.id)
+
+
+def rendered(found: Sequence[Row]) -> list[Rendered]:
+    icons = current_app.extensions["csss_assets"].url("icons.svg")
+    return [_rendered(row, language(), icons) for row in found]
+
+
+@lru_cache(maxsize=4096)
+def _rendered(row: Row, _language: str, _icons: str) -> Rendered:
+    """All doctors look at the same rows: each is made once. Nothing in it belongs to one session."""
+    version = digest(repr(row))[:8]
+    html = render_template("doctor/_worklist_row.html", scan=row, version=version)
+    return Rendered(row.id, version, Markup(html))  # noqa: S704 - escaped by the template
+
+
+def have() -> frozenset[str]:
+    """The rows that the asking region has."""
+    return frozenset(request.headers.get(HAVE_HEADER, "").split(","))
 
 
 def back_to(query: str) -> str:

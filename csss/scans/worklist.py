@@ -1,0 +1,309 @@
+"""The doctor's list: only the columns that a row shows, found through the indexes; and what comes next.
+
+`queries.queue` gives whole scans for lists that are looked at now and then; this one is refreshed all day by everybody.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.orm import aliased
+
+from csss.auth.models import Patient, Sex, User
+from csss.clock import now
+from csss.database import UTCDateTime, db
+from csss.scans.claims import ScanClaim
+from csss.scans.models import AnalysisRun, Prediction, Scan, ScanClosure, ScanHold
+from csss.scans.states import HoldFor, Priority, RunState, ScanKind, Status
+
+PAGE_SIZE = 25
+TO_DO = (Status.PENDING_AI, Status.AI_ANALYZED)
+SORTS: dict[str, tuple[Any, ...]] = {
+    # Urgent first, then who has waited longest.
+    "priority": (Scan.priority.desc(), Scan.uploaded_at),
+    "waiting": (Scan.uploaded_at,),
+    "newest": (Scan.uploaded_at.desc(),),
+    # What the classifier is least sure of; what it has not read comes last.
+    "confidence": (Prediction.confidence.is_(None), Prediction.confidence, Scan.uploaded_at),
+}
+
+
+class Run(NamedTuple):
+    state: RunState
+    failure: str
+
+
+class Reading(NamedTuple):
+    available: bool
+    uncertain: bool
+    reason: str
+    label: str
+    top_label: str
+    confidence: float | None
+
+
+class Hold(NamedTuple):
+    to: HoldFor
+    note: str
+
+
+class Claim(NamedTuple):
+    doctor_id: uuid.UUID
+    doctor: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One open scan of the list. Its names are those of a Scan, so that presenters and policies take it for one."""
+
+    id: uuid.UUID
+    kind: ScanKind
+    indication: str
+    status: Status
+    priority: Priority
+    uploaded_at: datetime
+    patient: str
+    mrn: str
+    date_of_birth: date
+    sex: Sex
+    latest_run: Run | None
+    prediction: Reading | None
+    open_hold: Hold | None
+    claim: Claim | None
+    closure: None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page. `number` counts from 1."""
+
+    scans: Sequence[Listed]
+    number: int
+    total: int
+    size: int = PAGE_SIZE
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // self.size))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Open scans in each status; those a doctor has to act on; those that wait for being analysed."""
+
+    by_status: dict[Status, int]
+    held: int
+    to_analyse: int
+
+    @property
+    def to_do(self) -> int:
+        return sum(self.by_status[status] for status in TO_DO) + self.held
+
+
+def page(
+    statuses: Sequence[Status],
+    counted: Counts,
+    *,
+    held: bool = False,
+    search: str = "",
+    sort: str = "priority",
+    number: int = 1,
+) -> Page:
+    """Open scans in one of `statuses`, with `held` also those an administrator has sent back to the doctor.
+
+    `counted` is how many there are now. `search` finds part of the patient's name or the beginning of the MRN. Past the
+    end, the last page. `sort` is one of SORTS.
+    """
+    asked = tuple(statuses)
+    words = {}
+    if search:
+        text = search.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+        words = {"part_of_name": f"%{text}%", "start_of_mrn": f"{text}%"}
+        total = db.session.scalar(_number(asked, held), words) or 0
+    else:
+        total = sum(counted.by_status[status] for status in asked) + (counted.held if held else 0)
+    number = min(max(1, number), max(1, -(-total // PAGE_SIZE)))
+    skip = (number - 1) * PAGE_SIZE
+    if sort == "priority" and len(asked) == 1 and not held and not search:
+        return Page(_rows(_by_priority(asked, skip)), number, total)
+    place = {"most": PAGE_SIZE, "skip": skip}
+    found = db.session.scalars(_ids(asked, held, bool(search), sort), {**place, **words}).all()
+    return Page(_rows(found), number, total)
+
+
+# Statements are put together once and kept: that takes longer than the database needs to answer them.
+
+
+@lru_cache(maxsize=256)
+def _ids(
+    statuses: tuple[Status, ...], held: bool, searched: bool, sort: str, priority: Priority | None = None
+) -> Select[uuid.UUID]:
+    wanted: ColumnElement[bool] = Scan.status.in_(statuses)
+    if held:
+        wanted = or_(wanted, Scan.id.in_(_held_ids()))
+    query = select(Scan.id).where(wanted, _open())
+    if searched:
+        query = query.where(Scan.patient_id.in_(_patients()))
+    if priority is not None:
+        query = query.where(Scan.priority == priority)
+    if sort == "confidence":
+        query = query.outerjoin(Prediction, Prediction.scan_id == Scan.id)
+    query = query.order_by(*SORTS[sort], Scan.id)
+    return query.limit(bindparam("most", type_=Integer)).offset(bindparam("skip", type_=Integer))
+
+
+@lru_cache(maxsize=256)
+def _number(statuses: tuple[Status, ...], held: bool, priority: Priority | None = None) -> Select[int]:
+    """How many the search finds, or, with a priority, how many of it there are."""
+    query = _ids(statuses, held, priority is None, "waiting", priority).limit(None).offset(None)
+    return select(func.count()).select_from(query.order_by(None).subquery())
+
+
+def _by_priority(statuses: tuple[Status, ...], skip: int) -> list[uuid.UUID]:
+    """Of one status: urgent ones, then the others, each straight from the index, without sorting an archive."""
+    chosen: list[uuid.UUID] = []
+    for priority in sorted(Priority, reverse=True):
+        place = {"most": PAGE_SIZE - len(chosen), "skip": skip}
+        found = db.session.scalars(_ids(statuses, False, False, "waiting", priority), place).all()
+        chosen += found
+        if len(chosen) == PAGE_SIZE:
+            break
+        # Past the end of these: so many of the others are skipped as are left.
+        skip = 0 if found or not skip else skip - (db.session.scalar(_number(statuses, False, priority)) or 0)
+    return chosen
+
+
+def _open() -> ColumnElement[bool]:
+    # NOT IN, not NOT EXISTS: the few closed scans are read once, not looked for ten thousand times.
+    return Scan.id.not_in(select(ScanClosure.scan_id))
+
+
+def _held_ids() -> Select[uuid.UUID]:
+    return select(ScanHold.scan_id).where(
+        ScanHold.lifted_at.is_(None), ScanHold.answered_at.is_(None), ScanHold.to == HoldFor.DOCTOR
+    )
+
+
+def _patients() -> Select[uuid.UUID]:
+    name = User.name.ilike(bindparam("part_of_name"), escape="\\")
+    mrn = Patient.mrn.like(bindparam("start_of_mrn"), escape="\\")
+    return select(Patient.id).join(User, User.id == Patient.user_id).where(or_(name, mrn))
+
+
+def _rows(ids: Sequence[uuid.UUID]) -> list[Listed]:
+    """What these rows show, in one query and in this order."""
+    found = {row[0]: row for row in db.session.execute(_row_query(), {"ids": ids, "at": now()})}
+    return [_listed(found[id_]) for id_ in ids if id_ in found]
+
+
+@cache
+def _row_query() -> Any:
+    doctor = aliased(User)
+    later = aliased(AnalysisRun)
+    newest = select(func.max(later.requested_at)).where(later.scan_id == Scan.id).scalar_subquery()
+    # Of no interest once there is a reading.
+    run = (
+        Scan.status == Status.PENDING_AI,
+        AnalysisRun.scan_id == Scan.id,
+        AnalysisRun.requested_at == newest,
+    )
+    alive = ScanClaim.expires_at > bindparam("at", type_=UTCDateTime)
+    return (
+        select(
+            *(Scan.id, Scan.kind, Scan.indication, Scan.status, Scan.priority, Scan.uploaded_at),
+            *(User.name, Patient.mrn, Patient.date_of_birth, Patient.sex),
+            *(AnalysisRun.state, AnalysisRun.failure),
+            *(Prediction.available, Prediction.uncertain, Prediction.reason),
+            *(Prediction.label, Prediction.top_label, Prediction.confidence),
+            *(ScanHold.to, ScanHold.note, ScanClaim.doctor_id, doctor.name),
+        )
+        .join(Patient, Patient.id == Scan.patient_id)
+        .join(User, User.id == Patient.user_id)
+        .outerjoin(AnalysisRun, and_(*run))
+        .outerjoin(Prediction, Prediction.scan_id == Scan.id)
+        .outerjoin(ScanHold, and_(ScanHold.scan_id == Scan.id, ScanHold.lifted_at.is_(None)))
+        .outerjoin(ScanClaim, and_(ScanClaim.scan_id == Scan.id, alive))
+        .outerjoin(doctor, doctor.id == ScanClaim.doctor_id)
+        .where(Scan.id.in_(bindparam("ids", expanding=True)))
+    )
+
+
+def _listed(row: Any) -> Listed:
+    run, reading, hold, claim = row[10:12], row[12:18], row[18:20], row[20:22]
+    parts: list[Any] = [
+        Run(*run) if run[0] is not None else None,
+        Reading(*reading) if reading[0] is not None else None,
+        Hold(*hold) if hold[0] is not None else None,
+        Claim(*claim) if claim[0] is not None else None,
+    ]
+    return Listed(*row[:10], *parts)
+
+
+def counts() -> Counts:
+    """From the index alone: all scans by status, less the few closed ones."""
+    found: dict[tuple[str, Status | None], int] = {}
+    for what, status, number in db.session.execute(_count_query()):
+        found[what, status] = number
+    return Counts(
+        {each: found.get(("all", each), 0) - found.get(("closed", each), 0) for each in Status},
+        held=found[("held", None)],
+        to_analyse=found[("to analyse", None)],
+    )
+
+
+@cache
+def _count_query() -> Any:
+    closed = select(ScanClosure.scan_id)
+    nothing = cast(null(), Scan.status.type)
+    held = _held_ids().where(ScanHold.scan_id.not_in(closed)).subquery()
+    waiting = _to_analyse().subquery()
+    return union_all(
+        select(literal("all"), Scan.status, func.count()).group_by(Scan.status),
+        select(literal("closed"), Scan.status, func.count()).where(Scan.id.in_(closed)).group_by(Scan.status),
+        select(literal("held"), nothing, func.count()).select_from(held),
+        select(literal("to analyse"), nothing, func.count()).select_from(waiting),
+    )
+
+
+def _to_analyse() -> Select[uuid.UUID]:
+    """Open scans that nobody has sent to the classifier yet; one that has failed is looked at, not tried for ever."""
+    return select(Scan.id).where(
+        Scan.status == Status.PENDING_AI, _open(), ~exists().where(AnalysisRun.scan_id == Scan.id)
+    )
+
+
+def waiting_for_analysis(most: int) -> Sequence[uuid.UUID]:
+    """Scans that "analyse all waiting" starts, urgent ones first."""
+    return db.session.scalars(
+        _to_analyse().order_by(Scan.priority.desc(), Scan.uploaded_at, Scan.id).limit(most)
+    ).all()
+
+
+def next_scan_for(doctor: User, *, but: uuid.UUID | None = None) -> uuid.UUID | None:
+    """What this doctor reads next: ready to read, claimed by no colleague; urgent first, then the longest waiting.
+
+    `but` is left out: the scan that is open now. None when nothing is ready.
+    """
+    others = select(ScanClaim.scan_id).where(ScanClaim.expires_at > now(), ScanClaim.doctor_id != doctor.id)
+    query = select(Scan.id).where(Scan.status == Status.AI_ANALYZED, _open(), Scan.id.not_in(others))
+    if but is not None:
+        query = query.where(Scan.id != but)
+    return db.session.scalar(query.order_by(Scan.priority.desc(), Scan.uploaded_at, Scan.id).limit(1))

@@ -1,0 +1,43 @@
+"""Who reads a scan now, in words, beside the reading page: `{{ claim_box(scan.id) }}`."""
+
+import uuid
+from dataclasses import dataclass
+
+from flask import Response, make_response, render_template
+from markupsafe import Markup
+
+from csss.scans import claims
+from csss.web.fragments import digest, is_refresh, refreshed
+from csss.web.guard import me
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """`reader` is a colleague's name, None when nobody or this doctor has the scan; `mine` says which of the two."""
+
+    scan_id: uuid.UUID
+    offered: bool  # a doctor has something to do with this scan
+    mine: bool
+    reader: str | None
+
+
+def claim_view(scan_id: uuid.UUID) -> ClaimView:
+    standing = claims.standing(scan_id)
+    mine = standing is not None and standing.doctor_id == me().id
+    reader = standing.doctor.name if standing is not None and not mine else None
+    return ClaimView(scan_id, claims.is_to_do(scan_id), mine, reader)
+
+
+def claim_box(scan_id: uuid.UUID) -> Markup:
+    """The region as it stands now, for the reading page. With scripts it claims the scan and keeps it."""
+    return Markup(render_template("doctor/_claim.html", claim=claim_view(scan_id)))  # noqa: S704
+
+
+def claim_fragment(scan_id: uuid.UUID) -> Response:
+    view = claim_view(scan_id)
+    html = render_template("doctor/_claim.html", claim=view)
+    if is_refresh():
+        return refreshed(html, digest(repr(view)))
+    response = make_response(html)
+    response.vary.add("HX-Request")
+    return response

@@ -1,0 +1,235 @@
+"""Live changes as `csss web` serves them: who hears what, how a stream ends, and what happens without Redis."""
+
+import shutil
+import sys
+import threading
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from csss.auth import sessions
+from csss.auth.models import AccountState, User, UserSession
+from csss.auth.roles import Role
+from csss.database import db, transaction
+from csss.live.names import Change, Listener, change_of
+from csss.scans import services
+from csss.scans.models import AnalysisRun
+from csss.scans.states import Priority
+from tests.ears import Ear, cookie_for
+from tests.factories import Clinic, reading
+from tests.stack import Stack, eventually
+from tests.visitor import Visitor
+
+pytestmark = pytest.mark.xdist_group("live")
+
+
+class Site:
+    """The web server and its Redis, no workers; people and their ears."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.clinic, self.ears = stack, Clinic(stack.app), list[Ear]()
+
+    def listen(self, user: User) -> Ear:
+        ear = Ear(self.stack.url, cookie_for(self.stack, user))
+        self.ears.append(ear)
+        return ear
+
+    def ready(self, user: User) -> Ear:
+        ear = self.listen(user)
+        ear.wait("ready")
+        ear.forget()
+        return ear
+
+
+def start_web(stack: Stack) -> None:
+    stack._spawn("web", [sys.executable, "-m", "csss", "web"])
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"{stack.url}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    eventually(answers, 60)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("live")
+    shutil.copy(migrated_sqlite, folder / "csss.db")
+    stack = Stack(folder, web_threads=4, live_streams=40)
+    stack.mailbox.start()
+    stack.start_redis()
+    try:
+        start_web(stack)
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture
+def site(stack: Stack) -> Iterator[Site]:
+    with stack.app.app_context():
+        site = Site(stack)
+        site.clinic._people = time.monotonic_ns()  # accounts of other tests are there already
+        yield site
+        for ear in site.ears:
+            ear.close()
+        db.session.remove()
+
+
+def test_everybody_hears_of_the_own_lists_and_a_patient_of_own_scans_only(site: Site) -> None:
+    clinic = site.clinic
+    patient, other = clinic.person("patient"), clinic.person("patient")
+    scan_id, foreign = clinic.scan(patient=patient).id, clinic.scan(patient=other).id
+    doctor_user = clinic.person("doctor")
+    own, doctor = site.ready(patient), site.ready(doctor_user)
+    pharmacist, admin = site.ready(clinic.person("pharmacist")), site.ready(clinic.person("admin"))
+
+    clinic.analyse(foreign, doctor_user, reading())
+    doctor.wait("message", str(foreign))
+    clinic.analyse(scan_id, doctor_user, reading())
+    own.wait("message", str(scan_id))
+    clinic.verify(scan_id, doctor_user)
+    pharmacist.wait("message", str(scan_id))
+    clinic.complete(scan_id, clinic.person("pharmacist"))
+    admin.wait("message", f"queue {scan_id}")
+    doctor.wait("message", str(scan_id))
+
+    assert set(own.told) == {"queue", str(scan_id)}, "nothing of other people's scans"
+    assert str(foreign) not in pharmacist.told, "an analysis is nothing for the pharmacist"
+    assert set(doctor.told) <= {"queue", str(scan_id), str(foreign)}
+
+
+def test_a_refused_change_is_not_told(site: Site) -> None:
+    doctor = site.ready(site.clinic.person("doctor"))
+    scan_id = site.clinic.scan().id
+    doctor.wait("message", str(scan_id))
+    doctor.forget()
+
+    by = site.clinic.person("doctor")
+    with pytest.raises(ZeroDivisionError), transaction():
+        services.set_priority(scan_id, Priority.URGENT, by=by)
+        db.session.flush()
+        raise ZeroDivisionError
+    after = site.clinic.scan().id
+    doctor.wait("message", str(after))
+    assert str(scan_id) not in doctor.told
+
+
+def test_a_stream_ends_within_seconds_when_its_session_ends(site: Site) -> None:
+    doctor = site.clinic.person("doctor")
+    revoked, kept = site.ready(doctor), site.ready(site.clinic.person("doctor"))
+    with transaction():
+        sessions.end_all(doctor)
+    revoked.wait("end", seconds=8)
+    assert revoked.over.wait(5)
+    assert not kept.over.is_set()
+
+
+def test_a_stream_ends_with_the_account_and_with_idle_time(site: Site) -> None:
+    doctor, sleeper = site.clinic.person("doctor"), site.clinic.person("doctor")
+    ended, idle = site.ready(doctor), site.ready(sleeper)
+    with transaction():
+        db.session.get_one(User, doctor.id).state = AccountState.DEACTIVATED
+        row = db.session.query(UserSession).filter_by(user_id=sleeper.id).one()
+        row.last_used_at = row.last_used_at.replace(year=row.last_used_at.year - 1)
+    for ear in (ended, idle):
+        ear.wait("end", seconds=8)
+
+
+def test_an_open_stream_is_no_use_of_the_session(site: Site) -> None:
+    doctor = site.clinic.person("doctor")
+    cookie, doctor_id = cookie_for(site.stack, doctor), doctor.id
+    with transaction():
+        row = db.session.query(UserSession).filter_by(user_id=doctor_id).one()
+        row.last_used_at = before = row.last_used_at - timedelta(minutes=30)
+    site.ears.append(Ear(site.stack.url, cookie))
+    site.ears[-1].wait("ready")
+    db.session.remove()
+    assert db.session.query(UserSession).filter_by(user_id=doctor_id).one().last_used_at == before
+
+
+def test_open_streams_hold_no_thread_and_their_ceiling_is_their_own(site: Site) -> None:
+    """The server of this test has four threads and room for forty streams."""
+    people = [site.clinic.person("doctor") for _ in range(10)]
+    ears = [site.ready(people[number % 10]) for number in range(40)]
+    over = site.listen(people[0])
+    assert over.status == 503 and over.headers["Retry-After"] == "60"
+    started = time.monotonic()
+    with urllib.request.urlopen(f"{site.stack.url}/login", timeout=5) as answer:
+        assert answer.status == 200
+    assert time.monotonic() - started < 3
+    ears[0].close()
+    eventually(lambda: site.listen(people[1]).status == 200, 15)
+
+
+def test_more_windows_than_six_close_the_oldest(site: Site) -> None:
+    doctor = site.clinic.person("doctor")
+    cookie = cookie_for(site.stack, doctor)
+    site.ears += [Ear(site.stack.url, cookie) for _ in range(7)]
+    closed = eventually(lambda: [ear for ear in site.ears if ear.over.is_set()])
+    assert len(closed) == 1  # type: ignore[arg-type]
+    closed[0].wait("elsewhere")  # type: ignore[index]
+
+
+def test_without_redis_the_stream_says_so_and_recovers_by_itself(site: Site) -> None:
+    doctor = site.ready(site.clinic.person("doctor"))
+    site.stack.kill("redis")
+    doctor.wait("offline")
+    late = site.listen(site.clinic.person("doctor"))
+    late.wait("offline")
+    scan_id = site.clinic.scan().id  # is taken all the same
+    doctor.forget()
+    site.stack.start_redis()
+    doctor.wait("ready", seconds=20)
+    late.wait("ready", seconds=20)
+
+    def told() -> bool:
+        # A writer that has found Redis dead lets it rest for a few seconds.
+        another = site.clinic.scan().id
+        threading.Event().wait(0.3)
+        return str(another) in doctor.told
+
+    eventually(told, 20)
+    assert str(scan_id) not in doctor.told, "what was missed is asked for, not told"
+
+
+# Without a server of ours
+
+
+def test_where_nothing_can_hold_a_stream_the_browser_is_told_not_to_ask_again(doctor: Visitor) -> None:
+    assert doctor.get("/events").status_code == 204
+
+
+def test_a_patient_is_told_nothing_of_others_and_nothing_of_the_classifier() -> None:
+    own, foreign = uuid.uuid4(), uuid.uuid4()
+    patient = Listener(uuid.uuid4(), Role.PATIENT, frozenset({str(own)}))
+    change = change_of(AnalysisRun(scan_id=own), new=True)
+    assert change is not None and patient.may_know(change) == ()
+    everybody = frozenset(Role)
+    assert patient.may_know(Change(("queue", str(foreign)), everybody)) == ()
+    assert patient.may_know(Change(("queue", str(own), str(foreign)), everybody)) == ("queue", str(own))
+    assert Change.decode(change.encode()) == change
+
+
+# A refresh
+
+
+def test_a_refresh_without_a_change_is_empty_and_one_with_a_change_is_not(
+    doctor: Visitor, clinic: Clinic
+) -> None:
+    clinic.scan()
+    first = doctor.get("/doctor/", headers={"HX-Request": "true", "X-CSSS-Refresh": "1"})
+    version = first.headers["X-CSSS-Version"]
+    again = {"HX-Request": "true", "X-CSSS-Refresh": version}
+    same = doctor.get("/doctor/", headers=again)
+    assert (first.status_code, same.status_code, same.get_data()) == (200, 204, b"")
+    clinic.scan()
+    assert doctor.get("/doctor/", headers=again).status_code == 200
