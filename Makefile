@@ -40,9 +40,9 @@ screenshots: $(VENV)/.installed-dev ## pictures of every page, in screenshots/
 	$(BIN)/python -m tests.screenshots $(ARGS)
 
 messages: $(VENV)/.installed-dev ## collect the texts for translators, and compile what they have translated
-	$(BIN)/pybabel extract -q -F babel.cfg -k _l -k _n:1,2 --no-location --project=CSSS -o messages.pot .
-	if ls csss/translations/*/ >/dev/null 2>&1; then $(BIN)/pybabel update -q -i messages.pot -d csss/translations \
-	&& $(BIN)/pybabel compile -d csss/translations; fi
+	$(BIN)/pybabel -q extract -F babel.cfg -k _l -k _n:1,2 --no-location --project=CSSS -o messages.pot .
+	if ls csss/translations/*/ >/dev/null 2>&1; then $(BIN)/pybabel -q update -i messages.pot -d csss/translations \
+	&& $(BIN)/pybabel -q compile -d csss/translations; fi
 
 train: $(VENV)/.installed-train ## train the classifier anew (see the README's page on training)
 	$(BIN)/python -m training all
