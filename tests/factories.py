@@ -153,7 +153,7 @@ class Clinic:
             services.verify(scan_id, written, by=doctor)
 
     def complete(self, scan_id: uuid.UUID, pharmacist: User) -> None:
-        lines = [Line("Amoxicillin", "500 mg", "oral", "three times a day", "5 days")]
+        lines = [Line("Amoxicillin", "500 mg", "oral", "three times a day", "5 days", "Asked for again.")]
         with transaction():
             prescriptions.complete(scan_id, lines=lines, none_needed=False, notes="With food.", by=pharmacist)
 
