@@ -231,7 +231,12 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
 
     metrics["test"] = figures
     metrics["validation"] = evaluation.evaluate(engine, data, metrics, "val")
-    other = Engine.load(run.models / beside) if run.version != beside else None
+    other = None
+    if run.version != beside:
+        if (run.models / beside).is_dir():
+            other = Engine.load(run.models / beside)
+        else:
+            click.echo(f"{run.models / beside} is missing, so nothing stands beside {run.version}.")
     metrics["audit"] = audit(engine, data, metrics, other, side)
     worst = mistakes.worst(side)
     metrics["mistakes"] = mistakes.record(engine.info, side, worst)

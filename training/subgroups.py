@@ -37,12 +37,17 @@ def subgroups(images: Sequence[Image], right: NDArray[np.bool_]) -> dict[str, di
     }
 
 
+def _age(row: Row) -> int:
+    """In years; -1 where it is not known, which belongs to no group."""
+    return int(row["patient_age"]) if row["patient_age"].isdigit() else -1
+
+
 _PEOPLE: dict[str, Callable[[Row], bool]] = {
     "women": lambda row: row["patient_sex"] == "F",
     "men": lambda row: row["patient_sex"] == "M",
-    "under 40 years": lambda row: int(row["patient_age"]) < 40,
-    "40 to 64 years": lambda row: 40 <= int(row["patient_age"]) < 65,
-    "65 years and over": lambda row: int(row["patient_age"]) >= 65,
+    "under 40 years": lambda row: 0 <= _age(row) < 40,
+    "40 to 64 years": lambda row: 40 <= _age(row) < 65,
+    "65 years and over": lambda row: _age(row) >= 65,
     "standing (PA)": lambda row: row["view_position"] == "PA",
     "in bed (AP)": lambda row: row["view_position"] == "AP",
 }
