@@ -173,7 +173,7 @@ def test_a_doctor_analyses_reads_and_verifies(doctor: Visitor, clinic: Clinic) -
     assert page.select_one("form[action$=verify]") is None
     answer = doctor.post(url(scan_id, "analyze"))
     assert (answer.status_code, answer.headers["Location"]) == (303, url(scan_id))
-    assert doctor.page(url(scan_id)).select_one("#analysis")["hx-trigger"] == "every 2s"
+    assert doctor.page(url(scan_id)).select_one("#analysis")["hx-trigger"] == "live, every 2s"
     clinic.run_jobs("analyse_scan")
 
     page = doctor.page(url(scan_id))
@@ -326,7 +326,7 @@ def test_an_analysis_that_hangs_is_asked_for_ever_more_rarely(doctor: Visitor, c
     with transaction():
         run.requested_at = run.requested_at.replace(year=run.requested_at.year - 1)
     region = soup(doctor.fragment(url(scan_id, "analysis"))).select_one("#analysis")
-    assert region["hx-trigger"] == "every 60s"
+    assert region["hx-trigger"] == "live, every 60s"
 
 
 # Priority, closing, corrections, addenda

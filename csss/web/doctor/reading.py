@@ -27,6 +27,8 @@ OTHER_SCANS = 8
 class Analysis:
     """How the machine is getting on with a scan that waits for it."""
 
+    scan_id: uuid.UUID
+    scan_id: uuid.UUID
     url: str
     page_url: str
     running: bool
@@ -188,6 +190,7 @@ def analysis(scan: Scan) -> Analysis:
     run = scan.latest_run
     running = run is not None and run.state in {RunState.QUEUED, RunState.RUNNING}
     return Analysis(
+        scan_id=scan.id,
         url=url_for("doctor.analysis_state", scan_id=scan.id),
         page_url=url_for("doctor.scan", scan_id=scan.id),
         running=running,
@@ -206,8 +209,8 @@ def _poll(run: AnalysisRun) -> str:
     """An analysis takes a second; one that has not come after minutes is not worth asking for all the time."""
     waited = clock.now() - run.requested_at
     if waited < timedelta(seconds=30):
-        return "2s"
-    return "10s" if waited < timedelta(minutes=5) else "60s"
+        return "3s"
+    return "15s" if waited < timedelta(minutes=5) else "60s"
 
 
 def picture(scan: Scan) -> Picture:

@@ -13,8 +13,10 @@ from csss.i18n import _
 from csss.reports import services as reports
 from csss.scans import analysis as analyses
 from csss.scans import drafts, policies, queries, report_templates, services
-from csss.scans.states import Priority, Status
+from csss.scans.states import Priority
+from csss.scans.worklist import next_scan_for
 from csss.web.doctor import doctor, reading, worklist
+from csss.web.doctor.claim import claim_view
 from csss.web.doctor.forms import (
     AddendumForm,
     CloseForm,
@@ -70,7 +72,7 @@ def verify(scan_id: uuid.UUID) -> Response:
         return refused
     # No name in it: the message waits in a cookie.
     flash(_("The scan has been verified. The pharmacist has it now."), "success")
-    following = _next_scan() if request.form.get("then") == "next" else None
+    following = lists.next_scan_for(me(), but=scan_id) if request.form.get("then") == "next" else None
     if following is not None:
         return redirect_after(url_for("doctor.scan", scan_id=following))
     return redirect_after(url_for("doctor.worklist"))
@@ -167,6 +169,7 @@ def reading_page(
         "doctor/_reading.html",
         status=status,
         scan=page,
+        claim=claim_view(scan_id),
         conflict=conflict,
         # What cannot be sent any more is not lost: it is shown as text, to be copied.
         unsaved=_typed(sent) if status == 409 and not (isinstance(sent, ReviewForm) and offered) else [],
@@ -198,9 +201,3 @@ def _compared() -> uuid.UUID | None:
         return uuid.UUID(wanted)
     except ValueError:
         raise NotFound("There is no such scan.") from None
-
-
-def _next_scan() -> uuid.UUID | None:
-    """The scan that is to be read next: the first of the worklist that waits for a reading."""
-    waiting = queries.queue([Status.AI_ANALYZED]).scans
-    return waiting[0].id if waiting else None
