@@ -1,10 +1,9 @@
-"""Who reads a scan now, in words, beside the reading page: `{{ claim_box(scan.id) }}`."""
+"""Who reads a scan now, in words: `templates/doctor/_claim.html` shows it on the reading page."""
 
 import uuid
 from dataclasses import dataclass
 
 from flask import Response, make_response, render_template
-from markupsafe import Markup
 
 from csss.scans import claims
 from csss.web.fragments import digest, is_refresh, refreshed
@@ -26,11 +25,6 @@ def claim_view(scan_id: uuid.UUID) -> ClaimView:
     mine = standing is not None and standing.doctor_id == me().id
     reader = standing.doctor.name if standing is not None and not mine else None
     return ClaimView(scan_id, claims.is_to_do(scan_id), mine, reader)
-
-
-def claim_box(scan_id: uuid.UUID) -> Markup:
-    """The region as it stands now, for the reading page. With scripts it claims the scan and keeps it."""
-    return Markup(render_template("doctor/_claim.html", claim=claim_view(scan_id)))  # noqa: S704
 
 
 def claim_fragment(scan_id: uuid.UUID) -> Response:

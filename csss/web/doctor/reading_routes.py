@@ -13,8 +13,8 @@ from csss.i18n import _
 from csss.reports import services as reports
 from csss.scans import analysis as analyses
 from csss.scans import drafts, policies, queries, report_templates, services
+from csss.scans import worklist as lists
 from csss.scans.states import Priority
-from csss.scans.worklist import next_scan_for
 from csss.web.doctor import doctor, reading, worklist
 from csss.web.doctor.claim import claim_view
 from csss.web.doctor.forms import (
