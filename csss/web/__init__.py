@@ -18,8 +18,6 @@ from csss.web.navigation import nav_items
 
 def init_web(app: Flask) -> None:
     """Attach guard, headers, assets, filters, error pages and the blueprints."""
-    from csss.web.doctor.claim import claim_box
-
     init_headers(app)
     init_assets(app)
     init_filters(app)
@@ -30,7 +28,6 @@ def init_web(app: Flask) -> None:
     app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(StateConflict, _conflict)
     app.context_processor(_template_values)
-    app.jinja_env.globals["claim_box"] = claim_box
 
 
 def _register_blueprints(app: Flask) -> None:
