@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask, current_app, g, has_app_context, has_request_context, request
 from flask_babel import Babel, get_domain, get_locale
 from flask_babel.speaklater import LazyString
+from jinja2 import Environment
 
 SOURCE_LANGUAGE = "en"
 _NO_CATALOGUE = standard.NullTranslations()
@@ -21,10 +22,14 @@ def init_i18n(app: Flask) -> None:
     with app.app_context():
         found = {str(locale) for locale in babel.list_translations()}
     app.extensions["csss_languages"] = sorted(found | {SOURCE_LANGUAGE})
-    environment = app.jinja_env
+    into_templates(app.jinja_env)
+    app.jinja_env.globals["language"] = language
+
+
+def into_templates(environment: Environment) -> None:
+    """Give `_`, `ngettext` and `{% trans %}` to an environment that has Jinja's extension i18n."""
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(_plain, _plain_plural, newstyle=True)  # type: ignore[attr-defined]
-    environment.globals["language"] = language
 
 
 def language() -> str:

@@ -73,23 +73,37 @@ def seed() -> None:
         patients = {
             "patient": _person("patient@csss.example", "Kavya Subramanian", Role.PATIENT, date(1991, 4, 17)),
             "second": _person(
-                "patient2@csss.example", "Joseph Fernandes", Role.PATIENT, date(1958, 11, 3), Sex.MALE
+                "patient2@csss.example", "Joseph Fernandes", Role.PATIENT, date(1958, 11, 3), Sex.MALE, "None known"
             ),
-            "third": _person("patient3@csss.example", "Noor Fathima", Role.PATIENT, date(2021, 8, 25)),
+            # Waits for a prescription: an antibiotic of the penicillins makes the pharmacist's page warn.
+            "third": _person(
+                "patient3@csss.example",
+                "Noor Fathima",
+                Role.PATIENT,
+                date(2021, 8, 25),
+                allergies="Penicillin: rash all over as a baby",
+            ),
         }
         for case in _cases():
             _take_to_stage(case, patients[case.patient], staff)
         _run_jobs()
 
 
-def _person(email: str, name: str, role: Role, born: date | None = None, sex: Sex = Sex.FEMALE) -> User:
+def _person(
+    email: str,
+    name: str,
+    role: Role,
+    born: date | None = None,
+    sex: Sex = Sex.FEMALE,
+    allergies: str = "",
+) -> User:
     details = PatientDetails(born, sex, "+91 44 5550 0100") if born else None
     with transaction():
         user = accounts.register(email=email, name=name, password=PASSWORD, role=role, patient=details)
         user.state, user.email_confirmed_at = AccountState.ACTIVE, now()
         if details:
             accounts.set_report_passphrase(user, PASSPHRASE)
-            accounts.update_profile(user, {"address": "12 Temple Road, Chennai 600004"})
+            accounts.update_profile(user, {"address": "12 Temple Road, Chennai 600004", "allergies": allergies})
     return user
 
 

@@ -11,6 +11,7 @@ from flask_mail import Message
 from csss.auth import accounts, second_factor
 from csss.auth.models import CodePurpose, OneTimeCode
 from csss.database import db
+from csss.i18n import gettext as _
 from csss.mail.models import MailKind, MailMessage
 
 
@@ -48,7 +49,7 @@ def compose(message: MailMessage, draft: Draft) -> Message:
     if message.maybe_repeated:
         headers["X-CSSS-Repeated"] = "possibly"
     composed = Message(
-        subject=f"{draft.subject} – {hospital}",
+        subject=_("%(subject)s – %(hospital)s", subject=draft.subject, hospital=hospital),
         recipients=[message.user.email],
         body=body,
         extra_headers=headers,
@@ -66,18 +67,18 @@ def _without_numbers(text: str) -> str:
 def _confirm_address(message: MailMessage) -> Draft:
     token = accounts.confirmation_token(message.user)
     return Draft(
-        "Confirm your e-mail address",
+        _("Confirm your e-mail address"),
         "confirm_address",
         {"token": token, "days": accounts.CONFIRMATION_LIFE.days},
     )
 
 
-def _account_approved(_: MailMessage) -> Draft:
-    return Draft("Your account has been approved", "account_approved", {})
+def _account_approved(_message: MailMessage) -> Draft:
+    return Draft(_("Your account has been approved"), "account_approved", {})
 
 
 def _scan_closed(message: MailMessage) -> Draft:
-    return Draft("Please upload your scan again", "scan_closed", {"scan_id": message.subject_id})
+    return Draft(_("Please upload your scan again"), "scan_closed", {"scan_id": message.subject_id})
 
 
 DRAFTS: dict[MailKind, Callable[[MailMessage], Draft]] = {
@@ -91,12 +92,12 @@ DRAFTS: dict[MailKind, Callable[[MailMessage], Draft]] = {
 def code_draft(code: OneTimeCode, digits: str) -> Draft:
     """The mail with the code. No other six-digit number stands in it."""
     minutes = int(second_factor.code_life().total_seconds() // 60)
-    purpose = "sign in" if code.purpose is CodePurpose.SIGN_IN else "approve a report"
-    return Draft("Your one-time code", "code", {"digits": digits, "minutes": minutes, "purpose": purpose})
+    purpose = _("sign in") if code.purpose is CodePurpose.SIGN_IN else _("approve a report")
+    return Draft(_("Your one-time code"), "code", {"digits": digits, "minutes": minutes, "purpose": purpose})
 
 
 def report_draft(attachment: Attachment | None) -> Draft:
-    return Draft("Your report is ready", "report_ready", {"encrypted": attachment is not None}, attachment)
+    return Draft(_("Your report is ready"), "report_ready", {"encrypted": attachment is not None}, attachment)
 
 
 def code_of(message: MailMessage) -> OneTimeCode | None:

@@ -13,6 +13,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from csss.i18n import into_templates
 from csss.paths import TEMPLATES
 from csss.reports.context import (
     Hospital,
@@ -50,7 +51,14 @@ def bench_report() -> list[tuple[str, str, str]]:
 
 def plain_environment() -> Environment:
     """Jinja as the application sets it up, without the application: the report asks for nothing more."""
-    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+    )
+    into_templates(environment)
+    return environment
 
 
 def example_context(**changes: Any) -> ReportContext:

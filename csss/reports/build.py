@@ -3,6 +3,7 @@
 from flask import current_app
 
 from csss.clock import now
+from csss.i18n import gettext as _
 from csss.inference.heatmap import blend
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
@@ -128,14 +129,14 @@ def _signatures(scan: Scan, review: Review, prescription: Prescription) -> tuple
     signed = [
         context.Signature(
             name=review.doctor.name,
-            role="Doctor",
-            action="Read the scan and verified the findings",
+            role=review.doctor.role.human,
+            action=_("Read the scan and verified the findings"),
             signed_at=review.created_at,
         ),
         context.Signature(
             name=prescription.pharmacist.name,
-            role="Pharmacist",
-            action="Completed the prescription",
+            role=prescription.pharmacist.role.human,
+            action=_("Completed the prescription"),
             signed_at=prescription.created_at,
         ),
     ]
@@ -143,8 +144,8 @@ def _signatures(scan: Scan, review: Review, prescription: Prescription) -> tuple
         signed.append(
             context.Signature(
                 name=approval.admin.name,
-                role="Administrator",
-                action="Approved the report for release",
+                role=approval.admin.role.human,
+                action=_("Approved the report for release"),
                 signed_at=approval.approved_at,
             )
         )

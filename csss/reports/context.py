@@ -207,6 +207,7 @@ class ReportContext:
     earlier_prescriptions: tuple[PrescriptionText, ...] = ()
     addenda: tuple[Addendum, ...] = ()
     timezone: str = "UTC"
+    language: str = "en-GB"  # of the texts around what people wrote: BCP 47, for screen readers
     draft: bool = False
     _zone: ZoneInfo = field(init=False, repr=False, compare=False)
 

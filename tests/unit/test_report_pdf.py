@@ -33,6 +33,32 @@ def test_the_kept_report_is_pdf_a_with_title_language_author_and_tags(pdf):
         assert meta["dc:creator"] == ["Example General Hospital"]
 
 
+def structure(element, parents=()):
+    """Every tagged element of a PDF with the names of what it stands in."""
+    if isinstance(element, pikepdf.Array):
+        for each in element:
+            yield from structure(each, parents)
+    elif isinstance(element, pikepdf.Dictionary) and "/S" in element:
+        yield element, parents
+        yield from structure(element.get("/K", pikepdf.Array()), (*parents, str(element.S)))
+
+
+def test_a_screen_reader_finds_headings_tables_with_heads_and_words_for_pictures(pdf):
+    with pikepdf.open(io.BytesIO(pdf)) as document:
+        found = list(structure(document.Root.StructTreeRoot.K))
+        names = [str(element.S) for element, _ in found]
+        assert [name for name in names if name in {"/H1", "/H2", "/H3"}] == ["/H1", "/H2", "/H3"] + [
+            "/H2"
+        ] * 5
+        figures = [element for element, _ in found if element.S == "/Figure"]
+        assert len(figures) == 8 and all(str(figure.get("/Alt", "")) for figure in figures)
+        # Tables are what is read as one: each cell of one knows its heads, and none stands in another.
+        cells = [element for element, _ in found if element.S == "/TD"]
+        assert cells and all(len(cell.A.Headers) >= 1 for cell in cells)
+        assert not [parents for element, parents in found if element.S == "/Table" and "/Table" in parents]
+        assert names.count("/THead") == 2
+
+
 def test_only_the_fonts_of_the_project_are_used(pdf):
     with pikepdf.open(io.BytesIO(pdf)) as document:
         names = {
