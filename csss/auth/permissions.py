@@ -19,6 +19,7 @@ class Permission(StrEnum):
     SCAN_REVIEW = "scan.review"
     SCAN_PRESCRIBE = "scan.prescribe"
     SCAN_SEE = "scan.see"
+    ASSISTANT_ASK = "assistant.ask"
     REPORT_APPROVE = "report.approve"
     REPORT_DOWNLOAD = "report.download"
     MODEL_READ = "model.read"
@@ -34,6 +35,7 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.SCAN_REVIEW: frozenset({Role.DOCTOR}),
     Permission.SCAN_PRESCRIBE: frozenset({Role.PHARMACIST}),
     Permission.SCAN_SEE: frozenset(Role),
+    Permission.ASSISTANT_ASK: frozenset(Role),
     Permission.REPORT_APPROVE: frozenset({Role.ADMIN}),
     Permission.REPORT_DOWNLOAD: frozenset(Role),
     Permission.MODEL_READ: frozenset({Role.DOCTOR, Role.PHARMACIST, Role.ADMIN}),

@@ -33,6 +33,7 @@ def init_web(app: Flask) -> None:
 def _register_blueprints(app: Flask) -> None:
     from csss.web.account import account
     from csss.web.admin import admin
+    from csss.web.assistant import assistant
     from csss.web.auth import auth
     from csss.web.doctor import doctor
     from csss.web.files import files
@@ -42,7 +43,7 @@ def _register_blueprints(app: Flask) -> None:
     from csss.web.shell import shell
     from csss.web.status import status
 
-    for blueprint in (auth, account, patient, doctor, pharmacist, admin, files, models, status, shell):
+    for blueprint in (auth, account, assistant, patient, doctor, pharmacist, admin, files, models, status, shell):
         app.register_blueprint(blueprint)
     if app.debug:
         from csss.web.styleguide import styleguide

@@ -37,6 +37,9 @@ _ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
 }
 
 
+_HELP = ("assistant.page", _l("Help"))
+
+
 def home_url(role: Role) -> str:
     """The queue of a role."""
     return url_for(HOME[role])
@@ -47,5 +50,5 @@ def nav_items(user: Any) -> list[NavItem]:
         return []
     return [
         NavItem(url_for(endpoint), str(label), current=request.endpoint == endpoint)
-        for endpoint, label in _ENTRIES[user.role]
+        for endpoint, label in (*_ENTRIES[user.role], _HELP)
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CAPABILITIES = ("auth", "scans", "prescriptions", "reports", "mail", "live")
+CAPABILITIES = ("assistant", "auth", "scans", "prescriptions", "reports", "mail", "live", "statistics")
 FILES = sorted([*(ROOT / "csss").rglob("*.py"), *(ROOT / "training").rglob("*.py")])
 
 

@@ -1,0 +1,7 @@
+"""Help on using the system: questions and reviewed answers, never advice on a case."""
+
+from flask import Blueprint
+
+assistant = Blueprint("assistant", __name__)
+
+from csss.web.assistant import routes  # noqa: E402, F401

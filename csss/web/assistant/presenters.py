@@ -1,0 +1,106 @@
+"""An answer of the assistant as the page shows it."""
+
+import secrets
+from dataclasses import dataclass
+
+from flask import current_app, url_for
+
+from csss.assistant import search
+from csss.assistant.search import Kind
+from csss.assistant.topics import Topic, read
+from csss.auth.roles import Role
+from csss.i18n import _, language
+
+OFTEN_ASKED = 6
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A topic that can be asked for with one press."""
+
+    key: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One question and what was said to it. `id` is of the page only; `tone`: answer, refusal or unknown."""
+
+    id: str
+    question: str
+    title: str
+    paragraphs: tuple[str, ...]
+    tone: str
+    links: tuple[tuple[str, str], ...] = ()
+    offers: tuple[Offer, ...] = ()
+    urgent: str = ""
+
+
+def to_question(question: str, role: Role) -> Exchange:
+    """What is said to a question in somebody's own words."""
+    found = search.answer(question, role, language())
+    if found.kind is Kind.ANSWER and found.topic is not None:
+        return _answer(question, found.topic)
+    if found.kind is Kind.REFUSAL:
+        return _refusal(question, role)
+    return Exchange(
+        id=_new_id(),
+        question=question,
+        title=_("I don’t know"),
+        paragraphs=(
+            _("I have no answer to that. Perhaps one of these is what you mean?")
+            if found.nearest
+            else _("I have no answer to that. Try other words, or look through all questions below."),
+        ),
+        tone="unknown",
+        offers=tuple(Offer(topic.key, topic.title) for topic in found.nearest),
+    )
+
+
+def to_topic(key: str, role: Role) -> Exchange | None:
+    """The answer to a topic of the list; None when there is none such for this role."""
+    topic = next((topic for topic in search.topics_for(role, language()) if topic.key == key), None)
+    return _answer(topic.title, topic) if topic else None
+
+
+def offers(role: Role) -> tuple[Offer, ...]:
+    """All topics of this role: its own first, what concerns everybody behind them."""
+    topics = sorted(search.topics_for(role, language()), key=lambda topic: len(topic.roles))
+    return tuple(Offer(topic.key, topic.title) for topic in topics)
+
+
+def _answer(question: str, topic: Topic) -> Exchange:
+    settings = current_app.config["CSSS"]
+    lines = settings.hospital_address_lines
+    filled = topic.answer.format(
+        upload_mb=settings.upload_mb,
+        otp_minutes=settings.otp_minutes,
+        session_minutes=settings.session_minutes,
+        hospital_name=settings.hospital_name,
+        hospital_address="".join(f", {line}" for line in lines),
+    )
+    return Exchange(
+        id=_new_id(),
+        question=question,
+        title=topic.title,
+        paragraphs=tuple(filled.split("\n\n")),
+        tone="answer",
+        links=tuple((url_for(endpoint), words) for endpoint, words in topic.links),
+    )
+
+
+def _refusal(question: str, role: Role) -> Exchange:
+    advice = read(language()).advice
+    own = role is Role.PATIENT
+    return Exchange(
+        id=_new_id(),
+        question=question,
+        title=advice.title if own else advice.staff_title,
+        paragraphs=tuple((advice.answer if own else advice.staff_answer).split("\n\n")),
+        tone="refusal",
+        urgent=advice.emergency if own else "",
+    )
+
+
+def _new_id() -> str:
+    return f"exchange-{secrets.token_hex(4)}"

@@ -1,0 +1,80 @@
+"""A line that breaks: a TCP proxy between the browser and the web server, which cuts connections when it is told to."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+
+class Line:
+    """Forwards connections; after each of `cuts` (bytes sent by the browser, all connections together) it breaks."""
+
+    def __init__(self, target: tuple[str, int], cuts: list[int]) -> None:
+        self.cuts = sorted(cuts)
+        self.breaks = 0
+        self.stays_broken = False  # True: after a break nothing comes through until this is False again
+        self.sent = 0
+        self._target = target
+        self._lock = threading.Lock()
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def serve(self) -> None:
+        while True:
+            try:
+                browser, _ = self._listener.accept()
+                if self.stays_broken and self.breaks:
+                    browser.close()
+                    continue
+                server = socket.create_connection(self._target)
+            except OSError:
+                return
+            with self._lock:
+                self._pairs.append((browser, server))
+            for source, sink, counts in ((browser, server, True), (server, browser, False)):
+                threading.Thread(target=self._forward, args=(source, sink, counts), daemon=True).start()
+
+    def _forward(self, source: socket.socket, sink: socket.socket, counts: bool) -> None:
+        with suppress(OSError):
+            while content := source.recv(16_384):
+                if counts and self._over(len(content)):
+                    self.cut()
+                    return
+                sink.sendall(content)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def _over(self, more: int) -> bool:
+        with self._lock:
+            self.sent += more
+            if not self.cuts or self.sent < self.cuts[0]:
+                return False
+            self.cuts.pop(0)
+            self.breaks += 1
+            return True
+
+    def cut(self) -> None:
+        """Every connection ends at once, without a good-bye (RST)."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, []
+        for pair in pairs:
+            for side in pair:
+                with suppress(OSError):
+                    side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    side.shutdown(socket.SHUT_RDWR)
+                    side.close()
+
+    def close(self) -> None:
+        self._listener.close()
+        self.cut()
+
+
+@contextmanager
+def breaking_line(port: int, *cuts: int) -> Iterator[Line]:
+    """A line to this port of the own machine."""
+    line = Line(("127.0.0.1", port), list(cuts))
+    threading.Thread(target=line.serve, daemon=True).start()
+    yield line
+    line.close()
