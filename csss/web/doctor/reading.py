@@ -28,7 +28,6 @@ class Analysis:
     """How the machine is getting on with a scan that waits for it."""
 
     scan_id: uuid.UUID
-    scan_id: uuid.UUID
     url: str
     page_url: str
     running: bool
