@@ -30,7 +30,11 @@ KEYWORDS = {"_": None, "_l": None, "_n": (1, 2), "gettext": None, "ngettext": (1
 # Endpoints whose pages still show unwrapped words. It only ever gets shorter.
 NOT_YET: frozenset[str] = frozenset()
 
+# A word of the program that happens to be kept as text, such as the kind of an audit entry.
+MACHINE = re.compile(r"[a-z_.]+")
+
 # What is no text: where nothing is read, or where people's and machines' own words stand.
+BREAK = "\x00"  # between two text nodes
 SILENT = {"script", "style", "code", "kbd", "template", "svg"}
 SPOKEN = ("aria-label", "title", "alt", "placeholder")
 # Names, units and formats that are the same in every language.
@@ -76,22 +80,31 @@ def data_words(site: Site) -> list[str]:
     """Everything that people or the system have entered, the longest first."""
     found: set[str] = {site.app.config["CSSS"].hospital_name}
     for table in db.metadata.sorted_tables:
-        columns = [column for column in table.columns if isinstance(column.type, sa.String | sa.Text)]
+        columns = [
+            column
+            for column in table.columns
+            if isinstance(column.type, sa.String) and not isinstance(column.type, sa.Enum)
+        ]
         if columns:
             for row in db.session.execute(sa.select(*columns)):
-                found |= {str(value) for value in row if value}
+                found |= {str(value) for value in row if value and not MACHINE.fullmatch(str(value))}
     db.session.remove()
     lines = {part.strip() for text in found for part in text.splitlines() if len(part.strip()) > 2}
     return sorted(found | lines, key=len, reverse=True)
 
 
+def outside(text: str) -> str:
+    """What stands outside of the brackets, which may lie within each other and reach over several elements."""
+    depth, kept = 0, []
+    for character in text:
+        depth += {"⟦": 1, "⟧": -1}.get(character, 0)
+        kept.append(character if depth == 0 or character == BREAK else " ")
+    assert depth == 0, text[:200]
+    return "".join(kept).replace("⟧", " ")
+
+
 def unwrapped(text: str, data: list[str]) -> str:
-    """What stands outside of brackets and is no data, in one line."""
-    while "⟦" in text:
-        smaller = re.sub(r"⟦[^⟦⟧]*⟧", " ", text)
-        if smaller == text:
-            break
-        text = smaller
+    """What of a text outside of brackets is no data, in one line; empty when there is nothing to say."""
     for known in data:
         if known in text:
             text = text.replace(known, " ")
@@ -100,15 +113,21 @@ def unwrapped(text: str, data: list[str]) -> str:
 
 
 def visible(page: BeautifulSoup) -> Iterator[str]:
+    """The page's texts outside of brackets. Where content is in a language of its own (lang="en"), nothing is asked."""
+    nodes = []
     for node in page.find_all(string=True):
-        hidden = {parent.name for parent in node.parents} & SILENT
-        if not hidden and not isinstance(node, Comment | Doctype):
-            yield str(node)
+        foreign = [
+            each for each in node.parents if each.name != "html" and each.get("lang") == SOURCE_LANGUAGE
+        ]
+        silent = {parent.name for parent in node.parents} & SILENT
+        if not foreign and not silent and not isinstance(node, Comment | Doctype):
+            nodes.append(str(node))
+    yield from outside(BREAK.join(nodes)).split(BREAK)
     for tag in page.find_all(True):
         assert isinstance(tag, Tag)
-        yield from (str(tag[name]) for name in SPOKEN if tag.has_attr(name))
+        yield from (outside(str(tag[name])) for name in SPOKEN if tag.has_attr(name))
         if tag.name == "input" and tag.get("type") in {"submit", "button"}:
-            yield str(tag.get("value", ""))
+            yield outside(str(tag.get("value", "")))
 
 
 def pages(site: Site, role: str | None) -> Iterator[tuple[str, str, BeautifulSoup]]:
