@@ -2,17 +2,24 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from csss.audit.models import AuditEvent
+from csss.clock import now
 from csss.database import db, transaction
+from csss.prescriptions import checks
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Route
 from csss.prescriptions.services import MAX_ITEMS
 from csss.reports import services as reports
+from csss.reports.build import report_context
+from csss.reports.render import report_html
 from csss.scans import services
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor, Priority, Status
@@ -371,3 +378,203 @@ def test_only_pharmacists_come_here(
     for step in ("complete", "correct"):
         assert pharmacist.post(url(missing, step), AMOXICILLIN).status_code == 404
     assert fresh(scan_id).status is Status.DOCTOR_VERIFIED
+
+
+# Allergies, duplicates, and the reason why a line stands all the same
+
+
+def allergic(clinic: Clinic, text: str, status: Status = Status.DOCTOR_VERIFIED) -> uuid.UUID:
+    """The id of a scan of a patient who has written this about allergies."""
+    patient = clinic.person("patient")
+    scan_id = clinic.scan(status, patient=patient).id
+    with transaction():
+        patient.patient.allergies = text
+    return scan_id
+
+
+def test_an_allergy_blocks_beside_the_line_until_a_reason_is_written(
+    pharmacist: Visitor, admin: Visitor, clinic: Clinic
+) -> None:
+    scan_id = allergic(clinic, "Pencillin: rash")
+    lines = {name: [text, text] for name, text in AMOXICILLIN.items()} | {
+        "drug": ["Paracetamol", "Amoxicillin"],
+        "override_reason": ["", ""],
+    }
+    refused = pharmacist.post(url(scan_id, "complete"), lines)
+    assert refused.status_code == 422
+    page = soup(refused)
+    note = page.select_one("#note-1")
+    assert "is one of the penicillins" in note.get_text() and "Pencillin" in page.get_text()
+    assert "write why it is right all the same" in page.select_one("#override_reason-1-error").get_text()
+    assert page.select_one("#note-0 [hidden] #override_reason-0") is not None
+    assert value(page, "drug-1") == "Amoxicillin" and value(page, "dose-1") == "500 mg"
+    assert fresh(scan_id).status is Status.DOCTOR_VERIFIED
+
+    reason = "Rash was measles; tolerated amoxicillin in 2024 <i>"
+    assert (
+        pharmacist.post(url(scan_id, "complete"), {**lines, "override_reason": ["", reason]}).status_code
+        == 303
+    )
+    (written,) = prescriptions.versions(fresh(scan_id))
+    assert [item.override_reason for item in written.items] == ["", reason]
+    assert "penicillins" in written.items[1].warnings and not written.items[0].warnings
+    told = words(admin.get(f"/admin/scans/{scan_id}"))
+    assert "Warning set aside: Amoxicillin" in told and reason in told
+    (event,) = db.session.scalars(
+        select(AuditEvent).where(AuditEvent.action == "prescription.warning_overridden")
+    )
+    assert event.detail == {"line": 2, "kinds": ["allergy"]} and event.subject_id == str(scan_id)
+
+
+def test_the_reason_is_for_colleagues_and_stands_on_no_report(pharmacist: Visitor, clinic: Clinic) -> None:
+    scan_id = allergic(clinic, "Penicillin")
+    pharmacist.post(
+        url(scan_id, "complete"), {**AMOXICILLIN, "override_reason": "Tested negative by skin prick"}
+    )
+    context = report_context(fresh(scan_id), report_id="1", version=1, draft=True)
+    html = report_html(context, pharmacist.app.jinja_env)
+    assert "Amoxicillin" in html and "skin prick" not in html and "penicillins" not in html
+
+
+def test_fewer_reasons_than_lines_belong_to_the_lines_that_were_warned_of(
+    pharmacist: Visitor, clinic: Clinic
+) -> None:
+    scan_id = allergic(clinic, "Penicillin")
+    lines = {name: [text, text] for name, text in AMOXICILLIN.items()} | {
+        "drug": ["Paracetamol", "Amoxicillin"]
+    }
+    answer = pharmacist.post(url(scan_id, "complete"), {**lines, "override_reason": "Desensitised"})
+    assert answer.status_code == 303
+    (written,) = prescriptions.versions(fresh(scan_id))
+    assert [item.override_reason for item in written.items] == ["", "Desensitised"]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("amoxicilin 250 mg", "The same medicine stands on another line"),
+        ("Co-amoxiclav", "The same medicine stands on another line"),
+        ("Ampicillin", "A medicine of the same class stands on another line"),
+    ],
+)
+def test_the_same_medicine_or_class_twice_blocks(
+    pharmacist: Visitor, clinic: Clinic, other: str, said: str
+) -> None:
+    scan_id = clinic.scan(Status.DOCTOR_VERIFIED).id
+    lines = {name: [text, text] for name, text in AMOXICILLIN.items()} | {"drug": ["Amoxicillin", other]}
+    refused = pharmacist.post(url(scan_id, "complete"), lines)
+    assert refused.status_code == 422
+    assert said in soup(refused).select_one("#note-1").get_text()
+
+
+def test_what_an_earlier_prescription_still_gives_is_a_duplicate(pharmacist: Visitor, clinic: Clinic) -> None:
+    patient = clinic.person("patient")
+    clinic.scan(Status.PHARMACIST_COMPLETED, patient=patient)  # amoxicillin for 5 days
+    scan_id = clinic.scan(Status.DOCTOR_VERIFIED, patient=patient).id
+    refused = pharmacist.post(url(scan_id, "complete"), AMOXICILLIN)
+    assert refused.status_code == 422 and "may still be taking this: Amoxicillin" in words(refused)
+    with pytest.MonkeyPatch.context() as time:
+        time.setattr("csss.prescriptions.checks.clock.now", lambda: now() + timedelta(days=6))
+        assert checks.still_taken(fresh(scan_id)) == []
+
+
+def test_none_known_not_asked_and_listed_are_told_apart(pharmacist: Visitor, clinic: Clinic) -> None:
+    said = {
+        "": "Allergies not asked",
+        "none": "No known allergies: the patient has written “none”.",
+        "Penicillin": "Warnings watch for: penicillins.",
+        "Shellfish": "No medicine was recognised in these words",
+    }
+    for text, sentence in said.items():
+        assert sentence in words(pharmacist.get(url(allergic(clinic, text))))
+    queue = words(pharmacist.fragment("/pharmacist/"))
+    assert "Not asked" in queue and "None known" in queue and "Shellfish" in queue
+
+
+def test_while_typing_htmx_asks_what_is_known_of_a_line(pharmacist: Visitor, clinic: Clinic) -> None:
+    scan_id = allergic(clinic, "Penicillin")
+    fields = {**AMOXICILLIN, "drug": ["Paracetamol", "Amoxycillin"], "place": "line-1"}
+    answer = pharmacist.post(url(scan_id, "line"), fields, htmx=True)
+    one_root(answer, "note-1")
+    assert "capsule 250 mg, 500 mg" in words(answer) and "one of the penicillins" in words(answer)
+    assert pharmacist.post(url(scan_id, "line"), {**fields, "place": "x"}, htmx=True).status_code == 200
+    assert not prescriptions.versions(fresh(scan_id))
+
+
+# Templates
+
+
+def template_of(page: BeautifulSoup, name: str) -> str:
+    return next(option["value"] for option in page.select("#template option") if name in option.get_text())
+
+
+def test_a_template_fills_in_lines_and_notes_and_signs_nothing(pharmacist: Visitor, clinic: Clinic) -> None:
+    scan_id = allergic(clinic, "Penicillin")
+    chosen = template_of(pharmacist.page(url(scan_id)), "Pneumonia, treated at home")
+    answer = pharmacist.post(
+        url(scan_id, "complete"),
+        {
+            "drug": ["Paracetamol", ""],
+            "dose": "500 mg",
+            "notes": "Rest.",
+            "template": chosen,
+            "use_template": "1",
+        },
+    )
+    page = soup(answer)
+    assert answer.status_code == 200
+    assert [value(page, f"drug-{place}") for place in range(2)] == ["Paracetamol", "Amoxicillin"]
+    assert value(page, "dose-0") == "500 mg" and value(page, "frequency-1") == "three times a day"
+    assert page.select_one("#notes").get_text().strip().startswith("Rest.\nTake the antibiotic")
+    assert "one of the penicillins" in page.select_one("#note-1").get_text()
+    assert page.select_one("#drug-1").has_attr("autofocus")
+    nothing = pharmacist.post(url(scan_id, "complete"), {"template": "", "use_template": "1"})
+    gone = pharmacist.post(url(scan_id, "complete"), {"template": str(uuid.uuid4()), "use_template": "1"})
+    assert nothing.status_code == gone.status_code == 200
+    assert fresh(scan_id).status is Status.DOCTOR_VERIFIED
+
+
+def test_templates_are_ones_own_or_the_hospitals(pharmacist: Visitor, clinic: Clinic) -> None:
+    fields = {**AMOXICILLIN, "name": "My cough", "owner": "me", "notes": "Warm tea."}
+    assert pharmacist.post("/pharmacist/templates/new", fields).status_code == 303
+    mine = next(
+        a["href"] for a in pharmacist.page("/pharmacist/templates").select("#templates a") if "My" in a.text
+    )
+    colleague = clinic.visitor(clinic.person("pharmacist"))
+    assert colleague.get(mine).status_code == 404
+    assert colleague.post(f"{mine}/remove").status_code == 404
+    page = pharmacist.page(mine)
+    assert (
+        value(page, "drug-0") == "Amoxicillin" and page.select_one("#notes").get_text().strip() == "Warm tea."
+    )
+    assert pharmacist.post(mine, {**fields, "owner": "hospital", "dose": "1 g"}).status_code == 303
+    assert value(colleague.page(mine), "dose-0") == "1 g"
+    assert colleague.post(f"{mine}/remove").status_code == 303
+    assert "My cough" not in words(pharmacist.get("/pharmacist/templates"))
+    assert pharmacist.get(mine).status_code == 404
+
+
+def test_a_template_that_lacks_something_says_so_and_loses_nothing(pharmacist: Visitor) -> None:
+    refused = pharmacist.post(
+        "/pharmacist/templates/new", {"drug": "Paracetamol", "owner": "hospital", "notes": "Tea"}
+    )
+    assert refused.status_code == 422
+    page = soup(refused)
+    assert {tag["id"] for tag in page.select(".field__error")} == {
+        "name-error",
+        "dose-0-error",
+        "frequency-0-error",
+        "route-0-error",
+    }
+    assert value(page, "drug-0") == "Paracetamol" and page.select_one("[value=hospital]").has_attr("checked")
+    added = soup(
+        pharmacist.post("/pharmacist/templates/new", {"name": "X", "drug": "Paracetamol", "add_line": "1"})
+    )
+    assert len(added.select("[data-repeat-row]")) == 2 and value(added, "name") == "X"
+
+
+def test_the_medicines_of_the_hospital_complete_what_is_typed(pharmacist: Visitor, clinic: Clinic) -> None:
+    page = pharmacist.page(url(clinic.scan(Status.DOCTOR_VERIFIED)))
+    assert page.select_one("#drug-0")["list"] == "formulary"
+    names = [option["value"] for option in page.select("#formulary option")]
+    assert "Amoxicillin" in names and len(names) >= 150
