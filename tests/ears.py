@@ -1,16 +1,48 @@
-"""Listening to `/events` as a browser does, for tests and measurements: one thread for each open stream."""
+"""Live changes for tests and measurements: the web server with its Redis, and listening to `/events` as a browser does."""
 
 import contextlib
 import http.client
+import shutil
 import socket
+import sys
 import threading
 import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from csss.auth import sessions
 from csss.auth.models import User
 from csss.database import transaction
-from tests.stack import Stack
+from tests.stack import Stack, eventually
+
+
+@contextmanager
+def streaming(folder: Path, migrated: Path, **more: object) -> Iterator[Stack]:
+    """`csss web` and Redis on a copy of a migrated database, without workers."""
+    shutil.copy(migrated, folder / "csss.db")
+    stack = Stack(folder, **more)
+    stack.mailbox.start()
+    try:
+        stack.start_redis()
+        stack._spawn("web", [sys.executable, "-m", "csss", "web"])
+        eventually(lambda: _answers(stack), 90)
+        yield stack
+    except BaseException:
+        print(stack.logs()[-6000:])
+        raise
+    finally:
+        stack.stop()
+
+
+def _answers(stack: Stack) -> bool:
+    try:
+        with urllib.request.urlopen(f"{stack.url}/healthz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def cookie_for(stack: Stack, user: User) -> str:

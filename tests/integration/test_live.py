@@ -1,7 +1,5 @@
 """Live changes as `csss web` serves them: who hears what, how a stream ends, and what happens without Redis."""
 
-import shutil
-import sys
 import threading
 import time
 import urllib.request
@@ -20,7 +18,7 @@ from csss.live.names import Change, Listener, change_of
 from csss.scans import services
 from csss.scans.models import AnalysisRun
 from csss.scans.states import Priority
-from tests.ears import Ear, cookie_for
+from tests.ears import Ear, cookie_for, streaming
 from tests.factories import Clinic, reading
 from tests.stack import Stack, eventually
 from tests.visitor import Visitor
@@ -46,31 +44,10 @@ class Site:
         return ear
 
 
-def start_web(stack: Stack) -> None:
-    stack._spawn("web", [sys.executable, "-m", "csss", "web"])
-
-    def answers() -> bool:
-        try:
-            with urllib.request.urlopen(f"{stack.url}/healthz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    eventually(answers, 60)
-
-
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("live")
-    shutil.copy(migrated_sqlite, folder / "csss.db")
-    stack = Stack(folder, web_threads=4, live_streams=40)
-    stack.mailbox.start()
-    stack.start_redis()
-    try:
-        start_web(stack)
+    with streaming(tmp_path_factory.mktemp("live"), migrated_sqlite, web_threads=4, live_streams=40) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture

@@ -1,0 +1,158 @@
+"""What doctors see of each other's work without doing anything, and the worklist by keyboard alone."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from csss.auth import sessions
+from csss.auth.models import User
+from csss.database import db, transaction
+from csss.scans.states import Status
+from tests.ears import cookie_for, streaming
+from tests.factories import Clinic
+from tests.stack import Stack, eventually
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+NewPage = Callable[..., Page]
+WORKLIST = "[data-live=queue]"
+
+
+@pytest.fixture(scope="module")
+def live(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path
+) -> Iterator[Stack]:
+    with streaming(tmp_path_factory.mktemp("livepages"), migrated_sqlite) as stack:
+        yield stack
+
+
+@pytest.fixture
+def clinic(live: Stack) -> Iterator[Clinic]:
+    with live.app.app_context():
+        clinic = Clinic(live.app)
+        clinic._people = time.monotonic_ns()
+        yield clinic
+        db.session.remove()
+
+
+def signed_in(live: Stack, new_page: NewPage, user: User, **more: object) -> Page:
+    page = new_page(live, **more)
+    name, _, value = cookie_for(live, user).partition("=")
+    page.context.add_cookies([{"name": name, "value": value, "url": live.url}])
+    return page
+
+
+def opened(page: Page, address: str = "/doctor/") -> Page:
+    """The page, and its stream has begun."""
+    with page.expect_request(re.compile("/events$")):
+        page.goto(address)
+    expect(page.locator("#live-notice")).to_be_empty()
+    return page
+
+
+def test_a_new_scan_appears_while_a_search_is_typed(live: Stack, new_page: NewPage, clinic: Clinic) -> None:
+    page = opened(signed_in(live, new_page, clinic.person("doctor")))
+    field = page.get_by_label("Name or MRN")
+    field.focus()
+    page.keyboard.type("x", delay=0)
+    page.wait_for_url(re.compile(r"q=x"))
+    field.fill("")
+    page.wait_for_url(re.compile(r"/doctor/(\?[^x]*)?$"))
+    page.wait_for_timeout(600)
+    page.evaluate("document.querySelector('input[type=search]').value = 'Okaf'")  # typed, not yet sent
+    page.evaluate("document.querySelector('input[type=search]').setSelectionRange(2, 4)")
+    scan = clinic.scan(patient=clinic.person("patient", name="Chioma Okafor"))
+    expect(page.locator(f"#scan-{scan.id}")).to_be_visible()
+    expect(field).to_be_focused()
+    expect(field).to_have_value("Okaf")
+    assert page.evaluate("[document.activeElement.selectionStart, document.activeElement.selectionEnd]") == [
+        2,
+        4,
+    ]
+
+
+def test_a_colleagues_claim_shows_by_itself_and_goes_when_the_page_is_left(
+    live: Stack, new_page: NewPage, clinic: Clinic
+) -> None:
+    scan_id = clinic.scan(Status.AI_ANALYZED).id
+    watcher = opened(signed_in(live, new_page, clinic.person("doctor")))
+    row = watcher.locator(f"#scan-{scan_id}")
+    row.get_by_role("link").first.focus()
+    reader = signed_in(live, new_page, clinic.person("doctor", name="Ada Lindqvist"))
+    reader.goto(f"/doctor/scans/{scan_id}")
+    expect(row.get_by_text("Ada Lindqvist is reading it")).to_be_visible()
+    expect(row.get_by_role("link").first).to_be_focused()
+
+    third = signed_in(live, new_page, clinic.person("doctor", name="Third"))
+    third.goto(f"/doctor/scans/{scan_id}")
+    expect(third.get_by_text("Ada Lindqvist is reading this scan")).to_be_visible()
+    third.get_by_role("button", name="Take over").click()
+    expect(row.get_by_text("Third is reading it")).to_be_visible()
+    expect(reader.get_by_text("Third is reading this scan")).to_be_visible()
+    third.goto("/account")
+    expect(row.get_by_text("is reading it")).to_have_count(0)
+
+
+def test_the_worklist_by_keyboard_alone(live: Stack, new_page: NewPage, clinic: Clinic) -> None:
+    ready = clinic.scan(Status.AI_ANALYZED).id
+    page = opened(signed_in(live, new_page, clinic.person("doctor")))
+    links = page.locator("#worklist tbody td.main a")
+    page.keyboard.press("j")
+    expect(links.nth(0)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(links.nth(1)).to_be_focused()
+    page.keyboard.press("k")
+    expect(links.nth(0)).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.get_by_label("Name or MRN")).to_be_focused()
+    page.keyboard.type("jk?n")
+    expect(page.get_by_label("Name or MRN")).to_have_value("jk?n")
+    page.goto("/doctor/")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.get_by_label("Use these letters as keys").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    expect(page.locator("#worklist tbody :focus")).to_have_count(0)
+    page.get_by_role("button", name="Keys").click()
+    page.get_by_label("Use these letters as keys").check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    page.wait_for_url(re.compile(r"/doctor/scans/"))
+    page.goto(f"/doctor/?q={clinic.scan().patient.mrn}")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/doctor/scans/"))
+    assert ready
+
+
+def test_a_session_that_ends_takes_its_page_to_the_sign_in(
+    live: Stack, new_page: NewPage, clinic: Clinic
+) -> None:
+    doctor = clinic.person("doctor")
+    page = opened(signed_in(live, new_page, doctor))
+    with transaction():
+        sessions.end_all(doctor)
+    page.wait_for_url(re.compile("/login"))
+
+
+def test_without_redis_the_page_says_so_and_recovers(live: Stack, new_page: NewPage, clinic: Clinic) -> None:
+    page = opened(signed_in(live, new_page, clinic.person("doctor")))
+    live.kill("redis")
+    notice = page.get_by_text("Changes do not come by themselves at the moment.")
+    expect(notice).to_be_visible()
+    missed = clinic.scan().id
+    live.start_redis()
+    expect(notice).to_have_count(0)
+    expect(page.locator(f"#scan-{missed}")).to_be_visible()
+
+    def comes() -> bool:
+        # Whoever writes lets a Redis that was dead rest for a few seconds.
+        scan_id = clinic.scan().id
+        page.wait_for_timeout(2500)
+        return page.locator(f"#scan-{scan_id}").count() == 1
+
+    eventually(comes, 40)
