@@ -5,16 +5,21 @@ worker after the commit, and sweeps for rows that were lost on the way.
 """
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import JSON, Index, String, Text, text
+from sqlalchemy import JSON, Index, String, Text, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from csss.audit.record import Actor, record
 from csss.clock import now
 from csss.database import Model, after_commit, db, text_enum
+from csss.errors import NotFound, StateConflict
+from csss.i18n import _
 
 
 class Queue(StrEnum):
@@ -69,6 +74,84 @@ def add(queue: Queue, job: str, *ids: uuid.UUID) -> OutboxJob:
     """Owe one run of `job` with these ids to `queue`. Belongs inside transaction()."""
     row = OutboxJob(id=uuid.uuid4(), queue=queue, job=job, args=[str(each) for each in ids])
     db.session.add(row)
-    row_id = row.id
+    _hand_over(row)
+    return row
+
+
+def _hand_over(row: OutboxJob) -> None:
+    row_id, queue = row.id, row.queue
     after_commit(lambda: current_app.extensions[DISPATCHER](row_id, queue))
+
+
+# What an administrator sees and does
+
+PAGE_SIZE = 50
+# Mail and analyses that were given up are told to those concerned, who have a way of their own to begin them anew.
+_TRIED_AGAIN = frozenset({"render_report"})
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """One page of the jobs that were given up. `number` counts from 1."""
+
+    jobs: Sequence[OutboxJob]
+    number: int
+    total: int
+    size: int = PAGE_SIZE
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What one queue still has to do: how many jobs, and since when the oldest has waited."""
+
+    queue: Queue
+    open: int
+    oldest: datetime | None
+
+
+def given_up(page: int = 1) -> GivenUp:
+    """Jobs that no worker tries any more, the newest first."""
+    wanted = OutboxJob.failed_at.is_not(None)
+    total = db.session.scalar(select(func.count()).select_from(OutboxJob).where(wanted)) or 0
+    number = min(max(1, page), max(1, -(-total // PAGE_SIZE)))
+    jobs = db.session.scalars(
+        select(OutboxJob)
+        .where(wanted)
+        .order_by(OutboxJob.failed_at.desc(), OutboxJob.id)
+        .limit(PAGE_SIZE)
+        .offset((number - 1) * PAGE_SIZE)
+    ).all()
+    return GivenUp(jobs, number, total)
+
+
+def backlog() -> list[Backlog]:
+    """What every queue still has to do."""
+    rows = db.session.execute(
+        select(OutboxJob.queue, func.count(), func.min(OutboxJob.created_at))
+        .where(OutboxJob.done_at.is_(None), OutboxJob.failed_at.is_(None))
+        .group_by(OutboxJob.queue)
+    )
+    found = {queue: (count, oldest) for queue, count, oldest in rows}
+    return [Backlog(queue, *found.get(queue, (0, None))) for queue in Queue]
+
+
+def may_try_again(row: OutboxJob) -> bool:
+    """Whether trying again does something: not for what has its own way to begin anew."""
+    return row.failed_at is not None and row.job in _TRIED_AGAIN
+
+
+def try_again(row_id: uuid.UUID, *, by: Actor) -> OutboxJob:
+    """Owe a job that was given up once more, with all its tries. Raises NotFound, StateConflict."""
+    row = db.session.get(OutboxJob, row_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise NotFound("There is no such job.")
+    if row.failed_at is None:
+        raise StateConflict(_("This job has not been given up, so it is not begun again."))
+    if not may_try_again(row):
+        raise StateConflict(
+            _("This job is begun again elsewhere: mail on its page, an analysis by the doctor.")
+        )
+    row.failed_at, row.leased_until, row.attempts, row.due_at = None, None, 0, now()
+    record("job.tried_again", row, by=by, job=row.job)
+    _hand_over(row)
     return row

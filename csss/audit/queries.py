@@ -1,6 +1,6 @@
 """Reading the audit log. Only administrators do, and nothing decides anything by it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,26 +29,56 @@ class Cut:
     older: int | None
 
 
-def events(
-    *,
-    action: str = "",
-    person: str = "",
-    subject: str = "",
-    since: datetime | None = None,
-    until: datetime | None = None,
-    before: int | None = None,
-) -> Cut:
+EXPORT_DAYS, EXPORT_ROWS = 366, 100_000
+_EXPORT_BLOCK = 1_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody looks for.
+
+    `action` is the beginning of an action's name, `person` part of a name or address, `subjects` the ids of which one
+    has to be what an event is about (None: any; empty: there is no such thing, so nothing is found); `since` is
+    included, `until` is not.
+    """
+
+    action: str = ""
+    person: str = ""
+    subjects: Sequence[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def events(asked: Asked, *, before: int | None = None) -> Cut:
     """Events of the log, newest first, older than the event numbered `before`.
 
-    `action` is the beginning of an action's name, `person` part of a name or address, `subject` an id as it stands
-    in the log; `since` is included, `until` is not. Pages are cut by number and not by count, because counting a
-    log of years takes longer than reading a page of it.
+    Pages are cut by number and not by count, because counting a log of years takes longer than reading a page of it.
     """
+    numbers = _numbers(asked, before, PAGE_SIZE + 1)
+    entries = _entries(numbers[:PAGE_SIZE])
+    return Cut(entries, numbers[PAGE_SIZE - 1] if len(numbers) > PAGE_SIZE else None)
+
+
+def export(asked: Asked) -> Iterator[Entry]:
+    """All events that fit, newest first, read in blocks while they are sent; at most `EXPORT_ROWS` of them."""
+    before, left = None, EXPORT_ROWS
+    while left > 0:
+        numbers = _numbers(asked, before, min(_EXPORT_BLOCK, left))
+        yield from _entries(numbers)
+        db.session.rollback()  # nothing stays open while the reader takes its time, and nothing is piled up
+        left -= len(numbers)
+        if len(numbers) < _EXPORT_BLOCK:
+            return
+        before = numbers[-1]
+
+
+def _numbers(asked: Asked, before: int | None, most: int) -> Sequence[int]:
+    """The numbers of the events, from an index alone; only what is shown is then read whole."""
     query = select(AuditEvent.id)
-    if action:
-        query = query.where(*_begins_with(action))
-    if person.strip():
-        text = person.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+    if asked.action:
+        query = query.where(*_begins_with(asked.action))
+    if asked.person.strip():
+        text = asked.person.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
         query = query.where(
             AuditEvent.actor_id.in_(
                 select(User.id).where(
@@ -59,28 +89,27 @@ def events(
                 )
             )
         )
-    if subject.strip():
-        query = query.where(AuditEvent.subject_id == subject.strip().lower())
-    if since is not None:
-        query = query.where(AuditEvent.at >= since)
-    if until is not None:
-        query = query.where(AuditEvent.at < until)
+    if asked.subjects is not None:
+        query = query.where(AuditEvent.subject_id.in_(asked.subjects))
+    if asked.since is not None:
+        query = query.where(AuditEvent.at >= asked.since)
+    if asked.until is not None:
+        query = query.where(AuditEvent.at < asked.until)
     if before is not None:
         last = db.session.get(AuditEvent, before)
         if last is not None:
             query = query.where(tuple_(AuditEvent.at, AuditEvent.id) < (last.at, last.id))
-    # The numbers first, from an index alone; then only what is shown is read whole.
-    numbers = db.session.scalars(
-        query.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(PAGE_SIZE + 1)
-    ).all()
+    return db.session.scalars(query.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(most)).all()
+
+
+def _entries(numbers: Sequence[int]) -> list[Entry]:
     rows = db.session.execute(
         select(AuditEvent, User.name)
         .outerjoin(User, User.id == AuditEvent.actor_id)
-        .where(AuditEvent.id.in_(numbers[:PAGE_SIZE]))
+        .where(AuditEvent.id.in_(numbers))
         .order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
     )
-    entries = [Entry(event, name) for event, name in rows]
-    return Cut(entries, numbers[PAGE_SIZE - 1] if len(numbers) > PAGE_SIZE else None)
+    return [Entry(event, name) for event, name in rows]
 
 
 def _begins_with(prefix: str) -> list[ColumnElement[bool]]:

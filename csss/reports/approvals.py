@@ -216,3 +216,15 @@ def _search(query: Select[Any], text: str) -> Select[Any]:
 def _count(query: Select[Any]) -> int:
     counted = query.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
     return int(db.session.scalar(counted) or 0)
+
+
+def audit_subjects(text: str) -> Sequence[str]:
+    """The ids that the audit log may know something by: an id as it stands there, or all that belongs to a patient's MRN."""
+    if not text.isdigit():
+        return [text.lower()]
+    patient = db.session.execute(select(Patient.id, Patient.user_id).where(Patient.mrn == text)).one_or_none()
+    if patient is None:
+        return []
+    scans = db.session.scalars(select(Scan.id).where(Scan.patient_id == patient.id)).all()
+    versions = db.session.scalars(select(ReportVersion.id).where(ReportVersion.scan_id.in_(scans))).all()
+    return [str(each) for each in (patient.user_id, *scans, *versions)]

@@ -1,7 +1,8 @@
 """Approving several reports with one code: a fixed choice, shown once more before a code is asked for.
 
-Each report is a step of its own. What was chosen is kept with the versions that were shown. A code is bound to the batch, so it approves neither other
-reports nor other versions of these; choosing again makes another batch and cancels this one with its codes.
+Each report is a step of its own. What was chosen is kept with the versions that were shown. A code is bound to the
+batch, so it approves neither other reports nor other versions of these; choosing again makes another batch and cancels
+this one with its codes.
 """
 
 import uuid

@@ -33,6 +33,7 @@ _ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
         ("admin.users", _l("Accounts")),
         ("admin.mail_log", _l("Mail")),
         ("admin.audit_log", _l("Audit log")),
+        ("admin.statistics", _l("Statistics")),
     ),
 }
 

@@ -19,7 +19,7 @@ from csss.database import db, transaction
 from csss.inference.labels import read_info
 from csss.mail.models import MailMessage
 from csss.prescriptions.models import PrescriptionTemplate
-from csss.reports import queries
+from csss.reports import batches, queries
 from csss.reports import services as reports
 from csss.scans import analysis, report_templates, services
 from csss.scans.models import Scan
@@ -41,6 +41,7 @@ class Site:
     scans: dict[str, uuid.UUID] = field(default_factory=dict)
     report: uuid.UUID = field(default_factory=uuid.uuid4)
     message: uuid.UUID = field(default_factory=uuid.uuid4)
+    batch: uuid.UUID = field(default_factory=uuid.uuid4)
     token: str = ""
     opened: dict[Any, Any] = field(default_factory=dict)  # pages by role, see test_pages.py
 
@@ -58,6 +59,8 @@ class Site:
         known: dict[str, object] = {
             "report_id": self.report,
             "message_id": self.message,
+            "batch_id": self.batch,
+            "job_id": uuid.uuid4(),
             "upload_id": uuid.uuid4(),
             "template_id": report_templates.of(db.session.get_one(User, self.people["doctor"]))[0].id,
             "preset_id": db.session.scalars(select(PrescriptionTemplate.id)).first(),
@@ -134,6 +137,8 @@ def _furnish(site: Site) -> None:
         reports.hold(ids["held for the pharmacist"], to=HoldFor.PHARMACIST, note="Which dose?", by=admin)
     with transaction():
         services.close(ids["closed"], reason="Blurred", by=doctor)
+    with transaction():
+        site.batch = batches.prepare([ids["completed"], ids["held for the pharmacist"]], by=admin).id
     clinic.run_jobs("render_report")
     with transaction():
         reports.add_addendum(ids["released"], note="Dated wrongly.", by=doctor)

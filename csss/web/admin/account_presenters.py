@@ -105,7 +105,7 @@ def account_page_steps(user: User, viewer: User, *, sessions: int, recovery_code
                 _("End all sessions"),
                 "admin.end_user_sessions",
                 warning=_(
-                    "This person is signed out on every device and has to sign in again. What was typed and not sent is lost."
+                    "This person is signed out everywhere and has to sign in again. What was not sent is lost."
                 ),
             )
         )

@@ -113,6 +113,8 @@ ACTION_GROUPS: Words[str] = Words(
         "code.": _l("One-time codes"),
         "second_factor.": _l("Second factors"),
         "mail.": _l("Mail"),
+        "job.": _l("Jobs"),
+        "audit.": _l("The audit log itself"),
     }
 )
 
@@ -120,7 +122,7 @@ ACTION_GROUPS: Words[str] = Words(
 class AuditFilter(Form):
     person = StringField(_l("Person"))
     action = SelectField(_l("What"), choices=_choices(ACTION_GROUPS))
-    subject = StringField(_l("Number of the scan, account or report"))
+    subject = StringField(_l("MRN, or number of the scan, account or report"))
     day_from = DateField(_l("From"), name="from")
     day_to = DateField(_l("To"), name="to")
 

@@ -1,6 +1,7 @@
 """Messages and audit events in an administrator's words."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from csss.audit.queries import Entry
 from csss.i18n import _, _l, _n
 from csss.mail.models import MailMessage, MailState
 from csss.mail.owed import may_send_again
+from csss.outbox import Backlog, OutboxJob, Queue, may_try_again
 from csss.scans.presenters import Tag, Words
 from csss.web.admin.forms import MAIL_KIND_WORDS
 from csss.web.filters import when
@@ -132,11 +134,13 @@ ACTION_WORDS: Words[str] = Words(
         "account.registered": _l("Registered"),
         "account.report_passphrase_removed": _l("Removed the report pass phrase"),
         "account.report_passphrase_set": _l("Set the report pass phrase"),
+        "audit.exported": _l("Exported the audit log"),
         "approval.batch_approved": _l("Approved several reports with one code"),
         "approval.batch_prepared": _l("Chose reports to approve together"),
         "code.accepted": _l("Second factor accepted"),
         "code.refused": _l("Second factor refused"),
         "code.requested": _l("Asked for a one-time code"),
+        "job.tried_again": _l("Had a given-up job tried again"),
         "mail.sent_again": _l("Had a message sent again"),
         "prescription.warning_overridden": _l("Set a warning aside"),
         "prescription_template.kept": _l("Kept a prescription template"),
@@ -199,3 +203,57 @@ def _plain(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "–" if value is None else str(value)
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """One job that was given up. `elsewhere` leads to where it is begun anew, when that is not here."""
+
+    id: uuid.UUID
+    what: str
+    since: datetime
+    given_up: datetime
+    tries: str
+    error: str
+    again: bool
+    elsewhere: tuple[str, str] | None  # words and address
+
+
+_JOBS: Words[str] = Words(
+    {
+        "analyse_scan": _l("Analyse a scan"),
+        "render_report": _l("Make a report"),
+        "send_mail": _l("Send a message"),
+    }
+)
+_QUEUES: Words[Queue] = Words(
+    {
+        Queue.INFERENCE: _l("Analyses"),
+        Queue.REPORTS: _l("Reports"),
+        Queue.MAIL: _l("Mail"),
+        Queue.CODES: _l("Codes"),
+    }
+)
+
+
+def job_row(job: OutboxJob) -> JobRow:
+    elsewhere = None
+    if job.job == "send_mail":
+        elsewhere = (_("See the mail that was not delivered"), url_for("admin.mail_log", state="failed"))
+    elif job.job == "render_report" and job.args:
+        elsewhere = (_("Open the scan"), url_for("admin.scan", scan_id=job.args[0]))
+    return JobRow(
+        id=job.id,
+        what=_JOBS.get(job.job, job.job),
+        since=job.created_at,
+        given_up=job.failed_at or job.created_at,
+        tries=_n("%(num)s try", "%(num)s tries", job.attempts),
+        error=job.last_error,
+        again=may_try_again(job),
+        elsewhere=elsewhere,
+    )
+
+
+def queue_rows(backlog: Sequence[Backlog]) -> list[tuple[str, int, datetime | None]]:
+    """Name, open jobs, and since when the oldest has waited."""
+    return [(_QUEUES[each.queue], each.open, each.oldest) for each in backlog]

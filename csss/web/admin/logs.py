@@ -1,23 +1,31 @@
 """Routes: what was mailed, and who did what."""
 
+import json
 import uuid
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from flask import Response, current_app, flash, request, url_for
 
 from csss.audit import queries as audit_queries
+from csss.audit.queries import Asked
+from csss.audit.record import record
 from csss.auth.permissions import Permission
+from csss.clock import now
 from csss.database import transaction
 from csss.errors import StateConflict
 from csss.i18n import _
 from csss.mail import queries as mail_queries
 from csss.mail.models import MailKind, MailState
 from csss.mail.owed import send_again
+from csss.reports import approvals
 from csss.web.admin import admin
 from csss.web.admin.forms import AuditFilter, MailFilter
 from csss.web.admin.list_presenters import audit_row, mail_row
-from csss.web.fragments import page_or_fragment, redirect_after
+from csss.web.exports import csv_response
+from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
 
@@ -74,27 +82,85 @@ def _show_mail(*, status: int = 200, conflict: str = "") -> Response:
 @requires(Permission.AUDIT_READ)
 def audit_log() -> Response:
     """Who did what, when and from where, newest first."""
+    return _show_audit()
+
+
+def _show_audit(*, status: int = 200, refused: str = "") -> Response:
     form = AuditFilter(request.args)
     form.offer_action()
-    first, last = form.day_from.data, form.day_to.data
-    cut = audit_queries.events(
-        action=form.action.data or "",
-        person=form.person.data or "",
-        subject=form.subject.data or "",
-        since=_midnight(first) if first else None,
-        until=_midnight(last + timedelta(days=1)) if last and last < date.max else None,
-        before=_event_number(request.args.get("before", "")),
-    )
+    cut = audit_queries.events(_asked(form), before=_event_number(request.args.get("before", "")))
     kept = filters(but="before")
     return page_or_fragment(
         "admin/audit.html",
         "admin/_audit.html",
+        status=status,
         form=form,
+        refused=refused,
         rows=[audit_row(entry) for entry in cut.entries],
         filtered=bool(kept),
+        export_url=list_url(".audit_csv", kept),
         newest_url=list_url(".audit_log", kept) if "before" in request.args else None,
         older_url=list_url(".audit_log", kept | {"before": str(cut.older)}) if cut.older else None,
     )
+
+
+def _asked(form: AuditFilter) -> Asked:
+    first, last = form.day_from.data, form.day_to.data
+    wanted = (form.subject.data or "").strip()
+    return Asked(
+        action=form.action.data or "",
+        person=form.person.data or "",
+        subjects=approvals.audit_subjects(wanted) if wanted else None,
+        since=_midnight(first) if first else None,
+        until=_midnight(last + timedelta(days=1)) if last and last < date.max else None,
+    )
+
+
+EXPORT_DAYS = 31  # without dates, so many days back
+
+
+@admin.get("/audit.csv")
+@requires(Permission.AUDIT_READ)
+def audit_csv() -> Response:
+    """The log as it is filtered, for a spreadsheet: a year at most, the last month where no day is given."""
+    form = AuditFilter(request.args)
+    asked = _asked(form)
+    until = min(asked.until or now(), now())
+    since = asked.since or until - timedelta(days=EXPORT_DAYS)
+    if until - since > timedelta(days=audit_queries.EXPORT_DAYS + 1):
+        days = audit_queries.EXPORT_DAYS
+        return _show_audit(
+            status=UNPROCESSABLE,
+            refused=_("At most %(days)s days can be exported at once. Choose nearer days.", days=days),
+        )
+    searched = "; ".join(f"{name} {value}" for name, value in sorted(filters(but="before").items()))
+    with transaction():
+        record(
+            "audit.exported",
+            by=me(),
+            since=since.isoformat(),
+            until=until.isoformat(),
+            searched=searched[:500],
+        )
+    heads = ("number", "at", "action", "who", "role", "about", "id", "details", "from")
+    return csv_response("csss-audit", heads, _lines(replace(asked, since=since, until=until)))
+
+
+def _lines(asked: Asked) -> Iterator[tuple[object, ...]]:
+    """Times in UTC after ISO 8601; actions and details as the system keeps them."""
+    for entry in audit_queries.export(asked):
+        event = entry.event
+        yield (
+            event.id,
+            event.at.isoformat(timespec="seconds"),
+            event.action,
+            entry.actor or "",
+            event.actor_role,
+            event.subject_type,
+            event.subject_id,
+            json.dumps(event.detail, ensure_ascii=False, sort_keys=True) if event.detail else "",
+            event.origin,
+        )
 
 
 def _event_number(text: str) -> int | None:

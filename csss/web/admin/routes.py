@@ -1,5 +1,6 @@
 """Routes: an administrator looks at what waits, approves it, or asks for a correction."""
 
+import threading
 import uuid
 from typing import Any
 
@@ -14,6 +15,7 @@ from flask import (
     request,
     url_for,
 )
+from werkzeug.exceptions import ServiceUnavailable
 
 from csss.audit.record import record
 from csss.auth import challenge, second_factor
@@ -21,16 +23,18 @@ from csss.auth.models import CodePurpose
 from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, StateConflict
+from csss.i18n import _
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.presenters import prescription_view
 from csss.reports import approvals, services
 from csss.reports import queries as report_queries
 from csss.reports.build import report_context
-from csss.reports.render import DRAFT, render_pdf
 from csss.scans import policies, queries, workflow
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor
 from csss.web.admin import admin
+from csss.web.admin.batch_presenters import disagreement
+from csss.web.admin.changes import prescription_changes, reading_changes
 from csss.web.admin.forms import ApproveForm, HoldForm, QueueFilter
 from csss.web.admin.presenters import (
     CodeView,
@@ -48,6 +52,10 @@ from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirec
 from csss.web.guard import me, requires
 from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.staff_view import history, scan_view
+
+WATERMARK = "PREVIEW – NOT RELEASED"  # not translated: it stands in a report, which has one language
+# One is laid out at a time (csss.reports.render), one may wait for it; more would only fill the threads.
+_previews = threading.BoundedSemaphore(2)
 
 
 @admin.get("/")
@@ -91,14 +99,24 @@ def preview(scan_id: uuid.UUID) -> Response:
     """The report as it would be released now, watermarked on every page and kept nowhere."""
     scan = queries.scan_visible_to(me(), scan_id)
     if not scan.reviews or not prescriptions.versions(scan):
-        abort(409, "The report can be previewed once the doctor and the pharmacist have done their part.")
+        abort(409, _("The report can be previewed once the doctor and the pharmacist have done their part."))
     if report_queries.approval(scan) is not None:
-        abort(409, "The report has been released. Open its stored version instead of a preview.")
-    draft = report_context(scan, report_id=str(services.report_id(scan.id, 1)), version=1, draft=True)
-    name = f"draft-{scan.patient.mrn}.pdf"
-    with transaction():
-        record("report.previewed", scan, by=me())
-    content = render_pdf(draft, current_app.jinja_env, watermark=DRAFT)
+        abort(409, _("The report has been released. Open its stored version instead of a preview."))
+    if not _previews.acquire(blocking=False):
+        raise ServiceUnavailable(
+            _("Other previews are being made just now. Try again in a moment."), retry_after=2
+        )
+    try:
+        # Only now: the layout engine costs 0.3 s and 40 MB, which a web process without previews need not carry.
+        from csss.reports.render import render_pdf
+
+        draft = report_context(scan, report_id=str(services.report_id(scan.id, 1)), version=1, draft=True)
+        name = f"preview-{scan.patient.mrn}.pdf"
+        with transaction():
+            record("report.previewed", scan, by=me())
+        content = render_pdf(draft, current_app.jinja_env, watermark=WATERMARK)
+    finally:
+        _previews.release()
     response = make_response(content)
     response.headers["Content-Type"] = "application/pdf"
     response.headers["Content-Disposition"] = f'inline; filename="{name}"'
@@ -135,7 +153,9 @@ def approve(scan_id: uuid.UUID) -> Response:
     form = ApproveForm(request.form)
     try:
         with transaction():  # which keeps a wrong code, too: it counts
-            policies.check_can_approve(workflow.lock(scan_id))
+            held = workflow.lock(scan_id)
+            policies.check_can_approve(held)
+            _check_seen(held)
             proof = challenge.take_code(g.user_session, CodePurpose.APPROVAL, scan_id, form.code.data or "")
             services.approve(scan_id, proof=proof, by=me())
     except StateConflict as conflict:
@@ -143,8 +163,24 @@ def approve(scan_id: uuid.UUID) -> Response:
     except Invalid as refused:
         mark(form, refused.errors)
         return _show(scan_id, status=UNPROCESSABLE, approve=form)
-    flash("The report is released. It is made now and then mailed to the patient.", "success")
+    flash(_("The report is released. It is made now and then mailed to the patient."), "success")
     return redirect_after(url_for(".scan", scan_id=scan_id))
+
+
+def _check_seen(scan: Scan) -> None:
+    """The page says which versions it showed: what has been corrected since has to be looked at first."""
+    shown = request.form.get("seen", "")
+    if shown and shown != _seen(scan, len(prescriptions.versions(scan))):
+        raise StateConflict(
+            _(
+                "The reading or the prescription has been corrected since you opened this page. Look at it again."
+            )
+        )
+
+
+def _seen(scan: Scan, prescribed: int) -> str:
+    """The numbers of the versions on the page; both are counted from 1 without gaps."""
+    return f"{len(scan.reviews)}.{prescribed}"
 
 
 @admin.post("/scans/<uuid:scan_id>/hold")
@@ -156,7 +192,7 @@ def hold(scan_id: uuid.UUID) -> Response:
     try:
         if to is None:
             _check_may_hold(queries.scan_visible_to(me(), scan_id))
-            raise Invalid(to="Choose who has to correct something.")
+            raise Invalid(to=_("Choose who has to correct something."))
         with transaction():
             services.hold(scan_id, to=to, note=form.note.data or "", by=me())
     except StateConflict as conflict:
@@ -164,7 +200,11 @@ def hold(scan_id: uuid.UUID) -> Response:
     except Invalid as refused:
         mark(form, refused.errors)
         return _show(scan_id, status=UNPROCESSABLE, hold_form=form)
-    flash(f"The scan is on hold. The {to} sees your note.", "success")
+    told = {
+        HoldFor.DOCTOR: _("The scan is on hold. The doctor sees your note."),
+        HoldFor.PHARMACIST: _("The scan is on hold. The pharmacist sees your note."),
+    }
+    flash(told[to], "success")
     return redirect_after(url_for(".scan", scan_id=scan_id))
 
 
@@ -182,7 +222,7 @@ def lift(scan_id: uuid.UUID) -> Response:
             services.lift(scan_id, by=me())
     except StateConflict as conflict:
         return _show(scan_id, status=409, conflict=str(conflict))
-    flash("The hold is lifted.", "success")
+    flash(_("The hold is lifted."), "success")
     return redirect_after(url_for(".scan", scan_id=scan_id))
 
 
@@ -223,10 +263,18 @@ def _show(
     may_approve = policies.may(policies.check_can_approve, scan)
     asked = askable(scan)
     written = prescriptions.versions(scan)
+    views = [prescription_view(each) for each in written]
+    shown = scan_view(scan)
     release = release_view(scan)
     may_preview = bool(scan.reviews and written) and release is None
     values: dict[str, Any] = {
-        "scan": scan_view(scan),
+        "scan": shown,
+        "seen": _seen(scan, len(written)),
+        "warnings": disagreement(scan.review, scan.prediction) if may_approve else [],
+        "reading_changes": reading_changes(shown.review, shown.earlier_reviews[0])
+        if shown.review and shown.earlier_reviews
+        else [],
+        "prescription_changes": prescription_changes(views[-1], views[-2]) if len(views) > 1 else [],
         "tag": tag(scan),
         "conflict": conflict,
         "may_approve": may_approve,
@@ -238,7 +286,7 @@ def _show(
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
         "hold_form": (hold_form or HoldForm()).offer(asked) if asked else None,
         "holds": [hold_view(each) for each in reversed(scan.holds)],
-        "prescriptions": [prescription_view(each) for each in written],
+        "prescriptions": views,
         "preview_url": url_for(".preview", scan_id=scan.id) if may_preview else None,
         "release": release,
         "events": [] if is_htmx() else history(scan, written, report_queries.versions(scan)),

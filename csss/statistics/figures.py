@@ -1,0 +1,98 @@
+"""What is counted and for which time: plain values, and the little arithmetic that they need."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from csss.mail.models import MailKind, MailState
+from csss.scans.states import Agreement, Status
+
+PERIODS = (7, 30, 90, 365)  # days
+_Z = 1.959964  # the normal quantile of a two-sided 95 % interval
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A day, or a week of a longer period: from `begins` (included) to `ends` (not), both at local midnight."""
+
+    first_day: date
+    begins: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How long scans stood before they came to a status, by nearest rank. `count` scans came to it."""
+
+    count: int
+    median: timedelta
+    p90: timedelta
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What doctors said of the classifier's readings with one label. `unsaid`: the doctor was not asked or said nothing."""
+
+    counts: Mapping[Agreement, int]
+    unsaid: int
+
+    @property
+    def said(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def agreed(self) -> int:
+        return self.counts.get(Agreement.AGREE, 0)
+
+
+@dataclass(frozen=True)
+class Readings:
+    """How many scans the classifier has read, on how many of them it was uncertain, and how many were read without it."""
+
+    certain: int
+    uncertain: int
+    without: int
+
+    @property
+    def available(self) -> int:
+        return self.certain + self.uncertain
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything the page shows for one period, as of `made_at`."""
+
+    days: int
+    made_at: datetime
+    buckets: tuple[Bucket, ...]
+    steps: Mapping[Status, tuple[int, ...]]  # how many scans came to a status in each bucket
+    standing: Mapping[Status, int]  # how many open scans stand there now
+    closed: tuple[int, ...]  # scans closed in each bucket
+    waits: Mapping[Status, Wait]
+    whole_way: Wait | None  # from the upload to the release
+    verdicts: Mapping[str, Verdicts]  # by the label of the reading; "Uncertain" is one of them
+    readings: Readings
+    mails: Mapping[tuple[MailKind, MailState], int]
+
+
+def buckets(days: int, zone: ZoneInfo, at: datetime) -> tuple[Bucket, ...]:
+    """The last `days` days including today, day by day up to a month, else week by week (the last one ends today)."""
+    today = at.astimezone(zone).date()
+    step = 1 if days <= 31 else 7
+    number = -(-days // step)
+    first = today + timedelta(days=1) - timedelta(days=number * step)
+    starts = [first + timedelta(days=step * each) for each in range(number + 1)]
+    midnights = [datetime.combine(day, time.min, tzinfo=zone) for day in starts]
+    return tuple(Bucket(starts[each], midnights[each], midnights[each + 1]) for each in range(number))
+
+
+def wilson(hits: int, total: int) -> tuple[float, float] | None:
+    """The 95 % interval of a share after Wilson (J. Am. Stat. Assoc. 22, 1927), as fractions; None of nothing."""
+    if total == 0:
+        return None
+    share, square = hits / total, _Z * _Z
+    middle = (share + square / (2 * total)) / (1 + square / total)
+    half = _Z / (1 + square / total) * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,0 +1,79 @@
+"""What a correction has changed, so that nobody has to compare two versions by eye."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from csss.i18n import _
+from csss.prescriptions.presenters import PrescriptionView
+from csss.web.staff_view import ReviewView
+
+MAX_WORDS = 4_000  # comparing grows with the square; what is longer is compared by lines
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of text: `kind` is "same", "out" (only in the old version) or "in" (only in the new one)."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One part that differs, as the old and as the new version has it."""
+
+    title: str
+    before: tuple[Piece, ...]
+    after: tuple[Piece, ...]
+
+
+def compare(title: str, before: str, after: str) -> Change | None:
+    """The words that went and came; None when both say the same."""
+    if before == after:
+        return None
+    old, new = _pieces(before), _pieces(after)
+    left: list[Piece] = []
+    right: list[Piece] = []
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        same = kind == "equal"
+        if b > a:
+            left.append(Piece("same" if same else "out", "".join(old[a:b])))
+        if d > c:
+            right.append(Piece("same" if same else "in", "".join(new[c:d])))
+    return Change(title, tuple(left), tuple(right))
+
+
+def _pieces(text: str) -> list[str]:
+    words = re.findall(r"\s+|[^\s]+", text)
+    return words if len(words) <= MAX_WORDS else text.splitlines(keepends=True)
+
+
+def reading_changes(new: ReviewView, old: ReviewView) -> list[Change]:
+    """What differs between two versions of the doctor's reading."""
+    parts = (
+        (_("Diagnosis"), old.diagnosis, new.diagnosis),
+        (_("Impression"), old.impression, new.impression),
+        (_("Findings"), old.findings, new.findings),
+        (_("Agreement"), old.agreement or "", new.agreement or ""),
+    )
+    return [change for part in parts if (change := compare(*part)) is not None]
+
+
+def prescription_changes(new: PrescriptionView, old: PrescriptionView) -> list[Change]:
+    """What differs between two versions of the prescription, a medicine to a line."""
+    parts = (
+        (_("Medicines"), "\n".join(_lines(old)), "\n".join(_lines(new))),
+        (_("Notes"), old.notes, new.notes),
+    )
+    return [change for part in parts if (change := compare(*part)) is not None]
+
+
+def _lines(written: PrescriptionView) -> Sequence[str]:
+    if written.none_needed:
+        return [_("None needed")]
+    return [
+        ", ".join(part for part in (each.drug, each.dose, each.route, each.frequency, each.duration) if part)
+        for each in written.items
+    ]

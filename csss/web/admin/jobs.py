@@ -1,0 +1,50 @@
+"""Routes: work that was given up after many tries, and a way to try it again."""
+
+import uuid
+from typing import Any
+
+from flask import Response, flash, url_for
+
+from csss import outbox
+from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.errors import StateConflict
+from csss.i18n import _
+from csss.web.admin import admin
+from csss.web.admin.list_presenters import job_row, queue_rows
+from csss.web.fragments import page_or_fragment, redirect_after
+from csss.web.guard import me, requires
+from csss.web.listing import page_number, pager
+
+
+@admin.get("/jobs")
+@requires(Permission.ACCOUNT_MANAGE)
+def jobs() -> Response:
+    """What stands in the queues, and what was given up, the newest first."""
+    return _show()
+
+
+@admin.post("/jobs/<uuid:job_id>/again")
+@requires(Permission.ACCOUNT_MANAGE)
+def retry_job(job_id: uuid.UUID) -> Response:
+    """Owe a given-up job once more."""
+    try:
+        with transaction():
+            outbox.try_again(job_id, by=me())
+    except StateConflict as conflict:
+        return _show(status=409, conflict=str(conflict))
+    flash(_("The job is tried again."), "success")
+    return redirect_after(url_for(".jobs"))
+
+
+def _show(*, status: int = 200, conflict: str = "") -> Response:
+    page = outbox.given_up(page_number())
+    values: dict[str, Any] = {
+        "conflict": conflict,
+        "queues": queue_rows(outbox.backlog()),
+        "rows": [job_row(each) for each in page.jobs],
+        "pager": pager(
+            number=page.number, size=page.size, shown=len(page.jobs), total=page.total, endpoint=".jobs"
+        ),
+    }
+    return page_or_fragment("admin/jobs.html", "admin/_jobs.html", status=status, **values)

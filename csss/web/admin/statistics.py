@@ -1,0 +1,92 @@
+"""Routes: how the clinic works, in figures."""
+
+from collections.abc import Iterator
+
+from flask import Response, request, url_for
+
+from csss.auth.permissions import Permission
+from csss.i18n import _n
+from csss.scans.states import Agreement, Status
+from csss.statistics import queries
+from csss.statistics.figures import PERIODS, Figures
+from csss.web.admin import admin, plots
+from csss.web.exports import csv_response
+from csss.web.fragments import page_or_fragment
+from csss.web.guard import requires
+
+
+def _days() -> int:
+    """The period that is asked for; whatever is none means a month."""
+    days = request.args.get("days", 30, type=int)
+    return days if days in PERIODS else 30
+
+
+@admin.get("/statistics")
+@requires(Permission.AUDIT_READ)
+def statistics() -> Response:
+    """Scans, waiting times, agreement and mail of a period; `days` is 7, 30, 90 or 365."""
+    days = _days()
+    figures = queries.figures(days)
+    strips, waits, parts = plots.strips(figures), plots.wait_rows(figures), plots.parts_words(figures)
+    agreement = plots.agreement_rows(figures)
+    counts = [figures.steps[status] for status in Status]
+    if any(figures.closed):
+        counts.append(figures.closed)
+    return page_or_fragment(
+        "admin/statistics.html",
+        "admin/_statistics.html",
+        days=days,
+        made_at=figures.made_at,
+        periods=[
+            (
+                _n("%(num)s day", "%(num)s days", each),
+                url_for(".statistics", days=each),
+                each == days,
+                None,
+            )
+            for each in PERIODS
+        ],
+        standing=plots.standing_words(figures),
+        strips=strips,
+        parts=parts,
+        table=[(name, *(row[number] for row in counts)) for number, name in enumerate(parts)],
+        waits=waits,
+        wait_table=[(row.label, row.count, row.median, row.p90) for row in waits],
+        agreement=agreement,
+        agreement_table=[(row.label, *row.counts) for row in agreement],
+        uncertain=plots.uncertain_row(figures),
+        without=figures.readings.without,
+        mails=plots.mail_rows(figures),
+    )
+
+
+@admin.get("/statistics.csv")
+@requires(Permission.AUDIT_READ)
+def statistics_csv() -> Response:
+    """The same figures for a spreadsheet, one to a line; names as the system knows them, times in seconds."""
+    days = _days()
+    heads = ("figure", "of", "beginning", "value")
+    return csv_response(f"csss-statistics-{days}-days", heads, _rows(queries.figures(days)))
+
+
+def _rows(figures: Figures) -> Iterator[tuple[object, ...]]:
+    for status in Status:
+        for bucket, count in zip(figures.buckets, figures.steps[status], strict=True):
+            yield "scans", status.value, bucket.first_day.isoformat(), count
+    for bucket, count in zip(figures.buckets, figures.closed, strict=True):
+        yield "scans", "closed", bucket.first_day.isoformat(), count
+    for status, count in figures.standing.items():
+        yield "open scans now", status.value, "", count
+    for status, wait in figures.waits.items():
+        yield "wait, median", status.value, "", round(wait.median.total_seconds(), 3)
+        yield "wait, ninetieth percentile", status.value, "", round(wait.p90.total_seconds(), 3)
+    for label, verdicts in figures.verdicts.items():
+        for each in Agreement:
+            yield f"doctors: {each.value}", label, "", verdicts.counts[each]
+        yield "doctors: not said", label, "", verdicts.unsaid
+    readings = figures.readings
+    yield "readings", "certain", "", readings.certain
+    yield "readings", "uncertain", "", readings.uncertain
+    yield "readings", "without classifier", "", readings.without
+    for (kind, state), count in figures.mails.items():
+        yield f"mail: {kind.value}", state.value, "", count
