@@ -6,6 +6,7 @@ from datetime import date, datetime
 from flask import current_app, url_for
 from flask_login import current_user
 
+from csss.auth.models import Sex
 from csss.auth.permissions import Permission
 from csss.i18n import _, _n
 from csss.inference.labels import ModelCorrupt, ModelMissing, read_info
@@ -116,7 +117,12 @@ def age_at(born: date, moment: datetime) -> int:
 def age_and_sex(scan: Scan) -> str:
     """At the scan: "46 years, female"."""
     years = age_at(scan.patient.date_of_birth, scan.uploaded_at)
-    return f"{_n('%(num)s year', '%(num)s years', years)}, {SEX_NAMES[scan.patient.sex].lower()}"
+    return age_words(years, scan.patient.sex)
+
+
+def age_words(years: int, sex: Sex) -> str:
+    """46 years, female."""
+    return _n("%(num)s year, %(sex)s", "%(num)s years, %(sex)s", years, sex=SEX_NAMES[sex].lower())
 
 
 def version_view(version: ReportVersion) -> VersionView:

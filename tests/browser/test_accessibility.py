@@ -1,73 +1,293 @@
-"""axe finds nothing on the pages people spend their day on, in light and dark, on a phone and on a desk."""
+"""axe finds nothing on any page, in light and dark; nothing scrolls sideways at 320 pixels or with text at 200 %; and every
+task of every role is done with the keyboard alone."""
 
+import re
+import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from flask import Flask
+from playwright.sync_api import Locator, Page, expect
 
+from csss.auth.accounts import by_email
+from csss.auth.permissions import PUBLIC
+from csss.database import db
+from csss.outbox import DISPATCHER
+from csss.scans.models import Scan
 from csss.scans.states import Status
-from tests.browser.people import Person
-from tests.factories import Clinic, reading
-from tests.stack import Stack
+from tests.factories import PASSWORD, Clinic, reading
+from tests.stack import Stack, eventually
 
 # One process of the run has the browser and the stack.
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 NewPage = Callable[..., Page]
+ROLES = ("patient", "doctor", "pharmacist", "admin")
+WCAG = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
 
 
 @pytest.fixture(scope="module")
 def ward(stack: Stack) -> dict[str, tuple[str, list[str]]]:
-    """For each role an e-mail address and the pages to look at, with a scan in every stage behind them."""
-    with stack.app.app_context():
-        clinic = Clinic(stack.app)
-        people = {
-            role: clinic.person(role, email=f"axe-{role}@csss.example")
-            for role in ("patient", "doctor", "pharmacist")
-        }
-        scans = {
-            status: clinic.scan(status, patient=people["patient"], doctor=people["doctor"]).id
+    """For each role an e-mail address and every page it can open, with a scan in every stage behind them."""
+    app = stack.app
+    with app.app_context():
+        clinic = Clinic(app)
+        people = {role: clinic.person(role, email=f"axe-{role}@csss.example") for role in ROLES}
+        kept, app.extensions[DISPATCHER] = app.extensions[DISPATCHER], lambda row_id, queue: None
+        scans = [
+            clinic.scan(status, patient=people["patient"], doctor=people["doctor"]).id
             for status in list(Status)[:4]
-        }
-        uncertain = clinic.scan(
-            Status.AI_ANALYZED, patient=people["patient"], result=reading(confidence=0.5)
-        ).id
-        waiting, completed = scans[Status.PENDING_AI], scans[Status.PHARMACIST_COMPLETED]
-        pages = {
-            "patient": ["/patient/", f"/patient/scans/{waiting}", "/account"],
-            "doctor": ["/doctor/", f"/doctor/scans/{waiting}", f"/doctor/scans/{uncertain}"],
-            "pharmacist": ["/pharmacist/", f"/pharmacist/scans/{scans[Status.DOCTOR_VERIFIED]}"],
-            "admin": ["/admin/", f"/admin/scans/{completed}", "/admin/users", "/admin/mail", "/admin/audit"],
-        }
+        ]
+        uncertain = reading(confidence=0.5)
+        scans.append(clinic.scan(Status.AI_ANALYZED, patient=people["patient"], result=uncertain).id)
+        app.extensions[DISPATCHER] = kept
         emails = {role: user.email for role, user in people.items()}
-        emails["admin"] = clinic.person("admin", email="axe-admin@csss.example").email
-        return {role: (emails[role], addresses) for role, addresses in pages.items()}
+        return {role: (emails[role], _pages(clinic, app, role, scans)) for role in ROLES}
 
 
-@pytest.mark.parametrize("role", ["nobody", "patient", "doctor", "pharmacist", "admin"])
-def test_axe_finds_nothing_and_no_page_scrolls_sideways(
+def _pages(clinic: Clinic, app: Flask, role: str, scans: list[object]) -> list[str]:
+    """Every address that answers this role with a whole page; one of each route for each stage of a scan."""
+    user = by_email(f"axe-{role}@csss.example")
+    assert user is not None
+    visitor = clinic.visitor(user)
+    found = []
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        view = app.view_functions[rule.endpoint]
+        if "GET" not in (rule.methods or ()) or rule.arguments - {"scan_id"}:
+            continue
+        if getattr(view, "permission", None) is PUBLIC or rule.rule.startswith("/events"):
+            continue
+        for scan in scans if rule.arguments else [None]:
+            address = rule.rule.replace("<uuid:scan_id>", str(scan))
+            answer = visitor.get(address)
+            if answer.status_code == 200 and b"<html" in answer.get_data()[:200]:
+                found.append(address)
+    db.session.remove()
+    return found
+
+
+def signed_in(stack: Stack, new_page: NewPage, ward: dict[str, tuple[str, list[str]]], role: str) -> Page:
+    """A page of somebody who has come in, by the cookie: signing in by hand is tried elsewhere."""
+    page = new_page(stack)
+    with stack.app.app_context():
+        user = by_email(ward[role][0])
+        assert user is not None
+        cookie = Clinic(stack.app).visitor(user).client.get_cookie("csss")
+        assert cookie is not None
+    page.context.add_cookies([{"name": "csss", "value": cookie.value, "url": stack.url}])
+    return page
+
+
+def violations(page: Page, *, only: dict[str, object] | None = None) -> list[str]:
+    result = Axe().run(page, options=only or {"runOnly": WCAG})
+    return [
+        f"{page.url} {violation['id']} {violation['nodes'][0]['html'][:140]}"
+        for violation in result.response["violations"]
+    ]
+
+
+def sideways(page: Page) -> int:
+    """How many pixels of the page lie beyond its right edge."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+@pytest.mark.parametrize("role", ["nobody", *ROLES])
+def test_every_page_is_accessible_in_light_and_dark_narrow_and_with_large_text(
     stack: Stack, new_page: NewPage, ward: dict[str, tuple[str, list[str]]], role: str
 ) -> None:
-    page = new_page(stack)
-    addresses = ["/", "/login", "/register", "/nothing-here"]
-    if role != "nobody":
-        email, addresses = ward[role]
-        person = Person(page, stack, email)
-        if role == "admin":
-            person.sign_in_with_code()
-        else:
-            person.sign_in()
+    if role == "nobody":
+        page, addresses = new_page(stack), ["/", "/login", "/register", "/offline", "/nothing-here"]
+    else:
+        page, addresses = signed_in(stack, new_page, ward, role), ward[role][1]
     found = []
-    for scheme, width in (("light", 1440), ("dark", 360)):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        for address in addresses:
-            page.goto(address)
-            result = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
-            found += [
-                f"{address} {scheme} {width}: {violation['id']} {violation['nodes'][0]['html'][:120]}"
-                for violation in result.response["violations"]
-            ]
-            if page.evaluate("document.documentElement.scrollWidth") > width:
-                found.append(f"{address} {width}: scrolls sideways")
+    for address in addresses:
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.emulate_media(color_scheme="light")
+        page.goto(address, wait_until="load")
+        found += violations(page)
+        page.emulate_media(color_scheme="dark")
+        found += violations(page, only={"runOnly": {"type": "rule", "values": ["color-contrast"]}})
+        page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
+        if sideways(page) > 0:
+            found.append(f"{address} scrolls sideways with text at 200 %")
+        page.evaluate("document.documentElement.style.removeProperty('font-size')")
+        page.set_viewport_size({"width": 320, "height": 900})
+        if sideways(page) > 0:
+            found.append(f"{address} scrolls sideways at 320 pixels")
     assert not found, "\n".join(found)
+
+
+def test_what_htmx_puts_in_is_accessible_too(
+    stack: Stack, new_page: NewPage, ward: dict[str, tuple[str, list[str]]]
+) -> None:
+    page = signed_in(stack, new_page, ward, "doctor")
+    page.goto("/doctor/")
+    page.locator("[name=q]").fill("nobody has this name")
+    expect(page.get_by_text("No scan matches")).to_be_visible()
+    assert not violations(page)
+    verify = next(
+        address for address in ward["doctor"][1] if "/scans/" in address and _can_verify(page, address)
+    )
+    page.goto(verify)
+    page.get_by_role("button", name=re.compile("^Verify")).first.click()
+    expect(page.locator("[data-error-summary]")).to_be_focused()
+    assert not violations(page)
+
+
+def _can_verify(page: Page, address: str) -> bool:
+    page.goto(address)
+    return page.get_by_role("button", name=re.compile("^Verify")).count() > 0
+
+
+# The keyboard alone
+
+
+def reach(page: Page, target: Locator) -> None:
+    """Tab until `target` has the focus, as somebody without a mouse does."""
+    expect(target).to_be_attached()
+    for _ in range(150):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{target} cannot be reached with the Tab key")
+
+
+def press(page: Page, target: Locator, key: str = "Enter") -> None:
+    reach(page, target)
+    page.keyboard.press(key)
+
+
+def write(page: Page, target: Locator, text: str) -> None:
+    reach(page, target)
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(text)
+
+
+def choose(page: Page, name: str, value: str) -> None:
+    """A radio button: Tab into the group, then the arrow keys."""
+    group = page.locator(f"input[type=radio][name={name}]")
+    checked = page.locator(f"input[type=radio][name={name}]:checked")
+    reach(page, checked if checked.count() else group.first)
+    page.keyboard.press("Space")
+    for _ in range(group.count()):
+        if page.locator(f"input[name={name}][value={value}]").is_checked():
+            return
+        page.keyboard.press("ArrowDown")
+    raise AssertionError(f"{value} cannot be chosen with the arrow keys")
+
+
+def sign_in(page: Page, email: str) -> None:
+    page.goto("/login")
+    write(page, page.get_by_label("E-mail address"), email)
+    write(page, page.get_by_label("Password"), PASSWORD)
+    page.keyboard.press("Enter")
+
+
+def test_the_whole_way_with_the_keyboard_alone(stack: Stack, new_page: NewPage, tmp_path: Path) -> None:
+    source = Path(__file__).parents[2] / "csss" / "demo" / "scans"
+    picture = tmp_path / "scan.jpg"
+    picture.write_bytes(next(iter(sorted(source.glob("Normal*.jpg")))).read_bytes())
+    with stack.app.app_context():
+        clinic = Clinic(stack.app)
+        emails = {role: clinic.person(role).email for role in ROLES}
+
+    page = new_page(stack)
+    sign_in(page, emails["patient"])
+    expect(page).to_have_url(re.compile("/patient/$"))
+    reach(page, page.get_by_label("Picture of the scan"))
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(picture)
+    choose(page, "kind", "chest_xray")
+    write(page, page.get_by_label("Why was the scan made?"), "Cough")
+    press(page, page.get_by_role("button", name=re.compile("Send scan")))
+    page.wait_for_url(re.compile(r"/patient/scans/[0-9a-f-]{36}"))
+    scan = page.url.rstrip("/").rpartition("/")[2]
+
+    page = new_page(stack)
+    sign_in(page, emails["doctor"])
+    expect(page).to_have_url(re.compile("/doctor/$"))
+    page.goto(f"/doctor/scans/{scan}")
+    press(page, page.get_by_role("button", name="Analyse").first)
+
+    def analysed() -> bool:
+        page.wait_for_timeout(400)
+        page.goto(f"/doctor/scans/{scan}")
+        return page.get_by_role("button", name="Verify").first.is_visible()
+
+    eventually(analysed, 60)
+    write(page, page.locator("[name=findings]"), "Clear lungs.")
+    write(page, page.locator("[name=impression]"), "No active disease.")
+    write(page, page.locator("[name=diagnosis]"), "Normal chest")
+    choose(page, "agreement", "agree")
+    if page.locator("[name=read_myself]").count():
+        press(page, page.locator("[name=read_myself]").first, "Space")
+    press(page, page.get_by_role("button", name="Verify").first)
+    eventually(lambda: _status(stack, scan) is Status.DOCTOR_VERIFIED, 30)
+
+    page = new_page(stack)
+    sign_in(page, emails["pharmacist"])
+    expect(page).to_have_url(re.compile("/pharmacist/$"))
+    page.goto(f"/pharmacist/scans/{scan}")
+    write(page, page.locator("[name=notes]"), "Nothing to take.")
+    press(page, page.locator("[name=none_needed]"), "Space")
+    press(page, page.get_by_role("button", name=re.compile("Complete")).first)
+    eventually(lambda: _status(stack, scan) is Status.PHARMACIST_COMPLETED, 30)
+
+    page = new_page(stack)
+    sign_in(page, emails["admin"])
+    expect(page.get_by_label("Six-digit code")).to_be_visible()
+    write(page, page.get_by_label("Six-digit code"), stack.mailbox.code_for(emails["admin"]))
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/admin/$"))
+    page.goto(f"/admin/scans/{scan}")
+    press(page, page.get_by_role("button", name="Send me").first)
+    code = stack.mailbox.code_for(emails["admin"], 2)
+    write(page, page.locator("[name=code]").first, code)
+    press(page, page.get_by_role("button", name=re.compile("^Approve")).first)
+    eventually(lambda: _status(stack, scan) is Status.REPORT_READY, 30)
+
+
+def _status(stack: Stack, scan_id: str) -> Status:
+
+    with stack.app.app_context():
+        return db.session.get_one(Scan, uuid.UUID(scan_id), populate_existing=True).status
+
+
+def test_the_first_tab_leads_past_the_navigation(
+    stack: Stack, new_page: NewPage, ward: dict[str, tuple[str, list[str]]]
+) -> None:
+    page = signed_in(stack, new_page, ward, "doctor")
+    page.goto("/doctor/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+
+def test_in_forced_colours_states_keep_their_edges(
+    stack: Stack, new_page: NewPage, ward: dict[str, tuple[str, list[str]]]
+) -> None:
+    """The system takes all backgrounds away; a tag must still be a tag."""
+    page = signed_in(stack, new_page, ward, "doctor")
+    page.emulate_media(forced_colors="active")
+    page.goto("/doctor/")
+    tag = page.locator(".tag:not(.tag--quiet)").first
+    assert tag.evaluate("element => getComputedStyle(element).borderTopWidth") == "1px"
+    assert tag.evaluate("element => getComputedStyle(element).borderTopColor") != "rgba(0, 0, 0, 0)"
+
+
+def test_on_paper_a_page_is_black_on_white_without_navigation(
+    stack: Stack, new_page: NewPage, ward: dict[str, tuple[str, list[str]]]
+) -> None:
+    page = signed_in(stack, new_page, ward, "doctor")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.set_viewport_size({"width": 700, "height": 1000})
+    for address in ward["doctor"][1]:
+        page.goto(address)
+        expect(page.locator(".masthead")).to_be_hidden()
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+        assert not page.locator("main .button:visible").count()
+        assert sideways(page) <= 0, address

@@ -19,6 +19,7 @@ from bs4 import BeautifulSoup, Comment, Doctype, Tag
 
 from csss.database import db
 from csss.i18n import SOURCE_LANGUAGE
+from csss.scans.starter_templates import STARTER
 from csss.web.words import script_texts
 from tests.rules.conftest import ROLES, Site, make_site
 from tests.rules.test_routes import WHO, methods, rules
@@ -40,7 +41,7 @@ SPOKEN = ("aria-label", "title", "alt", "placeholder")
 # Names, units and formats that are the same in every language.
 SAME = re.compile(
     r"CSSS|MRN|JPEG|PNG|PDF|DICOM|UTC|TOTP|SHA-256|kB|MB|τ|[AB]{1,2}[+−]|O[+−]"
-    r"|\d{1,2} \w{3,4}\.? \d{4}|\d{4}-\d\d-\d\d|[0-9a-f]{8,}|test-1|csss-\d|(?:\w+\.)+\w+@?\S*"
+    r"|\d{1,2} \w{3,4}\.? \d{4}|\d{4}-\d\d-\d\d|[0-9a-f]{8,}|test-1|(?:csss|paper)-\d|(?:\w+\.)+\w+@?\S*"
 )
 
 
@@ -79,6 +80,11 @@ def site(
 def data_words(site: Site) -> list[str]:
     """Everything that people or the system have entered, the longest first."""
     found: set[str] = {site.app.config["CSSS"].hospital_name}
+    # What the models, the formulary and a doctor's first templates say are files in English, not texts of the pages.
+    for info in (ROOT / "models").glob("*/labels.json"):
+        found |= set(re.findall(r'"([^"]{3,})"', info.read_text("utf-8")))
+    found |= {text for _, _, *texts in STARTER for text in texts}
+    found |= set(re.split(r"[;|\n]", (ROOT / "csss/prescriptions/data/formulary.csv").read_text("utf-8")))
     for table in db.metadata.sorted_tables:
         columns = [
             column

@@ -114,7 +114,7 @@ class RegisterForm(TextForm):
     date_of_birth = DayField(_l("Date of birth"))
     sex = SelectField(
         _l("Sex"),
-        choices=[("", _l("Choose…")), *((sex.value, words) for sex, words in SEX_NAMES.items())],
+        choices=lambda: [("", _l("Choose…")), *((sex.value, words) for sex, words in SEX_NAMES.items())],
         validate_choice=False,
     )
     phone = StringField(_l("Phone"), filters=[tidy])

@@ -17,14 +17,14 @@ from csss.i18n import _, _n, language
 from csss.scans import policies
 from csss.scans import worklist as queries
 from csss.scans.models import Scan
-from csss.scans.presenters import KIND_NAMES, SEX_NAMES, STATUS_NAMES, Tag, human_name, status_for_staff
+from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, human_name, status_for_staff
 from csss.scans.states import Priority, Status
 from csss.scans.worklist import Counts, Listed, Page
 from csss.web.filters import shorten, when
 from csss.web.forms import clean
 from csss.web.fragments import digest
 from csss.web.listing import list_url, page_number
-from csss.web.scan_view import age_at
+from csss.web.scan_view import age_at, age_words
 
 TO_DO = "to_do"
 EVERYTHING = "all"
@@ -123,7 +123,7 @@ def _row(scan: Listed, reader: uuid.UUID, base: str) -> Row:
         url=url,
         patient=scan.patient,
         mrn=scan.mrn,
-        age_and_sex=f"{_n('%(num)s year', '%(num)s years', years)}, {SEX_NAMES[scan.sex].lower()}",
+        age_and_sex=age_words(years, scan.sex),
         kind=KIND_NAMES[scan.kind],
         indication=shorten(scan.indication, 60),
         waiting=waiting(scan),

@@ -20,7 +20,7 @@ class UploadForm(Form):
     )  # instead of the file: the id of an upload that came in pieces (csss.scans.uploads)
     kind = RadioField(
         _l("What does the picture show?"),
-        choices=[SelectChoice(kind.value, words) for kind, words in KIND_NAMES.items()],
+        choices=lambda: [SelectChoice(kind.value, words) for kind, words in KIND_NAMES.items()],
         validate_choice=False,
         validators=[AnyOf([kind.value for kind in ScanKind], message=_l("Choose what the picture shows."))],
     )
