@@ -26,7 +26,7 @@ HOME: dict[Role, str] = {
 }
 _ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
     Role.PATIENT: (("patient.home", _l("My scans")),),
-    Role.DOCTOR: (("doctor.worklist", _l("Worklist")),),
+    Role.DOCTOR: (("doctor.worklist", _l("Worklist")), ("doctor.templates", _l("Templates"))),
     Role.PHARMACIST: (("pharmacist.queue", _l("Prescriptions")),),
     Role.ADMIN: (
         ("admin.queue", _l("Approvals")),
