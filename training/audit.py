@@ -134,6 +134,8 @@ def source_shown(read: Read, images: Sequence[Image]) -> dict[str, Any]:
             i for i, image in enumerate(images) if image.kind == "chest_xray" and image.label == "Normal"
         ],
     }.items():
+        if not chosen:
+            continue  # a small data set may have none
         features = read.pooled[chosen]
         features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
         groups = np.array([images[i].group for i in chosen])
