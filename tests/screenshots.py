@@ -88,6 +88,8 @@ def _pages() -> Iterator[tuple[str, str, str]]:
     yield "doctor", "models", "/models"
     yield "doctor", "model-card", f"/models/{read_info().version}"
     yield "pharmacist", "queue", "/pharmacist/"
+    yield "pharmacist", "templates", "/pharmacist/templates"
+    yield "pharmacist", "template", "/pharmacist/templates/new"
     yield "admin", "queue", "/admin/"
     for page in ("users", "mail", "audit"):
         yield "admin", page, f"/admin/{page}"
