@@ -62,15 +62,13 @@ def read(language: str) -> Texts:
     topics = tuple(_topic(entry) for entry in found["topic"])
     if len({topic.key for topic in topics}) != len(topics):
         raise ValueError("two topics have the same key")
-    advice = found["advice"]
+    advice: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value.strip()
+        for name, value in found["advice"].items()
+    }
     return Texts(
         topics,
-        Advice(
-            **{
-                name: tuple(value) if isinstance(value, list) else value.strip()
-                for name, value in advice.items()
-            }
-        ),
+        Advice(**advice),
         {said: words[0] for words in found["same"] for said in words},
         tuple(found["common"]),
         found["ordinary"],

@@ -2,8 +2,10 @@
 
 import io
 import os
+import re
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,13 @@ from PIL import Image
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
+from csss.clock import now
 from csss.database import db, transaction
 from csss.reports import queries as reports
-from csss.scans import services
+from csss.scans import durations, services
 from csss.scans.models import Scan
 from csss.scans.states import Status
+from csss.web.patient import presenters
 from tests.factories import Clinic, picture, reading
 from tests.visitor import Visitor, soup, words
 
@@ -48,7 +52,7 @@ def test_a_sent_scan_is_there_and_its_page_says_what_was_sent(patient: Visitor, 
     text = page.get_text(" ")
     assert "Cough for two weeks" in text
     assert "You uploaded the scan" in text
-    assert len(stored(app)) == 1
+    assert len([path for path in stored(app) if "scans" in path.parts]) == 1
     row = patient.page("/patient/").select_one("#scans tbody tr")
     assert "Received" in row.get_text() and row.select_one("a[href$='.pdf']") is None
 
@@ -192,7 +196,7 @@ def test_before_release_nothing_of_the_reading_is_told(
         "91.0 %",
     ):
         assert secret not in text.replace("<", " <").split("<main")[1].split("<footer")[0], secret
-    assert patient.page(url).select_one("#scan")["hx-headers"] == '{"X-CSSS-Refresh": "1"}'
+    assert patient.page(url).select_one("#scan")["data-live"] == str(scan.id)
 
 
 def test_approved_but_not_yet_stored_shows_nothing_clinical(patient: Visitor, clinic: Clinic) -> None:
@@ -200,7 +204,7 @@ def test_approved_but_not_yet_stored_shows_nothing_clinical(patient: Visitor, cl
     page = patient.page(f"/patient/scans/{scan.id}")
     assert "Report is being made" in page.get_text()
     assert "Clear lungs" not in page.get_text()
-    assert page.select_one("#scan").has_attr("hx-get")
+    assert page.select_one("#scan").has_attr("data-live")
 
 
 def test_a_released_report_can_be_fetched_with_its_fingerprint(patient: Visitor, clinic: Clinic) -> None:
@@ -214,7 +218,6 @@ def test_a_released_report_can_be_fetched_with_its_fingerprint(patient: Visitor,
     assert patient.get(link).data.startswith(b"%PDF")
     assert "Clear lungs." in page.get_text() and "91.0 %" in page.get_text()
     assert page.select_one(".viewer__layer")["loading"] == "lazy"
-    assert not page.select_one("#scan").has_attr("hx-get")
     assert patient.page("/patient/").select_one("#scans a[href$='.pdf']")["href"] == link
 
 
@@ -233,9 +236,115 @@ def test_a_closed_scan_tells_why_and_asks_for_another(patient: Visitor, clinic: 
     answer = patient.get(f"/patient/scans/{scan_id}")
     assert "The picture is &lt;blurred&gt;." in answer.get_data(as_text=True)
     page = soup(answer)
-    assert page.select_one("a.button[href='/patient/#new-scan']").get_text(strip=True) == "Upload again"
-    assert page.select_one(".track__step--stopped") is not None
-    assert not page.select_one("#scan").has_attr("hx-get")
+    assert "A doctor closed the scan" in page.select_one(".way__station--stopped").get_text()
+    assert page.select_one(".way__station--todo") is None
+    again = page.find("a", string="Upload again") or page.select_one("a.button[href*=again]")
+    assert again.get_text(strip=True) == "Upload again"
+    form = patient.page(str(again["href"]).partition("#")[0]).select_one("#new-scan")
+    assert "The picture is <blurred>." in form.get_text()
+    assert form.select_one("input[value=chest_xray]").has_attr("checked")
+    assert form.select_one("#indication").get_text().strip() == "Cough for two weeks"
+
+
+@pytest.mark.parametrize("again", ["", "nonsense", str(uuid.uuid4())])
+def test_upload_again_means_nothing_for_any_other_scan(patient: Visitor, clinic: Clinic, again: str) -> None:
+    open_scan, others = clinic.scan(patient=patient.user).id, clinic.scan().id
+    for address in (again, open_scan, others):
+        form = patient.page(f"/patient/?again={address}").select_one("#new-scan")
+        assert not form.select("input[checked]")
+        assert form.select_one("#indication").get_text().strip() == ""
+
+
+def stations(patient: Visitor, scan: Scan) -> list[tuple[str, str]]:
+    page = patient.page(f"/patient/scans/{scan.id}")
+    return [
+        (str(step["class"][1]).rpartition("--")[2], " ".join(step.get_text(" ").split()))
+        for step in page.select(".way__station")
+    ]
+
+
+def test_the_way_tells_what_has_happened_what_comes_next_and_who_does_it(
+    patient: Visitor, clinic: Clinic
+) -> None:
+    scan = clinic.scan(Status.DOCTOR_VERIFIED, patient=patient.user)
+    told = stations(patient, scan)
+    assert [state for state, _ in told] == ["done", "done", "now", "todo", "todo"]
+    assert "A doctor read the scan" in told[1][1] and "pharmacist" in told[2][1]
+    assert "administrator" in told[3][1] and "e-mail" in told[4][1]
+    assert not any("Usually" in words for _, words in told), "too few scans to say how long it takes"
+
+
+def test_how_long_it_takes_comes_from_the_hospitals_own_scans(
+    patient: Visitor, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(durations, "ENOUGH", 1)
+    clinic.scan(Status.REPORT_READY)
+    sent, doctor, _, approval, report = stations(patient, clinic.scan(patient=patient.user))
+    assert "Usually within an hour." in doctor[1] and "Usually within an hour." in approval[1]
+    assert "Usually" not in sent[1] + report[1]
+
+
+def test_three_of_four_scans_take_no_longer_and_too_few_say_nothing() -> None:
+    at = now()
+    steps = [
+        step
+        for hours in range(1, durations.ENOUGH + 1)
+        for scan in [uuid.uuid4()]
+        for step in (
+            (scan, Status.PENDING_AI, at),
+            (scan, Status.DOCTOR_VERIFIED, at + timedelta(hours=hours)),
+        )
+    ]
+    assert durations.three_of_four(steps) == {Status.DOCTOR_VERIFIED: timedelta(hours=15)}
+    assert durations.three_of_four(steps[2:]) == {}
+
+
+@pytest.mark.parametrize(
+    ("wait", "words"),
+    [
+        (timedelta(seconds=5), "Usually within an hour"),
+        (timedelta(hours=4, seconds=1), "Usually within 5 hours"),
+        (timedelta(hours=37), "Usually within 2 days"),
+    ],
+)
+def test_times_are_told_in_round_words(app: Flask, wait: timedelta, words: str) -> None:
+    assert presenters._within(wait) == words
+
+
+def test_somebody_new_finds_the_form_first_and_reads_what_will_happen(
+    patient: Visitor, clinic: Clinic
+) -> None:
+    page = patient.page("/patient/")
+    assert "You have not sent a scan yet" in page.get_text()
+    parts = [part["id"] for part in page.select("#new-scan, #scans")]
+    assert parts == ["new-scan", "scans"]
+    clinic.scan(patient=patient.user)
+    page = patient.page("/patient/")
+    assert [part["id"] for part in page.select("#new-scan, #scans")] == ["scans", "new-scan"]
+    assert page.select_one(".page-header a[href='#new-scan']") is not None
+    assert page.select_one("#scans")["data-live"] == "queue"
+
+
+CLINICAL = re.compile(
+    r"covid|opacity|nih|merged|normal|\bsick\b|pneumonia|uncertain|probabilit|confidence|heat ?map|"
+    r"\b\d{1,2}(\.\d)? ?%|predict|findings?\b|impression|diagnosis",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("status", list(Status), ids=lambda status: status.value)
+def test_no_page_of_a_patient_holds_a_label_or_a_probability_before_release(
+    patient: Visitor, clinic: Clinic, status: Status
+) -> None:
+    """In no text, attribute or comment; REPORT_READY here is approved, its report not yet made."""
+    scan = clinic.scan(
+        status, patient=patient.user, findings="Shadow left", result=reading("Viral_Pneumonia")
+    )
+    for address in ("/patient/", f"/patient/scans/{scan.id}", f"/patient/?again={scan.id}"):
+        for answer in (patient.get(address), patient.fragment(address)):
+            html = answer.get_data(as_text=True).partition("<main")[2] or answer.get_data(as_text=True)
+            html = re.sub(r'data-words="[^"]*"', "", html.partition("<footer")[0])
+            assert not CLINICAL.search(html), CLINICAL.search(html)
 
 
 def test_other_peoples_scans_are_not_there(patient: Visitor, clinic: Clinic, doctor: Visitor) -> None:

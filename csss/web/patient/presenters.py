@@ -1,15 +1,19 @@
 """A scan in a patient's words. Nothing of the classifier or the doctor is said before the report is released."""
 
+import math
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import url_for
+from flask_babel.speaklater import LazyString
 
 from csss.auth.models import User
+from csss.i18n import _, _l, _n
 from csss.reports import queries as reports
 from csss.reports.models import ReportVersion
+from csss.scans.durations import usual_waits
 from csss.scans.models import Addendum, Review, Scan
 from csss.scans.presenters import KIND_NAMES, Tag, status_for_patient
 from csss.scans.states import Status
@@ -30,15 +34,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Event:
-    """What components/timeline.html shows."""
+class Station:
+    """One step on the way of a scan. `state`: done, now, todo or stopped; `usual`: how long it takes, if known."""
 
     title: str
-    when: str
-    iso: str
-    tone: str
-    who: str | None = None
-    note: str | None = None
+    state: str
+    text: str = ""
+    when: str = ""
+    iso: str = ""
+    usual: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,14 @@ class Hint:
     title: str
     text: str
     words: str
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A scan in whose place another picture is sent."""
+
+    uploaded: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -71,32 +83,58 @@ class ScanPage:
     title: str
     tag: Tag
     sentence: str
-    steps: tuple[tuple[str, str, str | None], ...]
+    way: tuple[Station, ...]
     facts: tuple[tuple[str, str], ...]
-    events: tuple[Event, ...]
     width: int
     height: int
     closed_reason: str | None
+    again_url: str | None  # for a closed scan: the form, filled in with what was said the last time
     released: Released | None
-    refreshes: bool
 
 
-_EVENTS: dict[Status, str] = {
-    Status.PENDING_AI: "You uploaded the scan",
-    Status.AI_ANALYZED: "The scan went to a doctor",
-    Status.DOCTOR_VERIFIED: "A doctor read the scan",
-    Status.PHARMACIST_COMPLETED: "A pharmacist looked at it",
-    Status.REPORT_READY: "The hospital approved the report",
+_SENTENCES: dict[Status, LazyString] = {
+    Status.PENDING_AI: _l("We have your scan. A doctor will look at it; you need not do anything."),
+    Status.AI_ANALYZED: _l("A doctor is going to read your scan. You need not do anything."),
+    Status.DOCTOR_VERIFIED: _l("A doctor has read your scan. A pharmacist looks at it next."),
+    Status.PHARMACIST_COMPLETED: _l(
+        "The doctor and the pharmacist are done. The hospital checks the report last."
+    ),
+    Status.REPORT_READY: _l("Your report has been approved and is being made. This takes a minute."),
 }
-_SENTENCES: dict[Status, str] = {
-    Status.PENDING_AI: "We have your scan. A doctor will look at it; you need not do anything.",
-    Status.AI_ANALYZED: "A doctor is going to read your scan. You need not do anything.",
-    Status.DOCTOR_VERIFIED: "A doctor has read your scan. A pharmacist looks at it next.",
-    Status.PHARMACIST_COMPLETED: "The doctor and the pharmacist are done. The hospital checks the report last.",
-    Status.REPORT_READY: "Your report has been approved and is being made. This takes a minute.",
-}
-_READY = "Your report is ready. Please talk about it with your doctor."
-_CLOSED = "This scan will not be read. Please upload a new picture."
+_READY = _l("Your report is ready. Please talk about it with your doctor.")
+_CLOSED = _l("This scan will not be read. Please upload a new picture.")
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A station before it is put into somebody's language: what it is called before and after, and what happens there."""
+
+    status: Status
+    ahead: LazyString
+    done: LazyString
+    text: LazyString
+
+
+_STEPS = (
+    _Step(
+        Status.DOCTOR_VERIFIED,
+        _l("A doctor reads it"),
+        _l("A doctor read the scan"),
+        _l("The doctor looks at your picture and writes down what it shows."),
+    ),
+    _Step(
+        Status.PHARMACIST_COMPLETED,
+        _l("A pharmacist looks at it"),
+        _l("A pharmacist looked at it"),
+        _l("The pharmacist adds medicines, if the doctor wants any."),
+    ),
+    _Step(
+        Status.REPORT_READY,
+        _l("The hospital approves the report"),
+        _l("The hospital approved the report"),
+        _l("An administrator checks everything a last time."),
+    ),
+)
 
 
 def rows(scans: Sequence[Scan]) -> list[Row]:
@@ -123,21 +161,31 @@ def hints(user: User) -> list[Hint]:
     if user.email_confirmed_at is None:
         found.append(
             Hint(
-                "Confirm your e-mail address",
-                f"We have sent a link to {user.email}. Until you open it, no report is mailed to you.",
-                "Open my account",
+                _("Confirm your e-mail address"),
+                _(
+                    "We have sent a link to %(address)s. Until you open it, no report is mailed to you.",
+                    address=user.email,
+                ),
+                _("Open my account"),
             )
         )
     if user.patient is not None and user.patient.report_passphrase is None:
         found.append(
             Hint(
-                "Set a report pass phrase",
-                "With it your report can come as a protected attachment. Without it, the mail only tells you "
-                "to sign in here.",
-                "Set a pass phrase",
+                _("Set a report pass phrase"),
+                _(
+                    "With it your report can come as a protected attachment. Without it, the mail only tells you "
+                    "to sign in here."
+                ),
+                _("Set a pass phrase"),
             )
         )
     return found
+
+
+def closed(scan: Scan) -> Closed:
+    """Why another picture is asked for."""
+    return Closed(day(scan.uploaded_at), scan.closure.reason if scan.closure else "")
 
 
 def scan_page(scan: Scan) -> ScanPage:
@@ -150,20 +198,19 @@ def scan_page(scan: Scan) -> ScanPage:
         image_url=url_for("files.image", scan_id=scan.id),
         title=KIND_NAMES[scan.kind],
         tag=status_for_patient(scan, released=released is not None),
-        sentence=_CLOSED if closure else _READY if released else _SENTENCES[scan.status],
-        steps=_steps(scan, versions),
+        sentence=str(_CLOSED if closure else _READY if released else _SENTENCES[scan.status]),
+        way=_way(scan, versions),
         facts=(
-            ("Kind", KIND_NAMES[scan.kind]),
-            ("Uploaded", when(scan.uploaded_at)),
-            ("Reason you gave", scan.indication),
-            ("Picture", f"{scan.width} × {scan.height} pixels"),
+            (_("Kind"), KIND_NAMES[scan.kind]),
+            (_("Uploaded"), when(scan.uploaded_at)),
+            (_("Reason you gave"), scan.indication),
+            (_("Picture"), _("%(width)s × %(height)s pixels", width=scan.width, height=scan.height)),
         ),
-        events=_events(scan, versions),
         width=scan.width,
         height=scan.height,
         closed_reason=closure.reason if closure else None,
+        again_url=url_for("patient.home", again=scan.id, _anchor="new-scan") if closure else None,
         released=released,
-        refreshes=closure is None and released is None,
     )
 
 
@@ -172,38 +219,50 @@ def _released(scan: Scan, versions: Sequence[ReportVersion]) -> Released:
     return Released(views[-1], tuple(views[-2::-1]), scan.review, tuple(scan.addenda), classifier_view(scan))
 
 
-def _steps(scan: Scan, versions: Sequence[ReportVersion]) -> tuple[tuple[str, str, str | None], ...]:
-    """The five stations: what is behind the scan, where it is (or was closed), what is to come."""
+def _way(scan: Scan, versions: Sequence[ReportVersion]) -> tuple[Station, ...]:
+    """What has happened, what happens now, and what comes next with how long it usually takes."""
     at = {event.became: event.at for event in scan.events}
-    stations = (
-        ("Received", scan.uploaded_at),
-        ("Doctor", at.get(Status.DOCTOR_VERIFIED)),
-        ("Pharmacist", at.get(Status.PHARMACIST_COMPLETED)),
-        ("Final approval", at.get(Status.REPORT_READY)),
-        ("Report", versions[0].created_at if versions else None),
-    )
-    here = next((place for place, (_, done_at) in enumerate(stations) if done_at is None), len(stations))
-    steps: list[tuple[str, str, str | None]] = []
-    for place, (words, done_at) in enumerate(stations):
-        if done_at is not None:
-            steps.append((words, "done", day(done_at)))
-        elif place > here:
-            steps.append((words, "todo", None))
+    usual = usual_waits()
+    way = [_done(_("You uploaded the scan"), scan.uploaded_at)]
+    closure = scan.closure
+    for step in _STEPS:
+        if step.status in at:
+            way.append(_done(str(step.done), at[step.status]))
+        elif closure is not None:
+            way.append(_done(_("A doctor closed the scan"), closure.closed_at, "stopped"))
+            return tuple(way)
         else:
-            steps.append((words, "stopped" if scan.closure is not None else "now", None))
-    return tuple(steps)
-
-
-def _events(scan: Scan, versions: Sequence[ReportVersion]) -> tuple[Event, ...]:
-    told: list[tuple[datetime, str, str, str | None]] = [
-        (event.at, _EVENTS[event.became], "info", None) for event in scan.events
-    ]
-    if scan.closure is not None:
-        told.append((scan.closure.closed_at, "A doctor closed the scan", "bad", scan.closure.reason))
+            waiting = way[-1].state == "done"
+            wait = usual.get(step.status)
+            way.append(
+                Station(
+                    str(step.ahead),
+                    "now" if waiting else "todo",
+                    str(step.text),
+                    usual=_within(wait) if wait is not None else "",
+                )
+            )
     for version in versions:
-        words = "Your report was released" if version.version == 1 else "A new version of the report was made"
-        told.append((version.created_at, words, "ok", None))
-    return tuple(
-        Event(title, when(at), at.isoformat(), tone, note=note)
-        for at, title, tone, note in sorted(told, key=lambda each: each[0])
-    )
+        words = (
+            _("Your report was released")
+            if version.version == 1
+            else _("A new version of the report was made")
+        )
+        way.append(_done(words, version.created_at))
+    if not versions:
+        waiting = way[-1].state == "done"
+        text = _("You get an e-mail, and can download it here.")
+        way.append(Station(_("Your report is there"), "now" if waiting else "todo", text))
+    return tuple(way)
+
+
+def _done(title: str, at: datetime, state: str = "done") -> Station:
+    return Station(title, state, when=when(at), iso=at.isoformat())
+
+
+def _within(wait: timedelta) -> str:
+    """The time within which three of four scans take a step, in round words; always rounded up."""
+    hours = math.ceil(wait / timedelta(hours=1))
+    if hours <= 36:
+        return _n("Usually within an hour", "Usually within %(num)s hours", max(1, hours))
+    return _n("Usually within a day", "Usually within %(num)s days", math.ceil(wait / timedelta(days=1)))

@@ -15,6 +15,7 @@ from csss.errors import Invalid, NotFound
 from csss.i18n import _
 from csss.scans import intake, queries, services
 from csss.scans.intake import Intake
+from csss.scans.models import Scan
 from csss.scans.states import ScanKind
 from csss.scans.storage import storage
 from csss.scans.uploads import services as uploads
@@ -30,8 +31,12 @@ from csss.web.patient.forms import UploadForm
 @patient.get("/")
 @requires(Permission.SCAN_UPLOAD)
 def home() -> Response:
-    """The own scans, and the form for a new one."""
-    return page_or_fragment("patient/home.html", "patient/_scans.html", **_home(UploadForm()))
+    """The own scans, and the form for a new one: for a closed scan filled in with what was said of it."""
+    closed = _closed_scan()
+    said = {"kind": closed.kind.value, "indication": closed.indication} if closed else {}
+    return page_or_fragment(
+        "patient/home.html", "patient/_scans.html", **_home(UploadForm(data=said), closed)
+    )
 
 
 @patient.post("/scans")
@@ -139,10 +144,22 @@ def _refused(form: UploadForm) -> Response:
     return form_error("patient/home.html", "patient/_upload.html", **_home(form))
 
 
-def _home(form: UploadForm) -> dict[str, Any]:
+def _closed_scan() -> Scan | None:
+    """The own closed scan in whose place another picture is sent; anything else in the address counts for nothing."""
+    try:
+        found = queries.scan_visible_to(me(), uuid.UUID(request.args.get("again", "")))
+    except (ValueError, NotFound):
+        return None
+    return found if found.closure is not None else None
+
+
+def _home(form: UploadForm, closed: Scan | None = None) -> dict[str, Any]:
     page = queries.scans_of(me(), page_number())
     return {
         "form": form,
+        "closed": presenters.closed(closed) if closed else None,
+        "send_first": bool(form.errors or closed or not page.total),
+        "here": url_for("patient.home", page=page.number if page.number > 1 else None),
         "user": me(),
         "hints": presenters.hints(me()),
         "rows": presenters.rows(page.scans),
