@@ -1,8 +1,23 @@
 """The one place that asks what time it is, so that everything agrees on aware UTC times."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+
+_shift: ContextVar[timedelta] = ContextVar("csss_clock_shift", default=timedelta())
 
 
 def now() -> datetime:
     """The current time, aware, in UTC, to the microsecond."""
-    return datetime.now(UTC)
+    return datetime.now(UTC) + _shift.get()
+
+
+@contextmanager
+def pretending(moment: datetime) -> Iterator[None]:
+    """Inside it, it is `moment` and goes on from there: for the demo's past, and for tests. Not for what people use."""
+    token = _shift.set(moment - datetime.now(UTC))
+    try:
+        yield
+    finally:
+        _shift.reset(token)

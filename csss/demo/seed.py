@@ -16,6 +16,8 @@ from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.config import Settings
 from csss.database import db, transaction
+from csss.demo import history
+from csss.demo.history import seed_history
 from csss.jobs import runner
 from csss.outbox import OutboxJob
 from csss.prescriptions import services as prescriptions
@@ -37,6 +39,15 @@ ACCOUNTS = (
     ("admin@csss.example", "administrator: approves (code by mail)"),
 )
 PICTURES = Path(__file__).parent / "scans"
+# Patients of the weeks before; those above keep short lists.
+_OTHERS = (
+    ("Devika Menon", 1949),
+    ("Arjun Pillai", 1976),
+    ("Fatima Begum", 1983),
+    ("George Mathew", 1965),
+    ("Revathi Natarajan", 2004),
+    ("Suresh Babu", 1990),
+)
 _ORDER = list(Status)
 
 
@@ -87,6 +98,11 @@ def seed() -> None:
         for case in _cases():
             _take_to_stage(case, patients[case.patient], staff)
         _run_jobs()
+        others = [
+            _person(f"patient{number}@csss.example", name, Role.PATIENT, date(born, 5, 4))
+            for number, (name, born) in enumerate(_OTHERS, start=4)
+        ]
+        seed_history(PICTURES, others, history.Staff(staff.doctor, staff.pharmacist, staff.admin))
 
 
 def _person(

@@ -7,12 +7,14 @@ from typing import Any
 
 from flask import current_app
 from flask_mail import Message
+from sqlalchemy import func, select
 
 from csss.auth import accounts, second_factor
 from csss.auth.models import CodePurpose, OneTimeCode
 from csss.database import db
-from csss.i18n import gettext as _
+from csss.i18n import _, _n
 from csss.mail.models import MailKind, MailMessage
+from csss.reports.models import ApprovalBatchItem
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,14 @@ DRAFTS: dict[MailKind, Callable[[MailMessage], Draft]] = {
 def code_draft(code: OneTimeCode, digits: str) -> Draft:
     """The mail with the code. No other six-digit number stands in it."""
     minutes = int(second_factor.code_life().total_seconds() // 60)
-    purpose = _("sign in") if code.purpose is CodePurpose.SIGN_IN else _("approve a report")
+    purpose = _("sign in") if code.purpose is CodePurpose.SIGN_IN else _approves(code)
     return Draft(_("Your one-time code"), "code", {"digits": digits, "minutes": minutes, "purpose": purpose})
+
+
+def _approves(code: OneTimeCode) -> str:
+    """For one report, or for how many together; which they are stands only on the page."""
+    wanted = select(func.count()).where(ApprovalBatchItem.batch_id == code.subject_id)
+    return _n("approve a report", "approve %(num)s reports", db.session.scalar(wanted) or 1)
 
 
 def report_draft(attachment: Attachment | None) -> Draft:

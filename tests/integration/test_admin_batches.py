@@ -53,6 +53,7 @@ def test_three_reports_are_approved_with_one_code(admin: Visitor, clinic: Clinic
     assert "Approve 3 reports together" in text and all(name in text for name in ("Asha", "Bina", "Chitra"))
     assert "Normal chest" in text and "Amoxicillin" in text
     code = code_for(admin, clinic, page)
+    assert "to approve 3 reports:" in clinic.mail[-1].get_content()
     assert "for these 3 reports only" in words(admin.get(f"{page}/code-state"))
     answer = admin.post(f"{page}/approve", {"code": code})
     assert (answer.status_code, answer.headers["Location"]) == (303, page)

@@ -165,23 +165,22 @@ def test_a_report_that_did_not_arrive_is_mailed_once_more(admin: Visitor, clinic
     address = f"/admin/scans/{scan_id}"
     assert "Send once more" not in words(admin.get(address))  # it has only just been sent
     with transaction():
-        sent = MailMessage.sent_at - timedelta(0)
         db.session.execute(
             update(MailMessage)
             .where(MailMessage.kind == MailKind.REPORT_READY)
             .values(sent_at=now() - timedelta(hours=1))
         )
-        assert sent is not None
     form = admin.page(address).select_one("#release form")
     answer = admin.post(form["action"])
     assert answer.status_code == 303 and answer.headers["Location"].startswith(address)
     clinic.run_jobs("send_mail")
     mails = [each for each in clinic.mail if "report is ready" in str(each["Subject"])]
-    assert len(mails) == 2 and mails[0]["Message-ID"] == mails[1]["Message-ID"]
-    assert mails[1]["X-CSSS-Repeated"] == "possibly"
+    assert [each["X-CSSS-Repeated"] for each in mails] == [
+        "possibly"
+    ]  # a file a Message-ID: it is still the same
     db.session.remove()
     message = db.session.scalars(select(MailMessage).where(MailMessage.kind == MailKind.REPORT_READY)).one()
-    assert message.state is MailState.SENT
+    assert message.state is MailState.SENT and message.attempts == 2
     assert admin.post(form["action"]).status_code == 409
 
 
