@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import joinedload, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -115,10 +115,10 @@ def others_of_patient(scan: Scan, most: int) -> Sequence[Scan]:
         query.order_by(Scan.uploaded_at.desc(), Scan.id)
         .limit(most)
         .options(
-            selectinload(Scan.prediction),
+            joinedload(Scan.prediction),
             selectinload(Scan.runs),
             selectinload(Scan.holds),
-            selectinload(Scan.closure),
+            joinedload(Scan.closure),
             selectinload(Scan.reviews),
         )
     ).all()
