@@ -144,6 +144,7 @@ def pages(site: Site, role: str | None) -> Iterator[tuple[str, str, BeautifulSou
             with site.app.app_context():  # the catalogue is looked up once in each
                 visitor = site.visitor(role)
                 answer = visitor.get(address, headers={"Accept-Language": MADE_UP})
+                answer.get_data()  # exports come in pieces: all of it while the context is there
             if answer.mimetype == "text/html" and answer.status_code in {200, 404, 409}:
                 page = BeautifulSoup(answer.get_data(as_text=True), "html.parser")
                 yield rule.endpoint, f"{rule.endpoint} ({about or 'as it is'})", page
