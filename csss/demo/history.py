@@ -108,7 +108,11 @@ def seed_history(folder: Path, patients: list[User], staff: Staff) -> None:
             begin = now() - timedelta(days=days, hours=chance.uniform(0, 6))
             picture, patient = pictures[number % len(pictures)], patients[number % len(patients)]
             with transaction():
-                lines = _medicines(chance, taken.setdefault(patient.id, set()))
+                lines = (
+                    _medicines(chance, taken.setdefault(patient.id, set()))
+                    if waits or number % 4 == 0
+                    else ()
+                )
                 _one(
                     picture,
                     patient,

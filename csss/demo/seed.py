@@ -95,13 +95,13 @@ def seed() -> None:
                 allergies="Penicillin: rash all over as a baby",
             ),
         }
-        for case in _cases():
-            _take_to_stage(case, patients[case.patient], staff)
-        _run_jobs()
         others = [
             _person(f"patient{number}@csss.example", name, Role.PATIENT, date(born, 5, 4))
             for number, (name, born) in enumerate(_OTHERS, start=4)
         ]
+        for case in _cases():
+            _take_to_stage(case, patients[case.patient], staff)
+        _run_jobs()
         seed_history(PICTURES, others, history.Staff(staff.doctor, staff.pharmacist, staff.admin))
 
 
