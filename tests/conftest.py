@@ -10,14 +10,16 @@ import socket
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask_migrate import upgrade
 from jinja2 import FileSystemBytecodeCache
+from werkzeug.routing import Rule
 
 from csss import create_app
 from csss.config import Settings
@@ -40,6 +42,21 @@ def _spare_the_disk(connection: object, _: object) -> None:
     """No test pulls the plug: waiting for the disk at each commit would only double the time."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous = OFF")
+
+
+_compile_builder = Rule._compile_builder
+_builders: dict[tuple[str, str, str, bool], Any] = {}
+
+
+def _compile_builder_once(self: Rule, append_unknown: bool = True) -> Any:
+    """Each test has an app of its own, but the same routes: their code is compiled only once (20 ms an app)."""
+    key = (self.rule, repr(self.defaults), repr(self._trace), append_unknown)
+    if key not in _builders:
+        _builders[key] = _compile_builder(self, append_unknown)
+    return _builders[key]
+
+
+Rule._compile_builder = _compile_builder_once  # type: ignore[method-assign]
 
 
 def settings_for(folder: Path, **more: object) -> Settings:
@@ -88,11 +105,17 @@ def migrated_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     _maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@cache
+def _maintenance() -> sa.Engine:
+    """One connection for all that makes and drops databases."""
+    return sa.create_engine(
+        f"{POSTGRES}/postgres", isolation_level="AUTOCOMMIT", pool_size=1, pool_pre_ping=True
+    )
+
+
 def _maintain(statement: str) -> None:
-    engine = sa.create_engine(f"{POSTGRES}/postgres", isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    with _maintenance().connect() as connection:
         connection.exec_driver_sql(statement)
-    engine.dispose()
 
 
 def create_database(name: str, template: str) -> None:
