@@ -83,10 +83,15 @@
     if (ctx?.sourceElement?.matches?.("[data-draft]") && ctx.response?.status === 200) unsaved = false;
   });
   document.addEventListener("submit", ({ target }) => { if (target === form()) unsaved = false; });
-  addEventListener("pagehide", () => {
+  // Before the next page is asked for, so that it may show it already; and when a telephone puts the window away.
+  const keepNow = () => {
     const box = unsaved && form()?.querySelector("[data-draft]");
-    if (box) navigator.sendBeacon(box.getAttribute("hx-post"), new FormData(form()));
-  });
+    if (!box) return;
+    unsaved = false;
+    navigator.sendBeacon(box.getAttribute("hx-post"), new FormData(form()));
+  };
+  addEventListener("beforeunload", keepNow);
+  document.addEventListener("visibilitychange", () => { if (document.hidden) keepNow(); });
 
   // A refreshed page brings the form as the server knows it; what stands in a field is newer.
   document.addEventListener("htmx:before:morph:node", ({ detail: { oldNode, newNode } }) => {
