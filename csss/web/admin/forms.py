@@ -122,7 +122,7 @@ ACTION_GROUPS: Words[str] = Words(
 class AuditFilter(Form):
     person = StringField(_l("Person"))
     action = SelectField(_l("What"), choices=_choices(ACTION_GROUPS))
-    subject = StringField(_l("MRN, or number of the scan, account or report"))
+    subject = StringField(_l("MRN or number"))
     day_from = DateField(_l("From"), name="from")
     day_to = DateField(_l("To"), name="to")
 
