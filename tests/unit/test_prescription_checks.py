@@ -94,14 +94,23 @@ def test_none_known_is_told_from_not_asked(text: str, state: Asked) -> None:
         ("iodine", "Codeine", None),
     ],
 )
-def test_an_allergy_is_seen_through_names_groups_and_spellings(record: str, drug: str, warned: str | None) -> None:
+def test_an_allergy_is_seen_through_names_groups_and_spellings(
+    record: str, drug: str, warned: str | None
+) -> None:
     sentence = allergies.warning(drug, allergies.read(record, BOOK), BOOK)
     assert (sentence is None) if warned is None else (sentence is not None and warned in sentence)
 
 
 @pytest.mark.parametrize(
     ("duration", "days"),
-    [("5 days", 5), ("1-2 weeks", 14), ("3 to 5 days", 5), ("a month", 31), ("one week", 7), ("6 months", 186)],
+    [
+        ("5 days", 5),
+        ("1-2 weeks", 14),
+        ("3 to 5 days", 5),
+        ("a month", 31),
+        ("one week", 7),
+        ("6 months", 186),
+    ],
 )
 def test_how_long_a_medicine_is_taken(duration: str, days: int) -> None:
     assert lasts(duration) == timedelta(days=days)
