@@ -1,13 +1,11 @@
-"""What needs the whole system running: real workers, a real SMTP server, a real Chromium."""
+"""What needs the whole system running: real workers, a real SMTP server."""
 
-import contextlib
 import statistics
 import time
 import uuid
 from datetime import timedelta
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
 from sqlalchemy import select
 
 from csss.auth.models import CodePurpose
@@ -16,24 +14,18 @@ from csss.database import db, transaction
 from csss.scans import analysis
 from csss.scans.models import AnalysisRun
 from csss.scans.states import Status
-from tests.factories import PASSWORD, Clinic
+from tests.factories import Clinic
 from tests.stack import Stack, eventually, running_stack
 
 SCANS, CODES = 20, 20
-CHROMIUM = Path("/usr/bin/chromium")
 Row = tuple[str, str, str]
 
 
 def bench_live(folder: Path) -> list[Row]:
-    """Analysis and code mail through the real queues, and what a first visit weighs."""
+    """Analysis and code mail through the real queues."""
     with running_stack(folder, bcrypt_rounds=12) as stack, stack.app.app_context():
         clinic = Clinic(stack.app)
-        rows = [*_analysis(clinic), _code_mail(stack, clinic)]
-        if CHROMIUM.exists():
-            rows += _first_visit(stack, clinic)
-        else:
-            print("(Chromium is missing: the weight of a first visit is not measured)")
-        return rows
+        return [*_analysis(clinic), _code_mail(stack, clinic)]
 
 
 def _analysis(clinic: Clinic) -> list[Row]:
@@ -95,57 +87,3 @@ def _code_mail(stack: Stack, clinic: Clinic) -> Row:
     times.sort()
     p95 = times[min(len(times) - 1, round(0.95 * len(times)))]
     return (f"code mail, request to the mail server's acceptance, p95 of {CODES}", "≤ 2 s", f"{p95:.2f} s")
-
-
-def _first_visit(stack: Stack, clinic: Clinic) -> list[Row]:
-    """Bytes and requests of a doctor's first look at the worklist, as Chromium counts them on the wire."""
-    doctor = clinic.person("doctor")
-    for _ in range(8):
-        clinic.scan(Status.PENDING_AI)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        page = browser.new_context(base_url=stack.url).new_page()
-        page.goto("/login")
-        page.fill("input[name=email]", doctor.email)
-        page.fill("input[name=password]", PASSWORD)
-        page.click("main button[type=submit]")
-        page.wait_for_url("**/doctor/")
-        cookies = page.context.cookies()
-        rows = []
-        fresh = browser.new_context(base_url=stack.url)
-        fresh.add_cookies(cookies)  # type: ignore[arg-type]
-        for what, budget in (("first", ("≤ 32 kB", "≤ 6")), ("later", ("–", "–"))):
-            size, requests = _weigh(fresh.new_page())
-            rows.append((f"{what} visit to the worklist, over the wire", budget[0], f"{size / 1000:.1f} kB"))
-            rows.append((f"{what} visit to the worklist, requests", budget[1], str(requests)))
-        with contextlib.suppress(Exception):
-            browser.close()
-        return rows
-
-
-def _weigh(page) -> tuple[int, int]:  # type: ignore[no-untyped-def]
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    addresses: dict[str, str] = {}
-    sizes: dict[str, int] = {}
-    cached: set[str] = set()
-    session.on(
-        "Network.requestWillBeSent",
-        lambda event: addresses.update({event["requestId"]: event["request"]["url"]}),
-    )
-    session.on("Network.requestServedFromCache", lambda event: cached.add(event["requestId"]))
-    session.on(
-        "Network.loadingFinished",
-        lambda event: sizes.update({event["requestId"]: int(event["encodedDataLength"])}),
-    )
-    page.goto("/doctor/")
-    page.wait_for_timeout(1500)
-    left_out = ("/image", "/heatmap", "/events", "manifest", "sw.js")
-    counted = [
-        identifier
-        for identifier, url in addresses.items()
-        if identifier not in cached
-        and not any(part in url for part in left_out)
-        and not url.startswith(("data:", "blob:"))
-    ]
-    return sum(sizes.get(identifier, 0) for identifier in counted), len(counted)

@@ -4,6 +4,7 @@ from flask import Flask, Response, current_app, request
 
 from csss.web.assets import STATIC_ENDPOINT
 from csss.web.errors import request_id
+from csss.web.fragments import REFRESH_HEADER
 
 CSP = "; ".join(
     (
@@ -65,6 +66,11 @@ def add_headers(response: Response) -> Response:
         headers.setdefault("Content-Security-Policy", STATIC_CSP)
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        return response
+    if REFRESH_HEADER in request.headers and response.status_code < 400:
+        # Asked for by a script, many times an hour; no browser opens such an answer as a page.
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers["Cache-Control"] = "no-store"
         return response
     headers.setdefault("Content-Security-Policy", CSP)
     headers.setdefault("X-Content-Type-Options", "nosniff")

@@ -79,18 +79,18 @@
     if (!region) return;
     const { headers } = event.detail.ctx.request;
     headers["X-CSSS-Refresh"] = region.dataset.version || "1";
-    const rows = [...region.querySelectorAll("[data-v]")].map((row) => row.dataset.v);
-    if (rows.length) headers["X-CSSS-Have"] = rows.join();
-    event.detail.ctx.asked = region.getAttribute("hx-get");
+    const rows = [...region.querySelectorAll("[data-v]")];
+    if (rows.length) headers["X-CSSS-Have"] = rows.map((row) => row.dataset.v).join();
+    Object.assign(event.detail.ctx, { rows, asked: region.getAttribute("hx-get") });
   });
-  // What has not changed comes as an empty row: it stays as it stands.
+  // A row that has not changed comes as its number among those we have: it stays as it stands.
   document.addEventListener("htmx:after:request", (event) => {
     const region = mine(event), { ctx } = event.detail;
     if (!region || ctx.response.status !== 200) return;
     // Meanwhile the person has filtered or turned the page.
     if (!region.isConnected || region.getAttribute("hx-get") !== ctx.asked) { event.preventDefault(); return; }
     ctx.version = ctx.response.headers.get("X-CSSS-Version");
-    ctx.text = ctx.text.replace(/<(tr|li) id="([\w-]+)" data-same><\/\1>/g, (stub, tag, id) => document.getElementById(id)?.outerHTML || stub);
+    ctx.text = ctx.text.replace(/<tr data-same="(\d+)"><\/tr>/g, (_, number) => ctx.rows[number].outerHTML);
   });
   document.addEventListener("htmx:after:swap", (event) => {
     const { ctx } = event.detail;

@@ -1,9 +1,8 @@
 """Routes: A doctor works through the worklist."""
 
 import uuid
-from typing import Any
 
-from flask import Response, flash, make_response, render_template, request, url_for
+from flask import Response, flash, make_response, request, url_for
 
 from csss.auth.permissions import Permission
 from csss.database import transaction
@@ -16,7 +15,6 @@ from csss.web.doctor import doctor, worklist
 from csss.web.doctor.claim import claim_fragment
 from csss.web.doctor.forms import FilterForm
 from csss.web.fragments import (
-    digest,
     is_htmx,
     is_refresh,
     is_unchanged,
@@ -36,30 +34,26 @@ MOST_AT_ONCE, IN_ONE_TRANSACTION = 500, 25
 def show_worklist() -> Response:
     """The scans a doctor has to act on; with filters any open scan."""
     asked = worklist.Asked.now()
-    counts = lists.counts()
-    page = worklist.scans_asked_for(asked, counts)
-    rows = worklist.rendered(worklist.rows(page.scans, me()))
-    tabs = worklist.tabs(asked, counts)
-    pages = pager(number=page.number, size=page.size, shown=len(rows), total=page.total)
-    # What the region shows, in a word; so a refresh without a change costs no rendering.
-    version = digest(repr((asked, tabs, pages, counts.to_analyse, [row.version for row in rows])))
-    if is_refresh() and is_unchanged(version):
-        return refreshed("", version)
-    have = worklist.have() if is_refresh() else frozenset()
-    context: dict[str, Any] = {
-        "asked": asked,
-        "tabs": tabs,
-        "rows": [row.unless(have) for row in rows],
-        "to_analyse": counts.to_analyse,
-        "here": request.full_path.rstrip("?"),
-        "back": request.query_string.decode("utf-8", "replace"),
-        "pager": pages,
-        "version": version,
-    }
+    found = worklist.look_up(asked)
+    rows = found.rows_for(me())
+    tabs = worklist.tabs(asked, found.counts)
+    page = found.page
+    region = worklist.Region(
+        asked=asked,
+        tabs=tuple(tabs),
+        versions=tuple(row.version for row in rows),
+        to_analyse=found.counts.to_analyse,
+        here=request.full_path.rstrip("?"),
+        back=request.query_string.decode("utf-8", "replace"),
+        pager=pager(number=page.number, size=page.size, shown=len(rows), total=page.total),
+    )
     if is_refresh():
-        return refreshed(render_template("doctor/_worklist.html", **context), version)
+        if is_unchanged(region.version):
+            return refreshed("", region.version)
+        return refreshed(worklist.region_html(region, rows), region.version)
     form = FilterForm(data={"q": asked.q, "sort": asked.sort})
-    return page_or_fragment("doctor/worklist.html", "doctor/_worklist.html", form=form, **context)
+    values = {**region.values(), "rows": [row.html for row in rows]}
+    return page_or_fragment("doctor/worklist.html", "doctor/_worklist.html", form=form, **values)
 
 
 @doctor.get("/next")

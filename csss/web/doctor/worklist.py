@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from flask import current_app, render_template, request, url_for
+from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from csss import clock
@@ -20,10 +21,11 @@ from csss.scans.models import Scan
 from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, human_name, status_for_staff
 from csss.scans.states import Priority, Status
 from csss.scans.worklist import Counts, Listed, Page
+from csss.web.doctor.shared import looked_up_once
 from csss.web.filters import shorten, when
 from csss.web.forms import clean
-from csss.web.fragments import digest
-from csss.web.listing import list_url, page_number
+from csss.web.fragments import digest, is_refresh
+from csss.web.listing import Pager, list_url, page_number
 from csss.web.scan_view import age_at, age_words
 
 TO_DO = "to_do"
@@ -106,13 +108,27 @@ def tabs(asked: Asked, counts: Counts) -> list[tuple[str, str, bool, int]]:
     return [(words, asked.url(status=name), name == asked.status, count) for words, name, count in lists]
 
 
-def rows(scans: Sequence[Listed], reader: User) -> list[Row]:
-    """The rows as `reader` sees them: an own claim is no news."""
+def look_up(asked: Asked) -> "Found":
+    """The counts and the page; for refreshes that ask for the same at once, a single time."""
+    if not is_refresh():
+        return _look_up(asked)
+    version = current_app.jinja_env.globals["live_version"]()  # type: ignore[operator]
+    return looked_up_once((asked, page_number(), language()), version, lambda: _look_up(asked))
+
+
+def _look_up(asked: Asked) -> "Found":
+    counts = queries.counts()
+    page = scans_asked_for(asked, counts)
+    return Found(counts, page, rendered(rows(page.scans)))
+
+
+def rows(scans: Sequence[Listed], reader: uuid.UUID | None = None) -> list[Row]:
+    """The rows as `reader` sees them: an own claim is no news. None: somebody who has claimed none of them."""
     base = url_for("doctor.worklist")
-    return [_row(scan, reader.id, base) for scan in scans]
+    return [_row(scan, reader, base) for scan in scans]
 
 
-def _row(scan: Listed, reader: uuid.UUID, base: str) -> Row:
+def _row(scan: Listed, reader: uuid.UUID | None, base: str) -> Row:
     as_scan = cast("Scan", scan)  # as far as presenters and policies look
     url = f"{base}scans/{scan.id}"
     other = scan.claim.doctor if scan.claim is not None and scan.claim.doctor_id != reader else None
@@ -173,11 +189,11 @@ class Rendered:
     version: str
     html: Markup
 
-    def unless(self, have: frozenset[str]) -> Markup:
-        """The row, or an empty one in its place when the page that asks has it as it is."""
+    def unless(self, have: dict[str, int]) -> Markup:
+        """The row, or an empty one with its number when the page that asks has it as it is."""
         if self.version not in have:
             return self.html
-        return Markup('<tr id="scan-{}" data-same></tr>').format(self.id)
+        return Markup('<tr data-same="{}"></tr>').format(have[self.version])
 
 
 def rendered(found: Sequence[Row]) -> list[Rendered]:
@@ -193,9 +209,63 @@ def _rendered(row: Row, _language: str, _icons: str) -> Rendered:
     return Rendered(row.id, version, Markup(html))  # noqa: S704 - escaped by the template
 
 
-def have() -> frozenset[str]:
-    """The rows that the asking region has."""
-    return frozenset(request.headers.get(HAVE_HEADER, "").split(","))
+@dataclass(frozen=True)
+class Found:
+    """What the database says, and its rows for everybody who has claimed none of them."""
+
+    counts: Counts
+    page: Page
+    rows: list[Rendered]
+
+    def rows_for(self, reader: User) -> list[Rendered]:
+        if any(scan.claim is not None and scan.claim.doctor_id == reader.id for scan in self.page.scans):
+            return rendered(rows(self.page.scans, reader.id))
+        return self.rows
+
+
+@dataclass(frozen=True)
+class Region:
+    """Everything in the live region but the rows' markup."""
+
+    asked: Asked
+    tabs: tuple[tuple[str, str, bool, int], ...]
+    versions: tuple[str, ...]
+    to_analyse: int
+    here: str
+    back: str
+    pager: Pager
+
+    @property
+    def version(self) -> str:
+        """What the region shows, in a word; so a refresh without a change costs no rendering."""
+        return digest(repr(self))
+
+    def values(self) -> dict[str, Any]:
+        """For the template."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**own, "version": self.version}
+
+
+def region_html(region: Region, found: Sequence[Rendered]) -> str:
+    """The region for a page that has some of its rows already. Its form's token is the asking session's own."""
+    had = have()
+    html = _region_html(region, tuple(row.unless(had) for row in found), language())
+    return html.replace(_TOKEN, generate_csrf())
+
+
+_TOKEN = "the-token-of-the-session"
+
+
+@lru_cache(maxsize=64)
+def _region_html(region: Region, markup: tuple[Markup, ...], _language: str) -> str:
+    values = {**region.values(), "rows": markup, "csrf_token": lambda: _TOKEN}
+    return render_template("doctor/_worklist.html", **values)
+
+
+def have() -> dict[str, int]:
+    """The rows that the asking region has, each with its place among them."""
+    told = request.headers.get(HAVE_HEADER, "")
+    return {version: place for place, version in enumerate(told.split(","))}
 
 
 def back_to(query: str) -> str:

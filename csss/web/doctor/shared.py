@@ -1,0 +1,35 @@
+"""One answer for many: when a change makes a hundred open lists ask at once, the first one's look-up serves them all."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+SECONDS = 1.0  # the longest that an answer is given again, whatever has been heard of meanwhile
+MOST = 64
+
+T = TypeVar("T")
+_kept: OrderedDict[Hashable, tuple[str, float, Any]] = OrderedDict()
+_lock = threading.Lock()
+
+
+def looked_up_once(key: Hashable, version: str, look_up: Callable[[], T]) -> T:
+    """What `look_up` gives, or gave within the last second at this very `version` of the live changes.
+
+    A change that is committed after the look-up has another version, so who asks because of it gets a fresh answer.
+    Without a version (no live changes in this process) nothing is kept. Others who ask meanwhile wait for the first.
+    """
+    if not version:
+        return look_up()
+    with _lock:
+        kept = _kept.get(key)
+        if kept is not None and kept[0] == version and time.monotonic() - kept[1] < SECONDS:
+            found: T = kept[2]
+            return found
+        at, found = time.monotonic(), look_up()
+        _kept[key] = (version, at, found)
+        _kept.move_to_end(key)
+        while len(_kept) > MOST:
+            _kept.popitem(last=False)
+        return found
