@@ -1,0 +1,185 @@
+"""A hundred open worklists while patients upload: how soon a change is seen, and what it costs everybody else.
+
+Each list is played by a thread that does what static/js/live.js does: listens, gathers, waits its gap, asks with its
+version and its rows. Server, lists and everything else share this machine.
+"""
+
+import http.client
+import random
+import re
+import statistics
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.visits import fill, streaming_system
+from csss.database import transaction
+from csss.scans import services
+from csss.scans.intake import take_in
+from csss.scans.states import ScanKind
+from csss.scans.storage import storage
+from tests.ears import Ear, cookie_for
+from tests.factories import Clinic, picture
+from tests.stack import Stack
+
+Row = tuple[str, str, str]
+LISTS, UPLOADS, EVERY_SECONDS = 100, 20, 3.0  # twenty a minute
+GAP, SPREAD = 2.0, 0.4  # as in static/js/live.js
+GIVE_UP_SECONDS = 10.0
+
+
+class OpenList:
+    """One doctor's open worklist."""
+
+    def __init__(self, stack: Stack, cookie: str) -> None:
+        where = urlsplit(stack.url)
+        self._connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+        self._cookie, self._version, self._rows = cookie, "1", dict[str, str]()
+        self.requests, self.bytes = 0, 0
+        self.seen: dict[str, float] = {}
+        self.ask()
+        self.ear = Ear(stack.url, cookie)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def ask(self) -> None:
+        try:
+            answer = self._send()
+        except (http.client.RemoteDisconnected, ConnectionError):
+            self._connection.close()  # the server ends a connection that has been quiet for a while
+            answer = self._send()
+        text = answer.read().decode()
+        self.requests += 1
+        self.bytes += len(text)
+        if answer.status == 200:
+            self._version = answer.headers["X-CSSS-Version"]
+            fresh = dict(re.findall(r'id="scan-([0-9a-f-]+)" data-v="(\w+)"', text))
+            had = list(self._rows)
+            kept = [had[int(number)] for number in re.findall(r'<tr data-same="(\d+)">', text)]
+            at = time.monotonic()
+            for scan_id in fresh:
+                self.seen.setdefault(scan_id, at)
+            self._rows = {key: self._rows[key] for key in kept} | fresh
+
+    def _send(self) -> http.client.HTTPResponse:
+        headers = {
+            "Cookie": self._cookie,
+            "HX-Request": "true",
+            "X-CSSS-Refresh": self._version,
+            "X-CSSS-Have": ",".join(self._rows.values()),
+        }
+        self._connection.request("GET", "/doctor/?sort=newest", headers=headers)
+        return self._connection.getresponse()
+
+    def _follow(self) -> None:
+        asked, heard = 0.0, 0
+        draw = random.Random(id(self))
+        while not self._over.wait(0.02):
+            if len(self.ear.heard) == heard:
+                continue
+            wait = max(0.0, asked + GAP - time.monotonic()) + draw.random() * SPREAD
+            if self._over.wait(wait):
+                return
+            heard = len(self.ear.heard)
+            asked = time.monotonic()
+            self.ask()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join(10)
+        self.ear.close()
+        self._connection.close()
+
+
+def bench_streams(folder: Path) -> list[Row]:
+    with streaming_system(folder) as stack:
+        clinic = Clinic(stack.app)
+        fill(clinic, 30)
+        cookies = [cookie_for(stack, clinic.person("doctor")) for _ in range(LISTS)]
+        with ThreadPoolExecutor(8) as pool:
+            lists = list(pool.map(lambda cookie: OpenList(stack, cookie), cookies))
+        refused = sum(each.ear.status != 200 for each in lists)
+        assert not refused, f"{refused} streams were refused"
+        for each in lists:
+            each.ear.wait("ready", seconds=30)
+        time.sleep(GAP + 1)
+        before = sum(each.requests for each in lists)
+        pages = _Pages(stack, cookies[0])
+        begun = time.monotonic()
+        changes = _upload(clinic, begun)
+        time.sleep(GAP + SPREAD + 1)
+        minutes = (time.monotonic() - begun) / 60
+        page_times = pages.stop()
+        asked = sum(each.requests for each in lists) - before
+        waits = sorted(
+            each.seen.get(scan_id, at + GIVE_UP_SECONDS) - at
+            for scan_id, at in changes.items()
+            for each in lists
+        )
+        for each in lists:
+            each.close()
+        return _rows(waits, page_times, asked / minutes / LISTS)
+
+
+def _rows(waits: list[float], pages: list[float], rate: float) -> list[Row]:
+    with_them = f"with {LISTS} open streams"
+    return [
+        (
+            f"a change, from its commit to another doctor's list, p95 {with_them}",
+            "≤ 1 s",
+            f"{_p95(waits):.2f} s",
+        ),
+        ("the same, p50", "–", f"{statistics.median(waits):.2f} s"),
+        (f"the worklist's page over HTTP {with_them}, p50", "≤ 50 ms", f"{statistics.median(pages):.0f} ms"),
+        ("the same, p95", "–", f"{_p95(pages):.0f} ms"),
+        (f"requests a minute of each list at {UPLOADS} uploads a minute", "≤ 30", f"{rate:.1f}"),
+    ]
+
+
+def _p95(values: list[float]) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+
+
+def _upload(clinic: Clinic, begun: float) -> dict[str, float]:
+    """Twenty uploads, three seconds apart; when each was committed."""
+    patient = clinic.person("patient")
+    intake = take_in(picture(), limit=10_000_000)
+    key = storage().put("scans", intake.suffix, intake.content)
+    told = {}
+    for number in range(UPLOADS):
+        time.sleep(max(0.0, begun + number * EVERY_SECONDS - time.monotonic()))
+        with transaction():
+            scan = services.submit_scan(intake, key, kind=ScanKind.CHEST_XRAY, indication="Cough", by=patient)
+        at = time.monotonic()
+        told[str(scan.id)] = at
+    return told
+
+
+class _Pages:
+    """Somebody who opens the worklist twice a second, from another connection."""
+
+    def __init__(self, stack: Stack, cookie: str) -> None:
+        self._where, self._cookie = urlsplit(stack.url), cookie
+        self._times: list[float] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._visit, daemon=True)
+        self._thread.start()
+
+    def _visit(self) -> None:
+        connection = http.client.HTTPConnection(self._where.hostname or "", self._where.port, timeout=30)
+        while not self._over.wait(0.5):
+            start = time.perf_counter()
+            connection.request("GET", "/doctor/", headers={"Cookie": self._cookie, "Accept-Encoding": "br"})
+            connection.getresponse().read()
+            self._times.append((time.perf_counter() - start) * 1000)
+        connection.close()
+
+    def stop(self) -> list[float]:
+        """Milliseconds of each visit."""
+        self._over.set()
+        self._thread.join(30)
+        return self._times
