@@ -43,6 +43,7 @@ class Scan(Model):
     __table_args__ = (
         # The id stands in it so that finding, sorting and counting a page never touch the table itself.
         Index("ix_scans_queue", "status", "priority", "uploaded_at", "id"),
+        Index("ix_scans_priority", "priority", "uploaded_at", "id"),
         Index("ix_scans_patient", "patient_id", "uploaded_at"),
     )
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     union_all,
 )
 from sqlalchemy.orm import aliased
@@ -142,7 +143,7 @@ def page(
         total = sum(counted.by_status[status] for status in asked) + (counted.held if held else 0)
     number = min(max(1, number), max(1, -(-total // PAGE_SIZE)))
     skip = (number - 1) * PAGE_SIZE
-    if sort == "priority" and len(asked) == 1 and not held and not search:
+    if sort == "priority" and len(asked) in {1, len(Status)} and not held and not search:
         return Page(_rows(_by_priority(asked, skip)), number, total)
     place = {"most": PAGE_SIZE, "skip": skip}
     found = db.session.scalars(_ids(asked, held, bool(search), sort), {**place, **words}).all()
@@ -156,7 +157,7 @@ def page(
 def _ids(
     statuses: tuple[Status, ...], held: bool, searched: bool, sort: str, priority: Priority | None = None
 ) -> Select[uuid.UUID]:
-    wanted: ColumnElement[bool] = Scan.status.in_(statuses)
+    wanted: ColumnElement[bool] = Scan.status.in_(statuses) if len(statuses) < len(Status) else true()
     if held:
         wanted = or_(wanted, Scan.id.in_(_held_ids()))
     query = select(Scan.id).where(wanted, _open())
@@ -178,7 +179,7 @@ def _number(statuses: tuple[Status, ...], held: bool, priority: Priority | None 
 
 
 def _by_priority(statuses: tuple[Status, ...], skip: int) -> list[uuid.UUID]:
-    """Of one status: urgent ones, then the others, each straight from the index, without sorting an archive."""
+    """Of one status or of all: urgent ones, then the others, each straight from the index, without sorting an archive."""
     chosen: list[uuid.UUID] = []
     for priority in sorted(Priority, reverse=True):
         place = {"most": PAGE_SIZE - len(chosen), "skip": skip}
