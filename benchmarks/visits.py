@@ -133,7 +133,9 @@ def _weights(browser: Browser, stack: Stack, doctor: User) -> list[Row]:
         rows.append(
             (f"{what} visit to the worklist, over the wire{paper}", budget[0], f"{sum(sizes) / 1000:.1f} kB")
         )
-        rows.append((f"{what} visit to the worklist, requests", budget[1], str(len(sizes))))
+        rows.append(
+            (f"{what} visit to the worklist, requests", budget[1], str(sum(size > 0 for size in sizes)))
+        )
         page.close()
     context.close()
     return rows
