@@ -122,7 +122,9 @@ def train(obj: tuple[Run, Path | None, Path | None], seed: int, resize: str | No
     """Train the head; a killed training goes on where it stopped."""
     from training.train import train as run_training
 
-    record = run_training(obj[0], data_folder(obj[1]), weights_file(obj[2]), seed, resize)
+    record = run_training(
+        obj[0].of_seed(seed), data_folder(obj[1]), weights_file(obj[2]), resize
+    )
     best = record["history"][record["best_epoch"] - 1]
     click.echo(
         f"Epoch {record['best_epoch']} of {len(record['history'])} kept: validation accuracy "

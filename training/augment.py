@@ -20,6 +20,9 @@ SHIFT = 0.05
 CROP = 0.08
 REDUCED = (96, 160)
 QUALITY = (30, 95)
+REDUCED_SHARE = 0.3
+"""Of the images, how many are reduced first. With a half the stored pictures suffer (small pictures are then often
+thought to be reduced ones of other classes); with none the class is read from the resolution."""
 
 View = Callable[[NDArray[np.uint8], int, int, str, np.random.Generator], NDArray[np.float32]]
 
@@ -60,6 +63,13 @@ def paper_view(
     return warp(preprocess(stored, width, height, resize), random, flip=True, shift=0.0)
 
 
+def unflipped_view(
+    stored: NDArray[np.uint8], width: int, height: int, resize: str, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """The paper's without the flip, to measure what the flip does."""
+    return warp(preprocess(stored, width, height, resize), random, flip=False, shift=0.0)
+
+
 def reduce_to(stored: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
     """The picture with its longest side at most `longest` pixels, by area; smaller pictures stay as they are."""
     scale = longest / max(stored.shape[:2])
@@ -92,7 +102,7 @@ def csss_view(
     A mirrored chest has its heart on the right, which is a finding of its own.
     """
     picture = _crop(stored, random) if random.random() < 0.5 else stored
-    if random.random() < 0.5:
+    if random.random() < REDUCED_SHARE:
         picture = reduce_to(picture, int(random.integers(REDUCED[0], REDUCED[1] + 1)))
     if random.random() < 0.5:
         picture = _pressed(picture, random)
@@ -103,7 +113,7 @@ def csss_view(
     return np.asarray(np.clip(toned, 0, 1), dtype=np.float32)
 
 
-VIEWS: dict[str, View] = {"paper": paper_view, "csss": csss_view}
+VIEWS: dict[str, View] = {"paper": paper_view, "paper-unflipped": unflipped_view, "csss": csss_view}
 
 
 def augment(

@@ -20,14 +20,14 @@ def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
     trained = run.read("train")
     images = run.images(data)["val"]
     cache = FeatureCache(
-        run.folder / "features",
+        run.features,
         data,
         weights,
         run.recipe,
         size=(WIDTH, HEIGHT),
         seed=trained["settings"]["seed"],
     )
-    head = keras.models.load_model(run.epoch_file(trained["best_epoch"]))
+    head = keras.models.load_model(run.kept_file(trained))
     truth = targets(images)
     pooled = cache.get(images, "val", trained["resize"]["chosen"], PLAIN)
     before = predict(head, pooled).astype(np.float64)

@@ -7,7 +7,11 @@ stopping saves the rest, and a killed run goes on with the pass it was at. The l
 times as fast on a CPU as TensorFlow, and the very arithmetic of run time.
 """
 
-from collections.abc import Sequence
+import math
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,8 @@ from training.data import Image
 from training.recipes import Recipe
 
 BATCH = 16
+AHEAD = 3
+"""Batches of pictures that are made while the network works on another."""
 PLAIN = "plain"
 LARGE = "large"
 SMALL = "small"
@@ -58,6 +64,7 @@ def _convert_lower(weights: str, recipe: Recipe, width: int, height: int) -> byt
 class FeatureCache:
     """What the trained part of a recipe takes, by side, resize and pass, computed once and kept under `folder`.
 
+    `seed` decides the augmented passes, and is part of their files' names; all seeds of a recipe may share a folder.
     Pooled features are (images, 1280) in float32, feature maps (images, height, width, channels) in float16.
     """
 
@@ -79,13 +86,14 @@ class FeatureCache:
 
     def get(self, images: Sequence[Image], side: str, resize: str, pass_number: int | str) -> NDArray[Any]:
         """One pass over `images`: an augmented one by number, `PLAIN` as stored, `LARGE`, or `SMALL`."""
-        file = self.folder / f"{side}-{resize}-{pass_number}.npy"
+        name = f"{pass_number}-seed{self.seed}" if isinstance(pass_number, int) else pass_number
+        file = self.folder / f"{side}-{resize}-{name}.npy"
         if file.is_file():
             kept: NDArray[Any] = np.load(file)
             if len(kept) == len(images):
                 return kept
         features = self._compute(images, resize, pass_number, f"features {file.stem}")
-        partial = file.with_suffix(".partial.npy")
+        partial = file.with_suffix(f".{os.getpid()}.partial.npy")
         np.save(partial, features)
         partial.replace(file)  # a killed run leaves no half pass that looks whole
         return features
@@ -98,31 +106,55 @@ class FeatureCache:
         target = interpreter.get_output_details()[0]["index"]
         kind = np.float32 if self.recipe.first_trained is None else np.float16
         features: list[NDArray[Any]] = []
-        batch = np.zeros((BATCH, self.height, self.width, 3), np.float32)
-        for start in tqdm(range(0, len(images), BATCH), desc=title, unit="batch"):
-            part = images[start : start + BATCH]
-            for place, image in enumerate(part):
-                stored = decode((self.data / image.path).read_bytes())
-                if pass_number == LARGE:
-                    stored = as_large_scan(stored, self.seed, start + place)
-                if pass_number == SMALL:
-                    stored = reduce_to(stored, SMALL_SIDE)
-                if isinstance(pass_number, int):
-                    batch[place] = augment(
-                        stored,
-                        self.recipe.augmentation,
-                        size=(self.width, self.height),
-                        resize=resize,
-                        seed=self.seed,
-                        pass_number=pass_number,
-                        index=start + place,
-                    )
-                else:
-                    batch[place] = preprocess(stored, self.width, self.height, resize)
+        bar = tqdm(total=math.ceil(len(images) / BATCH), desc=title, unit="batch")
+        for batch, count in self._batches(images, resize, pass_number):
             interpreter.set_tensor(source, batch)
             interpreter.invoke()
-            features.append(interpreter.get_tensor(target)[: len(part)].astype(kind))
+            features.append(interpreter.get_tensor(target)[:count].astype(kind))
+            bar.update()
+        bar.close()
         return np.concatenate(features)
+
+    def _batches(
+        self, images: Sequence[Image], resize: str, pass_number: int | str
+    ) -> Iterator[tuple[NDArray[np.float32], int]]:
+        """Batches of pictures with the number of places that are filled; the next ones are made meanwhile."""
+
+        def made(start: int) -> tuple[NDArray[np.float32], int]:
+            part = images[start : start + BATCH]
+            batch = np.zeros((BATCH, self.height, self.width, 3), np.float32)
+            for place, image in enumerate(part):
+                batch[place] = self._picture(image, start + place, resize, pass_number)
+            return batch, len(part)
+
+        with ThreadPoolExecutor(usable_cores()) as workers:
+            waiting: deque[Future[tuple[NDArray[np.float32], int]]] = deque()
+            for start in range(0, len(images), BATCH):
+                waiting.append(workers.submit(made, start))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _picture(
+        self, image: Image, index: int, resize: str, pass_number: int | str
+    ) -> NDArray[np.float32]:
+        stored = decode((self.data / image.path).read_bytes())
+        if pass_number == LARGE:
+            stored = as_large_scan(stored, self.seed, index)
+        if pass_number == SMALL:
+            stored = reduce_to(stored, SMALL_SIDE)
+        if not isinstance(pass_number, int):
+            return preprocess(stored, self.width, self.height, resize)
+        return augment(
+            stored,
+            self.recipe.augmentation,
+            size=(self.width, self.height),
+            resize=resize,
+            seed=self.seed,
+            pass_number=pass_number,
+            index=index,
+        )
 
     def _loaded(self) -> Interpreter:
         if self._interpreter is None:

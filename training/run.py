@@ -1,7 +1,7 @@
 """A run's folder: everything a training leaves behind between its steps, kept out of the repository."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,37 @@ class StepMissing(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """Paths and small JSON records of one training run; the version names both the run and the model folder."""
+    """Paths and small JSON records of one training run; the version names both the run and the model folder.
+
+    Runs of other seeds lie inside that of the first and share its split and its cached features.
+    """
 
     version: str
     runs: Path = ROOT / "training" / "runs"
     models: Path = MODELS
+    seed: int = SEED
 
     @property
     def recipe(self) -> Recipe:
         """The recipe this version is named after."""
         return recipe_of(self.version)
 
+    def of_seed(self, seed: int) -> "Run":
+        """The run of another seed: other initial weights, order and augmentation, the same split."""
+        return replace(self, seed=seed)
+
+    @property
+    def root(self) -> Path:
+        """What the runs of all seeds share."""
+        return self.runs / self.version
+
     @property
     def folder(self) -> Path:
-        return self.runs / self.version
+        return self.root if self.seed == SEED else self.root / "seeds" / str(self.seed)
+
+    @property
+    def features(self) -> Path:
+        return self.root / "features"
 
     @property
     def model_folder(self) -> Path:
@@ -41,10 +58,18 @@ class Run:
 
     @property
     def split_file(self) -> Path:
-        return self.folder / "split.csv"
+        return self.root / "split.csv"
 
     def epoch_file(self, epoch: int) -> Path:
         return self.folder / "epochs" / f"epoch-{epoch:02d}.keras"
+
+    @property
+    def average_file(self) -> Path:
+        return self.folder / "epochs" / "average.keras"
+
+    def kept_file(self, record: dict[str, Any]) -> Path:
+        """The weights that a training's record keeps: the average of the last epochs, or the best epoch."""
+        return self.average_file if record.get("average_kept") else self.epoch_file(record["best_epoch"])
 
     def read(self, step: str) -> dict[str, Any]:
         """The record of a step; raises `StepMissing`."""

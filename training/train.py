@@ -3,18 +3,22 @@
 import hashlib
 import math
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from csss.inference.engine import calibrate as scale
 from csss.inference.labels import RESIZE_METHODS
-from training import network
+from training import network, strategy
 from training.data import LABELS, Image
 from training.features import LARGE, PLAIN, FeatureCache
+from training.findings import NAMES, UNKNOWN, findings
 from training.metrics import log_loss, macro_f1
 from training.recipes import PAPER, Recipe
 from training.run import HEIGHT, SEED, WIDTH, Run
@@ -40,39 +44,110 @@ def sampling_order(images: list[Image], balance: float, random: np.random.Genera
     return random.permutation(np.repeat(np.arange(len(images)), times))
 
 
-def one_epoch(
-    model: Any, x: NDArray[Any], images: list[Image], recipe: Recipe, *, seed: int, epoch: int
-) -> dict[str, float]:
-    """One pass of gradient steps in an order that depends on seed and epoch only, so that a resumed run is equal."""
-    order = sampling_order(images, recipe.balance, np.random.default_rng((seed, epoch)))
-    one_hot = keras.utils.to_categorical(targets(images), len(LABELS))
-    total = np.zeros(2)
-    starts = range(0, len(order), recipe.batch)
-    quiet = recipe.first_trained is None  # a second or two
-    for start in tqdm(starts, desc=f"epoch {epoch + 1}", unit="batch", disable=quiet, leave=False):
+def mixed(
+    random: np.random.Generator, share: float, arrays: Sequence[NDArray[np.float32]], known: NDArray[np.float32]
+) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+    """Each image of a batch with a part of another one, and so its class; what else is known stays the larger part's.
+
+    Mixup of Zhang et al. 2018 (https://arxiv.org/abs/1710.09412) on feature maps; `share` is the parameter of the beta
+    distribution. The first image of a pair always has the larger part.
+    """
+    other = random.permutation(len(known))
+    part = random.beta(share, share, size=len(known)).astype(np.float32)
+    part = np.maximum(part, 1 - part)
+    made = []
+    for array in arrays:
+        weight = part.reshape(-1, *[1] * (array.ndim - 1))
+        made.append(weight * array + (1 - weight) * array[other])
+    return made, known
+
+
+def _batches(
+    x: NDArray[Any], classes: NDArray[np.float32], known: NDArray[np.float32], recipe: Recipe, order: Any, random: Any
+) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    for start in range(0, len(order), recipe.batch):
         part = order[start : start + recipe.batch]
+        pictures, wanted, rest = x[part].astype(np.float32), classes[part], known[part]
+        if recipe.mixup:
+            (pictures, wanted), rest = mixed(random, recipe.mixup, (pictures, wanted), rest)
+        yield pictures, (wanted, rest)[: 2 if recipe.findings else 1]
+
+
+def one_epoch(
+    model: Any,
+    x: NDArray[Any],
+    images: list[Image],
+    recipe: Recipe,
+    *,
+    seed: int,
+    epoch: int,
+    known: NDArray[np.float32] | None = None,
+) -> dict[str, float]:
+    """One pass of gradient steps in an order that depends on seed and epoch only, so that a resumed run is equal.
+
+    `known` is what `training.findings` says of the images. Several graphics cards share each batch.
+    """
+    random = np.random.default_rng((seed, epoch))
+    order = sampling_order(images, recipe.balance, random)
+    classes = keras.utils.to_categorical(targets(images), len(LABELS)).astype(np.float32)
+    known = np.full((len(images), len(NAMES)), UNKNOWN, np.float32) if known is None else known
+    batches = _batches(x, classes, known, recipe, order, random)
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        return _one_epoch_on_several(model, batches, x.shape[1:], recipe)
+    total: Counter[str] = Counter()
+    quiet = recipe.first_trained is None  # a second or two
+    steps = math.ceil(len(order) / recipe.batch)
+    for pictures, wanted in tqdm(
+        batches, total=steps, desc=f"epoch {epoch + 1}", unit="batch", disable=quiet, leave=False
+    ):
         model.reset_metrics()  # what comes back is then of this batch alone, in every version of Keras
-        found = model.train_on_batch(x[part].astype(np.float32), one_hot[part])
-        total += np.array([float(value) for value in found]) * len(part)
-    loss, accuracy = total / len(order)
-    return {"loss": float(loss), "accuracy": float(accuracy)}
+        found = model.train_on_batch(pictures, list(wanted), return_dict=True)
+        total.update({name: float(value) * len(pictures) for name, value in found.items()})
+    return _named({name: value / len(order) for name, value in total.items()})
+
+
+def _one_epoch_on_several(
+    model: Any, batches: Iterator[Any], shape: tuple[int, ...], recipe: Recipe
+) -> dict[str, float]:
+    """The same where several graphics cards share each batch: `fit` hands every card its part."""
+    kinds = [tf.TensorSpec((None, width), tf.float32) for width in (len(LABELS), len(NAMES))]
+    signature = (tf.TensorSpec((None, *shape), tf.float32), tuple(kinds[: 2 if recipe.findings else 1]))
+    data = tf.data.Dataset.from_generator(lambda: batches, output_signature=signature).prefetch(2)
+    found = model.fit(data, epochs=1, verbose=0).history
+    return _named({name: float(values[-1]) for name, values in found.items()})
+
+
+def _named(found: dict[str, float]) -> dict[str, float]:
+    """Loss and accuracy, by one name whether there is a second output or not."""
+    names = {"loss": "loss", "accuracy": "accuracy", "probabilities_accuracy": "accuracy"}
+    names["findings_loss"] = "findings_loss"
+    return {names[name]: value for name, value in found.items() if name in names}
 
 
 def predict(model: Any, x: NDArray[Any]) -> NDArray[np.float32]:
     """Probabilities for cached features, in batches of float32."""
-    parts = [
-        model(x[start : start + 64].astype(np.float32), training=False) for start in range(0, len(x), 64)
-    ]
+    model = network.classifier(model)
+    forward = tf.function(lambda part: model(part, training=False), reduce_retracing=True)
+    parts = [forward(x[start : start + 64].astype(np.float32)) for start in range(0, len(x), 64)]
     return np.concatenate([np.asarray(part) for part in parts])
 
 
 def validate(model: Any, x: NDArray[Any], y: NDArray[np.int64]) -> dict[str, float]:
-    """Loss, accuracy and macro-F1 on the validation set; the loss is plain cross-entropy for every recipe."""
+    """Loss, accuracy and macro-F1 on the validation set; the loss is plain cross-entropy for every recipe.
+
+    `val_scaled_loss` is the loss that is left once temperature and class biases are fitted, as calibration will do.
+    """
+    from training.calibrate import fit_with_bias, with_bias
+
     found = predict(model, x)
+    temperature, bias = fit_with_bias(y, found)
+    scaled = scale(with_bias(found.astype(np.float64), temperature, bias), temperature)
     return {
         "val_loss": log_loss(y, found),
         "val_accuracy": float((found.argmax(axis=1) == y).mean()),
         "val_macro_f1": macro_f1(y, found),
+        "val_scaled_loss": log_loss(y, scaled),
+        "val_scaled_macro_f1": macro_f1(y, scaled),
     }
 
 
@@ -123,28 +198,30 @@ def choose_resize(
     return {"chosen": chosen, "val_macro_f1": means, "by_seed": scores, "seeds": list(seeds)}
 
 
-def train(run: Run, data: Path, weights: str, seed: int = SEED, resize: str | None = None) -> dict[str, Any]:
+def train(run: Run, data: Path, weights: str, resize: str | None = None) -> dict[str, Any]:
     """Train, or go on with a killed training, and return the record that is kept as `train.json`."""
-    recipe = run.recipe
+    recipe, seed = run.recipe, run.seed
     sides = run.images(data)
-    cache = FeatureCache(run.folder / "features", data, weights, recipe, size=(WIDTH, HEIGHT), seed=seed)
+    cache = feature_cache(run, data, weights)
     settings = {"seed": seed, "weights": _weights_name(weights), "images": len(sides["train"])}
     record = _started(run, settings) or _begin(cache, sides, settings, resize)
     method = record["resize"]["chosen"]
     x_val, y_val = cache.get(sides["val"], "val", method, PLAIN), targets(sides["val"])
+    known = findings(sides["train"], data)
     history: list[dict[str, float]] = record["history"]
     run.epoch_file(1).parent.mkdir(parents=True, exist_ok=True)
-    model = (
-        keras.models.load_model(run.epoch_file(len(history)))
-        if history
-        else network.build_trained_part(
-            recipe, weights, len(LABELS), seed, math.ceil(len(sides["train"]) / recipe.batch)
+    with strategy.apply().scope():
+        model = (
+            keras.models.load_model(run.epoch_file(len(history)))
+            if history
+            else network.build_trained_part(
+                recipe, weights, len(LABELS), seed, math.ceil(len(sides["train"]) / recipe.batch)
+            )
         )
-    )
     bar = tqdm(total=recipe.epochs, initial=len(history), desc="training", unit="epoch")
     while len(history) < recipe.epochs and not (history and stalled(history, recipe)):
         x_train = cache.get(sides["train"], "train", method, len(history) % recipe.passes)
-        row = one_epoch(model, x_train, sides["train"], recipe, seed=seed, epoch=len(history))
+        row = one_epoch(model, x_train, sides["train"], recipe, seed=seed, epoch=len(history), known=known)
         row |= validate(model, x_val, y_val)
         model.save(run.epoch_file(len(history) + 1))
         history.append(row)
@@ -153,9 +230,37 @@ def train(run: Run, data: Path, weights: str, seed: int = SEED, resize: str | No
         bar.update()
         bar.set_postfix({key: f"{row[key]:.4f}" for key in ("val_loss", "val_accuracy", "val_macro_f1")})
     bar.close()
+    if recipe.averaged:
+        model.set_weights(average([run.epoch_file(epoch) for epoch in _last(len(history), recipe)]))
+        model.save(run.average_file)
+        row = validate(model, x_val, y_val)
+        best = history[record["best_epoch"] - 1][recipe.monitor]
+        record["average"] = {"epochs": list(_last(len(history), recipe)), **row}
+        record["average_kept"] = recipe.better(row[recipe.monitor], best)
     record["finished"] = True
     run.write("train", record)
     return record
+
+
+def feature_cache(run: Run, data: Path, weights: str) -> FeatureCache:
+    """The features of a run; the seeds of a frozen recipe share the augmented passes, which are nearly all of its cost."""
+    seed = SEED if run.recipe.first_trained is None else run.seed
+    return FeatureCache(run.features, data, weights, run.recipe, size=(WIDTH, HEIGHT), seed=seed)
+
+
+def _last(epochs: int, recipe: Recipe) -> range:
+    """The epochs, from 1, whose weights are averaged."""
+    return range(max(1, epochs - recipe.averaged + 1), epochs + 1)
+
+
+def average(files: Sequence[Path]) -> list[NDArray[np.float32]]:
+    """The mean of the weights of several files; they lie in one valley of the loss, the mean lower than each.
+
+    Weight averaging is of Izmailov et al. 2018 (https://arxiv.org/abs/1803.05407). Batch normalisation is folded into
+    the weights, so nothing needs to be measured again.
+    """
+    rows = [keras.models.load_model(file, compile=False).get_weights() for file in files]
+    return [np.mean(column, axis=0) for column in zip(*rows, strict=True)]
 
 
 def _started(run: Run, settings: dict[str, Any]) -> dict[str, Any] | None:
@@ -212,6 +317,9 @@ def recipe_in_words(recipe: Recipe) -> dict[str, Any]:
         "dropout": recipe.dropout,
         "balance": recipe.balance,
         "passes": recipe.passes,
+        "mixup": recipe.mixup,
+        "findings": recipe.findings,
+        "averaged": recipe.averaged,
         "augmentation": recipe.words,
     }
 
