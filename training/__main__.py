@@ -122,14 +122,37 @@ def train(obj: tuple[Run, Path | None, Path | None], seed: int, resize: str | No
     """Train the head; a killed training goes on where it stopped."""
     from training.train import train as run_training
 
-    record = run_training(
-        obj[0].of_seed(seed), data_folder(obj[1]), weights_file(obj[2]), resize
-    )
+    record = run_training(obj[0].of_seed(seed), data_folder(obj[1]), weights_file(obj[2]), resize)
     best = record["history"][record["best_epoch"] - 1]
     click.echo(
         f"Epoch {record['best_epoch']} of {len(record['history'])} kept: validation accuracy "
         f"{best['val_accuracy']:.4f}, macro-F1 {best['val_macro_f1']:.4f}."
     )
+
+
+@main.command()
+@click.option("--seeds", default="42,43,44", show_default=True, help="Seeds to train and to measure.")
+@click.pass_obj
+def seeds(obj: tuple[Run, Path | None, Path | None], seeds: str) -> None:
+    """Train and measure the recipe with several seeds, on the same split."""
+    from training.seeds import several
+
+    wanted = [int(part) for part in seeds.split(",")]
+    record = several(obj[0], data_folder(obj[1]), weights_file(obj[2]), wanted)
+    for seed, row in record["by_seed"].items():
+        figures = row["as stored"]
+        click.echo(f"seed {seed}: macro-F1 {figures['macro_f1']:.4f}, accuracy {figures['accuracy']:.4f}")
+
+
+@main.command()
+@click.pass_obj
+def trials(obj: tuple[Run, Path | None, Path | None]) -> None:
+    """Measure single changes to the published recipe on the validation images: scaled input, no flip."""
+    from training.trials import trials as run_trials
+
+    record = run_trials(obj[0], data_folder(obj[1]), weights_file(obj[2]))
+    for name, row in record["by_trial"].items():
+        click.echo(f"{name}: validation macro-F1 {row['val_macro_f1']['mean']:.4f}")
 
 
 @main.command()

@@ -7,32 +7,28 @@ import keras
 import numpy as np
 
 from csss.inference.engine import calibrate as scale
-from training.features import PLAIN, FeatureCache
+from training.features import PLAIN
 from training.intervals import calibration_figures
 from training.metrics import macro_f1
-from training.run import HEIGHT, WIDTH, Run
-from training.scaling import fit_temperature, fit_with_bias, with_bias
-from training.train import predict, targets
+from training.run import Run
+from training.scaling import counted, fit_temperature, fit_with_bias, with_bias
+from training.train import feature_cache, predict, targets
 
 
 def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
     """Fit the temperature with the best epoch's head and return the record kept as `calibrate.json`."""
     trained = run.read("train")
     images = run.images(data)["val"]
-    cache = FeatureCache(
-        run.features,
-        data,
-        weights,
-        run.recipe,
-        size=(WIDTH, HEIGHT),
-        seed=trained["settings"]["seed"],
-    )
-    head = keras.models.load_model(run.kept_file(trained))
+    cache = feature_cache(run, data, weights)
+    head = keras.models.load_model(run.kept_file(trained), compile=False)
     truth = targets(images)
     pooled = cache.get(images, "val", trained["resize"]["chosen"], PLAIN)
     before = predict(head, pooled).astype(np.float64)
     if run.recipe.class_bias:
-        temperature, bias = fit_with_bias(truth, before)
+        counts = counted(
+            [image.group for image in images], [image.label for image in images], run.recipe.balance
+        )
+        temperature, bias = fit_with_bias(truth, before, counts)
     else:
         temperature, bias = fit_temperature(truth, before), np.zeros(before.shape[1])
     after = scale(with_bias(before, temperature, bias), temperature)

@@ -40,7 +40,7 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
     `ParityFailed` when float32 moves more than that. Eight bits are tried and taken only if `quantise.trial` says so.
     """
     trained, calibrated = run.read("train"), run.read("calibrate")
-    head = keras.models.load_model(run.kept_file(trained))
+    head = keras.models.load_model(run.kept_file(trained), compile=False)
     if "bias" in calibrated:
         output = head.get_layer("probabilities")
         kernel, bias = output.get_weights()

@@ -136,9 +136,7 @@ class FeatureCache:
             while waiting:
                 yield waiting.popleft().result()
 
-    def _picture(
-        self, image: Image, index: int, resize: str, pass_number: int | str
-    ) -> NDArray[np.float32]:
+    def _picture(self, image: Image, index: int, resize: str, pass_number: int | str) -> NDArray[np.float32]:
         stored = decode((self.data / image.path).read_bytes())
         if pass_number == LARGE:
             stored = as_large_scan(stored, self.seed, index)

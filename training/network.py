@@ -164,7 +164,9 @@ def build_trained_part(recipe: Recipe, weights: str, classes: int, seed: int, st
         pooled = keras.layers.Dropout(recipe.dropout, seed=seed, name="drop")(pooled)
     hidden = keras.layers.Dense(HIDDEN, activation="relu", name="hidden")(pooled)
     # Probabilities are of single precision even where the layers before them work in halves.
-    outputs = [keras.layers.Dense(classes, activation="softmax", name="probabilities", dtype="float32")(hidden)]
+    outputs = [
+        keras.layers.Dense(classes, activation="softmax", name="probabilities", dtype="float32")(hidden)
+    ]
     losses: list[Any] = [keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)]
     if recipe.findings:
         outputs.append(

@@ -5,6 +5,8 @@ bias-corrected temperature scaling of Alexandari et al. 2020 (https://arxiv.org/
 sampling did to the frequency of the classes; export adds it to the bias of the last layer.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,18 +33,26 @@ def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> fl
     return 2 / (low + high)
 
 
-def fit_with_bias(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
+def fit_with_bias(
+    truth: NDArray[np.int64], probabilities: NDArray[Any], weights: NDArray[np.float64] | None = None
+) -> tuple[float, NDArray[np.float64]]:
     """Temperature T and class biases b (sum nought) with the lowest log loss of softmax(log p / T + b).
 
-    The log loss is convex in (1/T, b): Newton's method, each step halved until the loss does not rise.
+    `weights` is how much each image counts, all the same when not given. The log loss is convex in (1/T, b): Newton's
+    method, each step halved until the loss does not rise.
     """
     logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
     count, classes = logs.shape
     one_hot = np.eye(classes)[truth]
+    share = np.ones(count) if weights is None else np.asarray(weights, np.float64)
+    share = share / share.sum()
     place = np.concatenate([[1.0], np.zeros(classes)])
 
     def applied(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return scale(np.exp(logs * values[0] + values[1:]), 1.0)
+
+    def loss(found: NDArray[np.float64]) -> float:
+        return float(-share @ np.log(np.maximum(found[np.arange(count), truth], 1e-30)))
 
     for _ in range(100):
         found = applied(place)
@@ -50,12 +60,15 @@ def fit_with_bias(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> tupl
         design = np.concatenate(
             [logs[:, None, :], np.broadcast_to(np.eye(classes), (count, classes, classes))], axis=1
         )
-        gradient = np.einsum("nkc,nc->k", design, found - one_hot) / count
+        gradient = np.einsum("n,nkc,nc->k", share, design, found - one_hot)
         mean = np.einsum("nkc,nc->nk", design, found)
-        curvature = np.einsum("nkc,nlc,nc->kl", design, design, found) / count - mean.T @ mean / count
+        weighed = design * share[:, None, None]
+        curvature = (
+            np.tensordot(weighed * found[:, None], design, axes=([0, 2], [0, 2])) - (mean.T * share) @ mean
+        )
         step = np.linalg.solve(curvature + 1e-9 * np.eye(classes + 1), gradient)
-        now = log_loss(truth, found)
-        while log_loss(truth, applied(place - step)) > now and np.abs(step).max() > 1e-12:
+        now = loss(found)
+        while loss(applied(place - step)) > now and np.abs(step).max() > 1e-12:
             step = step / 2
         place = place - step
         place[1:] -= place[1:].mean()  # a bias common to all classes changes nothing
@@ -81,3 +94,19 @@ def as_trained(probabilities: NDArray[np.float64], calibration: dict[str, Any]) 
     if "bias" not in calibration:
         return probabilities
     return with_bias(probabilities, calibration["temperature"], -np.array(calibration["bias"]))
+
+
+def counted(groups: Sequence[str], classes: Sequence[str], evened: float) -> NDArray[np.float64]:
+    """How much an image counts where temperature and biases are fitted.
+
+    The n images of a patient count as much together as the square root of n single ones, since they are alike; without
+    this, two patients of 30 slices each decide how a class is weighed. A class of n images counts n ** -evened, as in
+    the sampling, so that the rare class is not given up for the frequent one that looks like it.
+    """
+    by_group, by_class = Counter(groups), Counter(classes)
+    return np.array(
+        [
+            by_group[group] ** -0.5 * by_class[label] ** -evened
+            for group, label in zip(groups, classes, strict=True)
+        ]
+    )

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from training.findings import NAMES, UNKNOWN, findings
 from training.metrics import log_loss, macro_f1
 from training.recipes import PAPER, Recipe
 from training.run import HEIGHT, SEED, WIDTH, Run
+from training.scaling import fit_with_bias, with_bias
 
 
 def targets(images: list[Image]) -> NDArray[np.int64]:
@@ -45,32 +47,41 @@ def sampling_order(images: list[Image], balance: float, random: np.random.Genera
 
 
 def mixed(
-    random: np.random.Generator, share: float, arrays: Sequence[NDArray[np.float32]], known: NDArray[np.float32]
-) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
-    """Each image of a batch with a part of another one, and so its class; what else is known stays the larger part's.
+    random: np.random.Generator, share: float, arrays: Sequence[NDArray[np.float32]]
+) -> list[NDArray[np.float32]]:
+    """Each image of a batch with a part of another one, and its class with the same part of the other's.
 
     Mixup of Zhang et al. 2018 (https://arxiv.org/abs/1710.09412) on feature maps; `share` is the parameter of the beta
-    distribution. The first image of a pair always has the larger part.
+    distribution. The first image of a pair always has the larger part, so what else is known of it may stay as it is.
     """
-    other = random.permutation(len(known))
-    part = random.beta(share, share, size=len(known)).astype(np.float32)
+    other = random.permutation(len(arrays[0]))
+    part = random.beta(share, share, size=len(other)).astype(np.float32)
     part = np.maximum(part, 1 - part)
     made = []
     for array in arrays:
         weight = part.reshape(-1, *[1] * (array.ndim - 1))
         made.append(weight * array + (1 - weight) * array[other])
-    return made, known
+    return made
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What there is to learn from: features, classes as one-hot rows, and what else is known (`training.findings`)."""
+
+    x: NDArray[Any]
+    classes: NDArray[np.float32]
+    known: NDArray[np.float32]
 
 
 def _batches(
-    x: NDArray[Any], classes: NDArray[np.float32], known: NDArray[np.float32], recipe: Recipe, order: Any, random: Any
+    lesson: Lesson, recipe: Recipe, order: NDArray[np.int64], random: np.random.Generator
 ) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     for start in range(0, len(order), recipe.batch):
         part = order[start : start + recipe.batch]
-        pictures, wanted, rest = x[part].astype(np.float32), classes[part], known[part]
+        pictures, wanted = lesson.x[part].astype(np.float32), lesson.classes[part]
         if recipe.mixup:
-            (pictures, wanted), rest = mixed(random, recipe.mixup, (pictures, wanted), rest)
-        yield pictures, (wanted, rest)[: 2 if recipe.findings else 1]
+            pictures, wanted = mixed(random, recipe.mixup, (pictures, wanted))
+        yield pictures, (wanted, lesson.known[part])[: 2 if recipe.findings else 1]
 
 
 def one_epoch(
@@ -91,7 +102,7 @@ def one_epoch(
     order = sampling_order(images, recipe.balance, random)
     classes = keras.utils.to_categorical(targets(images), len(LABELS)).astype(np.float32)
     known = np.full((len(images), len(NAMES)), UNKNOWN, np.float32) if known is None else known
-    batches = _batches(x, classes, known, recipe, order, random)
+    batches = _batches(Lesson(x, classes, known), recipe, order, random)
     if model.distribute_strategy.num_replicas_in_sync > 1:
         return _one_epoch_on_several(model, batches, x.shape[1:], recipe)
     total: Counter[str] = Counter()
@@ -137,8 +148,6 @@ def validate(model: Any, x: NDArray[Any], y: NDArray[np.int64]) -> dict[str, flo
 
     `val_scaled_loss` is the loss that is left once temperature and class biases are fitted, as calibration will do.
     """
-    from training.calibrate import fit_with_bias, with_bias
-
     found = predict(model, x)
     temperature, bias = fit_with_bias(y, found)
     scaled = scale(with_bias(found.astype(np.float64), temperature, bias), temperature)
@@ -205,6 +214,8 @@ def train(run: Run, data: Path, weights: str, resize: str | None = None) -> dict
     cache = feature_cache(run, data, weights)
     settings = {"seed": seed, "weights": _weights_name(weights), "images": len(sides["train"])}
     record = _started(run, settings) or _begin(cache, sides, settings, resize)
+    if record["finished"]:
+        return record
     method = record["resize"]["chosen"]
     x_val, y_val = cache.get(sides["val"], "val", method, PLAIN), targets(sides["val"])
     known = findings(sides["train"], data)
