@@ -13,6 +13,7 @@ from csss.inference.engine import calibrate
 from training import network
 from training.calibrate import fit_temperature, fit_with_bias, with_bias
 from training.data import Image
+from training.findings import NAMES, UNKNOWN
 from training.recipes import CSSS, PAPER, recipe_of
 from training.train import best_epoch, sampling_order, stalled
 
@@ -51,6 +52,8 @@ def test_bias_and_temperature_are_found_again():
     temperature, bias = fit_with_bias(truth, wrong)
     assert abs(temperature - 1.6) < 0.1
     assert np.abs(bias - [-0.5, 0, 0.5]).max() < 0.1
+    even = fit_with_bias(truth, wrong, np.full(len(truth), 7.0))
+    assert even[0] == pytest.approx(temperature) and even[1] == pytest.approx(bias)
     assert np.abs(calibrate(with_bias(wrong, temperature, bias), temperature) - right).mean() < 0.02
     assert abs(fit_temperature(truth, right) - 1) < 0.1
 
@@ -81,7 +84,7 @@ def test_folding_batch_normalisation_in_and_out_again_changes_nothing(base):
     expected_map = untouched.predict(2 * pictures - 1, verbose=0)
     folded_map = keras.Model(trained.input, trained.get_layer("pool").input).predict(activations, verbose=0)
     assert np.abs(folded_map - expected_map).max() < 1e-3 * max(1.0, float(np.abs(expected_map).max()))
-    expected = np.asarray(trained(activations, training=False))
+    expected = np.asarray(network.classifier(trained)(activations, training=False))
     found, _ = network.join(network.build_base(weights), trained, CSSS).predict(pictures, verbose=0)
     assert np.abs(found - expected).max() < 5e-3  # half precision lies between
 
@@ -105,5 +108,5 @@ def test_the_trained_part_learns_and_only_from_the_first_trained_block_on(base):
     assert trained.input_shape == (None, 14, 14, 64)
     before = trained.get_layer("block_7_expand").get_weights()[0].copy()
     x = np.random.default_rng(2).random((8, 14, 14, 64)).astype(np.float32)
-    trained.train_on_batch(x, np.eye(2)[[0, 1] * 4])
+    trained.train_on_batch(x, [np.eye(2)[[0, 1] * 4], np.full((8, len(NAMES)), UNKNOWN)])
     assert not np.array_equal(before, trained.get_layer("block_7_expand").get_weights()[0])
