@@ -260,6 +260,8 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     if run.version != beside:
         if (run.models / beside).is_dir():
             other = Engine.load(run.models / beside)
+            theirs = evaluation.read_metrics(run.models / beside)
+            metrics["beside"] = {part: theirs[part] for part in ("seeds", "trials") if part in theirs}
         else:
             click.echo(f"{run.models / beside} is missing, so nothing stands beside {run.version}.")
     metrics["audit"] = audit(engine, data, metrics, other, side)

@@ -48,5 +48,9 @@ def model_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
         precision=precision,
         parity=metrics["export"]["parity"][precision],
         int8=metrics["export"].get("int8"),
+        seeds=metrics.get("seeds"),
+        beside_seeds=metrics.get("beside", {}).get("seeds"),
+        trials=metrics.get("trials") or metrics.get("beside", {}).get("trials"),
+        tried=metrics["training"].get("tried"),
         **{key: metrics[key] for key in PARTS},
     )

@@ -86,7 +86,7 @@ class FeatureCache:
 
     def get(self, images: Sequence[Image], side: str, resize: str, pass_number: int | str) -> NDArray[Any]:
         """One pass over `images`: an augmented one by number, `PLAIN` as stored, `LARGE`, or `SMALL`."""
-        name = f"{pass_number}-seed{self.seed}" if isinstance(pass_number, int) else pass_number
+        name = f"seed{self.seed}-{pass_number}" if isinstance(pass_number, int) else pass_number
         file = self.folder / f"{side}-{resize}-{name}.npy"
         if file.is_file():
             kept: NDArray[Any] = np.load(file)
