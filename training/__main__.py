@@ -56,12 +56,12 @@ def main(
     **places: Path | None,
 ) -> None:
     """Train the classifier: split, train, calibrate, export, outliers, evaluate; or `all` of them."""
-    folders = {key: place for key, place in places.items() if place}
+    folders: dict[str, Any] = {key: place for key, place in places.items() if place}
     if version is None and recipe is None and ctx.invoked_subcommand in READING:
         version = active_version(folders.get("models", MODELS))
     version = version or f"{recipe or CSSS.name}-1"
     if version.partition("-")[0] not in RECIPES or recipe not in {None, version.partition("-")[0]}:
-        raise click.UsageError(f"A version begins with its recipe ({', '.join(RECIPES)}), as in csss-1.")
+        raise click.UsageError(f"A version begins with its recipe ({', '.join(RECIPES)}), as in csss-2.")
     ctx.obj = (Run(version, **folders), data, weights)
 
 

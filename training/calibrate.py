@@ -14,6 +14,11 @@ from training.run import Run
 from training.scaling import counted, fit_temperature, fit_with_bias, with_bias
 from training.train import feature_cache, predict, targets
 
+EVENED, RIDGE = 0.75, 0.01
+"""How far the classes count alike, and what a bias costs. Chosen on the validation images, the biases of each fifth of
+the patients fitted on the others: without either, two healthy hearts of 33 slices decided the biases (log loss 0.42
+instead of 0.39), and the rare class was given up."""
+
 
 def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
     """Fit the temperature with the best epoch's head and return the record kept as `calibrate.json`."""
@@ -25,10 +30,8 @@ def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
     pooled = cache.get(images, "val", trained["resize"]["chosen"], PLAIN)
     before = predict(head, pooled).astype(np.float64)
     if run.recipe.class_bias:
-        counts = counted(
-            [image.group for image in images], [image.label for image in images], run.recipe.balance
-        )
-        temperature, bias = fit_with_bias(truth, before, counts)
+        counts = counted([image.group for image in images], [image.label for image in images], EVENED)
+        temperature, bias = fit_with_bias(truth, before, counts, RIDGE)
     else:
         temperature, bias = fit_temperature(truth, before), np.zeros(before.shape[1])
     after = scale(with_bias(before, temperature, bias), temperature)

@@ -34,11 +34,15 @@ def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> fl
 
 
 def fit_with_bias(
-    truth: NDArray[np.int64], probabilities: NDArray[Any], weights: NDArray[np.float64] | None = None
+    truth: NDArray[np.int64],
+    probabilities: NDArray[Any],
+    weights: NDArray[np.float64] | None = None,
+    ridge: float = 0.0,
 ) -> tuple[float, NDArray[np.float64]]:
     """Temperature T and class biases b (sum nought) with the lowest log loss of softmax(log p / T + b).
 
-    `weights` is how much each image counts, all the same when not given. The log loss is convex in (1/T, b): Newton's
+    `weights` is how much each image counts, all the same when not given; ridge / 2 times the squared biases is added to
+    the loss, so that a bias needs a reason. The log loss is convex in (1/T, b): Newton's
     method, each step halved until the loss does not rise.
     """
     logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
@@ -51,8 +55,11 @@ def fit_with_bias(
     def applied(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return scale(np.exp(logs * values[0] + values[1:]), 1.0)
 
-    def loss(found: NDArray[np.float64]) -> float:
-        return float(-share @ np.log(np.maximum(found[np.arange(count), truth], 1e-30)))
+    def loss(found: NDArray[np.float64], biases: NDArray[np.float64]) -> float:
+        likelihood = share @ np.log(np.maximum(found[np.arange(count), truth], 1e-30))
+        return float(ridge / 2 * biases @ biases - likelihood)
+
+    penalty = np.concatenate([[0.0], np.full(classes, ridge)])
 
     for _ in range(100):
         found = applied(place)
@@ -60,15 +67,15 @@ def fit_with_bias(
         design = np.concatenate(
             [logs[:, None, :], np.broadcast_to(np.eye(classes), (count, classes, classes))], axis=1
         )
-        gradient = np.einsum("n,nkc,nc->k", share, design, found - one_hot)
+        gradient = np.einsum("n,nkc,nc->k", share, design, found - one_hot) + penalty * place
         mean = np.einsum("nkc,nc->nk", design, found)
         weighed = design * share[:, None, None]
         curvature = (
             np.tensordot(weighed * found[:, None], design, axes=([0, 2], [0, 2])) - (mean.T * share) @ mean
-        )
+        ) + np.diag(penalty)
         step = np.linalg.solve(curvature + 1e-9 * np.eye(classes + 1), gradient)
-        now = loss(found)
-        while loss(applied(place - step)) > now and np.abs(step).max() > 1e-12:
+        now = loss(found, place[1:])
+        while loss(applied(place - step), (place - step)[1:]) > now and np.abs(step).max() > 1e-12:
             step = step / 2
         place = place - step
         place[1:] -= place[1:].mean()  # a bias common to all classes changes nothing
@@ -100,8 +107,8 @@ def counted(groups: Sequence[str], classes: Sequence[str], evened: float) -> NDA
     """How much an image counts where temperature and biases are fitted.
 
     The n images of a patient count as much together as the square root of n single ones, since they are alike; without
-    this, two patients of 30 slices each decide how a class is weighed. A class of n images counts n ** -evened, as in
-    the sampling, so that the rare class is not given up for the frequent one that looks like it.
+    this, two patients of 30 slices each decide how a class is weighed. A class of n images counts n ** -evened, so
+    that the rare class is not given up for the frequent one that looks like it.
     """
     by_group, by_class = Counter(groups), Counter(classes)
     return np.array(

@@ -54,6 +54,7 @@ def test_bias_and_temperature_are_found_again():
     assert np.abs(bias - [-0.5, 0, 0.5]).max() < 0.1
     even = fit_with_bias(truth, wrong, np.full(len(truth), 7.0))
     assert even[0] == pytest.approx(temperature) and even[1] == pytest.approx(bias)
+    assert np.abs(fit_with_bias(truth, wrong, ridge=1.0)[1]).max() < np.abs(bias).max() / 2
     assert np.abs(calibrate(with_bias(wrong, temperature, bias), temperature) - right).mean() < 0.02
     assert abs(fit_temperature(truth, right) - 1) < 0.1
 
