@@ -37,7 +37,7 @@ def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
     after = scale(with_bias(before, temperature, bias), temperature)
     record = {
         "temperature": temperature,
-        **({"bias": bias.tolist()} if run.recipe.class_bias else {}),
+        **({"bias": bias.tolist(), "evened": EVENED, "ridge": RIDGE} if run.recipe.class_bias else {}),
         "val": {
             "images": len(images),
             **calibration_figures(truth, before, after, [image.group for image in images]),
