@@ -43,7 +43,19 @@ def _register_blueprints(app: Flask) -> None:
     from csss.web.shell import shell
     from csss.web.status import status
 
-    for blueprint in (auth, account, assistant, patient, doctor, pharmacist, admin, files, models, status, shell):
+    for blueprint in (
+        auth,
+        account,
+        assistant,
+        patient,
+        doctor,
+        pharmacist,
+        admin,
+        files,
+        models,
+        status,
+        shell,
+    ):
         app.register_blueprint(blueprint)
     if app.debug:
         from csss.web.styleguide import styleguide

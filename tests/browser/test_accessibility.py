@@ -197,7 +197,7 @@ def test_the_whole_way_with_the_keyboard_alone(stack: Stack, new_page: NewPage, 
     expect(page).to_have_url(re.compile("/patient/$"))
     reach(page, page.get_by_label("Picture of the scan"))
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        page.keyboard.press("Space")
     chooser.value.set_files(picture)
     choose(page, "kind", "chest_xray")
     write(page, page.get_by_label("Why was the scan made?"), "Cough")
