@@ -76,7 +76,8 @@ TESTS_OWN = {
   {% endfor %}{% endcall %}
   {% call buttons() %}{{ button("Send") }}{% endcall %}</form>""",
     "t/review.html": """{% extends "layouts/base.html" %}{% block title %}Review{% endblock %}
-{% block head %}{% for name in ["rows.js", "reveal.js"] %}<script src="{{ asset(name) }}" defer></script>{% endfor %}{% endblock %}
+{% block head %}{% for name in ["rows.js", "reveal.js"] %}
+<script src="{{ asset(name) }}" defer></script>{% endfor %}{% endblock %}
 {% block main %}<h1>Review</h1>{% include "t/_review.html" %}
 <button type="button" id="fail" hx-get="/fail/500" hx-target="#review">Fail</button>
 <button type="button" id="conflict" hx-get="/fail/409" hx-target="#review">Conflict</button>
