@@ -173,7 +173,7 @@ def test_a_doctor_analyses_reads_and_verifies(doctor: Visitor, clinic: Clinic) -
     assert page.select_one("form[action$=verify]") is None
     answer = doctor.post(url(scan_id, "analyze"))
     assert (answer.status_code, answer.headers["Location"]) == (303, url(scan_id))
-    assert doctor.page(url(scan_id)).select_one("#analysis")["hx-trigger"] == "live, every 2s"
+    assert doctor.page(url(scan_id)).select_one("#analysis")["hx-trigger"] == "live, every 3s"
     clinic.run_jobs("analyse_scan")
 
     page = doctor.page(url(scan_id))
