@@ -112,9 +112,11 @@ def _prepare(settings: Settings, *, keep: bool) -> None:
         upgrade()
         if fresh:
             from csss.demo.seed import seed
+            from csss.live.publish import PUBLISHER
 
             click.echo("Making demo accounts and scans …")
             app.extensions[DISPATCHER] = lambda row_id, queue: None  # the seed does its own jobs
+            del app.extensions[PUBLISHER]  # nobody looks at a page yet
             seed()
 
 

@@ -84,7 +84,12 @@ def seed() -> None:
         patients = {
             "patient": _person("patient@csss.example", "Kavya Subramanian", Role.PATIENT, date(1991, 4, 17)),
             "second": _person(
-                "patient2@csss.example", "Joseph Fernandes", Role.PATIENT, date(1958, 11, 3), Sex.MALE, "None known"
+                "patient2@csss.example",
+                "Joseph Fernandes",
+                Role.PATIENT,
+                date(1958, 11, 3),
+                sex=Sex.MALE,
+                allergies="None known",
             ),
             # Waits for a prescription: an antibiotic of the penicillins makes the pharmacist's page warn.
             "third": _person(
@@ -110,6 +115,7 @@ def _person(
     name: str,
     role: Role,
     born: date | None = None,
+    *,
     sex: Sex = Sex.FEMALE,
     allergies: str = "",
 ) -> User:
@@ -119,7 +125,9 @@ def _person(
         user.state, user.email_confirmed_at = AccountState.ACTIVE, now()
         if details:
             accounts.set_report_passphrase(user, PASSPHRASE)
-            accounts.update_profile(user, {"address": "12 Temple Road, Chennai 600004", "allergies": allergies})
+            accounts.update_profile(
+                user, {"address": "12 Temple Road, Chennai 600004", "allergies": allergies}
+            )
     return user
 
 
