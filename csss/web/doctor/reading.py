@@ -9,6 +9,8 @@ from flask_babel.speaklater import LazyString
 
 from csss import clock
 from csss.i18n import _, _l
+from csss.prescriptions import allergies
+from csss.prescriptions.allergies import Asked
 from csss.reports import queries as reports
 from csss.scans import policies, queries
 from csss.scans.desk import ReviewDraft
@@ -93,6 +95,7 @@ class ReadingPage:
     patient: str
     facts: tuple[tuple[str, str], ...]
     allergies: str
+    allergies_state: Asked
     indication: str
     kind: str
     uploaded: str
@@ -138,6 +141,7 @@ def reading_page(
             (_("Born"), day(scan.patient.date_of_birth)),
         ),
         allergies=scan.patient.allergies,
+        allergies_state=allergies.state(scan.patient.allergies),
         indication=scan.indication,
         kind=KIND_NAMES[scan.kind],
         uploaded=when(scan.uploaded_at),
