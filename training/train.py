@@ -3,7 +3,8 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,14 +103,18 @@ def one_epoch(
     order = sampling_order(images, recipe.balance, random)
     classes = keras.utils.to_categorical(targets(images), len(LABELS)).astype(np.float32)
     known = np.full((len(images), len(NAMES)), UNKNOWN, np.float32) if known is None else known
-    batches = _batches(Lesson(x, classes, known), recipe, order, random)
+
+    def batches() -> Iterator[tuple[Any, tuple[Any, ...]]]:
+        """The same ones each time: `fit` looks at the first before it begins."""
+        return _batches(Lesson(x, classes, known), recipe, order, deepcopy(random))
+
     if model.distribute_strategy.num_replicas_in_sync > 1:
         return _one_epoch_on_several(model, batches, x.shape[1:], recipe)
     total: Counter[str] = Counter()
     quiet = recipe.first_trained is None  # a second or two
     steps = math.ceil(len(order) / recipe.batch)
     for pictures, wanted in tqdm(
-        batches, total=steps, desc=f"epoch {epoch + 1}", unit="batch", disable=quiet, leave=False
+        batches(), total=steps, desc=f"epoch {epoch + 1}", unit="batch", disable=quiet, leave=False
     ):
         model.reset_metrics()  # what comes back is then of this batch alone, in every version of Keras
         found = model.train_on_batch(pictures, list(wanted), return_dict=True)
@@ -118,13 +123,13 @@ def one_epoch(
 
 
 def _one_epoch_on_several(
-    model: Any, batches: Iterator[Any], shape: tuple[int, ...], recipe: Recipe
+    model: Any, batches: Callable[[], Iterator[Any]], shape: tuple[int, ...], recipe: Recipe
 ) -> dict[str, float]:
     """The same where several graphics cards share each batch: `fit` hands every card its part."""
     kinds = [tf.TensorSpec((None, width), tf.float32) for width in (len(LABELS), len(NAMES))]
     signature = (tf.TensorSpec((None, *shape), tf.float32), tuple(kinds[: 2 if recipe.findings else 1]))
-    data = tf.data.Dataset.from_generator(lambda: batches, output_signature=signature).prefetch(2)
-    found = model.fit(data, epochs=1, verbose=0).history
+    data = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+    found = model.fit(data, epochs=1, shuffle=False, verbose=0).history
     return _named({name: float(values[-1]) for name, values in found.items()})
 
 

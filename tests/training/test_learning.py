@@ -1,6 +1,8 @@
 """What is learned besides the class, mixing, averaging, several seeds, and where a training runs."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +12,7 @@ pytest.importorskip("tensorflow", reason="the extra `train` is not installed")
 
 import keras
 
+from csss.paths import ROOT
 from training import network, strategy
 from training.data import Image
 from training.findings import HEARTS, NAMES, UNKNOWN, findings
@@ -132,3 +135,42 @@ def test_on_a_processor_layers_are_of_single_precision():
         assert head.get_layer("probabilities").compute_dtype == "float32"
     finally:
         keras.mixed_precision.set_global_policy(before)
+
+
+TWO_CARDS = """
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import json
+from dataclasses import replace
+
+import numpy as np
+
+from training import network
+from training.data import Image
+from training.findings import NAMES
+from training.recipes import PAPER
+from training.train import one_epoch
+
+images = [Image(f"{n}.jpg", ("COVID", "Sick")[n % 2], "source", f"g{n}", 256) for n in range(40)]
+x = np.random.default_rng(0).random((40, network.CHANNELS)).astype(np.float32)
+x[::2, :40] += 2
+recipe = replace(PAPER, mixup=0.3, findings=0.5, learning_rate=1e-2)
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    head = network.build_trained_part(recipe, "", 6, seed=1)
+known = np.zeros((40, len(NAMES)), np.float32)
+print(json.dumps([one_epoch(head, x, images, recipe, seed=1, epoch=e, known=known) for e in range(4)]))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_share_each_batch_and_learn():
+    """Two halves of the processor stand in for two graphics cards; in a process of its own, which they need."""
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_CARDS], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = json.loads(done.stdout.splitlines()[-1])
+    assert rows[0].keys() == {"loss", "accuracy", "findings_loss"}
+    assert rows[-1]["loss"] < rows[0]["loss"]
