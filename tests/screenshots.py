@@ -1,6 +1,6 @@
 """Pictures of every page, for people to look at: `make screenshots` fills the folder `screenshots/`.
 
-`make screenshots ARGS=readme` makes the two of the README instead, ARGS=doctor only the pages whose name holds that word.
+`make screenshots ARGS=readme` makes the four of the README instead, ARGS=doctor only the pages whose name holds that word.
 Each page at 360 and 1440 pixels, light and dark, from the demo's accounts and synthetic scans; the released report as
 PNG pages, too, where `pdftoppm` is installed.
 """
@@ -80,11 +80,14 @@ def _pages() -> Iterator[tuple[str, str, str]]:
             ("login", "/login"),
             ("register", "/register"),
             ("missing", "/nothing-here"),
+            ("offline", "/offline"),
         )
     )
     yield "patient", "home", "/patient/"
     yield "patient", "account", "/account"
+    yield "patient", "help", "/assistant"
     yield "doctor", "worklist", "/doctor/"
+    yield "doctor", "templates", "/doctor/templates"
     yield "doctor", "models", "/models"
     yield "doctor", "model-card", f"/models/{read_info().version}"
     yield "pharmacist", "queue", "/pharmacist/"
@@ -143,19 +146,31 @@ def _shoot(browser: Browser, stack: Stack, role: str, name: str, address: str) -
 
 
 def _readme_pictures(browser: Browser, stack: Stack) -> None:
-    """A doctor's page with the heat map on, and the first page of a report, in few colours."""
+    """The worklist, a doctor's page with the heat map on, a patient's telephone and the first page of a report."""
     folder = Path("docs/screenshots")
     folder.mkdir(parents=True, exist_ok=True)
-    scan = db.session.scalars(
+    uncertain = db.session.scalars(
         select(Scan).join(Prediction).where(Prediction.uncertain, Scan.status == Status.AI_ANALYZED)
     ).all()[0]
-    context = _context(browser, stack, "doctor", 1440, "light")
-    page = context.new_page()
-    page.goto(f"/doctor/scans/{scan.id}")
-    page.get_by_label("Show heat map").check()
-    page.wait_for_timeout(600)
-    page.screenshot(path=folder / "doctor.png")
-    context.close()
+    waiting = next(
+        scan
+        for scan in db.session.scalars(select(Scan).where(Scan.status == Status.AI_ANALYZED))
+        if scan.patient.user.email == "patient@csss.example"
+    )
+    for name, role, width, theme, address in (
+        ("worklist", "doctor", 1440, "light", "/doctor/"),
+        ("doctor", "doctor", 1440, "dark", f"/doctor/scans/{uncertain.id}"),
+        ("patient", "patient", 360, "light", f"/patient/scans/{waiting.id}"),
+    ):
+        context = _context(browser, stack, role, width, theme)
+        page = context.new_page()
+        page.goto(address)
+        if name == "doctor":
+            page.get_by_label("Show heat map").check()
+            page.evaluate("scrollTo(0, 0)")
+        page.wait_for_timeout(600)
+        page.screenshot(path=folder / f"{name}.png")
+        context.close()
     shutil.copy(OUT / "report-1.png", folder / "report.png")
     for picture in folder.glob("*.png"):
         Image.open(picture).convert("RGB").quantize(256).save(picture, optimize=True)
