@@ -80,6 +80,7 @@ def make_after_commit(file_key: str) -> None:
 def _make(file_key: str) -> None:
     try:
         small(file_key, PREVIEW)
-    except OSError:
-        # The scan is safe; whoever looks at it first makes the preview, and sees then what is wrong.
+    except Exception:
+        # The scan is in the database: nothing that goes wrong now may look as if it had been refused. Whoever looks at
+        # it first makes the preview, and sees then what is wrong.
         log.exception("the preview of %s could not be made at intake", file_key)

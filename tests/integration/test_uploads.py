@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from werkzeug.test import TestResponse
 
 from csss.clock import now
 from csss.database import db, transaction
 from csss.scans.models import Scan
-from csss.scans.uploads import services
+from csss.scans.storage import storage
+from csss.scans.uploads import partial, services
 from csss.scans.uploads.models import Upload
 from tests.factories import Clinic, picture
 from tests.visitor import Visitor, soup
@@ -276,3 +277,53 @@ def test_partial_files_are_readable_by_their_owner_only(line: Line, app: Flask) 
     line.begin(b"0" * 10)
     (part,) = parts(app)
     assert part.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_slow_line_holds_no_connection_to_the_database(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece may take minutes; so many patients at once would leave no connection for anybody's page."""
+    content = picture()
+    url = line.begin(content).headers["Location"]
+    held: list[bool] = []
+    write = partial.Writer.write
+
+    def looked_at(self: partial.Writer, piece: bytes) -> None:
+        held.append(db.session.registry().in_transaction())
+        write(self, piece)
+
+    monkeypatch.setattr(partial.Writer, "write", looked_at)
+    assert line.send(url, content, 0).status_code == 204
+    assert held and not any(held)
+
+
+def test_an_upload_that_is_cancelled_while_a_piece_comes_is_gone(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = picture()
+    url = line.begin(content).headers["Location"]
+    upload_id = uuid.UUID(url.rpartition("/")[2])
+    write = partial.Writer.write
+
+    def cancelled(self: partial.Writer, piece: bytes) -> None:
+        write(self, piece)
+        with transaction():
+            db.session.execute(delete(Upload).where(Upload.id == upload_id))
+        partial.remove(upload_id)
+
+    monkeypatch.setattr(partial.Writer, "write", cancelled)
+    assert line.send(url, content, 0).status_code == 404
+
+
+def test_what_fails_after_the_scan_is_in_the_database_takes_no_picture_away(
+    line: Line, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("something after the commit")
+
+    content = picture()
+    upload = line.whole(content)
+    monkeypatch.setattr("csss.scans.previews._make", broken)
+    app.testing = False
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    assert line.finish(upload).status_code == 500
+    scan = db.session.scalars(select(Scan)).one()
+    assert storage().read(scan.file_key)

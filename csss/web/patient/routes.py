@@ -10,7 +10,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from csss.auth.permissions import Permission
-from csss.database import transaction
+from csss.database import after_commit, transaction
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
 from csss.scans import intake, queries, services
@@ -121,8 +121,10 @@ def _arrived(upload_id: uuid.UUID) -> Intake:
 def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uuid.UUID:
     """Store the picture and begin its life; the file goes again when the database does not take the scan."""
     key = storage().put("scans", taken.suffix, taken.content)
+    committed: list[str] = []
     try:
         with transaction():
+            after_commit(lambda: committed.append(key))  # the first thing: what follows it may fail
             scan = services.submit_scan(
                 taken, key, kind=ScanKind(form.kind.data), indication=form.indication.data or "", by=me()
             )
@@ -133,7 +135,8 @@ def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uui
         storage().delete(key)
         return error.scan_id
     except BaseException:
-        storage().delete(key)
+        if not committed:
+            storage().delete(key)
         raise
     if upload_id:
         uploads.forget_file(upload_id)

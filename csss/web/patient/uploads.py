@@ -11,7 +11,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.http import http_date
 
 from csss.auth.permissions import Permission
-from csss.database import transaction
+from csss.database import db, transaction
 from csss.errors import Invalid, NotFound
 from csss.scans.uploads import partial, services
 from csss.scans.uploads.models import Upload
@@ -67,8 +67,10 @@ def add_piece(upload_id: uuid.UUID) -> Response:
         return _state(upload, 409)
     if (request.content_length or 0) > upload.length - offset:
         return _answer(413)
-    _receive(upload, offset)
-    return _state(upload)
+    length = upload.length
+    db.session.commit()  # no database connection and no snapshot waits for a slow line
+    _receive(upload_id, offset, length)
+    return _state(services.own(upload_id, me()))  # cancelled or swept away meanwhile: not found
 
 
 @patient.delete(_ADDRESS)
@@ -80,13 +82,13 @@ def cancel_upload(upload_id: uuid.UUID) -> Response:
     return _answer(204)
 
 
-def _receive(upload: Upload, offset: int) -> None:
+def _receive(upload_id: uuid.UUID, offset: int, length: int) -> None:
     connection: socket.socket | None = request.environ.get("gunicorn.socket")
     if connection is not None:
         connection.settimeout(_PATIENCE)
-    left = upload.length - offset  # a piece without a Content-Length may not grow beyond this, either
+    left = length - offset  # a piece without a Content-Length may not grow beyond this, either
     try:
-        with partial.Writer(upload.id, offset) as writer:
+        with partial.Writer(upload_id, offset) as writer:
             while left > 0 and (piece := request.stream.read(min(_READ, left))):
                 writer.write(piece)
                 left -= len(piece)
