@@ -82,12 +82,14 @@ def prepare(scan_ids: Sequence[uuid.UUID], *, by: User) -> ApprovalBatch:
 
 def _cancel_earlier(by: User) -> None:
     """Two choices at once would each leave the other's code alive: the person is held meanwhile."""
-    db.session.refresh(by, with_for_update=True)
     open_ids = select(ApprovalBatch.id).where(
         ApprovalBatch.admin_id == by.id,
         ApprovalBatch.approved_at.is_(None),
         ApprovalBatch.cancelled_at.is_(None),
     )
+    # Batches before the person, as an approval does it, or the two would wait for each other.
+    db.session.execute(open_ids.order_by(ApprovalBatch.id).with_for_update())
+    db.session.refresh(by, with_for_update=True)
     earlier = db.session.scalars(open_ids).all()
     if earlier:
         cancel_codes(by, earlier)

@@ -65,7 +65,8 @@ def renew(scan_id: uuid.UUID, *, by: User) -> bool:
 
 def release(scan_id: uuid.UUID, *, by: User) -> None:
     """Give the own claim back; a colleague's stays. Belongs inside transaction()."""
-    claim = db.session.get(ScanClaim, scan_id)
+    # Held: a colleague who takes it over at this moment must not lose it by our leaving.
+    claim = db.session.get(ScanClaim, scan_id, with_for_update={"of": ScanClaim}, populate_existing=True)
     if claim is not None and claim.doctor_id == by.id:
         db.session.delete(claim)
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import func, select
 
 from csss.clock import now
@@ -57,6 +58,7 @@ def test_a_claim_is_advice_and_no_lock(doctor: Visitor, clinic: Clinic) -> None:
     assert "is reading" not in words(doctor.fragment(f"/doctor/scans/{scan_id}/claim"))
 
 
+@pytest.mark.both_databases
 def test_a_claim_expires_is_renewed_and_given_back(doctor: Visitor, clinic: Clinic) -> None:
     scan_id = clinic.scan(Status.AI_ANALYZED).id
     other = clinic.visitor(clinic.person("doctor"))
