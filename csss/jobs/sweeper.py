@@ -27,8 +27,9 @@ def sweep(connection: Any) -> int:
     Any number of processes may sweep: a row that is handed over twice is done once (`runner.perform`). Uploads that
     nobody has finished in time go, too.
     """
-    sweep_expired()
-    return sum(_sweep_queue(queue, connection) for queue in Queue)
+    handed_over = sum(_sweep_queue(queue, connection) for queue in Queue)
+    sweep_expired()  # last: a file that cannot be removed must not keep jobs from being done
+    return handed_over
 
 
 def _sweep_queue(queue: Queue, connection: Any) -> int:

@@ -5,7 +5,7 @@
   const AGREE = { a: "agree", p: "partly", d: "disagree" };
   const changed = (field) => field.dispatchEvent(new Event("input", { bubbles: true }));
   const quiet = () => document.cookie.includes("keys=off");
-  let unsaved = false, last;
+  let unsaved = false, typed = 0, last;
 
   const agree = (value) => {
     const radio = form()?.querySelector(`[name=agreement][value=${value}]`);
@@ -78,9 +78,16 @@
   });
 
   // A draft is kept while typing (the form's own hx-post); what the pause has not sent yet goes when the window does.
-  document.addEventListener("input", ({ target }) => { if (form()?.contains(target)) unsaved = true; });
+  document.addEventListener("input", ({ target }) => {
+    if (!form()?.contains(target)) return;
+    unsaved = true;
+    typed += 1;
+  });
+  const isDraft = (ctx) => ctx?.sourceElement?.matches?.("[data-draft]");
+  document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => { if (isDraft(ctx)) ctx.typed = typed; });
+  // What was typed while the line was slow is not in what has arrived.
   document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
-    if (ctx?.sourceElement?.matches?.("[data-draft]") && ctx.response?.status === 200) unsaved = false;
+    if (isDraft(ctx) && ctx.response?.status === 200 && ctx.typed === typed) unsaved = false;
   });
   document.addEventListener("submit", ({ target }) => { if (target === form()) unsaved = false; });
   // Before the next page is asked for, so that it may show it already; and when a telephone puts the window away.
