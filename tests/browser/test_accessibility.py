@@ -92,6 +92,17 @@ def sideways(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
+def widest(page: Page) -> str:
+    """The innermost element that reaches farthest to the right, for whoever has to mend it."""
+    return str(
+        page.evaluate(
+            """() => { let far = 0, found; for (const each of document.querySelectorAll("main *")) {
+            const { right } = each.getBoundingClientRect(); if (right >= far) { far = right; found = each; } }
+            return `${found.outerHTML.slice(0, 160)} in ${found.parentElement.className}, ${Math.round(far)} px`; }"""
+        )
+    )
+
+
 @pytest.mark.parametrize("role", ["nobody", *ROLES])
 def test_every_page_is_accessible_in_light_and_dark_narrow_and_with_large_text(
     stack: Stack, new_page: NewPage, ward: dict[str, tuple[str, list[str]]], role: str
@@ -110,7 +121,7 @@ def test_every_page_is_accessible_in_light_and_dark_narrow_and_with_large_text(
         found += violations(page, only={"runOnly": {"type": "rule", "values": ["color-contrast"]}})
         page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
         if sideways(page) > 0:
-            found.append(f"{address} scrolls sideways with text at 200 %")
+            found.append(f"{address} scrolls sideways with text at 200 %: {widest(page)}")
         page.evaluate("document.documentElement.style.removeProperty('font-size')")
         page.set_viewport_size({"width": 320, "height": 900})
         if sideways(page) > 0:
