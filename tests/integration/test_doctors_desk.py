@@ -113,6 +113,19 @@ def test_a_correction_has_a_draft_too(doctor: Visitor, clinic: Clinic) -> None:
     assert kept() == []
 
 
+def test_a_correction_begins_with_what_was_signed_and_not_with_an_older_draft(
+    doctor: Visitor, clinic: Clinic
+) -> None:
+    scan_id = clinic.scan(Status.AI_ANALYZED).id
+    doctor.post(url(scan_id, "draft"), TYPED, htmx=True)
+    clinic.verify(scan_id, clinic.person("doctor"), "What a colleague signed")
+    hold(clinic, scan_id, HoldFor.DOCTOR)
+    page = doctor.page(url(scan_id))
+    assert field(page, "findings") == "What a colleague signed"
+    assert TYPED["findings"] in page.select_one("#unsigned").get_text(), "it can still be copied"
+    assert page.select_one("#draft-status").get_text() == ""
+
+
 def test_a_forgotten_draft_is_not_kept_for_ever(doctor: Visitor, clinic: Clinic) -> None:
     old, new = clinic.scan(Status.AI_ANALYZED), clinic.scan(Status.AI_ANALYZED)
     doctor.post(url(old, "draft"), TYPED, htmx=True)

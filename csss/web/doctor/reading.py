@@ -68,10 +68,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Unsigned:
-    """The doctor's own draft. `saved` says when it was kept."""
+    """The doctor's own draft. `saved` says when it was kept; `beside`: it is shown as text, not in the form."""
 
     saved: str
     texts: tuple[tuple[str, str], ...]
+    beside: bool
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def reading_page(
     """`compare` is another scan of the same patient, to stand beside this one. Raises NotFound for any other."""
     versions = reports.versions(scan) if scan.status is Status.REPORT_READY else []
     reviews = [review_view(review) for review in scan.reviews]
-    prediction, closure = scan.prediction, scan.closure
+    prediction, closure, may = scan.prediction, scan.closure, _may(scan)
     return ReadingPage(
         id=scan.id,
         url=url_for("doctor.scan", scan_id=scan.id),
@@ -156,7 +157,7 @@ def reading_page(
         not_available=prediction.reason if prediction is not None and not prediction.available else None,
         needs_own_reading=needs_own_reading(scan),
         needs_reason=policies.needs_reason_to_read_without(scan),
-        may=_may(scan),
+        may=may,
         hold=scan.open_hold,
         hold_title=str(_HOLD_TITLES[scan.open_hold.to]) if scan.open_hold else "",
         review=reviews[-1] if reviews else None,
@@ -173,7 +174,7 @@ def reading_page(
         versions=tuple(version_view(version) for version in reversed(versions)),
         awaits_report=scan.status is Status.REPORT_READY and len(versions) <= len(scan.addenda),
         events=tuple(history(scan, versions=versions, failures=True, steps=_STEPS)),
-        draft=_unsigned(draft) if draft is not None else None,
+        draft=_unsigned(draft, scan, may) if draft is not None else None,
         others=_others(scan, compare),
     )
 
@@ -243,13 +244,19 @@ def draft_saved(draft: ReviewDraft) -> str:
     return _("Draft saved %(when)s", when=moment.removeprefix(f"{today}, "))
 
 
-def _unsigned(draft: ReviewDraft) -> Unsigned:
+def overtaken(draft: ReviewDraft, scan: Scan) -> bool:
+    """Whether a colleague has signed since: a correction begins with what was signed, not with this."""
+    return scan.review is not None and draft.saved_at < scan.review.created_at
+
+
+def _unsigned(draft: ReviewDraft, scan: Scan, may: May) -> Unsigned:
     texts = (
         (_("Findings"), draft.findings),
         (_("Impression"), draft.impression),
         (_("Diagnosis"), draft.diagnosis),
     )
-    return Unsigned(draft_saved(draft), tuple(each for each in texts if each[1].strip()))
+    beside = overtaken(draft, scan) or not (may.verify or may.correct)
+    return Unsigned(draft_saved(draft), tuple(each for each in texts if each[1].strip()), beside)
 
 
 _HOLD_TITLES: dict[HoldFor, LazyString] = {

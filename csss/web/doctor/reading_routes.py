@@ -162,7 +162,8 @@ def reading_page(
     scan = queries.scan_visible_to(me(), scan_id)
     draft = drafts.of(scan_id, me())
     page = reading.reading_page(scan, draft, compare=_compared())
-    review = sent if isinstance(sent, ReviewForm) else ReviewForm.starting_with(draft or scan.review)
+    beginning = draft if draft is not None and not reading.overtaken(draft, scan) else scan.review
+    review = sent if isinstance(sent, ReviewForm) else ReviewForm.starting_with(beginning)
     offered = page.may.verify or page.may.correct
     return page_or_fragment(
         "doctor/scan.html",
