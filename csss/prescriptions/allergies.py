@@ -26,7 +26,7 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 _EXCEPT = re.compile(r"\b(?:except|apart from|other than)\b", re.IGNORECASE)
-_SENTENCES = re.compile(r"[.;,\n]|\band\b|\bbut\b", re.IGNORECASE)
+_SENTENCES = re.compile(r"[.;:,\n]|\b(?:and|but|although|though|however)\b", re.IGNORECASE)
 
 
 class Asked(StrEnum):

@@ -83,6 +83,8 @@ def test_none_known_is_told_from_not_asked(text: str, state: Asked) -> None:
         ("ramipril: swollen lips", "Entresto", "neprilysin"),
         ("Trastuzumab", "trastuzumab 440 mg", "trastuzumab"),
         ("No allergies except codeine", "Codeine", "codeine"),
+        ("No allergies: rash after penicillin", "Amoxicillin", "penicillin"),
+        ("Tolerates amoxicillin although rash with codeine", "Codeine", "codeine"),
         ("not allergic to aspirin but allergic to ibuprofen", "Naproxen", "ibuprofen"),
         ("Penicillin", "Azithromycin", None),
         ("clavulanic acid", "Amoxicillin", None),
