@@ -93,6 +93,8 @@ def test_a_colleagues_claim_shows_by_itself_and_goes_when_the_page_is_left(
     expect(row.get_by_text("Third is reading it")).to_be_visible()
     expect(reader.get_by_text("Third is reading this scan")).to_be_visible()
     third.goto("/account")
+    expect(row.get_by_text("Ada Lindqvist is reading it")).to_be_visible()  # whose page is open still
+    reader.goto("/account")
     expect(row.get_by_text("is reading it")).to_have_count(0)
 
 
