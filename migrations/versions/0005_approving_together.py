@@ -42,16 +42,24 @@ def upgrade() -> None:
         sa.Column("approved", sa.Boolean(), nullable=True),
         sa.Column("left_because", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["batch_id"], ["approval_batches.id"], name=op.f("fk_approval_batch_items_batch_id_approval_batches")
+            ["batch_id"],
+            ["approval_batches.id"],
+            name=op.f("fk_approval_batch_items_batch_id_approval_batches"),
         ),
-        sa.ForeignKeyConstraint(["scan_id"], ["scans.id"], name=op.f("fk_approval_batch_items_scan_id_scans")),
+        sa.ForeignKeyConstraint(
+            ["scan_id"], ["scans.id"], name=op.f("fk_approval_batch_items_scan_id_scans")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_approval_batch_items")),
         sa.UniqueConstraint("batch_id", "scan_id", name=op.f("uq_approval_batch_items_batch_id_scan_id")),
     )
     for name, (table, columns) in _INDEXES.items():
         op.create_index(name, table, columns)
     op.create_index(
-        "ix_outbox_failed", "outbox", ["failed_at"], sqlite_where=sa.text(_FAILED), postgresql_where=sa.text(_FAILED)
+        "ix_outbox_failed",
+        "outbox",
+        ["failed_at"],
+        sqlite_where=sa.text(_FAILED),
+        postgresql_where=sa.text(_FAILED),
     )
 
 
