@@ -50,7 +50,7 @@ train: $(VENV)/.installed-train ## train the classifier anew (see the README's p
 lock: ## resolve requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra postgres --extra demo $(LOCK) -o requirements/run.txt
 	uv pip compile pyproject.toml --extra postgres --extra demo --extra test $(LOCK) -o requirements/dev.txt
-	uv pip compile pyproject.toml --extra postgres --extra demo --extra test --extra train $(LOCK) -o requirements/train.txt
+	uv pip compile pyproject.toml --extra postgres --extra demo --extra test --extra train --extra load $(LOCK) -o requirements/train.txt
 
 clean: ## remove what was installed and made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist
