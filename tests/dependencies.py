@@ -73,7 +73,11 @@ def audit() -> Audit:
     ]
     try:
         done = subprocess.run(
-            [sys.executable, "-m", *command, str(LOCKED)], capture_output=True, text=True, timeout=PATIENCE
+            [sys.executable, "-m", *command, str(LOCKED)],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
     except subprocess.TimeoutExpired:
         return Audit()
