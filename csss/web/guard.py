@@ -81,7 +81,7 @@ def init_guard(app: Flask) -> None:
     manager.user_loader(_load)
     # Not a before_request: it comes before the form token is looked for, which reads the whole request.
     app.url_value_preprocessor(_limit_request)
-    app.before_request(_refuse_zero_bytes)
+    app.before_request(_refuse_control_characters)
     app.before_request(_set_origin)
     app.before_request(_check_permission)
     app.before_request(_touch_session)
@@ -103,9 +103,12 @@ def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None
         request.max_content_length = min(MAX_FORM, request.max_content_length or MAX_FORM)
 
 
-def _refuse_zero_bytes() -> None:
-    """No text that people type holds one, and PostgreSQL cannot take it. Forms drop it (`csss.web.forms`)."""
-    if "\0" in request.path or b"%00" in request.query_string:
+def _refuse_control_characters() -> None:
+    """No text that people type holds a zero byte, and PostgreSQL cannot take it. Forms drop it (`csss.web.forms`).
+
+    Nor does an address of ours hold a line end, which would begin a line of its own in a log.
+    """
+    if any(letter < " " or letter == "\x7f" for letter in request.path) or b"%00" in request.query_string:
         abort(400)
 
 

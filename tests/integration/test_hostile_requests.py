@@ -1,14 +1,20 @@
 """Requests that no browser of ours sends: what they say of themselves is believed nowhere."""
 
 import io
+import logging
 import os
 
 import pytest
 from flask import Flask
+from itsdangerous import URLSafeTimedSerializer
+from sqlalchemy import select
 from werkzeug.datastructures import FileStorage
 
+from csss.auth import sessions
+from csss.auth.models import UserSession
+from csss.database import db, transaction
 from csss.web.guard import MAX_FORM
-from tests.factories import Clinic
+from tests.factories import PASSWORD, Clinic
 from tests.visitor import Visitor
 
 EVIL = ({"Host": "evil.example"}, {"X-Forwarded-Host": "evil.example"}, {"Forwarded": "host=evil.example"})
@@ -113,3 +119,89 @@ def test_only_one_value_of_a_repeated_field_counts(clinic: Clinic) -> None:
     patient = clinic.visitor(clinic.person("patient"))
     patient.post("/account?name=Third", {"name": ["First", "Second"]})
     assert patient.user.name == "First"
+
+
+def test_signing_in_takes_the_place_of_whatever_the_cookie_held(clinic: Clinic, nobody: Visitor) -> None:
+    """Somebody at a shared computer cannot plant a session or the token of a form before another signs in."""
+    villain, victim = clinic.person("doctor"), clinic.person("pharmacist")
+    with transaction():
+        _, waiting = sessions.begin(villain, address="", device="", complete=False)
+    with nobody.client.session_transaction() as cookie:
+        cookie |= {
+            "csrf_token": "known",
+            "pending_session": waiting,
+            "next": "/doctor/",
+            "_flashes": [("x", "y")],
+        }
+    answer = nobody.post("/login", {"email": victim.email, "password": PASSWORD})
+    assert answer.headers["Location"] == "/pharmacist/"
+    with nobody.client.session_transaction() as cookie:
+        assert (
+            cookie.get("csrf_token") != "known" and "pending_session" not in cookie and "next" not in cookie
+        )
+        key = cookie["_user_id"]
+    assert sessions.find(waiting, complete=False, idle=sessions.PENDING_LIFE) is None
+    rows = db.session.scalars(select(UserSession.user_id).where(UserSession.ended_at.is_(None))).all()
+    assert rows == [victim.id]
+    nobody.post("/logout")
+    nobody.post("/login", {"email": victim.email, "password": PASSWORD})
+    with nobody.client.session_transaction() as cookie:
+        assert cookie["_user_id"] != key
+
+
+def test_a_link_of_another_kind_confirms_nothing(app: Flask, clinic: Clinic, nobody: Visitor) -> None:
+    """Signed with our key, but for something else."""
+    user = clinic.person("patient", confirmed=False)
+    for salt in ("wtf-csrf-token", "cookie-session", "reset-password", "itsdangerous.Signer", ""):
+        token = URLSafeTimedSerializer(app.secret_key, salt=salt).dumps([str(user.id), user.email])
+        nobody.post(f"/confirm/{token}")
+        assert nobody.get(f"/confirm/{token}").status_code in {400, 404, 410, 422}
+    assert clinic.visitor(user).user.email_confirmed_at is None
+
+
+def test_no_answer_sets_a_cookie_that_a_browser_would_drop(clinic: Clinic, nobody: Visitor) -> None:
+    """A link with a long way on must not keep somebody from signing in: browsers drop cookies of 4096 bytes."""
+    admin = clinic.person("admin")
+    for length in (900, 3000, 9000):
+        target = "/admin/?q=" + "x" * length
+        form = {"email": admin.email, "password": PASSWORD, "next": target}
+        for answer in (nobody.get("/login", query_string={"next": target}), nobody.post("/login", form)):
+            assert all(len(cookie) < 4096 for cookie in answer.headers.getlist("Set-Cookie")), length
+        assert answer.headers["Location"] == "/login/code"
+
+
+def test_nothing_that_is_sent_forges_a_line_of_the_log(
+    app: Flask, nobody: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(**_: object) -> str:
+        raise RuntimeError("broken")
+
+    kept = app.view_functions["auth.confirm"]
+    broken.permission = kept.permission  # type: ignore[attr-defined]
+    app.view_functions["auth.confirm"], app.testing, app.config["PROPAGATE_EXCEPTIONS"] = broken, False, False
+    forged = "a\n2026-11-26 12:00:00 INFO csss: session of admin"
+    with caplog.at_level(logging.DEBUG):
+        assert nobody.get("/confirm/abc").status_code == 500
+        for address in ("/confirm/a%0A2026-11-26", "/confirm/a%0D%0A2026", "/confirm/%1b[31m", "/%0anowhere"):
+            assert nobody.get(address, headers={"User-Agent": forged.replace("\n", " ")}).status_code == 400
+        nobody.post("/login", {"email": forged, "password": forged})
+    app.view_functions["auth.confirm"], app.testing = kept, True
+    assert caplog.records
+    for record in caplog.records:
+        assert "2026" not in record.getMessage() and "\n" not in record.getMessage(), record.getMessage()
+
+
+def test_an_error_of_ours_is_kept_in_the_log_with_the_number_that_people_see(
+    app: Flask, nobody: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> str:
+        raise RuntimeError("the reason")
+
+    kept = app.view_functions["auth.home"]
+    broken.permission = kept.permission  # type: ignore[attr-defined]
+    app.view_functions["auth.home"], app.testing, app.config["PROPAGATE_EXCEPTIONS"] = broken, False, False
+    answer = nobody.get("/")
+    app.view_functions["auth.home"], app.testing = kept, True
+    number = answer.headers["X-Request-ID"]
+    assert answer.status_code == 500 and number in answer.get_data(as_text=True)
+    assert number in caplog.text and "the reason" in caplog.text

@@ -175,6 +175,50 @@ def test_no_pattern_can_run_away() -> None:
         assert not _endless(sre_parser.parse(good)), good
 
 
+_SECRET = re.compile(r"hash|digest|signature|secret|password|token|\bmac\b|code$")
+
+
+def test_secrets_are_never_compared_with_the_equals_sign() -> None:
+    """Where a difference of time could tell how far somebody has guessed: what lets people in, and monitoring."""
+    for file, tree in SOURCE.items():
+        if file.parts[1] not in {"auth", "audit", "throttle"} and file.name not in {"guard.py", "status.py"}:
+            continue
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.Eq | ast.NotEq):
+                continue
+            # Columns are compared by the database, with what is a hash already.
+            column = any(
+                isinstance(each, ast.Attribute)
+                and isinstance(each.value, ast.Name)
+                and each.value.id[0].isupper()
+                for each in ast.walk(node.left)
+            )
+            sides = [ast.unparse(node.left), *map(ast.unparse, node.comparators)]
+            told = f"{file}:{node.lineno}: {ast.unparse(node)}"
+            assert column or not any(_SECRET.search(side) for side in sides), told
+
+
+def test_cryptography_stands_where_the_inventory_says() -> None:
+    """Every module that encrypts, signs, hashes or draws secrets is named in it, and so is what it does."""
+    kinds = {
+        "hashlib",
+        "hmac",
+        "cryptography",
+        "bcrypt",
+        "secrets",
+        "itsdangerous",
+        "pyotp",
+        "pikepdf",
+        "webauthn",
+        "ssl",
+    }
+    using = {
+        str(file) for file, names in IMPORTS.items() if kinds & {name.partition(".")[0] for name in names}
+    }
+    inventory = (ROOT / "docs/security-inventory.md").read_text("utf-8")
+    assert [file for file in sorted(using) if f"`{file}`" not in inventory] == []
+
+
 # In the browser
 
 _UNSAFE = re.compile(
