@@ -137,10 +137,8 @@ def counts() -> dict[Status, int]:
     """How many open scans stand in each status."""
     by_status = select(Scan.status, func.count()).group_by(Scan.status)
     # All of them from the index alone, less the few closed ones: much quicker than asking each whether it is closed.
-    closed = dict(
-        db.session.execute(by_status.join(ScanClosure, ScanClosure.scan_id == Scan.id)).tuples().all()
-    )
-    found = dict(db.session.execute(by_status).tuples().all())
+    closed = dict(db.session.execute(by_status.join(ScanClosure, ScanClosure.scan_id == Scan.id)).all())
+    found = dict(db.session.execute(by_status).all())
     return {status: found.get(status, 0) - closed.get(status, 0) for status in Status}
 
 

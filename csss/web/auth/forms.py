@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from wtforms import DateField, HiddenField, PasswordField, RadioField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, StopValidation
 
 from csss.auth import accounts, secrets
@@ -93,10 +94,10 @@ class RegisterForm(TextForm):
     role = RadioField(
         _l("I am registering as"),
         choices=[
-            (Role.PATIENT, _l("Patient")),
-            (Role.DOCTOR, _l("Doctor")),
-            (Role.PHARMACIST, _l("Pharmacist")),
-            (Role.ADMIN, _l("Administrator")),
+            SelectChoice(Role.PATIENT.value, _l("Patient")),
+            SelectChoice(Role.DOCTOR.value, _l("Doctor")),
+            SelectChoice(Role.PHARMACIST.value, _l("Pharmacist")),
+            SelectChoice(Role.ADMIN.value, _l("Administrator")),
         ],
         default=Role.PATIENT,
         validate_choice=False,
@@ -114,7 +115,10 @@ class RegisterForm(TextForm):
     date_of_birth = DayField(_l("Date of birth"))
     sex = SelectField(
         _l("Sex"),
-        choices=lambda: [("", _l("Choose…")), *((sex.value, words) for sex, words in SEX_NAMES.items())],
+        choices=lambda: [
+            SelectChoice("", _l("Choose…")),
+            *(SelectChoice(sex.value, words) for sex, words in SEX_NAMES.items()),
+        ],
         validate_choice=False,
     )
     phone = StringField(_l("Phone"), filters=[tidy])
