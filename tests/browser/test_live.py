@@ -74,6 +74,21 @@ def test_a_new_scan_appears_while_a_search_is_typed(live: Stack, new_page: NewPa
     ]
 
 
+def test_many_changes_at_once_are_gathered(live: Stack, new_page: NewPage, clinic: Clinic) -> None:
+    page = opened(signed_in(live, new_page, clinic.person("doctor")), "/doctor/?sort=newest")
+    asked: list[str] = []
+    page.on(
+        "request", lambda request: asked.append(request.url) if "x-csss-refresh" in request.headers else None
+    )
+    patient = clinic.person("patient")
+    begun = time.monotonic()
+    scans = [clinic.scan(patient=patient).id for _ in range(15)]
+    for scan_id in scans:
+        expect(page.locator(f"#scan-{scan_id}")).to_be_visible()
+    # Four at once, then one in two seconds (and what was missed before the stream began).
+    assert 1 <= len(asked) <= 6 + (time.monotonic() - begun) / 2
+
+
 def test_a_colleagues_claim_shows_by_itself_and_goes_when_the_page_is_left(
     live: Stack, new_page: NewPage, clinic: Clinic
 ) -> None:
