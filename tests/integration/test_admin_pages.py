@@ -147,9 +147,9 @@ def test_a_row_costs_no_query(
         if "released" in address:
             clinic.run_jobs("render_report")
 
-    some(2)
+    some(1)
     few = queries_of(lambda: admin.get(address))
-    some(5)
+    some(3)
     assert queries_of(lambda: admin.get(address)) == few <= 10
 
 

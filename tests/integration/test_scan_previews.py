@@ -1,6 +1,8 @@
 """The picture of a scan over a slow line: a small preview first, the whole picture when it is wanted."""
 
 import io
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -39,19 +41,19 @@ def test_the_preview_of_a_scan_takes_at_most_15_kb(path: Path) -> None:
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 @pytest.mark.parametrize(
-    "content",
+    "draw",
     [
-        picture(3000, 2400, "JPEG", quality=95),
-        picture(64, 2000),
-        picture(900, 700, mode="RGB"),
-        noise(2000, 1000),
+        partial(picture, 3000, 2400, "JPEG", quality=95),
+        partial(picture, 64, 2000),
+        partial(picture, 900, 700, mode="RGB"),
+        cache(partial(noise, 2000, 1000)),
     ],
     ids=["large", "long", "coloured", "noise"],
 )
 def test_whatever_is_uploaded_becomes_small_and_keeps_its_proportions(
-    content: bytes, size: previews.Size
+    draw: Callable[[], bytes], size: previews.Size
 ) -> None:
-    taken = take_in(content, limit=10_000_000)
+    taken = take_in(draw(), limit=10_000_000)
     made = shrink(taken.content, size)
     small = Image.open(io.BytesIO(made))
     assert len(made) <= size.bytes and max(small.size) <= size.side and small.format == "JPEG"
