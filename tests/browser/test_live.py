@@ -62,6 +62,8 @@ def test_a_new_scan_appears_while_a_search_is_typed(live: Stack, new_page: NewPa
     field.fill("")
     page.wait_for_url(re.compile(r"/doctor/(\?[^x]*)?$"))
     page.wait_for_timeout(600)
+    page.set_viewport_size({"width": 1280, "height": 360})
+    page.evaluate("scrollTo(0, 80)")
     page.evaluate("document.querySelector('input[type=search]').value = 'Okaf'")  # typed, not yet sent
     page.evaluate("document.querySelector('input[type=search]').setSelectionRange(2, 4)")
     scan = clinic.scan(patient=clinic.person("patient", name="Chioma Okafor"))
@@ -72,6 +74,7 @@ def test_a_new_scan_appears_while_a_search_is_typed(live: Stack, new_page: NewPa
         2,
         4,
     ]
+    assert page.evaluate("scrollY") == 80
 
 
 def test_many_changes_at_once_are_gathered(live: Stack, new_page: NewPage, clinic: Clinic) -> None:
