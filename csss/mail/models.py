@@ -18,8 +18,8 @@ class MailKind(StrEnum):
     ACCOUNT_APPROVED = "account_approved"
     REPORT_READY = "report_ready"
     SCAN_CLOSED = "scan_closed"
-    RESET_PASSWORD = "reset_password"  # noqa: S105 - the name of a message
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    RESET_PASSWORD = "reset_password"
+    PASSWORD_CHANGED = "password_changed"
     ADDRESS_TAKEN = "address_taken"  # somebody registered with an address that has an account
 
 
