@@ -39,7 +39,7 @@ radiology xray
 _COMMON = frozenset(_COMMON_WORDS.split())
 _WALKS = (
     "abcdefghijklmnopqrstuvwxyz",
-    "01234567890",
+    "01234567890123456789",
     "qwertyuiop",
     "qwertzuiop",
     "azertyuiop",

@@ -276,6 +276,24 @@ def test_new_codes_are_limited(clinic: Clinic, nobody: Visitor) -> None:
     assert 0 < int(answer.headers["Retry-After"]) <= 15 * 60
 
 
+def test_who_has_used_up_the_codes_by_signing_in_is_told_and_may_use_another_factor(
+    clinic: Clinic, nobody: Visitor
+) -> None:
+    admin = clinic.person("admin")
+    with transaction():
+        (recovery, *_) = new_recovery_codes(admin)
+    for _ in range(3):
+        sign_in(Visitor(clinic.app), admin)
+    clinic.run_jobs("send_mail")
+    before = len(clinic.mail)
+    assert sign_in(nobody, admin).location == "/login/code"
+    clinic.run_jobs("send_mail")
+    assert len(clinic.mail) == before
+    page = words(nobody.get("/login/code"))
+    assert "3 codes have been sent" in page and "We have sent a six-digit code" not in page
+    assert nobody.post("/login/code", {"code": recovery}).location == "/admin/"
+
+
 @pytest.mark.both_databases
 def test_an_authenticator_app_works_and_no_code_is_mailed_to_a_doctor(
     clinic: Clinic, nobody: Visitor

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from flask import Response, flash, make_response, render_template, request, url_for
+from flask import Response, flash, request, url_for
 from flask_login import current_user, logout_user
 
 from csss.auth import password_reset
@@ -99,4 +99,4 @@ def reset_password(token: str) -> Response:
 
 
 def _no_such_link() -> Response:
-    return make_response(render_template("auth/reset_failed.html"), 404)
+    return page_or_fragment("auth/reset_failed.html", "auth/_reset_failed.html", 404)
