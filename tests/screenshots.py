@@ -79,6 +79,7 @@ def _pages() -> Iterator[tuple[str, str, str]]:
             ("start", "/"),
             ("login", "/login"),
             ("register", "/register"),
+            ("forgot", "/forgot-password"),
             ("missing", "/nothing-here"),
             ("offline", "/offline"),
         )
