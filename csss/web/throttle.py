@@ -18,6 +18,7 @@ from limits import RateLimitItem, parse
 from csss.audit.record import record
 from csss.auth import secrets, sessions
 from csss.database import transaction
+from csss.errors import Invalid, TooMany
 from csss.throttle.storage import SCHEME
 
 _HASH_LENGTH = 32  # of 64: two accounts never share one
@@ -131,6 +132,11 @@ def too_many(response: Response, wait: timedelta) -> Response:
     response.status_code = 429
     response.headers["Retry-After"] = str(max(1, math.ceil(wait.total_seconds())))
     return response
+
+
+def answer_to(refusal: Invalid, response: Response) -> Response:
+    """`response` shows the refusal; where that says how long to wait, so does the answer."""
+    return too_many(response, refusal.wait) if isinstance(refusal, TooMany) else response
 
 
 def minutes(wait: timedelta) -> int:

@@ -108,7 +108,10 @@ def test_every_page_is_accessible_in_light_and_dark_narrow_and_with_large_text(
     stack: Stack, new_page: NewPage, ward: dict[str, tuple[str, list[str]]], role: str
 ) -> None:
     if role == "nobody":
-        page, addresses = new_page(stack), ["/", "/login", "/register", "/forgot-password", "/offline", "/nothing-here"]
+        page, addresses = (
+            new_page(stack),
+            ["/", "/login", "/register", "/forgot-password", "/offline", "/nothing-here"],
+        )
     else:
         page, addresses = signed_in(stack, new_page, ward, role), ward[role][1]
     found = []

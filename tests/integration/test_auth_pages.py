@@ -263,7 +263,8 @@ def test_wrong_codes_are_counted_over_all_sign_ins_of_an_account(clinic: Clinic,
         nobody.post("/login/code", {"code": "000000"})
     sign_in(nobody, doctor)
     answer = nobody.post("/login/code", {"code": pyotp.TOTP(secret).now()})
-    assert answer.status_code == 422 and "wait an hour" in words(answer)
+    assert answer.status_code == 429 and "wait an hour" in words(answer)
+    assert answer.headers["Retry-After"] == "3600"
     assert nobody.post("/login/code", {"code": recovery}).status_code == 303
 
 

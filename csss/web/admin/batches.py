@@ -21,7 +21,7 @@ from csss.web.admin.routes import show_queue
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
-from csss.web.throttle import too_many
+from csss.web.throttle import answer_to, too_many
 
 
 @admin.post("/approvals")
@@ -101,7 +101,7 @@ def approve_batch(batch_id: uuid.UUID) -> Response:
         return _show(batch_id, status=409, conflict=str(conflict))
     except Invalid as refused:
         mark(form, refused.errors)
-        return _show(batch_id, status=UNPROCESSABLE, form=form)
+        return answer_to(refused, _show(batch_id, status=UNPROCESSABLE, form=form))
     released = _n(
         "%(num)s report is released. It is made now and then mailed to the patient.",
         "%(num)s reports are released. They are made now and then mailed to the patients.",

@@ -52,7 +52,7 @@ from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirec
 from csss.web.guard import me, requires, user_session
 from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.staff_view import history, scan_view
-from csss.web.throttle import too_many
+from csss.web.throttle import answer_to, too_many
 
 WATERMARK = "PREVIEW – NOT RELEASED"  # not translated: it stands in a report, which has one language
 # One is laid out at a time (csss.reports.render), one may wait for it; more would only fill the threads.
@@ -163,7 +163,7 @@ def approve(scan_id: uuid.UUID) -> Response:
         return _show(scan_id, status=409, conflict=str(conflict))
     except Invalid as refused:
         mark(form, refused.errors)
-        return _show(scan_id, status=UNPROCESSABLE, approve=form)
+        return answer_to(refused, _show(scan_id, status=UNPROCESSABLE, approve=form))
     flash(_("The report is released. It is made now and then mailed to the patient."), "success")
     return redirect_after(url_for(".scan", scan_id=scan_id))
 

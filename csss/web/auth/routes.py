@@ -34,6 +34,7 @@ from csss.web.guard import me, requires
 from csss.web.navigation import home_url
 from csss.web.throttle import (
     account_is_known_here,
+    answer_to,
     forget,
     minutes,
     nothing_typed,
@@ -218,7 +219,7 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
     if waiting.ended_at is not None:
         return _sign_in_first(gettext("Too many wrong codes. Sign in again."))
     add_errors(form, refusal)
-    return _code_page(waiting, code_form, recovery_form, 422)
+    return answer_to(refusal, _code_page(waiting, code_form, recovery_form, 422))
 
 
 @auth.post("/login/code/send")
