@@ -4,6 +4,7 @@ A limit answers 429 with the form, a sentence and `Retry-After`. It is checked a
 can use up somebody's tries. Keys hold no e-mail address, only a keyed hash of it.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from flask_limiter import Limiter, RequestLimit, RouteLimit
 from limits import RateLimitItem, parse
 
 from csss.audit.record import record
-from csss.auth import secrets, sessions
+from csss.auth import accounts, secrets, sessions
 from csss.database import transaction
 from csss.errors import Invalid, TooMany
 from csss.throttle.storage import SCHEME
+from csss.web.forms import clean
 
 _HASH_LENGTH = 32  # of 64: two accounts never share one
 IPV6_NETWORK = 64  # one line has as many addresses as it likes within these bits
@@ -43,7 +45,12 @@ def network_of(address: str) -> str:
 
 
 def typed_email() -> str:
-    return request.form.get("email", "").strip().lower()[:254]
+    """In the one form in which accounts are looked up: no spelling of an address may bring tries of its own."""
+    text = clean(request.form.get("email"))
+    try:
+        return accounts.normal_email(text)
+    except Invalid:
+        return text.strip().lower()[:254]
 
 
 def typed_account() -> str:
@@ -76,6 +83,8 @@ limiter = Limiter(
 
 def init_throttle(app: Flask) -> None:
     """After the guard and the check of form tokens, before the views."""
+    # A line for each request of a flood helps nobody; the audit log has the first one.
+    logging.getLogger("flask-limiter").setLevel(logging.WARNING)
     limiter.init_app(app)
 
 

@@ -120,6 +120,20 @@ def test_one_address_cannot_try_many_accounts(clinic: Clinic, nobody: Visitor) -
     assert try_password(nobody, email, PASSWORD, ELSEWHERE).status_code == 303
 
 
+@pytest.mark.parametrize(
+    "spelling", ["\x01{}", "{}\x7f", "\t {} \n", "UPPER", "doctor@csss．example", "doctor@ＣＳＳＳ.example"]
+)
+def test_no_spelling_of_an_address_brings_further_tries(
+    clinic: Clinic, nobody: Visitor, spelling: str
+) -> None:
+    email = clinic.person("doctor", email="doctor@csss.example").email
+    typed = email.upper() if spelling == "UPPER" else spelling.format(email)
+    use_up(routes.WRONG_PASSWORDS_HERE, "sign-in.here", f"{key_of(email)}@{HERE}")
+    use_up(forgotten.LINKS_FOR_AN_ACCOUNT, "reset.account", key_of(email))
+    assert try_password(nobody, typed, PASSWORD).status_code == 429
+    assert nobody.post("/forgot-password", {"email": typed}).status_code == 429
+
+
 def test_another_site_cannot_use_up_somebodys_tries(clinic: Clinic, nobody: Visitor) -> None:
     email = clinic.person("doctor").email
     for _ in range(12):
