@@ -81,11 +81,15 @@ def set_password(token: str, password_hash: str) -> User:
     Whoever opens the link reads the mail of this address, so it counts as confirmed. Raises NotFound when the link has
     stopped working meanwhile.
     """
-    reset = db.session.scalars(_living(token, now()).with_for_update(of=PasswordReset)).one_or_none()
+    gone = _("This link does not work any more.")
+    reset = db.session.scalars(_living(token, now())).one_or_none()
     if reset is None:
-        raise NotFound(_("This link does not work any more."))
-    reset.used_at = now()
+        raise NotFound(gone)
     user = reset.user
+    db.session.refresh(user, with_for_update=True)  # the person first, as where a link is asked for
+    used = update(PasswordReset).where(PasswordReset.id == reset.id, *_open()).values(used_at=now())
+    if changed_rows(used) == 0:
+        raise NotFound(gone)
     record("account.password_reset", user, by=user)
     accounts.confirm_address(user)
     accounts.set_password_hash(user, password_hash, keep_session=None)

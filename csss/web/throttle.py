@@ -53,13 +53,21 @@ def typed_email() -> str:
         return text.strip().lower()[:254]
 
 
+def account_key(email: str) -> str:
+    return secrets.keyed_hash("throttle", email)[:_HASH_LENGTH]
+
+
+def from_here(account: str) -> str:
+    return f"{account}@{client_network()}"
+
+
 def typed_account() -> str:
     """The account that is meant, whether it exists or not."""
-    return secrets.keyed_hash("throttle", typed_email())[:_HASH_LENGTH]
+    return account_key(typed_email())
 
 
 def typed_account_from_here() -> str:
-    return f"{typed_account()}@{client_network()}"
+    return from_here(typed_account())
 
 
 def nothing_typed() -> bool:

@@ -192,6 +192,15 @@ def test_the_link_stands_nowhere_but_in_the_mail(clinic: Clinic, nobody: Visitor
     assert token not in everything
 
 
+def test_who_has_set_a_new_password_need_not_wait_for_the_wrong_ones(clinic: Clinic, nobody: Visitor) -> None:
+    email = clinic.person("doctor").email
+    wrong = {"email": email, "password": "a wrong password"}
+    assert [nobody.post("/login", wrong).status_code for _ in range(11)] == [401] * 10 + [429]
+    ask(nobody, email)
+    assert nobody.post(link_to(clinic), {"new_password": NEW}).status_code == 303
+    assert nobody.post("/login", {"email": email, "password": NEW}).status_code == 303
+
+
 def test_a_link_that_nobody_waits_for_any_more_is_not_mailed(clinic: Clinic, nobody: Visitor) -> None:
     ask(nobody, clinic.person("doctor").email)
     sent = len(clinic.mail)

@@ -12,6 +12,7 @@ from csss.errors import Invalid, NotFound
 from csss.i18n import gettext, ngettext
 from csss.web.auth import auth
 from csss.web.auth.forms import ForgotForm, NewPasswordForm, add_errors
+from csss.web.auth.routes import forget_wrong_passwords
 from csss.web.fragments import UNPROCESSABLE, form_error, page_or_fragment, redirect_after
 from csss.web.guard import requires
 from csss.web.throttle import minutes, nothing_typed, throttled, typed_account, was_refused
@@ -92,6 +93,7 @@ def reset_password(token: str) -> Response:
         return form_error("auth/reset.html", "auth/_reset.html", form=form, token=token, email=email)
     except NotFound:  # used up by another window meanwhile
         return _no_such_link()
+    forget_wrong_passwords(email)  # they are what has led here
     if current_user.is_authenticated:
         logout_user()
     flash(gettext("Your new password is set, and you are signed out everywhere. Sign in with it."), "success")

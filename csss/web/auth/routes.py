@@ -34,8 +34,10 @@ from csss.web.guard import me, requires
 from csss.web.navigation import home_url
 from csss.web.throttle import (
     account_is_known_here,
+    account_key,
     answer_to,
     forget,
+    from_here,
     minutes,
     nothing_typed,
     throttled,
@@ -131,6 +133,13 @@ def login() -> Response:
         return _login_again(form, 403, SHUT[user.state])
     forget(WRONG_PASSWORDS_HERE, "sign-in.here", typed_account_from_here())
     return _begin(user, target)
+
+
+def forget_wrong_passwords(email: str) -> None:
+    """Of somebody who has shown otherwise to be the owner."""
+    account = account_key(email)
+    forget(WRONG_PASSWORDS_HERE, "sign-in.here", from_here(account))
+    forget(WRONG_PASSWORDS_ELSEWHERE, "sign-in.account", account)
 
 
 def _login_again(form: LoginForm, status: int, problem: str) -> Response:
