@@ -33,6 +33,7 @@ _BOUNDS = {
     "live_streams": (0, 100_000),
     "trusted_proxies": (0, 20),
     "session_minutes": (1, 525_600),
+    "session_hours": (1, 8_760),
     "otp_minutes": (1, 1_440),
     "upload_mb": (1, 64),
     "mail_port": (1, 65_535),
@@ -68,6 +69,7 @@ class Settings:
     trusted_proxies: int = _setting(0, "How many reverse proxies in front may set `X-Forwarded-*`")
     time_zone: str = _setting("UTC", "IANA name; for all times that people read")
     session_minutes: int = _setting(60, "A session ends after so many minutes without use")
+    session_hours: int = _setting(12, "A session ends so many hours after signing in, used or not")
     otp_minutes: int = _setting(10, "Life of an e-mailed one-time code")
     upload_mb: int = _setting(10, "Largest JPEG or PNG, in megabytes (10^6 bytes)")
     mail_server: str = _setting("127.0.0.1", "SMTP server")

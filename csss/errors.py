@@ -1,5 +1,7 @@
 """What a service says when it refuses. Routes turn these into answers; nothing else is expected of callers."""
 
+from datetime import timedelta
+
 
 class Refused(Exception):
     """Base of every refusal; the text is a sentence for the person at the screen."""
@@ -18,6 +20,14 @@ class Invalid(Refused):
     def __init__(self, **errors: str) -> None:
         self.errors = {field: str(sentence) for field, sentence in errors.items()}
         super().__init__(" ".join(self.errors.values()))
+
+
+class TooMany(Invalid):
+    """Too often within a while: answered with 429, the sentence beside the field, and when to try again."""
+
+    def __init__(self, wait: timedelta, **errors: str) -> None:
+        self.wait = wait
+        super().__init__(**errors)
 
 
 class Counted(Invalid):

@@ -69,6 +69,7 @@ def _attach_database(app: Flask) -> None:
     from csss.scans import desk as desk_models  # noqa: F401
     from csss.scans import models as scan_models  # noqa: F401
     from csss.scans.uploads import models as upload_models  # noqa: F401
+    from csss.throttle import models as throttle_models  # noqa: F401
 
     db.init_app(app)
     Migrate(app, db, directory=str(MIGRATIONS), render_as_batch=True)
@@ -79,11 +80,13 @@ def _attach_services(app: Flask, settings: Settings) -> None:
     from csss.live.publish import init_live
     from csss.mail.transport import init_mail
     from csss.scans.storage import FolderStorage
+    from csss.throttle.storage import init_store
 
     app.extensions["csss_storage"] = FolderStorage(settings.storage_folder)
     init_mail(app)
     init_jobs(app)
     init_live(app)
+    init_store(app)
 
 
 def _attach_web(app: Flask) -> None:

@@ -82,6 +82,7 @@ def _pages() -> Iterator[tuple[str, str, str]]:
             ("start", "/"),
             ("login", "/login"),
             ("register", "/register"),
+            ("forgot", "/forgot-password"),
             ("missing", "/nothing-here"),
             ("offline", "/offline"),
         )

@@ -99,7 +99,7 @@ class UserSession(Model):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
-    last_used_at: Mapped[datetime] = mapped_column(default=now)
+    last_used_at: Mapped[datetime] = mapped_column(default=now, index=True)
     complete: Mapped[bool] = mapped_column(default=False)  # False while the second factor is awaited
     second_factor_tries: Mapped[int] = mapped_column(default=0)
     ended_at: Mapped[datetime | None]
@@ -115,7 +115,8 @@ class CodePurpose(StrEnum):
 
 
 class OneTimeCode(Model):
-    """A six-digit code by e-mail, for one purpose and one subject (the session, or the scan to approve).
+    """A six-digit code by e-mail, for one purpose and one subject (the session, or what is to be approved), good only in
+    the session that asked for it.
 
     The mail job draws the code when it sends it and keeps only its keyed hash here.
     """
@@ -126,6 +127,7 @@ class OneTimeCode(Model):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     purpose: Mapped[CodePurpose] = mapped_column(text_enum(CodePurpose))
     subject_id: Mapped[uuid.UUID]
+    session_id: Mapped[uuid.UUID | None]  # None: asked for before sessions were kept, good nowhere
     requested_at: Mapped[datetime] = mapped_column(default=now)
     code_hash: Mapped[str | None] = mapped_column(String(64))
     expires_at: Mapped[datetime | None]  # set with the code, so that the life told in the mail is true
@@ -148,3 +150,19 @@ class RecoveryCode(Model):
     code_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=now)
     used_at: Mapped[datetime | None]
+
+
+class PasswordReset(Model):
+    """A link by e-mail that sets a new password once. The mail job draws its token and keeps only the hash here."""
+
+    __tablename__ = "password_resets"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    requested_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime | None]  # set with the token, so that the life told in the mail is true
+    used_at: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)

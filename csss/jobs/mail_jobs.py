@@ -4,7 +4,7 @@ import uuid
 
 from flask_mail import Message
 
-from csss.auth import accounts, second_factor
+from csss.auth import accounts, password_reset, second_factor
 from csss.clock import now
 from csss.database import db, transaction
 from csss.mail import messages, transport
@@ -46,6 +46,8 @@ def _draft(message: MailMessage) -> messages.Draft | None:
     """What to send; None, with the state set, when nothing is to be sent now."""
     if message.kind is MailKind.CODE:
         return _code_draft(message)
+    if message.kind is MailKind.RESET_PASSWORD:
+        return _reset_draft(message)
     if message.kind is MailKind.REPORT_READY:
         return _report_draft(message)
     return messages.DRAFTS[message.kind](message)
@@ -58,6 +60,14 @@ def _code_draft(message: MailMessage) -> messages.Draft | None:
         message.state = MailState.DROPPED
         return None
     return messages.code_draft(code, second_factor.draw_code(code))
+
+
+def _reset_draft(message: MailMessage) -> messages.Draft | None:
+    reset = messages.reset_of(message)
+    if reset is None or password_reset.is_pointless(reset):
+        message.state = MailState.DROPPED
+        return None
+    return messages.reset_draft(password_reset.draw_token(reset))
 
 
 def _report_draft(message: MailMessage) -> messages.Draft | None:

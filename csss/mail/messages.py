@@ -9,8 +9,8 @@ from flask import current_app
 from flask_mail import Message
 from sqlalchemy import func, select
 
-from csss.auth import accounts, second_factor
-from csss.auth.models import CodePurpose, OneTimeCode
+from csss.auth import accounts, password_reset, second_factor
+from csss.auth.models import CodePurpose, OneTimeCode, PasswordReset
 from csss.database import db
 from csss.i18n import _, _n
 from csss.mail.models import MailKind, MailMessage
@@ -83,12 +83,22 @@ def _scan_closed(message: MailMessage) -> Draft:
     return Draft(_("Please upload your scan again"), "scan_closed", {"scan_id": message.subject_id})
 
 
+def _password_changed(_message: MailMessage) -> Draft:
+    return Draft(_("Your password has been changed"), "password_changed", {})
+
+
+def _address_taken(_message: MailMessage) -> Draft:
+    return Draft(_("You have an account already"), "address_taken", {})
+
+
 DRAFTS: dict[MailKind, Callable[[MailMessage], Draft]] = {
     MailKind.CONFIRM_ADDRESS: _confirm_address,
     MailKind.ACCOUNT_APPROVED: _account_approved,
     MailKind.SCAN_CLOSED: _scan_closed,
+    MailKind.PASSWORD_CHANGED: _password_changed,
+    MailKind.ADDRESS_TAKEN: _address_taken,
 }
-"""Messages that need nothing but their row. Codes and reports are drafted by their jobs."""
+"""Messages that need nothing but their row. Codes, links that reset a password, and reports are drafted by their jobs."""
 
 
 def code_draft(code: OneTimeCode, digits: str) -> Draft:
@@ -106,6 +116,15 @@ def _approves(code: OneTimeCode) -> str:
 
 def report_draft(attachment: Attachment | None) -> Draft:
     return Draft(_("Your report is ready"), "report_ready", {"encrypted": attachment is not None}, attachment)
+
+
+def reset_draft(token: str) -> Draft:
+    minutes = int(password_reset.LIFE.total_seconds() // 60)
+    return Draft(_("Choose a new password"), "reset_password", {"token": token, "minutes": minutes})
+
+
+def reset_of(message: MailMessage) -> PasswordReset | None:
+    return db.session.get(PasswordReset, message.subject_id, with_for_update=True)
 
 
 def code_of(message: MailMessage) -> OneTimeCode | None:

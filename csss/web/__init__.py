@@ -14,15 +14,17 @@ from csss.web.filters import init_filters
 from csss.web.guard import init_guard
 from csss.web.headers import init_headers
 from csss.web.navigation import nav_items
+from csss.web.throttle import init_throttle
 
 
 def init_web(app: Flask) -> None:
-    """Attach guard, headers, assets, filters, error pages and the blueprints."""
+    """Attach guard, limits, headers, assets, filters, error pages and the blueprints."""
     init_headers(app)
     init_assets(app)
     init_filters(app)
     init_errors(app)
     init_guard(app)
+    init_throttle(app)
     _register_blueprints(app)
     init_events(app)
     app.register_error_handler(NotFound, _not_found)

@@ -150,7 +150,10 @@ def test_every_page_is_accessible_in_every_choice_of_colours_narrow_and_with_lar
     stack: Stack, new_page: NewPage, ward: dict[str, tuple[str, list[str]]], role: str
 ) -> None:
     if role == "nobody":
-        page, addresses = new_page(stack), ["/", "/login", "/register", "/offline", "/nothing-here"]
+        page, addresses = (
+            new_page(stack),
+            ["/", "/login", "/register", "/forgot-password", "/offline", "/nothing-here"],
+        )
     else:
         page, addresses = signed_in(stack, new_page, ward, role), ward[role][1]
     found = []

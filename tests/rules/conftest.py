@@ -14,7 +14,8 @@ from werkzeug.routing import Rule
 
 from csss import create_app
 from csss.auth.accounts import confirmation_token
-from csss.auth.models import User
+from csss.auth.models import PasswordReset, User
+from csss.auth.password_reset import draw_token
 from csss.database import db, transaction
 from csss.inference.labels import read_info
 from csss.mail.models import MailMessage
@@ -43,6 +44,7 @@ class Site:
     message: uuid.UUID = field(default_factory=uuid.uuid4)
     batch: uuid.UUID = field(default_factory=uuid.uuid4)
     token: str = ""
+    reset_token: str = ""
     opened: dict[Any, Any] = field(default_factory=dict)  # pages by role, see test_pages.py
 
     def visitor(self, role: str | None) -> Visitor:
@@ -66,7 +68,7 @@ class Site:
             "preset_id": db.session.scalars(select(PrescriptionTemplate.id)).first(),
             "user_id": self.people["waiting"],
             "session_id": uuid.uuid4(),
-            "token": self.token,
+            "token": self.reset_token if rule.endpoint == "auth.reset_password" else self.token,
             "path": "icons.svg",
             "version": read_info().version,
             "name": "confusion",
@@ -109,6 +111,10 @@ def _furnish(site: Site) -> None:
     site.people = {name: user.id for name, user in people.items()}
     site.token = confirmation_token(clinic.person("patient", confirmed=False))
     of: dict[str, User] = {role: people[role] for role in ROLES}
+    with transaction():
+        reset = PasswordReset(id=uuid.uuid4(), user_id=people["another patient"].id)
+        db.session.add(reset)
+        site.reset_token = draw_token(reset)
     make = {
         "uploaded": clinic.scan(patient=of["patient"]),
         "queued": clinic.scan(patient=of["patient"]),

@@ -5,6 +5,8 @@
 
 # Question, who asks, the topic that answers it.
 ASKED = [
+    ("it says to many wrong paswords, wait", "patient", "too-many-tries"),
+    ("got a mail that my pasword was changed", "doctor", "mail-not-mine"),
     ("how can i uplod my x ray", "patient", "send-scan"),
     ("where do i put the picture of my scan", "patient", "send-scan"),
     ("i want to sumbit a new mri", "patient", "send-scan"),

@@ -61,6 +61,9 @@ MAIL_KIND_WORDS: Words[MailKind] = Words(
         MailKind.ACCOUNT_APPROVED: _l("Account approved"),
         MailKind.REPORT_READY: _l("Report"),
         MailKind.SCAN_CLOSED: _l("Scan closed"),
+        MailKind.RESET_PASSWORD: _l("Link for a new password"),
+        MailKind.PASSWORD_CHANGED: _l("Password changed"),
+        MailKind.ADDRESS_TAKEN: _l("Registered twice"),
     }
 )
 MAIL_STATE_WORDS: Words[MailState] = Words(

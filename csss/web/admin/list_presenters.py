@@ -126,6 +126,9 @@ ACTION_WORDS: Words[str] = Words(
         "account.created": _l("Created an account"),
         "account.deactivated": _l("Deactivated an account"),
         "account.password_changed": _l("Changed the password"),
+        "account.password_reset_requested": _l("Asked for a link for a new password"),
+        "account.password_reset": _l("Set a new password by a link"),
+        "account.registered_again": _l("Registered with an address that has an account"),
         "account.profile_changed": _l("Changed the own record"),
         "account.reactivated": _l("Reactivated an account"),
         "account.second_factor_reset": _l("Reset somebody’s second factor"),
@@ -167,6 +170,7 @@ ACTION_WORDS: Words[str] = Words(
         "session.ended": _l("Signed out"),
         "session.others_ended": _l("Ended the other sessions"),
         "session.refused": _l("Sign-in refused"),
+        "request.throttled": _l("Refused after too many tries"),
     }
 )
 _SUBJECTS: Words[str] = Words(

@@ -22,7 +22,7 @@ from csss.auth import challenge, second_factor
 from csss.auth.models import CodePurpose
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.errors import Invalid, StateConflict
+from csss.errors import Invalid, StateConflict, TooMany
 from csss.i18n import _
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.presenters import prescription_view
@@ -49,9 +49,10 @@ from csss.web.admin.presenters import (
 )
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
-from csss.web.guard import me, requires
+from csss.web.guard import me, requires, user_session
 from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.staff_view import history, scan_view
+from csss.web.throttle import answer_to, too_many
 
 WATERMARK = "PREVIEW – NOT RELEASED"  # not translated: it stands in a report, which has one language
 # One is laid out at a time (csss.reports.render), one may wait for it; more would only fill the threads.
@@ -131,12 +132,12 @@ def send_code(scan_id: uuid.UUID) -> Response:
         with transaction():
             scan = queries.scan_visible_to(me(), scan_id)
             policies.check_can_approve(scan)
-            second_factor.request_code(me(), CodePurpose.APPROVAL, scan.id)
+            second_factor.request_code(me(), CodePurpose.APPROVAL, scan.id, user_session().id)
     except StateConflict as conflict:
         return _show(scan_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
+    except TooMany as refused:
         mark(form := ApproveForm(), refused.errors)
-        return _show(scan_id, status=UNPROCESSABLE, approve=form)
+        return too_many(_show(scan_id, approve=form), refused.wait)
     if is_htmx():
         return _show(scan_id)
     return redirect_after(url_for(".scan", scan_id=scan_id, _anchor="approval"))
@@ -162,7 +163,7 @@ def approve(scan_id: uuid.UUID) -> Response:
         return _show(scan_id, status=409, conflict=str(conflict))
     except Invalid as refused:
         mark(form, refused.errors)
-        return _show(scan_id, status=UNPROCESSABLE, approve=form)
+        return answer_to(refused, _show(scan_id, status=UNPROCESSABLE, approve=form))
     flash(_("The report is released. It is made now and then mailed to the patient."), "success")
     return redirect_after(url_for(".scan", scan_id=scan_id))
 
@@ -247,7 +248,7 @@ def release_state(scan_id: uuid.UUID) -> Response:
 
 def _code(scan: Scan) -> CodeView | None:
     minutes: int = current_app.config["CSSS"].otp_minutes
-    return code_view(approvals.approval_code(me(), scan.id), me().email, minutes)
+    return code_view(approvals.approval_code(me(), scan.id, user_session().id), me().email, minutes)
 
 
 def _show(

@@ -8,7 +8,7 @@ from wtforms import DateField, HiddenField, PasswordField, RadioField, SelectFie
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, StopValidation
 
-from csss.auth import accounts, secrets
+from csss.auth import accounts
 from csss.auth.models import Sex
 from csss.auth.roles import Role
 from csss.clock import now
@@ -72,6 +72,14 @@ class LoginForm(TextForm):
     email = StringField(_l("E-mail address"), filters=[tidy])
     password = PasswordField(_l("Password"))
     next = HiddenField(filters=[tidy])
+
+
+class ForgotForm(TextForm):
+    email = StringField(_l("E-mail address"), [filled(_l("Enter the e-mail address."))], filters=[tidy])
+
+
+class NewPasswordForm(TextForm):
+    new_password = PasswordField(_l("New password"))
 
 
 class CodeForm(TextForm):
@@ -139,7 +147,8 @@ class RegisterForm(TextForm):
                 raise StopValidation(refusal.errors["email"]) from None
 
     def validate_password(self, field: Any) -> None:
-        if problem := secrets.password_problem(field.data or ""):
+        email, name = self.email.data or "", self.name.data or ""
+        if problem := accounts.password_problem(field.data or "", email=email, name=name):
             raise StopValidation(problem)
 
     def validate_phone(self, field: Any) -> None:
