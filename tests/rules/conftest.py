@@ -66,6 +66,7 @@ class Site:
             "preset_id": db.session.scalars(select(PrescriptionTemplate.id)).first(),
             "user_id": self.people["waiting"],
             "session_id": uuid.uuid4(),
+            "passkey_id": uuid.uuid4(),
             "token": self.token,
             "path": "icons.svg",
             "version": read_info().version,
