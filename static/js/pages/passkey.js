@@ -84,6 +84,7 @@
 
   const prepare = () => {
     for (const form of forms()) {
+      for (const words of form.querySelectorAll("[data-passkey-off]")) words.hidden = true;
       const here = location.origin === form.dataset.origin;
       if (window.PublicKeyCredential && here) {
         form.hidden = false;
