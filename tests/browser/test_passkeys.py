@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import CDPSession, Page, expect
+from playwright.sync_api import CDPSession, Page, Route, expect
 
 from csss.auth.models import User
 from csss.database import db
@@ -134,7 +134,17 @@ def test_an_administrator_approves_with_a_passkey(stack: Stack, device: Device) 
     expect(page.get_by_text("The passkey is registered.")).to_be_visible()
     device.open(f"/admin/scans/{scan_id}")
     assert not violations(page)
-    page.get_by_role("button", name="Approve with your passkey").click()
+    button = page.get_by_role("button", name="Approve with your passkey")
+
+    def another_question(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "challenge": "QUJD" * 11})
+
+    page.route(f"**/admin/scans/{scan_id}/passkey", another_question)
+    button.click()
+    expect(page.locator("[data-passkey-problem]")).to_contain_text("was not accepted")
+    page.unroute(f"**/admin/scans/{scan_id}/passkey")
+    button.click()
     expect(page.get_by_text("The report is released.")).to_be_visible()
     assert _approved_with(stack, scan_id, email) == "passkey"
 

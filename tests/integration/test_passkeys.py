@@ -1,24 +1,30 @@
-"""Passkeys: registering one, showing it at sign-in and for an approval, and everything that must not be taken for one."""
+"""Passkeys: registering one, showing it at sign-in and for an approval, and everything that must not be taken for one;
+and the other second factors, which everybody may have."""
 
 import base64
 import json
 import re
+import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import pyotp
 import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from csss.audit.models import AuditEvent
 from csss.auth import second_factor
-from csss.auth.models import UserSession
+from csss.auth.models import CodePurpose, UserSession
+from csss.auth.passkeys import services as passkeys
 from csss.auth.passkeys.models import Passkey, PasskeyChallenge
 from csss.auth.passkeys.services import MOST
 from csss.clock import now
 from csss.database import db, transaction
+from csss.errors import Counted
 from csss.reports import queries as reports
 from csss.scans.models import Scan
 from csss.scans.states import Status
@@ -585,3 +591,53 @@ def test_where_browsers_make_none_nothing_is_offered(doctor: Visitor, nobody: Vi
     assert "Passkeys need an https address" in words(doctor.get("/account/passkeys/new"))
     asked = {"name": "A", "current_password": PASSWORD}
     assert doctor.post("/account/passkeys/question", asked).status_code == 409
+
+
+# An authenticator app and recovery codes, for everybody
+
+
+@pytest.mark.parametrize("role", ["doctor", "pharmacist", "patient"])
+def test_whoever_has_set_up_an_app_is_asked_for_it_and_a_code_works_once(
+    clinic: Clinic, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = clinic.visitor(clinic.person(role))
+    email = visitor.user.email
+    page = visitor.page("/account/authenticator")
+    totp = pyotp.TOTP(page.select_one(".setup-key").get_text().replace(" ", ""))  # type: ignore[union-attr]
+    sealed = page.select_one("input[name=set_up]")["value"]  # type: ignore[index]
+    first = totp.now()
+    assert visitor.post("/account/authenticator", {"set_up": sealed, "code": first}).status_code == 303
+    codes = soup(visitor.post("/account/recovery-codes")).select(".recovery-codes code")
+    monkeypatch.setattr("csss.auth.second_factor.now", lambda: now() + timedelta(seconds=30))
+    later = totp.at(now() + timedelta(seconds=30))
+    for code, lets_in in ((first, False), (later, True), (later, False), (codes[0].get_text(), True)):
+        again = Visitor(clinic.app)
+        assert password(again, email).location == "/login/code"
+        assert again.post("/login/code", {"code": code}).status_code == (303 if lets_in else 422), code
+    assert [each["method"] for each in told("session.began")] == ["authenticator", "recovery_code"]
+
+
+@pytest.mark.both_databases
+def test_an_answer_that_is_sent_twice_at_once_works_once(
+    clinic: Clinic, doctor: Visitor, known: Authenticator
+) -> None:
+    visitor = at_the_second_step(clinic, doctor)
+    given = known.get(question(visitor, "/login/code/passkey"))
+    waiting = db.session.scalars(select(UserSession.id).where(~UserSession.complete)).one()
+    db.session.remove()
+    start = threading.Barrier(2)
+
+    def show(_: int) -> str:
+        with clinic.app.app_context():
+            start.wait()
+            try:
+                with transaction():
+                    asked = db.session.get_one(UserSession, waiting)
+                    return passkeys.show(asked, CodePurpose.SIGN_IN, waiting, given).method
+            except Counted:
+                return "refused"
+            finally:
+                db.session.remove()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(show, range(2))) == ["passkey", "refused"]
