@@ -70,7 +70,9 @@ def device(stack: Stack, new_page: Callable[..., Page]) -> Device:
     return Device(page, stack.url.replace("127.0.0.1", "localhost"), cdp, added["authenticatorId"])
 
 
-def test_a_doctor_registers_a_passkey_and_signs_in_with_it(stack: Stack, device: Device) -> None:
+def test_a_doctor_registers_a_passkey_and_signs_in_with_it(
+    stack: Stack, device: Device, new_page: Callable[..., Page]
+) -> None:
     with stack.app.app_context():
         email = Clinic(stack.app).person("doctor", email="passkey-doctor@csss.example").email
         db.session.remove()
@@ -115,6 +117,17 @@ def test_a_doctor_registers_a_passkey_and_signs_in_with_it(stack: Stack, device:
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page).to_have_url(f"{device.site}/doctor/")
 
+    # Where passkeys cannot work, by the machine's number or without script, the page says so and codes do.
+    for page, sentence in (
+        (new_page(stack), f"Passkeys work only at {device.site}. Open this page there."),
+        (new_page(stack, javascript=False), "A passkey needs JavaScript"),
+    ):
+        Device(page, stack.url, device.cdp, "").sign_in(email)
+        expect(page.locator("#login-code")).to_contain_text(sentence)
+        expect(page.get_by_role("button", name="Use your passkey")).to_be_hidden()
+        page.get_by_role("button", name="Send a code by e-mail").click()
+        expect(page.get_by_label("Six-digit code")).to_be_visible()
+
 
 def test_an_administrator_approves_with_a_passkey(stack: Stack, device: Device) -> None:
     with stack.app.app_context():
@@ -154,25 +167,3 @@ def _approved_with(stack: Stack, scan_id: uuid.UUID, email: str) -> str:
         approval = reports.approval(db.session.get_one(Scan, scan_id))
         assert approval is not None and db.session.get_one(User, approval.admin_id).email == email
         return approval.second_factor
-
-
-def test_where_passkeys_cannot_work_the_page_says_so_and_codes_do(
-    stack: Stack, device: Device, new_page: Callable[..., Page]
-) -> None:
-    """By its number the same machine is no place for passkeys; and without script there is a sentence, too."""
-    with stack.app.app_context():
-        email = Clinic(stack.app).person("doctor", email="passkey-elsewhere@csss.example").email
-        db.session.remove()
-    device.sign_in(email)
-    device.open("/account/passkeys/new")
-    device.register("Here")
-    expect(device.page.get_by_text("The passkey is registered.")).to_be_visible()
-    for page, sentence in (
-        (new_page(stack), f"Passkeys work only at {device.site}. Open this page there."),
-        (new_page(stack, javascript=False), "A passkey needs JavaScript"),
-    ):
-        Device(page, stack.url, device.cdp, "").sign_in(email)
-        expect(page.locator("#login-code")).to_contain_text(sentence)
-        expect(page.get_by_role("button", name="Use your passkey")).to_be_hidden()
-        page.get_by_role("button", name="Send a code by e-mail").click()
-        expect(page.get_by_label("Six-digit code")).to_be_visible()
