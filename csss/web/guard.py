@@ -166,6 +166,7 @@ def sign_in(user: User, *, second_factor_done: bool, method: str = "password") -
     if row.complete:
         user.session_key = key
         login_user(user)
+        g.user_session = row
         audit.record("session.began", user, by=user, method=method)
     else:
         session[PENDING] = key

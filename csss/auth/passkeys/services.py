@@ -52,6 +52,11 @@ def is_confined(session: UserSession) -> bool:
     return is_required(session.user) and session.method != PASSKEY
 
 
+def offered(user: User) -> bool:
+    """Whether this person can be asked for a passkey here."""
+    return available() and bool(user.passkeys)
+
+
 def of(user: User) -> Sequence[Passkey]:
     """A person's passkeys, the oldest first."""
     return db.session.scalars(

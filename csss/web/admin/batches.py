@@ -159,7 +159,7 @@ def _show(
         "conflict": conflict,
         "form": form or ApproveForm(),
         "code": _code(chosen) if ready else None,
-        "passkey": bool(ready and me().passkeys),
+        "passkey": ready > 0 and passkeys.offered(me()),
         "code_state_url": url_for(".batch_code_state", batch_id=batch_id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
     }

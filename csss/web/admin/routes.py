@@ -296,7 +296,7 @@ def _show(
         "may_lift": policies.may(policies.check_can_lift, scan),
         "approve_form": approve or ApproveForm(),
         "code": _code(scan) if may_approve else None,
-        "passkey": may_approve and bool(me().passkeys),
+        "passkey": may_approve and passkeys.offered(me()),
         "code_state_url": url_for(".code_state", scan_id=scan.id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
         "hold_form": (hold_form or HoldForm()).offer(asked) if asked else None,

@@ -106,12 +106,12 @@ def _begin(user: User, target: str | None) -> Response:
 def _gets_a_mail(user: User) -> bool:
     """Whether a code is mailed without being asked for: to administrators, and where there is no app; nowhere with a
     passkey, which needs none."""
-    return not user.passkeys and (user.role is Role.ADMIN or user.totp_confirmed_at is None)
+    return not passkeys.offered(user) and (user.role is Role.ADMIN or user.totp_confirmed_at is None)
 
 
 def _only_passkey(user: User) -> bool:
     """Whether this person's second step is a passkey, or a recovery code where it is lost, and no other code."""
-    return passkeys.is_required(user) and bool(user.passkeys)
+    return passkeys.is_required(user) and passkeys.offered(user)
 
 
 @auth.route("/login/code", methods=["GET", "POST"])
@@ -217,7 +217,7 @@ def _code_page(
         form=code_form,
         recovery_form=recovery_form,
         mailed=asked_for,
-        passkey=bool(user.passkeys),
+        passkey=passkeys.offered(user),
         only_passkey=_only_passkey(user),
         passkey_problem=passkey_problem,
         address=masked(user.email),
