@@ -52,7 +52,10 @@ def upgrade() -> None:
         sa.Column("challenge", sa.LargeBinary(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["session_id"], ["user_sessions.id"], name=op.f("fk_passkey_challenges_session_id_user_sessions")
+            ["session_id"],
+            ["user_sessions.id"],
+            name=op.f("fk_passkey_challenges_session_id_user_sessions"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_passkey_challenges")),
     )

@@ -52,7 +52,9 @@ class PasskeyChallenge(Model):
     __tablename__ = "passkey_challenges"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    session_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("user_sessions.id"), index=True)
+    session_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("user_sessions.id", ondelete="CASCADE"), index=True
+    )
     ceremony: Mapped[Ceremony] = mapped_column(text_enum(Ceremony))
     subject_id: Mapped[uuid.UUID | None]  # the session, or the scan or batch to approve
     challenge: Mapped[bytes] = mapped_column(LargeBinary)

@@ -184,10 +184,11 @@ def send_login_code() -> Response:
     if waiting is None:
         return _sign_in_first(gettext("Sign in with your password first."))
     code_form, recovery_form = CodeForm(formdata=None), RecoveryForm(formdata=None)
+    if _only_passkey(waiting.user):
+        code_form.code.errors = [str(_ONLY_PASSKEY)]
+        return _code_page(waiting, code_form, recovery_form, 422)
     try:
         with transaction():
-            if _only_passkey(waiting.user):
-                raise Invalid(code=_ONLY_PASSKEY)
             second_factor.request_code(waiting.user, CodePurpose.SIGN_IN, waiting.id)
     except Invalid as refusal:
         add_errors(code_form, refusal)
@@ -209,14 +210,13 @@ def _code_page(
     passkey_problem: str | None = None,
 ) -> Response:
     user = waiting.user
-    asked_for = second_factor.newest_code(user, CodePurpose.SIGN_IN, waiting.id) is not None
     return page_or_fragment(
         "auth/code.html",
         "auth/_code.html",
         status,
         form=code_form,
         recovery_form=recovery_form,
-        mailed=asked_for,
+        mailed=second_factor.newest_code(user, CodePurpose.SIGN_IN, waiting.id) is not None,
         passkey=passkeys.offered(user),
         only_passkey=_only_passkey(user),
         passkey_problem=passkey_problem,
