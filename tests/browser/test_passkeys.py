@@ -114,6 +114,8 @@ def test_a_doctor_registers_a_passkey_and_signs_in_with_it(
     device.sign_out()
 
     device.open("/login")
+    expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_visible()
+    assert not violations(page)
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page).to_have_url(f"{device.site}/doctor/")
 
