@@ -33,6 +33,7 @@ def checks(settings: Settings) -> Iterator[Result]:
         ("Storage", _storage),
         ("Mail", _mail),
         ("Addresses", _addresses),
+        ("Passkeys", _passkeys),
     ):
         try:
             yield check(settings)
@@ -182,3 +183,37 @@ def _addresses(settings: Settings) -> Result:
             "Put a TLS proxy in front, set CSSS_BASE_URL to its https address and CSSS_TRUSTED_PROXIES=1.",
         )
     return Result("Addresses", True, settings.base_url)
+
+
+def _passkeys(settings: Settings) -> Result:
+    """Whom passkeys are made for, and whether those who need one have one."""
+    import sqlalchemy as sa
+
+    party = settings.relying_party
+    if party is None:
+        return Result("Passkeys", True, "none: browsers make them only for https addresses with a name")
+    if not settings.admin_passkey:
+        return Result("Passkeys", True, f"for {party.id}, as people like")
+    engine = sa.create_engine(settings.database)
+    try:
+        with engine.connect() as connection:
+            count = connection.execute(
+                sa.text(
+                    "SELECT count(DISTINCT users.id) FROM users JOIN passkeys ON passkeys.user_id = users.id "
+                    "WHERE users.role = 'admin' AND users.state = 'active'"
+                )
+            ).scalar_one()
+    except sa.exc.SQLAlchemyError:
+        return Result("Passkeys", False, "it cannot be told who has one", "Mend the database first.")
+    finally:
+        engine.dispose()
+    if not count:
+        return Result(
+            "Passkeys",
+            False,
+            "administrators need one (CSSS_ADMIN_PASSKEY), and none of them has one yet",
+            f"Sign in at {party.origin} as an administrator and register one: nothing else opens until then.",
+        )
+    with_one = "1 administrator has one" if count == 1 else f"{count} administrators have one"
+    alone = "; let a second one register, in case it is lost" if count == 1 else ""
+    return Result("Passkeys", True, f"for {party.id}, required for administrators; {with_one}{alone}")

@@ -41,6 +41,14 @@ _BOUNDS = {
 }
 
 
+@dataclass(frozen=True)
+class RelyingParty:
+    """This site as a passkey knows it: the name it is bound to, and the origin whose pages may ask for it."""
+
+    id: str
+    origin: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """One field per environment variable: `session_minutes` is read from `CSSS_SESSION_MINUTES`."""
@@ -85,6 +93,9 @@ class Settings:
     hospital_name: str = _setting("Example Hospital", "Stands on pages, mail and reports")
     hospital_address: str = _setting("", "Stands on reports; vertical bars separate its lines")
     formulary: str = _setting("", "File of the hospital's medicines; empty: ours (`csss/prescriptions/data`)")
+    admin_passkey: bool = _setting(
+        False, "Administrators must sign in with a passkey (recovery codes stay the way out of a lost one)"
+    )
     bcrypt_rounds: int = _setting(12, "Cost of password hashing (10 to 16)")
     metrics_token: str = _setting("", "Bearer token for `/metrics`; empty: only this machine may read it")
 
@@ -101,6 +112,11 @@ class Settings:
             raise BadSetting(f"CSSS_TIME_ZONE is {self.time_zone!r}: it must be an IANA name.") from error
         if urlsplit(self.redis_url).scheme not in {"redis", "rediss", "unix"}:
             raise BadSetting("CSSS_REDIS_URL must begin with redis://, rediss:// or unix://.")
+        if self.admin_passkey and self.relying_party is None:
+            raise BadSetting(
+                "CSSS_ADMIN_PASSKEY needs a CSSS_BASE_URL that begins with https:// and names a host: browsers make "
+                "no passkeys for anything else."
+            )
         for name, (least, most) in _BOUNDS.items():
             if getattr(self, name) < least:
                 raise BadSetting(f"CSSS_{name.upper()} must be at least {least}.")
@@ -110,6 +126,23 @@ class Settings:
     @property
     def https(self) -> bool:
         return urlsplit(self.base_url).scheme == "https"
+
+    @property
+    def relying_party(self) -> RelyingParty | None:
+        """Whom passkeys are made for; None where browsers make none: on plain http, and for a bare IP address.
+
+        This machine itself is the exception, under the name localhost, which browsers trust without https.
+        """
+        parts = urlsplit(self.base_url)
+        host = parts.hostname or ""
+        if host in {"127.0.0.1", "::1"}:
+            host = "localhost"
+        if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", host) or re.fullmatch(r"[0-9.]+", host):
+            return None
+        if parts.scheme == "http" and host != "localhost":
+            return None
+        port = "" if parts.port in {None, {"http": 80, "https": 443}[parts.scheme]} else f":{parts.port}"
+        return RelyingParty(host, f"{parts.scheme}://{host}{port}")
 
     @property
     def instance_folder(self) -> Path:

@@ -61,6 +61,7 @@ def _attach_database(app: Flask) -> None:
     from csss import outbox  # noqa: F401 - its table belongs to the metadata
     from csss.audit import models as audit_models  # noqa: F401
     from csss.auth import models as auth_models  # noqa: F401
+    from csss.auth.passkeys import models as passkey_models  # noqa: F401
     from csss.database import db
     from csss.mail import models as mail_models  # noqa: F401
     from csss.prescriptions import models as prescription_models  # noqa: F401

@@ -48,17 +48,22 @@ def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, g
     try:
         return second_factor.check(asked.user, purpose, subject_id, given, asked.id)
     except Invalid:
-        # Counted by the database: two wrong codes at once are two.
-        db.session.execute(
-            update(UserSession)
-            .where(UserSession.id == asked.id)
-            .values(second_factor_tries=UserSession.second_factor_tries + 1)
-        )
-        db.session.refresh(asked)
-        if asked.second_factor_tries >= WRONG_IN_A_SESSION:
-            sessions.end(asked.id, asked.user)
-            db.session.refresh(asked)
+        count_wrong(asked)
         raise
+
+
+def count_wrong(asked: UserSession) -> None:
+    """One wrong try more; the tenth ends the session."""
+    # Counted by the database: two wrong codes at once are two.
+    db.session.execute(
+        update(UserSession)
+        .where(UserSession.id == asked.id)
+        .values(second_factor_tries=UserSession.second_factor_tries + 1)
+    )
+    db.session.refresh(asked)
+    if asked.second_factor_tries >= WRONG_IN_A_SESSION:
+        sessions.end(asked.id, asked.user)
+        db.session.refresh(asked)
 
 
 def _wrong_of_late(user: User) -> int:

@@ -3,14 +3,18 @@
 import uuid
 from datetime import date, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.auth.permissions import Permission, role_may
 from csss.auth.roles import Role
 from csss.clock import now
 from csss.database import Model, text_enum
+
+if TYPE_CHECKING:
+    from csss.auth.passkeys.models import Passkey
 
 
 class AccountState(StrEnum):
@@ -45,6 +49,7 @@ class User(Model):
     totp_last_step: Mapped[int | None]  # the newest accepted 30-second step: none is accepted twice
 
     patient: Mapped["Patient | None"] = relationship(back_populates="user")
+    passkeys: Mapped[list["Passkey"]] = relationship(back_populates="user", order_by="Passkey.created_at")
 
     __table_args__ = (Index("ix_users_state", "state", "created_at"),)
 
@@ -65,8 +70,8 @@ class User(Model):
 
     @property
     def needs_second_factor(self) -> bool:
-        """Administrators always; everybody who has set up an authenticator app."""
-        return self.role is Role.ADMIN or self.totp_confirmed_at is not None
+        """Administrators always; everybody who has set up an authenticator app or a passkey."""
+        return self.role is Role.ADMIN or self.totp_confirmed_at is not None or bool(self.passkeys)
 
 
 class Patient(Model):
@@ -101,6 +106,8 @@ class UserSession(Model):
     created_at: Mapped[datetime] = mapped_column(default=now)
     last_used_at: Mapped[datetime] = mapped_column(default=now, index=True)
     complete: Mapped[bool] = mapped_column(default=False)  # False while the second factor is awaited
+    # The last step of the sign-in: "password", or a Proof.method.
+    method: Mapped[str] = mapped_column(String(20), default="", server_default=text("''"))
     second_factor_tries: Mapped[int] = mapped_column(default=0)
     ended_at: Mapped[datetime | None]
     address: Mapped[str] = mapped_column(String(60), default="")

@@ -32,12 +32,13 @@ _SIX_DIGITS = re.compile("[0-9]{6}")  # \d would also take digits that a compari
 
 @dataclass(frozen=True)
 class Proof:
-    """That a person has just shown a second factor for a purpose and subject. Only `check` makes one."""
+    """That a person has just shown a second factor for a purpose and subject. Only `check` and `passkeys.services.show`
+    make one."""
 
     user_id: uuid.UUID
     purpose: CodePurpose
     subject_id: uuid.UUID
-    method: str  # "email_code", "authenticator" or "recovery_code"
+    method: str  # "email_code", "authenticator", "recovery_code" or "passkey"
 
 
 def code_life() -> timedelta:

@@ -23,14 +23,18 @@ def longest() -> timedelta:
     return timedelta(hours=current_app.config["CSSS"].session_hours)
 
 
-def begin(user: User, *, address: str, device: str, complete: bool) -> tuple[UserSession, str]:
-    """A new session and the key for its cookie. Belongs inside transaction()."""
+def begin(
+    user: User, *, address: str, device: str, complete: bool, method: str = ""
+) -> tuple[UserSession, str]:
+    """A new session and the key for its cookie; `method` is the last step of the sign-in. Belongs inside
+    transaction()."""
     key = secrets.new_session_key()
     session = UserSession(
         id=uuid.uuid4(),
         user_id=user.id,
         key_hash=secrets.session_key_hash(key),
         complete=complete,
+        method=method,
         address=address[:60],
         device=device[:200],
     )

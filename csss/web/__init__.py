@@ -11,7 +11,7 @@ from csss.web.assets import init_assets
 from csss.web.errors import SENTENCES, Sentence, error_response, init_errors
 from csss.web.events import init_events
 from csss.web.filters import init_filters
-from csss.web.guard import init_guard
+from csss.web.guard import init_guard, is_confined
 from csss.web.headers import init_headers
 from csss.web.navigation import nav_items
 from csss.web.throttle import init_throttle
@@ -69,9 +69,12 @@ def _template_values() -> dict[str, Any]:
     from flask import current_app, url_for
 
     settings = current_app.config["CSSS"]
+    party, confined = settings.relying_party, is_confined()
+    may_read_models = current_user.may(Permission.MODEL_READ) and not confined
     return {
-        "nav_items": nav_items(current_user),
-        "models_url": url_for("models.index") if current_user.may(Permission.MODEL_READ) else None,
+        "nav_items": [] if confined else nav_items(current_user),
+        "models_url": url_for("models.index") if may_read_models else None,
+        "passkey_origin": party.origin if party else None,
         "hospital_name": settings.hospital_name,
         "zone": settings.zone,
     }

@@ -37,14 +37,17 @@ _OFF = (
     "microphone",
     "midi",
     "payment",
-    "publickey-credentials-get",
     "screen-wake-lock",
     "serial",
     "usb",
     "xr-spatial-tracking",
 )
-# A patient may photograph a film with the phone's camera; nothing else is ever asked for.
-PERMISSIONS_POLICY = ", ".join(["camera=(self)", *(f"{feature}=()" for feature in _OFF)])
+# A patient may photograph a film with the phone's camera, and everybody sign in with a passkey; nothing else is ever
+# asked for.
+_OURS = ("camera", "publickey-credentials-create", "publickey-credentials-get")
+PERMISSIONS_POLICY = ", ".join(
+    [*(f"{feature}=(self)" for feature in _OURS), *(f"{feature}=()" for feature in _OFF)]
+)
 
 HSTS = "max-age=31536000"
 

@@ -69,6 +69,7 @@ class Site:
             "user_id": self.people["waiting"],
             "session_id": uuid.uuid4(),
             "token": self.reset_token if rule.endpoint == "auth.reset_password" else self.token,
+            "passkey_id": uuid.uuid4(),
             "path": "icons.svg",
             "version": read_info().version,
             "name": "confusion",

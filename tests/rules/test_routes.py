@@ -25,15 +25,19 @@ STAFF = DOCTOR | PHARMACIST | ADMIN
 
 # Add a new route here. One that is missing fails, and so does one that names no permission.
 WHO: dict[str, set[str | None]] = {
+    "account.add_passkey": SIGNED_IN,
     "account.authenticator": SIGNED_IN,
     "account.change": SIGNED_IN,
     "account.confirm_authenticator": SIGNED_IN,
     "account.end_other_sessions": SIGNED_IN,
     "account.end_session": SIGNED_IN,
     "account.make_recovery_codes": SIGNED_IN,
+    "account.new_passkey": SIGNED_IN,
     "account.page": SIGNED_IN,
+    "account.passkey_question": SIGNED_IN,
     "account.recovery_codes": SIGNED_IN,
     "account.remove_authenticator": SIGNED_IN,
+    "account.remove_passkey": SIGNED_IN,
     "account.remove_passphrase": SIGNED_IN,
     "account.send_confirmation": SIGNED_IN,
     "admin.approve": ADMIN,
@@ -42,6 +46,7 @@ WHO: dict[str, set[str | None]] = {
     "admin.audit_log": ADMIN,
     "admin.batch": ADMIN,
     "admin.batch_code_state": ADMIN,
+    "admin.batch_passkey_question": ADMIN,
     "admin.code_state": ADMIN,
     "admin.deactivate_user": ADMIN,
     "admin.end_user_sessions": ADMIN,
@@ -49,6 +54,7 @@ WHO: dict[str, set[str | None]] = {
     "admin.leave_out": ADMIN,
     "admin.lift": ADMIN,
     "admin.mail_log": ADMIN,
+    "admin.passkey_question": ADMIN,
     "admin.prepare_batch": ADMIN,
     "admin.preview": ADMIN,
     "admin.queue": ADMIN,
@@ -75,6 +81,9 @@ WHO: dict[str, set[str | None]] = {
     "auth.login": EVERYBODY,
     "auth.login_code": EVERYBODY,
     "auth.logout": EVERYBODY,
+    "auth.passkey_login": EVERYBODY,
+    "auth.passkey_login_question": EVERYBODY,
+    "auth.passkey_question": EVERYBODY,
     "auth.register": EVERYBODY,
     "auth.reset_password": EVERYBODY,
     "auth.send_login_code": EVERYBODY,
@@ -193,7 +202,7 @@ def test_every_route_is_open_to_those_in_the_table_and_shut_to_all_others(
             told = f"{method} {rule.rule} as {role or 'nobody'} answered {status}"
             if role in WHO[rule.endpoint]:
                 assert status < 500 or rule.endpoint == "status.readyz", told
-                assert status not in {401, 403} or rule.endpoint == "auth.login", told
+                assert status not in {401, 403} or rule.endpoint in {"auth.login", "auth.passkey_login"}, told
                 assert "/login" not in target or rule.endpoint.startswith("auth."), told
             elif role is None:
                 assert status == 302 and target.startswith("/login"), told

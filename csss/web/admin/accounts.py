@@ -88,11 +88,11 @@ def end_user_sessions(user_id: uuid.UUID) -> Response:
 @admin.post("/users/<uuid:user_id>/reset-second-factor")
 @requires(Permission.ACCOUNT_MANAGE)
 def reset_second_factor(user_id: uuid.UUID) -> Response:
-    """Remove the authenticator app and the recovery codes of somebody who has lost them."""
+    """Remove the authenticator app, the passkeys and the recovery codes of somebody who has lost them."""
 
     def done(name: str) -> str:
         return _(
-            "The authenticator app and the recovery codes of %(name)s do not work any more. "
+            "The authenticator app, the passkeys and the recovery codes of %(name)s do not work any more. "
             "All sessions have been ended.",
             name=name,
         )

@@ -3,10 +3,11 @@
 import uuid
 from typing import Any
 
-from flask import Response, current_app, flash, g, make_response, render_template, request, url_for
+from flask import Response, current_app, flash, make_response, render_template, request, url_for
 
-from csss.auth import challenge, second_factor
+from csss.auth import second_factor
 from csss.auth.models import CodePurpose
+from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, NotFound, StateConflict, TooMany
@@ -21,6 +22,7 @@ from csss.web.admin.routes import show_queue
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
+from csss.web.passkeys import question, second_factor_shown
 from csss.web.throttle import answer_to, too_many
 
 
@@ -87,15 +89,27 @@ def send_batch_code(batch_id: uuid.UUID) -> Response:
     return redirect_after(url_for(".batch", batch_id=batch_id, _anchor="approve"))
 
 
+@admin.post("/approvals/<uuid:batch_id>/passkey")
+@requires(Permission.REPORT_APPROVE)
+def batch_passkey_question(batch_id: uuid.UUID) -> Response:
+    """What the browser has to ask the administrator's passkey, for approving exactly these reports."""
+
+    def make() -> str:
+        chosen, _problems = batches.lock(batch_id, by=me())
+        return passkeys.ask(user_session(), CodePurpose.APPROVAL, chosen.id)
+
+    return question(make)
+
+
 @admin.post("/approvals/<uuid:batch_id>/approve")
 @requires(Permission.REPORT_APPROVE)
 def approve_batch(batch_id: uuid.UUID) -> Response:
-    """Release them all with one code. What has changed meanwhile stays, and is named."""
+    """Release them all with one code or passkey. What has changed meanwhile stays, and is named."""
     form = ApproveForm(request.form)
     try:
         with transaction():  # which keeps a wrong code, too: it counts
             chosen, problems = batches.lock(batch_id, by=me())
-            proof = challenge.take_code(g.user_session, CodePurpose.APPROVAL, batch_id, form.code.data or "")
+            proof = second_factor_shown(CodePurpose.APPROVAL, batch_id, form.code.data or "")
             outcome = batches.approve(chosen, problems, proof=proof, by=me())
     except StateConflict as conflict:
         return _show(batch_id, status=409, conflict=str(conflict))
@@ -147,6 +161,7 @@ def _show(
         "conflict": conflict,
         "form": form or ApproveForm(),
         "code": _code(chosen) if ready else None,
+        "passkey": ready > 0 and passkeys.offered(me()),
         "code_state_url": url_for(".batch_code_state", batch_id=batch_id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
     }

@@ -27,9 +27,10 @@ class QueueFilter(Form):
 
 
 class ApproveForm(Form):
-    """A code of any of the three kinds."""
+    """A code of any of the three kinds, or a passkey's answer."""
 
     code = StringField(_l("Code"))
+    passkey = StringField()
 
 
 class HoldForm(Form):
@@ -115,6 +116,7 @@ ACTION_GROUPS: Words[str] = Words(
         "session.": _l("Signing in and out"),
         "code.": _l("One-time codes"),
         "second_factor.": _l("Second factors"),
+        "passkey.": _l("Passkeys"),
         "mail.": _l("Mail"),
         "job.": _l("Jobs"),
         "audit.": _l("The audit log itself"),

@@ -259,6 +259,7 @@ _FACTORS: dict[str, LazyString] = {
     "email_code": _l("with a code by e-mail"),
     "authenticator": _l("with an authenticator app"),
     "recovery_code": _l("with a recovery code"),
+    "passkey": _l("with a passkey"),
 }
 SOON = timedelta(minutes=2)  # so long the page looks often; a mail server may be down for hours
 _MOVING = frozenset({MailState.QUEUED, MailState.SENDING})

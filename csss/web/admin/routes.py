@@ -9,7 +9,6 @@ from flask import (
     abort,
     current_app,
     flash,
-    g,
     make_response,
     render_template,
     request,
@@ -18,8 +17,9 @@ from flask import (
 from werkzeug.exceptions import ServiceUnavailable
 
 from csss.audit.record import record
-from csss.auth import challenge, second_factor
+from csss.auth import second_factor
 from csss.auth.models import CodePurpose
+from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, StateConflict, TooMany
@@ -51,6 +51,7 @@ from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.listing import filters, list_url, page_number, pager
+from csss.web.passkeys import question, second_factor_shown
 from csss.web.staff_view import history, scan_view
 from csss.web.throttle import answer_to, too_many
 
@@ -143,10 +144,23 @@ def send_code(scan_id: uuid.UUID) -> Response:
     return redirect_after(url_for(".scan", scan_id=scan_id, _anchor="approval"))
 
 
+@admin.post("/scans/<uuid:scan_id>/passkey")
+@requires(Permission.REPORT_APPROVE)
+def passkey_question(scan_id: uuid.UUID) -> Response:
+    """What the browser has to ask the administrator's passkey, for approving this very scan."""
+
+    def make() -> str:
+        scan = queries.scan_visible_to(me(), scan_id)
+        policies.check_can_approve(scan)
+        return passkeys.ask(user_session(), CodePurpose.APPROVAL, scan.id)
+
+    return question(make)
+
+
 @admin.post("/scans/<uuid:scan_id>/approve")
 @requires(Permission.REPORT_APPROVE)
 def approve(scan_id: uuid.UUID) -> Response:
-    """Release the report with a one-time code. The state is checked before a code is used up.
+    """Release the report with a one-time code or a passkey. The state is checked before either is used up.
 
     The scan is held from the first look: of two who send the same code at once the second is told that the report is
     released, not that the code is used.
@@ -157,7 +171,7 @@ def approve(scan_id: uuid.UUID) -> Response:
             held = workflow.lock(scan_id)
             policies.check_can_approve(held)
             _check_seen(held)
-            proof = challenge.take_code(g.user_session, CodePurpose.APPROVAL, scan_id, form.code.data or "")
+            proof = second_factor_shown(CodePurpose.APPROVAL, scan_id, form.code.data or "")
             services.approve(scan_id, proof=proof, by=me())
     except StateConflict as conflict:
         return _show(scan_id, status=409, conflict=str(conflict))
@@ -283,6 +297,7 @@ def _show(
         "may_lift": policies.may(policies.check_can_lift, scan),
         "approve_form": approve or ApproveForm(),
         "code": _code(scan) if may_approve else None,
+        "passkey": may_approve and passkeys.offered(me()),
         "code_state_url": url_for(".code_state", scan_id=scan.id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
         "hold_form": (hold_form or HoldForm()).offer(asked) if asked else None,

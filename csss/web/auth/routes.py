@@ -19,8 +19,10 @@ from csss.audit.record import record
 from csss.auth import accounts, challenge, registration, second_factor, secrets
 from csss.auth.accounts import PatientDetails
 from csss.auth.models import AccountState, CodePurpose, Sex, User, UserSession
+from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import PUBLIC
 from csss.auth.roles import Role
+from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import transaction
 from csss.errors import Invalid, TooMany
@@ -32,6 +34,7 @@ from csss.web.auth.way_on import local_path, way_on
 from csss.web.fragments import form_error, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.navigation import home_url
+from csss.web.passkeys import question
 from csss.web.throttle import (
     account_is_known_here,
     account_key,
@@ -57,6 +60,10 @@ WRONG_PASSWORDS_OF_AN_ADDRESS = "60 per 15 minutes"
 WRONG_CODES_OF_AN_ADDRESS = "60 per 15 minutes"
 CODES_FOR_AN_ADDRESS = "60 per 15 minutes"
 ACCOUNTS_OF_AN_ADDRESS = "60 per hour"
+_ONLY_PASSKEY = _l(
+    "Administrators sign in with a passkey here. If yours is lost, use a recovery code, or ask another administrator "
+    "to reset your second factor."
+)
 WRONG = _l("The e-mail address or the password is not right.")
 SHUT = {
     AccountState.WAITING: _l(
@@ -169,8 +176,14 @@ def _begin(user: User, target: str | None) -> Response:
 
 
 def _gets_a_mail(user: User) -> bool:
-    """Whether a code is mailed without being asked for: always to administrators, else where there is no app."""
-    return user.role is Role.ADMIN or user.totp_confirmed_at is None
+    """Whether a code is mailed without being asked for: to administrators, and where there is no app; nowhere with a
+    passkey, which needs none."""
+    return not passkeys.offered(user) and (user.role is Role.ADMIN or user.totp_confirmed_at is None)
+
+
+def _only_passkey(user: User) -> bool:
+    """Whether this person's second step is a passkey, or a recovery code where it is lost, and no other code."""
+    return passkeys.is_required(user) and passkeys.offered(user)
 
 
 def _wait_with_codes(wait: timedelta) -> Response:
@@ -192,7 +205,7 @@ def _wait_with_codes(wait: timedelta) -> Response:
 @requires(PUBLIC)
 @throttled(WRONG_CODES_OF_AN_ADDRESS, "code.address", page=_wait_with_codes, refused=was_refused)
 def login_code() -> Response:
-    """The second factor: a mailed code, one from an authenticator app, or a recovery code."""
+    """The second factor: a passkey, a mailed code, one from an authenticator app, or a recovery code."""
     if current_user.is_authenticated:
         return redirect_after(home_url(me().role))
     waiting = guard.pending_session()
@@ -205,7 +218,7 @@ def login_code() -> Response:
     if request.method == "GET":
         return _code_page(waiting, code_form, recovery_form)
     (code_form if long else recovery_form).code.data = ""
-    if not form.validate():
+    if "passkey" not in request.form and not form.validate():
         return _code_page(waiting, code_form, recovery_form, 422)
     return _take_code(code_form, recovery_form, form)
 
@@ -218,17 +231,37 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
             return _sign_in_first(gettext("The time for the code is over. Sign in again."))
         user, target = waiting.user, session.get(NEXT)
         try:
-            challenge.take_code(waiting, CodePurpose.SIGN_IN, waiting.id, form.code.data)
+            proof = _shown(waiting, form.code.data or "")
         except Invalid as error:  # kept for later, so that the wrong try is committed
             refusal = error
         else:
-            guard.sign_in(user, second_factor_done=True)
+            guard.sign_in(user, second_factor_done=True, method=proof.method)
     if refusal is None:
         return redirect_after(way_on(user, target))
     if waiting.ended_at is not None:
         return _sign_in_first(gettext("Too many wrong codes. Sign in again."))
+    problem = refusal.errors.pop("passkey", None)
     add_errors(form, refusal)
-    return answer_to(refusal, _code_page(waiting, code_form, recovery_form, 422))
+    return answer_to(refusal, _code_page(waiting, code_form, recovery_form, 422, passkey_problem=problem))
+
+
+def _shown(waiting: UserSession, code: str) -> Proof:
+    """Raises Invalid for the field `passkey` or `code`."""
+    if "passkey" in request.form:
+        return passkeys.show(waiting, CodePurpose.SIGN_IN, waiting.id, request.form["passkey"])
+    if _only_passkey(waiting.user) and not second_factor.is_recovery_code(code):
+        raise Invalid(code=_ONLY_PASSKEY)
+    return challenge.take_code(waiting, CodePurpose.SIGN_IN, waiting.id, code)
+
+
+@auth.post("/login/code/passkey")
+@requires(PUBLIC)
+def passkey_question() -> Response:
+    """What the browser has to ask the passkey, for this very sign-in."""
+    waiting = guard.pending_session()
+    if waiting is None:
+        return _sign_in_first(gettext("Sign in with your password first."))
+    return question(lambda: passkeys.ask(waiting, CodePurpose.SIGN_IN, waiting.id))
 
 
 @auth.post("/login/code/send")
@@ -240,6 +273,9 @@ def send_login_code() -> Response:
     if waiting is None:
         return _sign_in_first(gettext("Sign in with your password first."))
     code_form, recovery_form = CodeForm(formdata=None), RecoveryForm(formdata=None)
+    if _only_passkey(waiting.user):
+        code_form.code.errors = [str(_ONLY_PASSKEY)]
+        return _code_page(waiting, code_form, recovery_form, 422)
     try:
         with transaction():
             second_factor.request_code(waiting.user, CodePurpose.SIGN_IN, waiting.id)
@@ -256,7 +292,11 @@ def _sign_in_first(sentence: str) -> Response:
 
 
 def _code_page(
-    waiting: UserSession, code_form: CodeForm, recovery_form: RecoveryForm, status: int = 200
+    waiting: UserSession,
+    code_form: CodeForm,
+    recovery_form: RecoveryForm,
+    status: int = 200,
+    passkey_problem: str | None = None,
 ) -> Response:
     user = waiting.user
     return page_or_fragment(
@@ -266,6 +306,9 @@ def _code_page(
         form=code_form,
         recovery_form=recovery_form,
         mailed=second_factor.newest_code(user, CodePurpose.SIGN_IN, waiting.id) is not None,
+        passkey=passkeys.offered(user),
+        only_passkey=_only_passkey(user),
+        passkey_problem=passkey_problem,
         address=masked(user.email),
         has_app=user.totp_confirmed_at is not None,
         minutes=int(second_factor.code_life().total_seconds() // 60),
