@@ -6,6 +6,7 @@ from datetime import date
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from csss.prescriptions import services as prescriptions
 from csss.prescriptions.services import Line
 from csss.reports import services as reports
 from csss.scans import analysis, services
-from csss.scans.intake import take_in
+from csss.scans.intake import Intake, take_in
 from csss.scans.models import Scan
 from csss.scans.services import Reading
 from csss.scans.states import Agreement, ScanKind, Status
@@ -47,6 +48,12 @@ def picture(width: int = 256, height: int = 240, kind: str = "PNG", mode: str = 
     target = io.BytesIO()
     Image.fromarray(grey).convert(mode).save(target, kind, **save)
     return target.getvalue()
+
+
+@lru_cache(maxsize=64)
+def taken(content: bytes) -> Intake:
+    """The picture as it is stored; the same one is opened only once, since each has a process of its own."""
+    return take_in(content, limit=10_000_000)
 
 
 def reading(top: str = "Normal", confidence: float = 0.91, threshold: float = 0.75, **more: Any) -> Result:
@@ -121,7 +128,7 @@ class Clinic:
         """A scan that has been taken, step by step, to `status`."""
         reached = ORDER.index(status)
         patient = patient or self.person("patient")
-        intake = take_in(image or picture(), limit=10_000_000)
+        intake = taken(image or picture())
         key = storage().put("scans", intake.suffix, intake.content)
         with transaction():
             scan = services.submit_scan(intake, key, kind=kind, indication=indication, by=patient)

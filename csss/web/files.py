@@ -3,11 +3,14 @@
 import uuid
 
 from flask import Blueprint, Response, abort, make_response, request
+from werkzeug.exceptions import ServiceUnavailable
 
 from csss.audit.record import record
 from csss.auth.permissions import Permission
 from csss.auth.roles import Role
+from csss.confined import Busy
 from csss.database import transaction
+from csss.i18n import _
 from csss.reports import queries as report_queries
 from csss.scans import previews, queries
 from csss.scans.storage import storage
@@ -30,7 +33,12 @@ def image(scan_id: uuid.UUID) -> Response:
     if size is None:
         abort(404)
     _refuse_foreign_pages()
-    made = previews.small(scan.file_key, size)
+    try:
+        made = previews.small(scan.file_key, size)
+    except Busy:
+        raise ServiceUnavailable(
+            _("Other pictures are being made just now. Try again in a moment."), retry_after=2
+        ) from None
     return _answer(made, previews.MEDIA_TYPE, f"{wanted}-{scan.id}.jpg")
 
 

@@ -1,0 +1,202 @@
+"""Work on what strangers have sent, done by a child process that can do little and dies alone (`csss.cell`).
+
+The child of `Room.run` is a fresh interpreter: it has our code and nothing else of ours, no secret in its environment or
+memory, no connection to the database, no open file. One waits ready, so that nobody waits for Python to start. Each does
+one piece of work and ends.
+"""
+
+import atexit
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from csss import cell
+from csss.cell import Program
+
+_BEGIN = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from csss import cell; cell.main(*sys.argv[2:])"
+# The little that a program needs of its surroundings; no setting of ours is among it.
+_ENVIRONMENT = ("PATH", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "FONTCONFIG_FILE", "FONTCONFIG_PATH")
+_NICENESS = 5  # pages come first
+
+
+class Unfinished(Exception):
+    """There is no answer."""
+
+
+class Exhausted(Unfinished):
+    """The work takes more memory or processor time than it may; it would again."""
+
+
+class Died(Unfinished):
+    """The child was killed, crashed, failed, or was too slow by the clock."""
+
+
+class Busy(Unfinished):
+    """Too much of this kind is being done just now."""
+
+
+class Room:
+    """Where one program's children work: `at_once` of them, the next waits for at most `patience` seconds."""
+
+    def __init__(self, program: Program, *, at_once: int, patience: float) -> None:
+        self.program = program
+        self._patience = patience
+        self._at_once = at_once
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)  # a parent's children are not ours
+        atexit.register(self._dismiss)
+
+    def run(self, request: bytes) -> bytes:
+        """The program's answer. Raises Exhausted, Died, Busy; no child is left behind."""
+        if not self._places.acquire(timeout=self._patience):
+            raise Busy(f"{self._at_once} are at work already")
+        try:
+            child = self._take()
+            try:
+                return _ask(self.program, child.line, request, child.end)
+            finally:
+                child.end()
+        finally:
+            self._places.release()
+            self.prepare()
+
+    def prepare(self) -> None:
+        """Have one child ready. A process that will need it may call this before."""
+        with self._lock:
+            if self._spare is None or self._spare.gone:
+                self._spare = _Fresh(self.program)
+
+    def _take(self) -> "_Fresh":
+        with self._lock:
+            spare, self._spare = self._spare, None
+        return spare if spare is not None and not spare.gone else _Fresh(self.program)
+
+    def _forget(self) -> None:
+        self._places = threading.BoundedSemaphore(self._at_once)
+        self._lock = threading.Lock()
+        self._spare: _Fresh | None = None
+
+    def _dismiss(self) -> None:
+        with self._lock:
+            if self._spare is not None:
+                self._spare.end()
+                self._spare = None
+
+
+class _Fresh:
+    """A child in an interpreter of its own."""
+
+    def __init__(self, program: Program) -> None:
+        self.line, theirs = socket.socketpair()
+        kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        with theirs:
+            # -I: nothing from the environment or the working folder; -S: no site, whose work is done in our path.
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", "-S", "-c", _BEGIN, "\n".join(sys.path), *map(str, program)],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={**kept, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
+            )
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICENESS)
+
+    @property
+    def gone(self) -> bool:
+        return self._process.poll() is not None
+
+    def end(self) -> int:
+        """Kill it unless it has ended; the exit status, negative for a signal."""
+        self.line.close()
+        self._process.kill()
+        return self._process.wait()
+
+
+def run_forked(program: Program, request: bytes) -> bytes:
+    """The program's answer from a fork of this process, which must have no other threads: for a worker's job.
+
+    All that is loaded already need not be loaded again. Raises Exhausted, Died; no child is left behind.
+    """
+    line, theirs = socket.socketpair()
+    child = multiprocessing.get_context("fork").Process(
+        target=_in_fork, args=(program, line, theirs), daemon=True
+    )
+    with line:
+        with theirs:
+            child.start()
+
+        def end() -> int:
+            child.kill()
+            child.join()
+            return child.exitcode or 0
+
+        try:
+            return _ask(program, line, request, end)
+        finally:
+            end()
+            child.close()
+
+
+def _in_fork(program: Program, line: socket.socket, theirs: socket.socket) -> None:
+    line.close()  # should the parent die, the end of its line must be heard
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        signal.signal(each, signal.SIG_DFL)
+    cell.work(program, theirs.fileno())
+
+
+def _ask(program: Program, line: socket.socket, request: bytes, end: Callable[[], int]) -> bytes:
+    """Send the request and read the answer, both within the program's time."""
+    deadline = time.monotonic() + program.seconds
+    try:
+        _wait_until(deadline, line)
+        line.sendall(request)
+        line.shutdown(socket.SHUT_WR)
+        state, length = cell.HEAD.unpack(_read(line, cell.HEAD.size, deadline))
+        if length > program.largest_answer:
+            raise Exhausted(f"an answer of {length} bytes")
+        answer = _read(line, length, deadline)
+    except TimeoutError:
+        raise Died(f"no answer within {program.seconds:g} s") from None
+    except (EOFError, OSError):
+        raise _why(end()) from None
+    if state == cell.NO_MEMORY:
+        raise Exhausted("out of memory")
+    if state != cell.DONE:
+        raise Died(answer[:500].decode(errors="replace"))
+    return answer
+
+
+def _wait_until(deadline: float, line: socket.socket) -> None:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    line.settimeout(left)
+
+
+def _read(line: socket.socket, length: int, deadline: float) -> bytes:
+    pieces = []
+    while length:
+        _wait_until(deadline, line)
+        piece = line.recv(min(length, 1 << 20))
+        if not piece:
+            raise EOFError
+        pieces.append(piece)
+        length -= len(piece)
+    return b"".join(pieces)
+
+
+def _why(status: int) -> Unfinished:
+    """What the way it ended tells. Libraries in C abort when memory is refused to them."""
+    if -status == signal.SIGXCPU:
+        return Exhausted("out of processor time")
+    if -status in {signal.SIGABRT, signal.SIGTRAP}:
+        return Exhausted("given up by a library, which happens when memory is refused to it")
+    return Died(f"the child ended with {status}")
