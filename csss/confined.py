@@ -6,6 +6,7 @@ one piece of work and ends.
 """
 
 import atexit
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -96,10 +97,11 @@ class _Fresh:
     def __init__(self, program: Program) -> None:
         self.line, theirs = socket.socketpair()
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        words = [str(each) for each in program]
         with theirs:
             # -I: nothing from the environment or the working folder; -S: no site, whose work is done in our path.
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", "-S", "-c", _BEGIN, "\n".join(sys.path), *map(str, program)],
+                [sys.executable, "-I", "-S", "-c", _BEGIN, "\n".join(sys.path), *words],
                 stdin=theirs,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -147,6 +149,7 @@ def run_forked(program: Program, request: bytes) -> bytes:
 
 def _in_fork(program: Program, line: socket.socket, theirs: socket.socket) -> None:
     line.close()  # should the parent die, the end of its line must be heard
+    faulthandler.disable()
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(each, signal.SIG_DFL)
     cell.work(program, theirs.fileno())

@@ -18,8 +18,8 @@ from csss.scans.decoder import MAX_PIXELS, MIN_SIDE, Size, Verdict, Written
 
 log = logging.getLogger(__name__)
 
-# Measured on 40 million pixels, the most that is taken: 330 MB for a progressive JPEG in full colour, 400 MB with a
-# transparent layer, 3 s of a slow processor.
+# Measured on 40 million pixels, the most that is taken: up to 470 MB (a progressive JPEG for printing, a turned PNG with
+# transparency) and 2 s of a processor.
 DECODER = Program(
     "csss.scans.decoder",
     memory=600_000_000,

@@ -49,9 +49,7 @@ def test_the_preview_of_a_scan_takes_at_most_15_kb(path: Path) -> None:
     ],
     ids=["large", "long", "coloured", "noise"],
 )
-def test_whatever_is_uploaded_becomes_small_and_keeps_its_proportions(
-    content: bytes, size: Size
-) -> None:
+def test_whatever_is_uploaded_becomes_small_and_keeps_its_proportions(content: bytes, size: Size) -> None:
     taken = take_in(content, limit=10_000_000)
     made = shrink(taken.content, size)
     small = Image.open(io.BytesIO(made))
