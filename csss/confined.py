@@ -50,7 +50,9 @@ class Room:
         self.program = program
         self._patience = patience
         self._at_once = at_once
-        self._forget()
+        self._spare: _Fresh | None = None
+        self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(at_once)
         os.register_at_fork(after_in_child=self._forget)  # a parent's children are not ours
         atexit.register(self._dismiss)
 
@@ -80,9 +82,9 @@ class Room:
         return spare if spare is not None and not spare.gone else _Fresh(self.program)
 
     def _forget(self) -> None:
-        self._places = threading.BoundedSemaphore(self._at_once)
+        self._spare = None
         self._lock = threading.Lock()
-        self._spare: _Fresh | None = None
+        self._places = threading.BoundedSemaphore(self._at_once)
 
     def _dismiss(self) -> None:
         with self._lock:
@@ -102,7 +104,7 @@ class _Fresh:
             # -I: nothing from the environment or the working folder; -S: no site, whose work is done in our path.
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-S", "-c", _BEGIN, "\n".join(sys.path), *words],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",

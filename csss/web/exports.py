@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from flask import Response, stream_with_context
 
+from csss.web.headers import FILE_CSP
+
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection); an apostrophe makes it text.
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _BLOCK = 200  # rows that are sent together
@@ -23,6 +25,7 @@ def csv_response(name: str, heads: Iterable[str], rows: Iterable[Iterable[object
     """A file for a spreadsheet, sent while it is read. `name` is a plain ASCII file name without a suffix."""
     response = Response(stream_with_context(_lines(heads, rows)), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    response.headers["Content-Security-Policy"] = FILE_CSP
     return response
 
 

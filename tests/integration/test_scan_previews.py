@@ -74,7 +74,9 @@ def test_the_page_is_given_the_preview_and_the_whole_picture_on_demand(
     assert len(doctor.get(f"{address}?size=thumbnail").data) <= THUMBNAIL.bytes
     for answer in (whole, preview):
         assert answer.headers["Cache-Control"] == "no-store", "nothing of a patient stays in a browser"
-        assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+        assert (
+            answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
+        )
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 

@@ -47,9 +47,11 @@ from csss.web.admin.presenters import (
     waiting_rows,
     waits_because,
 )
+from csss.web.fetch_site import not_from_elsewhere
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
+from csss.web.headers import FILE_CSP
 from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.staff_view import history, scan_view
 
@@ -95,6 +97,7 @@ def scan(scan_id: uuid.UUID) -> Response:
 
 @admin.get("/scans/<uuid:scan_id>/preview.pdf")
 @requires(Permission.REPORT_APPROVE)
+@not_from_elsewhere
 def preview(scan_id: uuid.UUID) -> Response:
     """The report as it would be released now, watermarked on every page and kept nowhere."""
     scan = queries.scan_visible_to(me(), scan_id)
@@ -120,6 +123,7 @@ def preview(scan_id: uuid.UUID) -> Response:
     response = make_response(content)
     response.headers["Content-Type"] = "application/pdf"
     response.headers["Content-Disposition"] = f'inline; filename="{name}"'
+    response.headers["Content-Security-Policy"] = FILE_CSP
     return response
 
 
