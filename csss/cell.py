@@ -4,6 +4,7 @@ The other side is `csss.confined`. A program is a module with two functions: `wa
 `answer(request)` turns bytes into bytes. It imports little: each child begins as a fresh interpreter.
 """
 
+import errno
 import os
 import resource
 import struct
@@ -40,25 +41,32 @@ def work(program: Program, line: int) -> None:
     """Take one request from `line`, answer it within the limits, and end; without a request just end."""
     module = import_module(program.module)
     module.warm_up()
-    confine(program)
+    most = confine(program)
     try:
         request = _read(line)
         if not request:
             return
         state, answer = DONE, module.answer(request)
-    except MemoryError:
-        state, answer = NO_MEMORY, b""
     except Exception as error:
         state, answer = FAILED, f"{type(error).__name__}: {error}"[:500].encode(errors="replace")
+        if _for_want_of_memory(error, most - program.memory // 4):
+            state, answer = NO_MEMORY, b""
     with suppress(BrokenPipeError, ConnectionResetError):  # nobody waits any more
         _write(line, HEAD.pack(state, len(answer)))
         _write(line, answer)
 
 
-def confine(program: Program) -> None:
-    """Give up what the work does not need. None of it can be taken back: the hard limits go down as well."""
+def confine(program: Program) -> int:
+    """Give up what the work does not need. None of it can be taken back: the hard limits go down as well.
+
+    Returns how much memory the process may have, in bytes of address space.
+    """
+    try:
+        most = _address_space("VmSize") + program.memory
+    except OSError:  # not Linux: the allowance alone
+        most = program.memory
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_AS, _held() + program.memory)
+    _limit(resource.RLIMIT_AS, most)
     # SIGXCPU first, which says why; a second later SIGKILL, should somebody have blocked it.
     spent = int(sum(os.times()[:2])) + 1
     _limit(resource.RLIMIT_CPU, spent + program.cpu_seconds, spent + program.cpu_seconds + 1)
@@ -67,6 +75,19 @@ def confine(program: Program) -> None:
         _limit(resource.RLIMIT_NPROC, 0)
         # No further descriptor: no file, no socket, no pipe. Those that are open go on working.
         _limit(resource.RLIMIT_NOFILE, 0)
+    return most
+
+
+def _for_want_of_memory(error: BaseException | None, nearly_all: int) -> bool:
+    """Libraries turn a refused allocation into all sorts of errors; that memory was nearly used up gives it away."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        error = error.__cause__ or error.__context__
+    try:
+        return _address_space("VmPeak") > nearly_all
+    except OSError:  # sealed: no file can be opened any more
+        return False
 
 
 def _limit(what: int, most: int, hard: int | None = None) -> None:
@@ -77,14 +98,11 @@ def _limit(what: int, most: int, hard: int | None = None) -> None:
     resource.setrlimit(what, (most, wanted))
 
 
-def _held() -> int:
-    """The address space that this process has now, in bytes; 0 where the system does not tell (then only the
-    allowance counts)."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0
+def _address_space(what: str) -> int:
+    """What this process has (VmSize) or had at most (VmPeak), in bytes. Raises OSError where nothing is told."""
+    with open("/proc/self/status", "rb") as file:
+        line = next(line for line in file if line.startswith(what.encode()))
+    return int(line.split()[1]) * 1024
 
 
 def _read(line: int) -> bytes:

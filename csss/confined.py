@@ -16,15 +16,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from csss import cell
 from csss.cell import Program
 
 _BEGIN = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from csss import cell; cell.main(*sys.argv[2:])"
 # The little that a program needs of its surroundings; no setting of ours is among it.
-_ENVIRONMENT = ("PATH", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "FONTCONFIG_FILE", "FONTCONFIG_PATH")
-_NICENESS = 5  # pages come first
+_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_FILE", "FONTCONFIG_PATH")
+
+_CRASHES = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGTRAP}
 
 
 class Unfinished(Exception):
@@ -32,11 +32,11 @@ class Unfinished(Exception):
 
 
 class Exhausted(Unfinished):
-    """The work takes more memory or processor time than it may; it would again."""
+    """The work takes more memory or processor time than it may, or brings the program down; it would again."""
 
 
 class Died(Unfinished):
-    """The child was killed, crashed, failed, or was too slow by the clock."""
+    """The child was killed from outside, failed, or was too slow by the clock."""
 
 
 class Busy(Unfinished):
@@ -110,8 +110,6 @@ class _Fresh:
                 cwd="/",
                 env={**kept, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
             )
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICENESS)
 
     @property
     def gone(self) -> bool:
@@ -125,9 +123,10 @@ class _Fresh:
 
 
 def run_forked(program: Program, request: bytes) -> bytes:
-    """The program's answer from a fork of this process, which must have no other threads: for a worker's job.
+    """The program's answer from a fork of this process: for a worker's job, where the program is loaded already.
 
-    All that is loaded already need not be loaded again. Raises Exhausted, Died; no child is left behind.
+    Not for a web process: a fork has only this thread, and finds locked for ever what another one was holding.
+    Raises Exhausted, Died; no child is left behind.
     """
     line, theirs = socket.socketpair()
     child = multiprocessing.get_context("fork").Process(
@@ -199,9 +198,11 @@ def _read(line: socket.socket, length: int, deadline: float) -> bytes:
 
 
 def _why(status: int) -> Unfinished:
-    """What the way it ended tells. Libraries in C abort when memory is refused to them."""
+    """What the way it ended tells. Libraries in C abort or crash when memory is refused to them."""
     if -status == signal.SIGXCPU:
         return Exhausted("out of processor time")
-    if -status in {signal.SIGABRT, signal.SIGTRAP}:
-        return Exhausted("given up by a library, which happens when memory is refused to it")
+    if -status in _CRASHES:
+        return Exhausted(
+            f"crashed with {signal.Signals(-status).name}, as when memory is refused to a library"
+        )
     return Died(f"the child ended with {status}")

@@ -2,14 +2,17 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 
 from flask import Response, stream_with_context
 
 from csss.web.headers import FILE_CSP
 
-# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection); an apostrophe makes it text.
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection); an apostrophe makes it text. White space
+# and characters that nobody sees may stand before: some programs skip them.
+_UNSEEN = r"[\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*"
+_DANGEROUS = re.compile(_UNSEEN + r"[=+\-@＝＋－＠]|[\t\r\n]")
 _BLOCK = 200  # rows that are sent together
 
 
@@ -18,7 +21,7 @@ def inert(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     text = "" if value is None else str(value)
-    return f"'{text}" if text.lstrip(" ").startswith(_DANGEROUS) else text
+    return f"'{text}" if _DANGEROUS.match(text) else text
 
 
 def csv_response(name: str, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> Response:

@@ -12,8 +12,9 @@ from PIL import ImageFile
 from weasyprint.urls import FatalURLFetchingError
 
 from csss.reports.bench import example_context, plain_environment
+from csss.reports.document import report_html
 from csss.reports.pdf import encrypt_pdf, pdfa_problems, sha256
-from csss.reports.render import HandedOver, render_pdf, report_html
+from csss.reports.render import HandedOver, render_pdf
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,13 @@ from csss.audit.record import record
 from csss.auth import challenge, second_factor
 from csss.auth.models import CodePurpose
 from csss.auth.permissions import Permission
+from csss.confined import Busy, Exhausted
 from csss.database import transaction
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.presenters import prescription_view
-from csss.reports import approvals, services
+from csss.reports import approvals, printing, services
 from csss.reports import queries as report_queries
 from csss.reports.build import report_context
 from csss.scans import policies, queries, workflow
@@ -56,7 +57,7 @@ from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.staff_view import history, scan_view
 
 WATERMARK = "PREVIEW – NOT RELEASED"  # not translated: it stands in a report, which has one language
-# One is laid out at a time (csss.reports.render), one may wait for it; more would only fill the threads.
+# One is laid out at a time (csss.reports.printing), one may wait for it; more would only fill the threads.
 _previews = threading.BoundedSemaphore(2)
 
 
@@ -110,14 +111,17 @@ def preview(scan_id: uuid.UUID) -> Response:
             _("Other previews are being made just now. Try again in a moment."), retry_after=2
         )
     try:
-        # Only now: the layout engine costs 0.3 s and 40 MB, which a web process without previews need not carry.
-        from csss.reports.render import render_pdf
-
         draft = report_context(scan, report_id=str(services.report_id(scan.id, 1)), version=1, draft=True)
         name = f"preview-{scan.patient.mrn}.pdf"
         with transaction():
             record("report.previewed", scan, by=me())
-        content = render_pdf(draft, current_app.jinja_env, watermark=WATERMARK)
+        content = printing.print_report(draft, current_app.jinja_env, watermark=WATERMARK)
+    except Exhausted:
+        abort(422, _("The report takes too much memory or time to be made: its texts are too long."))
+    except Busy:
+        raise ServiceUnavailable(
+            _("Other previews are being made just now. Try again in a moment."), retry_after=2
+        ) from None
     finally:
         _previews.release()
     response = make_response(content)
