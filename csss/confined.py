@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from csss import cell
 from csss.cell import Program
@@ -44,20 +45,34 @@ class Busy(Unfinished):
 
 
 class Room:
-    """Where one program's children work: `at_once` of them, the next waits for at most `patience` seconds."""
+    """Where one program's children work: `at_once` of them; `waiting` more wait for at most `patience` seconds.
 
-    def __init__(self, program: Program, *, at_once: int, patience: float) -> None:
+    Each holds a thread of a web process meanwhile, so whoever comes then is sent away at once: pages need threads, too.
+    `nice` lets pages go before (0 to 19, as for the command).
+    """
+
+    def __init__(
+        self, program: Program, *, at_once: int, patience: float, waiting: int = 4, nice: int = 0
+    ) -> None:
         self.program = program
-        self._patience = patience
-        self._at_once = at_once
+        self._patience, self._at_once, self._waiting, self._nice = patience, at_once, waiting, nice
         self._spare: _Fresh | None = None
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(at_once)
+        self._door = threading.BoundedSemaphore(at_once + waiting)
         os.register_at_fork(after_in_child=self._forget)  # a parent's children are not ours
-        atexit.register(self._dismiss)
+        atexit.register(self.close)
 
     def run(self, request: bytes) -> bytes:
         """The program's answer. Raises Exhausted, Died, Busy; no child is left behind."""
+        if not self._door.acquire(blocking=False):
+            raise Busy(f"{self._waiting} wait already")
+        try:
+            return self._when_there_is_a_place(request)
+        finally:
+            self._door.release()
+
+    def _when_there_is_a_place(self, request: bytes) -> bytes:
         if not self._places.acquire(timeout=self._patience):
             raise Busy(f"{self._at_once} are at work already")
         try:
@@ -74,19 +89,21 @@ class Room:
         """Have one child ready. A process that will need it may call this before."""
         with self._lock:
             if self._spare is None or self._spare.gone:
-                self._spare = _Fresh(self.program)
+                self._spare = _Fresh(self.program, self._nice)
 
     def _take(self) -> "_Fresh":
         with self._lock:
             spare, self._spare = self._spare, None
-        return spare if spare is not None and not spare.gone else _Fresh(self.program)
+        return spare if spare is not None and not spare.gone else _Fresh(self.program, self._nice)
 
     def _forget(self) -> None:
         self._spare = None
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(self._at_once)
+        self._door = threading.BoundedSemaphore(self._at_once + self._waiting)
 
-    def _dismiss(self) -> None:
+    def close(self) -> None:
+        """End the child that waits."""
         with self._lock:
             if self._spare is not None:
                 self._spare.end()
@@ -96,7 +113,7 @@ class Room:
 class _Fresh:
     """A child in an interpreter of its own."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, nice: int) -> None:
         self.line, theirs = socket.socketpair()
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         words = [str(each) for each in program]
@@ -110,6 +127,10 @@ class _Fresh:
                 cwd="/",
                 env={**kept, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
             )
+        if nice:
+            with suppress(OSError):  # it has ended already, which shows when it is asked
+                ours = os.getpriority(os.PRIO_PROCESS, 0)
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, min(19, ours + nice))
 
     @property
     def gone(self) -> bool:

@@ -87,5 +87,6 @@ WORDS = {
     b"fds": _open_files,
     b"environment": lambda _: "\n".join(f"{k}={v}" for k, v in os.environ.items()).encode(),
     b"modules": lambda _: " ".join(sys.modules).encode(),
+    b"nice": lambda _: b"%d" % os.getpriority(os.PRIO_PROCESS, 0),
     b"limits": lambda _: b"%d %d" % resource.getrlimit(resource.RLIMIT_CORE),
 }

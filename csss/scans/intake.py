@@ -29,7 +29,7 @@ DECODER = Program(
     sealed=True,
 )
 # Two at once fill two cores, and together they may hold what one scan of 40 million pixels needs, twice.
-_room = Room(DECODER, at_once=2, patience=15)
+_room = Room(DECODER, at_once=2, patience=15, nice=5)
 
 
 @dataclass(frozen=True)

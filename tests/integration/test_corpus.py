@@ -111,7 +111,7 @@ def test_a_picture_that_takes_too_much_memory_is_refused_and_leaves_no_child(str
     with pytest.raises(Invalid) as refused:
         take_in(saved(Image.new("RGB", (4000, 4000))), limit=LIMIT)
     assert refused.value.errors == {"file": COSTLY}
-    room._dismiss()
+    room.close()
     assert children() <= before
 
 

@@ -51,7 +51,7 @@ def test_a_report_that_takes_too_much_memory_is_stopped(press: Any) -> None:
     press(memory=10_000_000)
     with pytest.raises(Exhausted):
         printing.print_report(example_context(), ENV)
-    printing._room._dismiss()
+    printing._room.close()
 
 
 def test_a_text_that_explodes_is_stopped_in_time_and_leaves_no_child(press: Any) -> None:
@@ -115,4 +115,4 @@ def test_a_preview_that_takes_too_much_is_a_sentence(clinic: Clinic, admin: Visi
     press(**LITTLE)
     answer = admin.get(f"/admin/scans/{scan_id}/preview.pdf")
     assert answer.status_code == 422 and TOO_LONG in words(answer)
-    printing._room._dismiss()
+    printing._room.close()

@@ -23,7 +23,7 @@ ODD = Program(
 def room() -> Iterator[Room]:
     room = Room(ODD, at_once=2, patience=20)
     yield room
-    room._dismiss()
+    room.close()
 
 
 def children() -> set[int]:
@@ -74,7 +74,7 @@ def test_who_is_too_slow_by_the_clock_is_ended(room: Room) -> None:
         with pytest.raises(Died, match=r"within 0\.5 s"):
             hasty.run(b"sleep")
     finally:
-        hasty._dismiss()
+        hasty.close()
 
 
 @pytest.mark.parametrize("word", [b"file", b"socket", b"fork"])
@@ -96,10 +96,24 @@ def test_the_child_inherits_neither_secrets_nor_files(room: Room, monkeypatch: p
         assert fresh.run(b"fds") == b"0 1 2"
         assert fresh.run(b"limits") == b"0 0"
         assert b"flask" not in fresh.run(b"modules")
-        fresh._dismiss()
+        fresh.close()
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_only_so_many_wait_so_that_pages_keep_their_threads() -> None:
+    room = Room(ODD, at_once=1, patience=60, waiting=0)
+    room._door.acquire()
+    with pytest.raises(Busy, match="0 wait already"):
+        room.run(b"echo a")
+    room.close()
+
+
+def test_pages_go_before() -> None:
+    polite = Room(ODD, at_once=1, patience=5, nice=5)
+    assert polite.run(b"nice") == b"%d" % min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
+    polite.close()
 
 
 def test_each_piece_of_work_has_a_child_of_its_own(room: Room) -> None:
@@ -128,8 +142,8 @@ def test_no_more_than_so_many_work_at_once_and_the_next_is_told_to_come_back() -
         began.wait()
         while room._places._value:  # type: ignore[attr-defined]
             time.sleep(0.01)
-        with pytest.raises(Busy):
+        with pytest.raises(Busy, match="1 are at work"):
             room.run(b"echo a")
         slow.result()
     assert run_forked(ODD, b"echo b") == b"b"
-    room._dismiss()
+    room.close()
