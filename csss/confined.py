@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from csss import cell
 from csss.cell import Program
@@ -86,8 +87,8 @@ class Room:
             self.prepare()
 
     def prepare(self) -> None:
-        """Have one child ready. A process that will need it may call this before."""
-        with self._lock:
+        """Have one child ready, if one can be started. A process that will need it may call this before."""
+        with self._lock, suppress(Died):
             if self._spare is None or self._spare.gone:
                 self._spare = _Fresh(self.program, self._nice)
 
@@ -111,22 +112,28 @@ class Room:
 
 
 class _Fresh:
-    """A child in an interpreter of its own."""
+    """A child in an interpreter of its own. Raises Died when the machine does not let one start."""
 
     def __init__(self, program: Program, nice: int) -> None:
         self.line, theirs = socket.socketpair()
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         words = [str(each) for each in program]
-        with theirs:
+        places = "\n".join(str(Path(place).absolute()) for place in sys.path)
+        try:
             # -I: nothing from the environment or the working folder; -S: no site, whose work is done in our path.
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", "-S", "-c", _BEGIN, "\n".join(sys.path), *words],
+                [sys.executable, "-I", "-S", "-c", _BEGIN, places, *words],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
                 env={**kept, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
             )
+        except OSError as error:
+            self.line.close()
+            raise Died(f"no child could be started: {error}") from error
+        finally:
+            theirs.close()
         if nice:
             with suppress(OSError):  # it has ended already, which shows when it is asked
                 ours = os.getpriority(os.PRIO_PROCESS, 0)

@@ -110,6 +110,16 @@ def test_only_so_many_wait_so_that_pages_keep_their_threads() -> None:
     room.close()
 
 
+def test_where_no_child_can_be_started_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(ODD, at_once=1, patience=5)
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    with pytest.raises(Died, match="no child could be started"):
+        room.run(b"echo a")
+    monkeypatch.undo()
+    assert room.run(b"echo a") == b"a"
+    room.close()
+
+
 def test_pages_go_before() -> None:
     polite = Room(ODD, at_once=1, patience=5, nice=5)
     assert polite.run(b"nice") == b"%d" % min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
