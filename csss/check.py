@@ -1,5 +1,6 @@
 """What `csss check` looks at. Each check says in one line what it found, and how to mend what is wrong."""
 
+import io
 import shutil
 import smtplib
 import sys
@@ -27,6 +28,7 @@ def checks(settings: Settings) -> Iterator[Result]:
         ("Project files", _project_files),
         ("System libraries for PDF", _pango),
         ("Font subsetting", _harfbuzz),
+        ("Pictures", _pictures),
         ("Classifier", _model),
         ("Database", _database),
         ("Redis", _redis),
@@ -76,6 +78,23 @@ def _harfbuzz(_: Settings) -> Result:
     found = find_library("harfbuzz-subset") is not None
     text = "fast" if found else "slow way in use; apt-get install libharfbuzz-subset0 makes reports faster"
     return Result("Font subsetting", True, text)
+
+
+def _pictures(_: Settings) -> Result:
+    """Uploads are opened by a child process with limits; a machine may refuse to start one."""
+    from PIL import Image
+
+    from csss.errors import Invalid
+    from csss.scans.decoder import MIN_SIDE
+    from csss.scans.intake import take_in
+
+    target = io.BytesIO()
+    Image.new("L", (MIN_SIDE, MIN_SIDE)).save(target, "PNG")
+    try:
+        take_in(target.getvalue(), limit=target.tell())
+    except Invalid as error:
+        return Result("Pictures", False, str(error), "Allow this user further processes and 1 GB of memory.")
+    return Result("Pictures", True, "opened in a process of their own")
 
 
 def _model(settings: Settings) -> Result:

@@ -34,5 +34,9 @@ class Counted(Invalid):
     """A refusal that has to be kept, such as a wrong code: transaction() commits before it lets it pass."""
 
 
+class Hopeless(Exception):
+    """A job that would fail again however often it is tried: it is given up at once, with this sentence."""
+
+
 class NotFound(Refused):
     """It does not exist, or not for this person: answered with 404 either way."""

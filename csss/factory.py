@@ -17,10 +17,15 @@ from csss.paths import MIGRATIONS, TEMPLATES
 MAX_REQUEST = 70_000_000
 
 
-def create_app(settings: Settings | None = None) -> Flask:
-    """The application with everything attached; also what workers and commands run in."""
+def create_app(settings: Settings | None = None, *, development: bool = False) -> Flask:
+    """The application with everything attached; also what workers and commands run in.
+
+    `development` is given by `csss.development` and by nothing else: FLASK_DEBUG, left over in somebody's environment,
+    must open no helper and show no traceback.
+    """
     settings = settings or load_settings()
     app = Flask("csss", template_folder=str(TEMPLATES), static_folder=None)
+    app.debug = development
     app.config.update(_flask_config(settings))
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -12,6 +12,7 @@ from csss import create_app
 from csss.config import Settings
 from csss.live.alive import alive_in
 from csss.live.hub import Hub
+from csss.scans import intake
 from csss.web.events import HUB, HandedOver
 
 _FILES_BESIDE_STREAMS = 500  # connections of pages, database, log, libraries
@@ -66,6 +67,7 @@ class _Server(BaseApplication):
         """Called in each worker process, after the fork: threads and connections are its own."""
         app = create_app(self._settings)
         start_hub(app)
+        intake.warm_up()
         settle()
         return app
 

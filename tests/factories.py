@@ -6,7 +6,7 @@ from datetime import date
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,12 @@ def picture(width: int = 256, height: int = 240, kind: str = "PNG", mode: str = 
     return target.getvalue()
 
 
+@lru_cache(maxsize=64)
+def taken(content: bytes) -> Intake:
+    """The picture as it is stored; the same one is opened only once, since each has a process of its own."""
+    return take_in(content, limit=10_000_000)
+
+
 def reading(top: str = "Normal", confidence: float = 0.91, threshold: float = 0.75, **more: Any) -> Result:
     """What the classifier could have said, for tests that are not about the classifier."""
     rest = (1 - confidence) / (len(LABELS) - 1)
@@ -70,11 +76,6 @@ def reading(top: str = "Normal", confidence: float = 0.91, threshold: float = 0.
         "heatmap": np.linspace(0, 1, 49, dtype=np.float32).reshape(7, 7),
     }
     return Result(**{**values, **more})
-
-
-@cache
-def _usual_intake() -> Intake:
-    return take_in(picture(), limit=10_000_000)
 
 
 @lru_cache(maxsize=32)
@@ -136,7 +137,7 @@ class Clinic:
         """A scan that has been taken, step by step, to `status`."""
         reached = ORDER.index(status)
         patient = patient or self.person("patient")
-        intake = _usual_intake() if image is None else take_in(image, limit=10_000_000)
+        intake = taken(image or picture())
         key = storage().put("scans", intake.suffix, intake.content)
         with transaction():
             scan = services.submit_scan(intake, key, kind=kind, indication=indication, by=patient)

@@ -50,8 +50,11 @@ def compose(message: MailMessage, draft: Draft) -> Message:
     headers = {"Auto-Submitted": "auto-generated"}
     if message.maybe_repeated:
         headers["X-CSSS-Repeated"] = "possibly"
+    subject = _("%(subject)s – %(hospital)s", subject=draft.subject, hospital=hospital)
     composed = Message(
-        subject=_("%(subject)s – %(hospital)s", subject=draft.subject, hospital=hospital),
+        subject=" ".join(
+            subject.split()
+        ),  # one line, whatever a setting holds: a header ends where the line ends
         recipients=[message.user.email],
         body=body,
         extra_headers=headers,

@@ -10,6 +10,7 @@ from csss.errors import NotFound, StateConflict
 from csss.web.assets import init_assets
 from csss.web.errors import SENTENCES, Sentence, error_response, init_errors
 from csss.web.events import init_events
+from csss.web.fetch_site import init_fetch_site
 from csss.web.filters import init_filters
 from csss.web.guard import init_guard, is_confined
 from csss.web.headers import init_headers
@@ -23,6 +24,7 @@ def init_web(app: Flask) -> None:
     init_assets(app)
     init_filters(app)
     init_errors(app)
+    init_fetch_site(app)
     init_guard(app)
     init_throttle(app)
     _register_blueprints(app)

@@ -3,23 +3,27 @@
 import uuid
 
 from flask import Blueprint, Response, abort, make_response, request
+from werkzeug.exceptions import ServiceUnavailable
 
 from csss.audit.record import record
 from csss.auth.permissions import Permission
 from csss.auth.roles import Role
+from csss.confined import Busy
 from csss.database import transaction
+from csss.i18n import _
 from csss.reports import queries as report_queries
 from csss.scans import previews, queries
 from csss.scans.storage import storage
+from csss.web.fetch_site import not_from_elsewhere
 from csss.web.guard import me, requires
+from csss.web.headers import FILE_CSP
 
 files = Blueprint("files", __name__)
-
-_SANDBOX = "sandbox; default-src 'none'"
 
 
 @files.get("/scans/<uuid:scan_id>/image")
 @requires(Permission.SCAN_SEE)
+@not_from_elsewhere
 def image(scan_id: uuid.UUID) -> Response:
     """The scan as it is stored; `size=preview` or `size=thumbnail` a small version of it."""
     scan = queries.scan_visible_to(me(), scan_id)
@@ -29,13 +33,18 @@ def image(scan_id: uuid.UUID) -> Response:
     size = previews.SIZES.get(wanted)
     if size is None:
         abort(404)
-    _refuse_foreign_pages()
-    made = previews.small(scan.file_key, size)
+    try:
+        made = previews.small(scan.file_key, size)
+    except Busy:
+        raise ServiceUnavailable(
+            _("Other pictures are being made just now. Try again in a moment."), retry_after=2
+        ) from None
     return _answer(made, previews.MEDIA_TYPE, f"{wanted}-{scan.id}.jpg")
 
 
 @files.get("/scans/<uuid:scan_id>/heatmap")
 @requires(Permission.SCAN_SEE)
+@not_from_elsewhere
 def heatmap(scan_id: uuid.UUID) -> Response:
     """A transparent layer of the scan's proportions. A patient sees it only once the report is released."""
     scan = queries.scan_visible_to(me(), scan_id)
@@ -47,6 +56,7 @@ def heatmap(scan_id: uuid.UUID) -> Response:
 
 @files.get("/reports/<uuid:report_id>.pdf")
 @requires(Permission.REPORT_DOWNLOAD)
+@not_from_elsewhere
 def report(report_id: uuid.UUID) -> Response:
     found = report_queries.report_visible_to(me(), report_id)
     name = f"report-{found.scan.patient.mrn}-v{found.version}"
@@ -58,7 +68,6 @@ def report(report_id: uuid.UUID) -> Response:
 
 def _file(key: str, media_type: str, name: str) -> Response:
     """A stored file with its own type."""
-    _refuse_foreign_pages()
     return _answer(storage().read(key), media_type, f"{name}.{key.rpartition('.')[2]}")
 
 
@@ -67,12 +76,5 @@ def _answer(content: bytes, media_type: str, name: str) -> Response:
     response = make_response(content)
     response.headers["Content-Type"] = media_type
     response.headers["Content-Disposition"] = f'inline; filename="{name}"'
-    if media_type != "application/pdf":  # browsers refuse to show a sandboxed PDF
-        response.headers["Content-Security-Policy"] = _SANDBOX
+    response.headers["Content-Security-Policy"] = FILE_CSP
     return response
-
-
-def _refuse_foreign_pages() -> None:
-    """Another site must not embed these. A request without the header (an old browser, a script) passes."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-        abort(403)

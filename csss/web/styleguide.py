@@ -1,6 +1,6 @@
 """`/styleguide`: every component in every state, to look at while working on them.
 
-Registered only in debug mode (`flask --app csss run --debug`), so in production the address does not exist. The page holds
+Registered only by `flask --app csss.development run --debug`, so in production the address does not exist. The page holds
 no data of anybody; all of it is made up here.
 """
 

@@ -25,6 +25,7 @@ from csss.web.admin import admin
 from csss.web.admin.forms import AuditFilter, MailFilter
 from csss.web.admin.list_presenters import audit_row, mail_row
 from csss.web.exports import csv_response
+from csss.web.fetch_site import not_from_elsewhere
 from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
@@ -121,6 +122,7 @@ EXPORT_DAYS = 31  # without dates, so many days back
 
 @admin.get("/audit.csv")
 @requires(Permission.AUDIT_READ)
+@not_from_elsewhere
 def audit_csv() -> Response:
     """The log as it is filtered, for a spreadsheet: a year at most, the last month where no day is given."""
     form = AuditFilter(request.args)

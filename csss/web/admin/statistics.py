@@ -11,6 +11,7 @@ from csss.statistics import queries
 from csss.statistics.figures import PERIODS, Figures
 from csss.web.admin import admin, plots
 from csss.web.exports import csv_response
+from csss.web.fetch_site import not_from_elsewhere
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import requires
 
@@ -62,6 +63,7 @@ def statistics() -> Response:
 
 @admin.get("/statistics.csv")
 @requires(Permission.AUDIT_READ)
+@not_from_elsewhere
 def statistics_csv() -> Response:
     """The same figures for a spreadsheet, one to a line; names as the system knows them, times in seconds."""
     days = _days()
