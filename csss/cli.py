@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from csss.audit.cli import audit
 from csss.config import BadSetting, Settings, load_settings
 from csss.inference.cli import models, predict
 
@@ -39,6 +40,7 @@ def main() -> None:
 
 main.add_command(predict)
 main.add_command(models)
+main.add_command(audit)
 
 
 @main.command()

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import func, select, update
 
+from csss.audit.record import record
 from csss.auth import second_factor, sessions
 from csss.auth.models import CodePurpose, User, UserSession
 from csss.auth.second_factor import Proof
@@ -38,6 +39,7 @@ def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, g
             )
         )
     if not second_factor.is_recovery_code(given) and _wrong_of_late(asked.user) >= WRONG_IN_AN_ACCOUNT:
+        record("code.refused", by=asked.user, purpose=purpose.value, reason="too many tries")
         raise Invalid(
             code=_(
                 "Too many wrong codes were entered for this account. Use a recovery code, or wait an hour."
@@ -55,6 +57,7 @@ def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, g
         db.session.refresh(asked)
         if asked.second_factor_tries >= WRONG_IN_A_SESSION:
             sessions.end(asked.id, asked.user)
+            record("session.ended", asked.user, by=asked.user, reason="too many wrong codes")
             db.session.refresh(asked)
         raise
 

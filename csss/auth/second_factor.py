@@ -47,7 +47,7 @@ def code_life() -> timedelta:
 def request_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> OneTimeCode:
     """Owe this person a code by e-mail; older ones for the same purpose and subject stop working.
 
-    Raises Invalid when too many were asked for. Belongs inside transaction().
+    Raises Counted (an Invalid) when too many were asked for. Belongs inside transaction().
     """
     # Two requests at once would each see one code too few, and both leave a living one.
     db.session.refresh(user, with_for_update=True)
@@ -61,7 +61,8 @@ def request_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> One
     )
     if (recent or 0) >= RESENDS_PER_WINDOW:
         minutes = int(RESEND_WINDOW.total_seconds() // 60)
-        raise Invalid(
+        record("code.request_refused", by=user, purpose=purpose.value)
+        raise Counted(
             code=gettext(
                 "%(count)s codes have been sent within %(minutes)s minutes. "
                 "Use the newest one, or wait a while and ask again.",

@@ -14,6 +14,7 @@ from csss.web.filters import init_filters
 from csss.web.guard import init_guard
 from csss.web.headers import init_headers
 from csss.web.navigation import nav_items
+from csss.web.watch import init_watch
 
 
 def init_web(app: Flask) -> None:
@@ -23,6 +24,7 @@ def init_web(app: Flask) -> None:
     init_filters(app)
     init_errors(app)
     init_guard(app)
+    init_watch(app)
     _register_blueprints(app)
     init_events(app)
     app.register_error_handler(NotFound, _not_found)

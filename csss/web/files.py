@@ -12,6 +12,7 @@ from csss.reports import queries as report_queries
 from csss.scans import previews, queries
 from csss.scans.storage import storage
 from csss.web.guard import me, requires
+from csss.web.watch import refused_because
 
 files = Blueprint("files", __name__)
 
@@ -75,4 +76,5 @@ def _answer(content: bytes, media_type: str, name: str) -> Response:
 def _refuse_foreign_pages() -> None:
     """Another site must not embed these. A request without the header (an old browser, a script) passes."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        refused_because("other_site")
         abort(403)

@@ -21,6 +21,7 @@ from csss.web.admin.routes import show_queue
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
+from csss.web.watch import also_shows
 
 
 @admin.post("/approvals")
@@ -132,6 +133,8 @@ def _show(
     batch_id: uuid.UUID, *, status: int = 200, conflict: str = "", form: ApproveForm | None = None
 ) -> Response:
     chosen = batches.batch_of(me(), batch_id)
+    for item in chosen.items:
+        also_shows(item.scan_id)
     reports = [chosen_report(each) for each in batches.choices(chosen)]
     done, cancelled = chosen.approved_at is not None, chosen.cancelled_at is not None
     ready = 0 if done or cancelled else sum(each.problem is None for each in reports)
