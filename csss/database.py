@@ -144,7 +144,7 @@ def before_commit(act: Callable[[list[Any]], None], item: Any) -> None:
     """
     last = _before_commit.get()
     if last is None:
-        raise RuntimeError("before_commit() belongs inside transaction()")
+        raise RuntimeError("before_commit() was called outside transaction()")
     last.setdefault(act, []).append(item)
 
 

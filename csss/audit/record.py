@@ -67,8 +67,8 @@ def record(action: str, subject: Any = None, *, by: "Actor | None" = None, **det
         origin=origin(),
         detail=detail,
     )
-    db.session.add(event)
     before_commit(chain.seal, event)
+    db.session.add(event)
 
 
 def record_once(
