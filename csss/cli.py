@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from csss.audit.cli import audit
+from csss.backup.cli import backup, restore
 from csss.config import BadSetting, Settings, load_settings
 from csss.inference.cli import models, predict
 
@@ -41,6 +42,8 @@ def main() -> None:
 main.add_command(predict)
 main.add_command(models)
 main.add_command(audit)
+main.add_command(backup)
+main.add_command(restore)
 
 
 @main.command()
