@@ -1,6 +1,5 @@
 """The `csss` command. Everything heavy is imported by the command that needs it."""
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -34,9 +33,9 @@ class _Group(click.Group):
 @click.version_option(package_name="csss")
 def main() -> None:
     """CSSS, the Clinical Scan Support System."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("rq.worker", "alembic", "fontTools", "weasyprint", "pikepdf"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    from csss.logs import init_logging
+
+    init_logging()
 
 
 main.add_command(predict)
