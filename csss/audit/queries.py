@@ -30,6 +30,22 @@ class Cut:
     older: int | None
 
 
+@dataclass(frozen=True)
+class Checked:
+    """When `csss audit verify` last went through the log, up to which event, and how many problems it found."""
+
+    at: datetime
+    number: int
+    problems: int
+
+
+def last_check() -> Checked | None:
+    """The newest check, or None when there was none."""
+    query = select(AuditEvent).where(AuditEvent.action == "audit.verified")
+    found = db.session.scalars(query.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(1)).first()
+    return Checked(found.at, found.detail["number"], found.detail["problems"]) if found else None
+
+
 EXPORT_DAYS, EXPORT_ROWS = 366, 100_000
 _EXPORT_BLOCK = 1_000
 
