@@ -25,7 +25,7 @@ _SHOWING = frozenset({200, 409, 422})
 _VIEWS = {"files.image": "scan.image_viewed", "files.heatmap": "scan.heatmap_viewed"}
 # These keep each time by themselves.
 _KEPT_ANYWAY = frozenset({"admin.preview", "files.report"})
-_REASONS = {403: "not_permitted", 404: "not_found", 429: "throttled"}
+_REASONS = {403: "not_permitted", 404: "not_found"}
 
 
 def init_watch(app: Flask) -> None:
@@ -74,8 +74,6 @@ def _refusal(status: int) -> str | None:
     reason: str | None = g.get("refused_because")
     if reason is not None:
         return reason
-    if status == 429:
-        return _REASONS[status]
     if not current_user.is_authenticated:
         return None  # asked to sign in; what sign-in refuses, it keeps itself
     if status == 404 and _thing() is None:
