@@ -74,11 +74,12 @@ def _refusal(status: int) -> str | None:
     reason: str | None = g.get("refused_because")
     if reason is not None:
         return reason
-    if not current_user.is_authenticated:
-        return None  # asked to sign in; what sign-in refuses, it keeps itself
+    # The status first: pages for a broken database must come out without asking it who is there.
+    if status not in _REASONS or not current_user.is_authenticated:
+        return None  # nobody is asked to sign in; what sign-in refuses, it keeps itself
     if status == 404 and _thing() is None:
         return None
-    return _REASONS.get(status)
+    return _REASONS[status]
 
 
 def _keep_refusal(reason: str) -> None:
