@@ -76,7 +76,7 @@ def _refusal(status: int) -> str | None:
         return reason
     # The status first: pages for a broken database must come out without asking it who is there.
     if status not in _REASONS or not current_user.is_authenticated:
-        return None  # nobody is asked to sign in; what sign-in refuses, it keeps itself
+        return None  # who is not signed in is asked to; what sign-in refuses, it keeps itself
     if status == 404 and _thing() is None:
         return None
     return _REASONS[status]
