@@ -9,6 +9,7 @@ import urllib.parse
 import urllib.request
 import uuid
 import zlib
+from datetime import datetime
 
 import pytest
 import redis
@@ -181,7 +182,8 @@ def test_a_whole_run_leaves_nothing_that_was_typed_in_logs_queues_and_audit_log(
     logs = stack.logs()
     with stack.app.app_context():
         kept = [db.session.scalars(sa.select(each)).all() for each in (OutboxJob, AuditEvent)]
-        told = repr([vars(row) for each in kept for row in each])
+        values = [value for each in kept for row in each for value in vars(row).values()]
+        told = repr([value for value in values if not isinstance(value, datetime)])
         actions = set(db.session.scalars(sa.select(AuditEvent.action)))
         assert verify([chain.current_key()], anchors.kept(anchors.path())).problems == []
         settings = db.session.scalars(
@@ -192,10 +194,20 @@ def test_a_whole_run_leaves_nothing_that_was_typed_in_logs_queues_and_audit_log(
     assert b"rq:" in queued and "worker" in logs and len(told) > 1_000
     assert {"access.refused", "session.refused", "code.refused", "mail.sent", "scan.viewed"} <= actions
     for canary in (*typed.values(), phone, "123 987 55", wrong_code, *secrets, stack.settings.secret_key):
-        for name, text in (("the logs", logs), ("outbox and audit log", told)):
-            assert canary not in text, f"{canary} stands in {name}"
-        assert canary.encode() not in queued, f"{canary} stands in Redis"
-        assert base64.b64encode(canary.encode()).rstrip(b"=") not in queued
+        for name, text in (
+            ("the logs", logs),
+            ("outbox and audit log", told),
+            ("Redis", queued.decode("latin-1")),
+        ):
+            assert not stands_in(text, canary), f"{canary} stands in {name}"
+            assert base64.b64encode(canary.encode()).decode().rstrip("=") not in text, name
+
+
+def stands_in(text: str, canary: str) -> bool:
+    """Six digits may be part of an id or of a time by chance; by themselves they are a code."""
+    if re.fullmatch(r"\d{6}", canary):
+        return re.search(rf"(?<![0-9A-Fa-f.-]){canary}(?![0-9A-Fa-f-])", text) is not None
+    return canary in text
 
 
 def status_of(stack: Stack, scan_id: uuid.UUID) -> Status:
