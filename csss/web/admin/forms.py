@@ -117,6 +117,7 @@ ACTION_GROUPS: Words[str] = Words(
         "job.": _l("Jobs"),
         "settings.": _l("Settings"),
         "backup.": _l("Backups"),
+        "statistics.": _l("Statistics"),
         "audit.": _l("The audit log itself"),
     }
 )

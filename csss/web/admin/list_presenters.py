@@ -184,6 +184,7 @@ ACTION_WORDS: Words[str] = Words(
         "session.ended": _l("Signed out"),
         "session.others_ended": _l("Ended the other sessions"),
         "session.refused": _l("Sign-in refused"),
+        "statistics.exported": _l("Exported the statistics"),
         "settings.changed": _l("Started with other settings"),
     }
 )
