@@ -25,10 +25,6 @@ from csss.database import db
 
 BEGINNING = "0" * 64  # what stands before the first event
 
-_LOCK = 0x43535353_41554454  # any number that nobody else locks in this database
-# A process that is cut off between seal and commit must not hold up everybody else until its connection is given up.
-_MOST_SECONDS = 15
-
 
 class Content(Protocol):
     """The columns of an event, as a row or as an object."""
@@ -104,16 +100,16 @@ def head() -> Head:
     return Head(*row) if row else Head()
 
 
-def lock() -> None:
-    """Make everybody else who seals wait until this transaction has ended. Nothing may be waited for after it."""
-    if db.engine.dialect.name == "postgresql":
-        db.session.execute(
-            text(
-                "SELECT set_config('idle_in_transaction_session_timeout', :most, true), "
-                "pg_advisory_xact_lock(:lock)"
-            ),
-            {"most": f"{_MOST_SECONDS}s", "lock": _LOCK},
-        )
+def lock() -> Head:
+    """The head, kept by this transaction until it ends: whoever seals waits. Nothing may be waited for after it.
+
+    On PostgreSQL a function of the database locks and reads in one go (migration 0012): a process that has many threads
+    may take a while between two statements, and all that while everybody else would wait.
+    """
+    if db.engine.dialect.name != "postgresql":
+        return head()  # the transaction is the only writer already
+    row = db.session.execute(text("SELECT number, hash FROM csss_audit_head()")).one()
+    return Head(*row) if row.number is not None else Head()
 
 
 def seal(events: list[AuditEvent]) -> None:
@@ -121,8 +117,7 @@ def seal(events: list[AuditEvent]) -> None:
     kept = [event for event in events if inspect(event).persistent]  # others went with a savepoint
     if not kept:
         return
-    lock()
-    newest, key = head(), current_key()
+    newest, key = lock(), current_key()
     number, before = newest.number, newest.hash
     rows = []
     for event in sorted(kept, key=lambda each: each.id):

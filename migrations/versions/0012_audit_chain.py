@@ -42,6 +42,7 @@ def upgrade() -> None:
     )
     _seal_what_is_there()
     if op.get_bind().dialect.name == "postgresql":
+        op.execute(_HEAD)
         op.execute(
             "CREATE TRIGGER audit_seals_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_seals "
             "FOR EACH STATEMENT EXECUTE FUNCTION csss_refuse()"
@@ -55,7 +56,22 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION csss_audit_head")
     op.drop_table("audit_seals")
+
+
+# The lock is any number that nobody else locks in this database. Being volatile, the function reads after the lock what
+# was committed before it. A process that is cut off between seal and commit must not hold up everybody else until its
+# connection is given up.
+_HEAD = """
+    CREATE FUNCTION csss_audit_head(OUT number bigint, OUT hash varchar) LANGUAGE plpgsql VOLATILE AS $$
+    BEGIN
+        PERFORM set_config('idle_in_transaction_session_timeout', '15s', true);
+        PERFORM pg_advisory_xact_lock(4851312840651654228);
+        SELECT seals.number, seals.hash INTO number, hash FROM audit_seals seals ORDER BY seals.number DESC LIMIT 1;
+    END $$
+"""
 
 
 # As the audit chain is made today. Written out here and not imported: a migration tells what was, then.
