@@ -22,16 +22,16 @@ class Invalid(Refused):
         super().__init__(" ".join(self.errors.values()))
 
 
-class TooMany(Invalid):
-    """Too often within a while: answered with 429, the sentence beside the field, and when to try again."""
+class Counted(Invalid):
+    """A refusal that has to be kept, such as a wrong code: transaction() commits before it lets it pass."""
+
+
+class TooMany(Counted):
+    """Too often within a while: answered with 429, the sentence beside the field, when to try again; kept, too."""
 
     def __init__(self, wait: timedelta, **errors: str) -> None:
         self.wait = wait
         super().__init__(**errors)
-
-
-class Counted(Invalid):
-    """A refusal that has to be kept, such as a wrong code: transaction() commits before it lets it pass."""
 
 
 class Hopeless(Exception):

@@ -44,7 +44,10 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "CSSS": settings,
         "SECRET_KEY": settings.secret(),
         "SQLALCHEMY_DATABASE_URI": settings.database,
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True},
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_pre_ping": True,
+            "hide_parameters": True,  # what people typed belongs into the database and not into the log
+        },
         "MAX_CONTENT_LENGTH": MAX_REQUEST,
         "MAX_FORM_MEMORY_SIZE": 1_000_000,
         "MAX_FORM_PARTS": 500,

@@ -9,7 +9,9 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from csss import create_app
+from csss.audit.effective import record_settings
 from csss.config import Settings
+from csss.database import db
 from csss.live.alive import alive_in
 from csss.live.hub import Hub
 from csss.scans import intake
@@ -66,6 +68,9 @@ class _Server(BaseApplication):
     def load(self) -> Flask:
         """Called in each worker process, after the fork: threads and connections are its own."""
         app = create_app(self._settings)
+        with app.app_context():
+            record_settings("web")
+            db.engine.dispose()
         start_hub(app)
         intake.warm_up()
         settle()

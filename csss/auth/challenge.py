@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import func, select, update
 
+from csss.audit.record import record
 from csss.auth import second_factor, sessions
 from csss.auth.models import CodePurpose, User, UserSession
 from csss.auth.second_factor import Proof
@@ -39,6 +40,7 @@ def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, g
             )
         )
     if not second_factor.is_recovery_code(given) and _wrong_of_late(asked.user) >= WRONG_IN_AN_ACCOUNT:
+        record("code.refused", by=asked.user, purpose=purpose.value, reason="too many tries")
         raise TooMany(
             WINDOW,
             code=_(
@@ -63,6 +65,7 @@ def count_wrong(asked: UserSession) -> None:
     db.session.refresh(asked)
     if asked.second_factor_tries >= WRONG_IN_A_SESSION:
         sessions.end(asked.id, asked.user)
+        record("session.ended", asked.user, by=asked.user, reason="too many wrong codes")
         db.session.refresh(asked)
 
 

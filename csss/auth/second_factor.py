@@ -117,6 +117,7 @@ def _check_may_send(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> 
             "and ask for a new one here, or use an authenticator app or a recovery code.",
             **words,
         )
+    record("code.request_refused", by=user, purpose=purpose.value)
     raise TooMany(wait, code=sentence)
 
 

@@ -4,6 +4,7 @@ import uuid
 
 from flask_mail import Message
 
+from csss.audit.record import record
 from csss.auth import accounts, password_reset, second_factor
 from csss.clock import now
 from csss.database import db, transaction
@@ -58,6 +59,7 @@ def _code_draft(message: MailMessage) -> messages.Draft | None:
     too_old = code is None or now() - code.requested_at >= second_factor.code_life()
     if code is None or too_old or code.used_at is not None or code.cancelled_at is not None:
         message.state = MailState.DROPPED
+        _record("mail.dropped", message)
         return None
     return messages.code_draft(code, second_factor.draw_code(code))
 
@@ -107,6 +109,9 @@ def _keep(message_id: uuid.UUID, state: MailState, error: str = "") -> None:
         message.state, message.last_error = state, error[:2000]
         if state is MailState.SENT:
             message.sent_at = now()
+            _record("mail.sent", message)
+        elif state is MailState.FAILED:
+            _record("mail.failed", message)
 
 
 def give_up_mail(ids: tuple[uuid.UUID, ...], error: str) -> None:
@@ -114,3 +119,17 @@ def give_up_mail(ids: tuple[uuid.UUID, ...], error: str) -> None:
     message = db.session.get(MailMessage, ids[0])
     if message is not None and message.state not in _FINAL:
         message.state, message.last_error = MailState.FAILED, error[:2000]
+        _record("mail.failed", message)
+
+
+def _record(action: str, message: MailMessage) -> None:
+    """To whom and why; the text is nobody's business here."""
+    record(
+        action,
+        message,
+        kind=message.kind.value,
+        to=str(message.user_id),
+        about=str(message.subject_id),
+        attempts=message.attempts,
+        perhaps_repeated=message.maybe_repeated,
+    )

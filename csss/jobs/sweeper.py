@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, update
 
+from csss.audit import anchors
 from csss.clock import now
 from csss.database import db, transaction
 from csss.jobs.cleaning import clean_up
@@ -28,6 +29,7 @@ def sweep(connection: Any) -> int:
     goes, too.
     """
     handed_over = sum(_sweep_queue(queue, connection) for queue in Queue)
+    anchors.keep_now_and_then()
     clean_up()  # last: a file that cannot be removed must not keep jobs from being done
     return handed_over
 

@@ -16,6 +16,7 @@ from csss.web.guard import init_guard, is_confined
 from csss.web.headers import init_headers
 from csss.web.navigation import nav_items
 from csss.web.throttle import init_throttle
+from csss.web.watch import init_watch
 
 
 def init_web(app: Flask) -> None:
@@ -27,6 +28,7 @@ def init_web(app: Flask) -> None:
     init_fetch_site(app)
     init_guard(app)
     init_throttle(app)
+    init_watch(app)
     _register_blueprints(app)
     init_events(app)
     app.register_error_handler(NotFound, _not_found)

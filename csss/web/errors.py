@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from csss.i18n import _, _l
 from csss.web.fragments import is_htmx
+from csss.web.watch import refused_because
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def _plain(template: str, context: dict[str, object]) -> str:
 
 
 def _csrf_error(error: CSRFError) -> Response:
+    refused_because("form_token")
     return error_response(400, CSRF)
 
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from flask import Flask, abort, current_app, request
 
+from csss.web.watch import refused_because
+
 View = TypeVar("View", bound=Callable[..., Any])
 _OURS = frozenset({"same-origin", "none"})  # none: the address was typed, or opened from a bookmark
 
@@ -28,6 +30,7 @@ def _refuse_other_sites() -> None:
         return
     view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, "not_from_elsewhere", False) or not _follows_a_link():
+        refused_because("other_site")
         abort(403)
 
 

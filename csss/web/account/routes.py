@@ -92,6 +92,9 @@ def change() -> Response:
         _change(values, passphrase, password_hash)
     except Invalid as refusal:
         g.wrong_password = "current_password" in refusal.errors
+        if "current_password" in refusal.errors:
+            with transaction():
+                record("account.password_refused", me(), by=me())
         for form in forms.values():
             add_errors(form, Invalid(**{n: s for n, s in refusal.errors.items() if n in form}))
         return account_page(422, **forms)

@@ -24,6 +24,7 @@ from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirec
 from csss.web.guard import me, requires, user_session
 from csss.web.passkeys import question, second_factor_shown
 from csss.web.throttle import answer_to, too_many
+from csss.web.watch import also_shows
 
 
 @admin.post("/approvals")
@@ -148,6 +149,8 @@ def _show(
     batch_id: uuid.UUID, *, status: int = 200, conflict: str = "", form: ApproveForm | None = None
 ) -> Response:
     chosen = batches.batch_of(me(), batch_id)
+    for item in chosen.items:
+        also_shows(item.scan_id)
     reports = [chosen_report(each) for each in batches.choices(chosen)]
     done, cancelled = chosen.approved_at is not None, chosen.cancelled_at is not None
     ready = 0 if done or cancelled else sum(each.problem is None for each in reports)

@@ -116,9 +116,13 @@ ACTION_GROUPS: Words[str] = Words(
         "session.": _l("Signing in and out"),
         "code.": _l("One-time codes"),
         "second_factor.": _l("Second factors"),
+        "access.": _l("Refusals"),
         "passkey.": _l("Passkeys"),
         "mail.": _l("Mail"),
         "job.": _l("Jobs"),
+        "settings.": _l("Settings"),
+        "backup.": _l("Backups"),
+        "statistics.": _l("Statistics"),
         "audit.": _l("The audit log itself"),
     }
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Response, current_app, flash, request, url_for
 
+from csss.audit import chain
 from csss.audit import queries as audit_queries
 from csss.audit.queries import Asked
 from csss.audit.record import record
@@ -99,6 +100,8 @@ def _show_audit(*, status: int = 200, refused: str = "") -> Response:
         refused=refused,
         rows=[audit_row(entry) for entry in cut.entries],
         filtered=bool(kept),
+        head=chain.head(),
+        checked=audit_queries.last_check(),
         export_url=list_url(".audit_csv", kept),
         newest_url=list_url(".audit_log", kept) if "before" in request.args else None,
         older_url=list_url(".audit_log", kept | {"before": str(cut.older)}) if cut.older else None,
