@@ -9,6 +9,7 @@ import click
 
 from csss.config import BadSetting, Settings, load_settings
 from csss.inference.cli import models, predict
+from csss.storage_cli import storage
 
 
 class _Group(click.Group):
@@ -39,6 +40,7 @@ def main() -> None:
 
 main.add_command(predict)
 main.add_command(models)
+main.add_command(storage)
 
 
 @main.command()

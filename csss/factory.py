@@ -78,9 +78,12 @@ def _attach_services(app: Flask, settings: Settings) -> None:
     from csss.jobs.queues import init_jobs
     from csss.live.publish import init_live
     from csss.mail.transport import init_mail
+    from csss.scans.encrypted import storage_with
     from csss.scans.storage import FolderStorage
 
-    app.extensions["csss_storage"] = FolderStorage(settings.storage_folder)
+    app.extensions["csss_storage"] = storage_with(
+        FolderStorage(settings.storage_folder), settings.storage_key_ring, plain=settings.storage_plain
+    )
     init_mail(app)
     init_jobs(app)
     init_live(app)

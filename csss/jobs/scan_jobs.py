@@ -62,6 +62,7 @@ _REASONS = {
     "ModelMissing": "The classifier is not installed.",
     "ModelCorrupt": "The classifier's files are damaged.",
     "FileNotFoundError": "The stored picture cannot be found.",
+    "CannotOpen": "The stored picture cannot be opened.",
     "JobTimeoutException": "It took too long.",
     "MemoryError": "There was not enough memory.",
     "WorkerDied": "It broke off each time.",
