@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from csss.config import BadSetting, Settings, load_settings
+from csss.erasing_cli import erase_patient, finish_erasures
 from csss.inference.cli import models, predict
 from csss.storage_cli import storage
 
@@ -41,6 +42,8 @@ def main() -> None:
 main.add_command(predict)
 main.add_command(models)
 main.add_command(storage)
+main.add_command(erase_patient)
+main.add_command(finish_erasures)
 
 
 @main.command()

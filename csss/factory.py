@@ -62,6 +62,7 @@ def _attach_database(app: Flask) -> None:
     from csss.audit import models as audit_models  # noqa: F401
     from csss.auth import models as auth_models  # noqa: F401
     from csss.database import db
+    from csss.erasing import models as erasing_models  # noqa: F401
     from csss.mail import models as mail_models  # noqa: F401
     from csss.prescriptions import models as prescription_models  # noqa: F401
     from csss.reports import models as report_models  # noqa: F401

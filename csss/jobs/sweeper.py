@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, func, or_, select, update
 
 from csss.clock import now
 from csss.database import db, transaction
+from csss.erasing import leftovers
 from csss.jobs.queues import hand_over, waiting_rows
 from csss.outbox import OutboxJob, Queue
 from csss.scans.uploads.services import sweep_expired
@@ -25,10 +26,11 @@ def sweep(connection: Any) -> int:
     """Hand over every open row that is due, in no queue and in no worker's hands. Returns how many.
 
     Any number of processes may sweep: a row that is handed over twice is done once (`runner.perform`). Uploads that
-    nobody has finished in time go, too.
+    nobody has finished in time go, too, and files of patients who were erased.
     """
     handed_over = sum(_sweep_queue(queue, connection) for queue in Queue)
     sweep_expired()  # last: a file that cannot be removed must not keep jobs from being done
+    leftovers.sweep()
     return handed_over
 
 
