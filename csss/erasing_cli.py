@@ -7,7 +7,9 @@ import click
 
 @click.command("erase-patient")
 @click.argument("mrn")
-@click.option("--reason", prompt="Reason (it is kept; do not name the person)", help="Why; it is kept for good.")
+@click.option(
+    "--reason", prompt="Reason (it is kept; do not name the person)", help="Why; it is kept for good."
+)
 @click.option("--yes", is_flag=True, help="Do not ask for the MRN once more.")
 def erase_patient(mrn: str, reason: str, yes: bool) -> None:
     """Erase the patient with this MRN: rows, files, and the traces in SQLite's file. It cannot be taken back."""
@@ -18,7 +20,10 @@ def erase_patient(mrn: str, reason: str, yes: bool) -> None:
     from csss.erasing import services
     from csss.errors import Refused
 
-    if not yes and click.prompt("Type the MRN once more to erase this patient for good").strip() != mrn.strip():
+    if (
+        not yes
+        and click.prompt("Type the MRN once more to erase this patient for good").strip() != mrn.strip()
+    ):
         raise click.ClickException("The two MRNs differ. Nothing has been erased.")
     with create_app().app_context(), coming_from("command line"):
         password_hash = hash_password(secrets.token_urlsafe(32))
@@ -47,7 +52,9 @@ def _finish() -> None:
     while leftovers.sweep():
         pass
     if owed := leftovers.owed():
-        raise click.ClickException(f"{owed} files could not be removed yet; see the log. The workers try again.")
+        raise click.ClickException(
+            f"{owed} files could not be removed yet; see the log. The workers try again."
+        )
     click.echo("Its files are gone.")
     if not leftovers.scrub():
         raise click.ClickException(
