@@ -100,11 +100,9 @@ class EncryptedStorage:
                 f"The stored file {key} was encrypted with the key {key_id!r}, which CSSS_STORAGE_KEYS does not name. "
                 "Add that key at the end of the setting."
             )
-        rest = len(header)
+        sealed = memoryview(stored)[len(header) :]  # no copy: a scan may have megabytes
         try:
-            return cipher.decrypt(
-                stored[rest : rest + _NONCE_BYTES], stored[rest + _NONCE_BYTES :], header + key.encode()
-            )
+            return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], header + key.encode())
         except (InvalidTag, ValueError):
             raise CannotOpen(
                 f"The stored file {key} does not open with the key {key_id!r}: the file was changed or damaged, or "
