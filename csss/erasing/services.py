@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Table, delete, or_, select, update
 
 from csss.audit.record import origin, record
 from csss.auth.models import AccountState, CodePurpose, Patient, Sex, User
-from csss.auth.roles import STAFF
+from csss.auth.roles import STAFF, Role
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import Base, after_commit, changed_rows, db
@@ -261,8 +261,11 @@ def _drop_work(theirs: _Theirs) -> None:
 def _tell_open_pages(scans: Sequence[uuid.UUID]) -> None:
     """Lists and pages that show this patient ask again; rows deleted by table are not noticed by themselves."""
     publisher = current_app.extensions[PUBLISHER]
-    change = Change((QUEUE, ACCOUNTS, MAIL, *map(str, scans)), STAFF)
-    after_commit(lambda: publisher.tell([change]))
+    changes = [
+        Change((QUEUE, *map(str, scans)), STAFF),
+        Change((ACCOUNTS, MAIL), frozenset({Role.ADMIN})),
+    ]
+    after_commit(lambda: publisher.tell(changes))
 
 
 def _check_not_erased(patient: Patient) -> None:

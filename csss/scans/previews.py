@@ -12,7 +12,7 @@ from functools import partial
 from PIL import Image
 
 from csss.database import after_commit
-from csss.scans.storage import storage
+from csss.scans.storage import CannotOpen, storage
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +36,13 @@ _QUALITIES = (82, 74, 66, 58, 50, 42)
 
 
 def small(file_key: str, size: Size) -> bytes:
-    """The scan stored under `file_key` as a JPEG of at most `size`. Raises FileNotFoundError without the scan."""
+    """The scan stored under `file_key` as a JPEG of at most `size`. Raises FileNotFoundError without the scan, and
+    CannotOpen when the scan does not open; a small version that does not open is made anew."""
     kept = storage()
     key = beside(file_key, size)
     try:
         return kept.read(key)
-    except FileNotFoundError:
+    except (FileNotFoundError, CannotOpen):
         pass
     made = shrink(kept.read(file_key), size)
     kept.keep(key, made)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 from pikepdf import Pdf
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +21,7 @@ from csss import create_app
 from csss.audit.models import AuditEvent
 from csss.auth import second_factor, sessions
 from csss.auth.models import CodePurpose, OneTimeCode, Patient, User
+from csss.cli import main
 from csss.clock import now
 from csss.config import Settings
 from csss.database import Base, db, transaction
@@ -438,6 +440,33 @@ def _later(span: timedelta) -> None:
             row.due_at -= span + timedelta(seconds=1)
 
 
+# On the command line
+
+
+def test_whoever_runs_the_server_erases_with_the_mrn_typed_twice(
+    life: Life, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(settings.instance)
+    for name in ("instance", "mail_folder", "secret_key", "redis_url", "bcrypt_rounds"):
+        monkeypatch.setenv(f"CSSS_{name.upper()}", str(getattr(settings, name)))
+    db.session.remove()
+    csss, why = CliRunner(), ("--reason", "Asked for by letter")
+    differ = csss.invoke(main, ["erase-patient", life.mrn, *why], input="12345678\n")
+    assert differ.exit_code == 1 and "Nothing has been erased." in differ.output
+    unknown = csss.invoke(main, ["erase-patient", "12345678", *why, "--yes"])
+    assert unknown.exit_code == 1 and "There is no patient with this MRN." in unknown.output
+    done = csss.invoke(main, ["erase-patient", life.mrn, *why], input=f"{life.mrn}\n")
+    assert done.exit_code == 0, done.output
+    assert (
+        f"{len(life.scans)} scans" in done.output
+        and "No trace is left in the database's file." in done.output
+    )
+    assert CANARY.encode() not in (Path(settings.instance) / "csss.db").read_bytes().lower()
+    (erasure,) = queries.erasures().erasures
+    assert (erasure.by_id, erasure.origin) == (None, "command line")
+    assert "Its files are gone." in csss.invoke(main, ["finish-erasures"]).output
+
+
 # The page
 
 
@@ -587,7 +616,7 @@ def _walk(site: Site, visitor: Visitor, role: str) -> None:
     for rule in rules(site.app):
         if "GET" not in methods(rule) or role not in WHO[rule.endpoint] or rule.endpoint == "events.stream":
             continue
-        (address,) = site.addresses(rule).values()
+        *_staff, address = site.addresses(rule).values()
         allowed = {404} if "scan_id" in rule.arguments else {200, 204, 302, 303, 404, 503}
         for headers in ({}, {"HX-Request": "true"}):
             response = visitor.get(address, headers=headers, buffered=True)
