@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,8 +20,9 @@ from sqlalchemy.exc import IntegrityError
 
 from csss import create_app
 from csss.audit.models import AuditEvent
-from csss.auth import second_factor, sessions
+from csss.auth import accounts, second_factor, sessions
 from csss.auth.models import CodePurpose, OneTimeCode, Patient, User
+from csss.auth.roles import Role
 from csss.cli import main
 from csss.clock import now
 from csss.config import Settings
@@ -28,7 +30,7 @@ from csss.database import Base, db, transaction
 from csss.erasing import leftovers, queries, services
 from csss.erasing.models import ErasedFile, Erasure, LegalHold
 from csss.erasing.tables import GOES, STAYS
-from csss.errors import StateConflict
+from csss.errors import NotFound, StateConflict
 from csss.jobs import runner
 from csss.mail.models import MailMessage, MailState
 from csss.outbox import OutboxJob
@@ -45,6 +47,7 @@ from csss.scans.uploads import partial
 from csss.scans.uploads import services as uploads
 from tests.conftest import POSTGRES, _maintain, create_database, settings_for
 from tests.factories import PASSWORD, Clinic, picture
+from tests.integration.test_workflow_races import Act, after, at_once, slow_commit
 from tests.rules.conftest import Site
 from tests.rules.test_routes import WHO, methods, rules
 from tests.visitor import Visitor, words
@@ -399,6 +402,53 @@ def owed_about(life: Life) -> list[tuple[uuid.UUID, str]]:
         about |= {str(each) for each in db.session.scalars(select(table.id).where(column.in_(values)))}
     jobs = db.session.scalars(select(OutboxJob).where(OutboxJob.done_at.is_(None)))
     return [(job.id, job.job) for job in jobs if about & set(job.args)]
+
+
+@pytest.mark.both_databases
+def test_what_others_send_at_the_same_moment_comes_too_late(life: Life) -> None:
+    """With real threads: the erasure is done and commits a while later, and meanwhile four others begin."""
+    started = threading.Event()
+    staff = db.session.scalars(select(User.id).where(User.role == Role.DOCTOR)).first()
+    assert staff is not None
+
+    def erasing(_: User) -> None:
+        services.erase_as_deployer(life.mrn, reason="Asked for by letter", password_hash=HASH)
+
+    def profile(user: User) -> None:
+        accounts.update_profile(user, {"name": f"Late {CANARY}", "phone": f"late {CANARY}"})
+
+    def upload(user: User) -> None:
+        uploads.begin(length=9, digest="", limit=10_000, by=user)
+
+    def draft(user: User) -> None:
+        drafts.save(life.scans[1], Reading(f"late {CANARY}", "", "", None, read_myself=False), by=user)
+
+    told = at_once(
+        life.clinic.app,
+        (life.admin, slow_commit(erasing, started)),
+        *(
+            (who, after(started, _refused_kindly(act)))
+            for who, act in ((life.patient, profile), (life.patient, upload))
+        ),
+        (staff, after(started, _refused_kindly(draft))),
+        (life.admin, after(started, lambda _: services.lock(life.patient))),
+    )
+    assert told[0] == "done"
+    assert "done" not in told[1:] and "erased already" in told[4], told
+    assert holders(dump(), CANARY) == set()
+
+
+def _refused_kindly(act: Act) -> Act:
+    """What the database or a missing scan refuses is a refusal like any other here."""
+
+    def kindly(user: User) -> None:
+        try:
+            act(user)
+            db.session.flush()
+        except (IntegrityError, NotFound) as error:
+            raise StateConflict(str(error)) from error
+
+    return kindly
 
 
 def test_a_file_that_cannot_be_removed_is_tried_again_and_each_is_removed_twice(
