@@ -55,7 +55,12 @@ def _finish() -> None:
         raise click.ClickException(
             f"{owed} files could not be removed yet; see the log. The workers try again."
         )
-    click.echo("Its files are gone.")
+    click.echo("All files of erased patients are gone.")
+    if not leftovers.in_one_file():
+        click.echo(
+            "PostgreSQL drops old versions of rows with its next vacuum. Its WAL, backups and sent mail are out of reach."
+        )
+        return
     if not leftovers.scrub():
         raise click.ClickException(
             "The database's file could not be written anew while others used it. "

@@ -88,6 +88,11 @@ def _remove(key: str) -> bool:
     return True
 
 
+def in_one_file() -> bool:
+    """Whether the database is a file of ours (SQLite), of which we can say what lies in it."""
+    return db.engine.dialect.name == "sqlite"
+
+
 def checkpoint(*, patience: float) -> bool:
     """SQLite: put the write-ahead log, which holds earlier pages, into the database and cut it to nothing.
 
@@ -106,7 +111,7 @@ def scrub(*, patience: float = 60.0) -> bool:
 
 
 def _sqlite(commands: tuple[str, ...], patience: float) -> bool:
-    if db.engine.dialect.name != "sqlite":
+    if not in_one_file():
         return True
     db.session.commit()  # an open reading transaction of our own would be waited for
     path = Path(str(db.engine.url.database))
