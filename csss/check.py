@@ -33,6 +33,7 @@ def checks(settings: Settings) -> Iterator[Result]:
         ("Database", _database),
         ("Redis", _redis),
         ("Storage", _storage),
+        ("Encryption", _encryption),
         ("Mail", _mail),
         ("Addresses", _addresses),
         ("Passkeys", _passkeys),
@@ -170,6 +171,32 @@ def _storage(settings: Settings) -> Result:
     return Result(
         "Storage", free > 1, f"{folder}, {free:.0f} GB free", "Free some space: less than 1 GB is left."
     )
+
+
+def _encryption(settings: Settings) -> Result:
+    """Looks at one file of each area: all of them are looked at by `csss storage check`."""
+    from csss.scans.encrypted import key_id_of, storage_with
+    from csss.scans.storage import AREAS, CannotOpen, FolderStorage
+
+    keys, inner = settings.storage_key_ring, FolderStorage(settings.storage_folder)
+    kept = storage_with(inner, keys, plain=settings.storage_plain)
+    plain = 0
+    for area in AREAS:
+        key = next(inner.stored(area), None)
+        if key is None:
+            continue
+        plain += key_id_of(inner.read(key)) is None
+        try:
+            kept.read(key)
+        except CannotOpen as error:
+            return Result(
+                "Encryption", False, str(error), "Correct CSSS_STORAGE_KEYS; see `csss storage check`."
+            )
+    if not keys:
+        return Result("Encryption", True, "off; `csss storage new-key` makes a key for CSSS_STORAGE_KEYS")
+    more = f", reads {len(keys) - 1} more" if len(keys) > 1 else ""
+    older = "; some files are not encrypted yet: csss storage rotate" if plain else ""
+    return Result("Encryption", True, f"stored files with the key {keys[0].id}{more}{older}")
 
 
 def _mail(settings: Settings) -> Result:

@@ -9,7 +9,9 @@ import click
 from csss.audit.cli import audit
 from csss.backup.cli import backup, restore
 from csss.config import BadSetting, Settings, load_settings
+from csss.erasing_cli import erase_patient, finish_erasures
 from csss.inference.cli import models, predict
+from csss.storage_cli import storage
 
 
 class _Group(click.Group):
@@ -43,6 +45,9 @@ main.add_command(models)
 main.add_command(audit)
 main.add_command(backup)
 main.add_command(restore)
+main.add_command(storage)
+main.add_command(erase_patient)
+main.add_command(finish_erasures)
 
 
 @main.command()

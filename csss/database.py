@@ -164,10 +164,18 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
+            "secure_delete = ON",  # what is deleted is overwritten with zeros: somebody may have been erased
             "recursive_triggers = ON",  # else INSERT OR REPLACE removes rows past the append-only triggers
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+
+@event.listens_for(Engine, "checkin")
+def _leave_nothing_open(connection: Any, _: Any) -> None:
+    """After a COMMIT that failed (a full disk, a deferred foreign key) SQLite keeps the transaction and its lock."""
+    if isinstance(connection, sqlite3.Connection) and connection.in_transaction:
+        connection.rollback()
 
 
 @event.listens_for(Engine, "begin")

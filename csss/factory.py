@@ -71,6 +71,7 @@ def _attach_database(app: Flask) -> None:
     from csss.auth import models as auth_models  # noqa: F401
     from csss.auth.passkeys import models as passkey_models  # noqa: F401
     from csss.database import db
+    from csss.erasing import models as erasing_models  # noqa: F401
     from csss.mail import models as mail_models  # noqa: F401
     from csss.prescriptions import models as prescription_models  # noqa: F401
     from csss.reports import models as report_models  # noqa: F401
@@ -88,10 +89,13 @@ def _attach_services(app: Flask, settings: Settings) -> None:
     from csss.jobs.queues import init_jobs
     from csss.live.publish import init_live
     from csss.mail.transport import init_mail
+    from csss.scans.encrypted import storage_with
     from csss.scans.storage import FolderStorage
     from csss.throttle.storage import init_store
 
-    app.extensions["csss_storage"] = FolderStorage(settings.storage_folder)
+    app.extensions["csss_storage"] = storage_with(
+        FolderStorage(settings.storage_folder), settings.storage_key_ring, plain=settings.storage_plain
+    )
     init_mail(app)
     init_jobs(app)
     init_live(app)

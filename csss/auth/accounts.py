@@ -267,6 +267,8 @@ def deactivate(user_id: uuid.UUID, *, by: User) -> User:
 
 def reactivate(user_id: uuid.UUID, *, by: User) -> User:
     user = _locked(user_id)
+    if user.erased_at is not None:
+        raise StateConflict(gettext("This patient has been erased already."))
     if user.state is not AccountState.DEACTIVATED:
         raise StateConflict(gettext("The account of %(name)s is not deactivated.", name=user.name))
     user.state = AccountState.ACTIVE

@@ -47,6 +47,9 @@ class User(Model):
     totp_secret: Mapped[str | None] = mapped_column(String(200))  # encrypted
     totp_confirmed_at: Mapped[datetime | None]
     totp_last_step: Mapped[int | None]  # the newest accepted 30-second step: none is accepted twice
+    erased_at: Mapped[
+        datetime | None
+    ]  # a patient whose data is gone; the database lets nothing here change any more
 
     patient: Mapped["Patient | None"] = relationship(back_populates="user")
     passkeys: Mapped[list["Passkey"]] = relationship(back_populates="user", order_by="Passkey.created_at")

@@ -106,6 +106,11 @@ def _send(message_id: uuid.UUID, composed: Message) -> None:
 def _keep(message_id: uuid.UUID, state: MailState, error: str = "") -> None:
     with transaction():
         message = db.session.get_one(MailMessage, message_id, with_for_update=True)
+        if message.user.erased_at is not None:
+            state, error = (
+                (state if state is MailState.SENT else MailState.DROPPED),
+                "",
+            )  # it may hold the address
         message.state, message.last_error = state, error[:2000]
         if state is MailState.SENT:
             message.sent_at = now()
@@ -117,7 +122,7 @@ def _keep(message_id: uuid.UUID, state: MailState, error: str = "") -> None:
 def give_up_mail(ids: tuple[uuid.UUID, ...], error: str) -> None:
     """The administrator sees that the message never left. Belongs inside transaction()."""
     message = db.session.get(MailMessage, ids[0])
-    if message is not None and message.state not in _FINAL:
+    if message is not None and message.state not in _FINAL and message.user.erased_at is None:
         message.state, message.last_error = MailState.FAILED, error[:2000]
         _record("mail.failed", message)
 

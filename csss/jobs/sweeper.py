@@ -10,6 +10,7 @@ from sqlalchemy import Select, and_, func, or_, select, update
 from csss.audit import anchors
 from csss.clock import now
 from csss.database import db, transaction
+from csss.erasing import leftovers
 from csss.jobs.cleaning import clean_up
 from csss.jobs.queues import hand_over, waiting_rows
 from csss.outbox import OutboxJob, Queue
@@ -30,6 +31,7 @@ def sweep(connection: Any) -> int:
     """
     handed_over = sum(_sweep_queue(queue, connection) for queue in Queue)
     anchors.keep_now_and_then()
+    leftovers.sweep()
     clean_up()  # last: a file that cannot be removed must not keep jobs from being done
     return handed_over
 

@@ -10,7 +10,7 @@ from flask_mail import Message
 from sqlalchemy import func, select
 
 from csss.auth import accounts, password_reset, second_factor
-from csss.auth.models import CodePurpose, OneTimeCode, PasswordReset
+from csss.auth.models import CodePurpose, OneTimeCode, PasswordReset, Patient
 from csss.database import db
 from csss.i18n import _, _n
 from csss.mail.models import MailKind, MailMessage
@@ -112,7 +112,9 @@ def code_draft(code: OneTimeCode, digits: str) -> Draft:
 
 
 def _approves(code: OneTimeCode) -> str:
-    """For one report, or for how many together; which they are stands only on the page."""
+    """For one report, for how many together, or for erasing; which or whom stands only on the page."""
+    if db.session.get(Patient, code.subject_id) is not None:
+        return _("erase a patient")
     wanted = select(func.count()).where(ApprovalBatchItem.batch_id == code.subject_id)
     return _n("approve a report", "approve %(num)s reports", db.session.scalar(wanted) or 1)
 

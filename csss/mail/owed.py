@@ -70,6 +70,8 @@ def may_send_again(message: MailMessage) -> bool:
 
 
 def _check_may_send_again(message: MailMessage) -> None:
+    if message.user.erased_at is not None:
+        raise StateConflict(_("The person this message was for has been erased."))
     if message.kind in _WAITED_FOR:
         raise StateConflict(_("A one-time code or link is not sent again. The person can ask for a new one."))
     if message.state is MailState.FAILED:

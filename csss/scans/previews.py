@@ -12,7 +12,7 @@ from csss.database import after_commit
 from csss.scans import intake
 from csss.scans.decoder import PREVIEW, THUMBNAIL, Size
 from csss.scans.intake import Intake
-from csss.scans.storage import storage
+from csss.scans.storage import CannotOpen, storage
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +21,16 @@ MEDIA_TYPE = "image/jpeg"
 
 
 def small(file_key: str, size: Size) -> bytes:
-    """The scan stored under `file_key` as a JPEG of at most `size`.
+    """The scan stored under `file_key` as a JPEG of at most `size`; a small version that does not open is made anew.
 
-    Raises FileNotFoundError without the scan, `csss.confined.Unfinished` when it could not be made.
+    Raises FileNotFoundError without the scan, CannotOpen when it does not open, and `csss.confined.Unfinished` when the
+    small version could not be made.
     """
     kept = storage()
     key = beside(file_key, size)
     try:
         return kept.read(key)
-    except FileNotFoundError:
+    except (FileNotFoundError, CannotOpen):
         pass
     made = intake.shrink(kept.read(file_key), size)
     kept.keep(key, made)

@@ -54,6 +54,12 @@ CSRF = Sentence(
         "It was loaded before you signed in or out, so it was not accepted. Load the page again and resend it."
     ),
 )
+FILE_SHUT = Sentence(
+    _l("This file cannot be opened just now"),
+    _l(
+        "It is kept, but the system lacks what it needs to open it. This has been recorded for those who run the system."
+    ),
+)
 
 # Where a route's own sentence (`abort(409, "…")`) says more than ours. 404 is left out on purpose: its words
 # must not differ between what does not exist and what belongs to somebody else.

@@ -76,14 +76,14 @@ class Site:
         }
         with self.app.test_request_context():
             values = {name: known[name] for name in rule.arguments if name != "scan_id"}
-            about = self.scans if "scan_id" in rule.arguments else {"": None}
+            argument, about = "scan_id", self.scans if "scan_id" in rule.arguments else {"": None}
+            if "user_id" in rule.arguments:  # staff, and a patient, of whom there is more to say
+                argument, about = "user_id", {each: self.people[each] for each in ("waiting", "patient")}
             return {
                 name: str(
-                    self.app.url_map.bind("").build(
-                        rule.endpoint, values | ({"scan_id": scan} if scan else {})
-                    )
+                    self.app.url_map.bind("").build(rule.endpoint, values | ({argument: id_} if id_ else {}))
                 )
-                for name, scan in about.items()
+                for name, id_ in about.items()
             }
 
 

@@ -9,11 +9,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CAPABILITIES = (
     "assistant",
     "auth",
-    "scans",
+    "erasing",
+    "live",
+    "mail",
     "prescriptions",
     "reports",
-    "mail",
-    "live",
+    "scans",
     "statistics",
     "throttle",
 )

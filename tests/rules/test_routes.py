@@ -50,11 +50,17 @@ WHO: dict[str, set[str | None]] = {
     "admin.code_state": ADMIN,
     "admin.deactivate_user": ADMIN,
     "admin.end_user_sessions": ADMIN,
+    "admin.erase": ADMIN,
+    "admin.erase_code_state": ADMIN,
+    "admin.erase_form": ADMIN,
+    "admin.erasures": ADMIN,
     "admin.hold": ADMIN,
     "admin.leave_out": ADMIN,
     "admin.lift": ADMIN,
+    "admin.lift_legal_hold": ADMIN,
     "admin.mail_log": ADMIN,
     "admin.passkey_question": ADMIN,
+    "admin.place_legal_hold": ADMIN,
     "admin.prepare_batch": ADMIN,
     "admin.preview": ADMIN,
     "admin.queue": ADMIN,
@@ -71,6 +77,7 @@ WHO: dict[str, set[str | None]] = {
     "admin.scan": ADMIN,
     "admin.send_batch_code": ADMIN,
     "admin.send_code": ADMIN,
+    "admin.send_erase_code": ADMIN,
     "admin.user": ADMIN,
     "admin.users": ADMIN,
     "assistant.ask": SIGNED_IN,
@@ -185,7 +192,8 @@ def test_permissions_are_those_of_the_design() -> None:
         Role.PATIENT: everybody | {"scan.upload"},
         Role.DOCTOR: everybody | {"scan.review", "model.read"},
         Role.PHARMACIST: everybody | {"scan.prescribe", "model.read"},
-        Role.ADMIN: everybody | {"report.approve", "account.manage", "audit.read", "model.read"},
+        Role.ADMIN: everybody
+        | {"report.approve", "account.manage", "audit.read", "model.read", "patient.erase"},
     }
     assert Permission.PUBLIC not in ALLOWED
 

@@ -86,6 +86,7 @@ ASKED = [
     ("deactivate a user acount", "admin", "accounts"),
     ("patient got no mail where do i look", "admin", "mail-delivery"),
     ("where is the audit log", "admin", "audit"),
+    ("how can i erase a pacient", "admin", "erase-patient"),
     # What was held back the first time (30 of 40 found); tuned with since.
     ("hi, how do i get my xray into this?", "patient", "send-scan"),
     ("does it take png", "patient", "formats"),

@@ -47,6 +47,20 @@ class HoldForm(Form):
         return self
 
 
+class LegalHoldForm(Form):
+    """Why a patient’s data has to be kept, or need not be kept any more."""
+
+    reason = TextAreaField(_l("Reason"), filters=[clean])
+
+
+class EraseForm(Form):
+    """Erasing a patient. The MRN is typed, so that nobody erases the one on the next line."""
+
+    reason = TextAreaField(_l("Reason"), filters=[clean])
+    mrn = StringField(_l("MRN of this patient"))
+    code = StringField(_l("Code"))
+
+
 STATE_WORDS: Words[AccountState] = Words(
     {
         AccountState.WAITING: _l("Waiting for approval"),
@@ -113,6 +127,7 @@ ACTION_GROUPS: Words[str] = Words(
         "approval.": _l("Approving several reports"),
         "report.": _l("Reports"),
         "account.": _l("Accounts"),
+        "patient.": _l("Legal holds and erasing"),
         "session.": _l("Signing in and out"),
         "code.": _l("One-time codes"),
         "second_factor.": _l("Second factors"),

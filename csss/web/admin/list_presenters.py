@@ -1,7 +1,7 @@
 """Messages and audit events in an administrator's words."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,6 +51,8 @@ def mail_sentence(message: MailMessage) -> str:
     if message.state is MailState.FAILED:
         reason = message.last_error or _("no reason is known.")
         return _("It was given up after %(tries)s: %(reason)s", tries=tries, reason=reason)
+    if message.state is MailState.DROPPED and message.user.erased_at is not None:
+        return _("It was not sent, because the patient has been erased.")
     return str(_MAIL_SENTENCES[message.state])
 
 
@@ -91,7 +93,7 @@ def mail_row(message: MailMessage) -> MailRow:
         id=message.id,
         about=MAIL_KIND_WORDS[message.kind],
         name=message.user.name,
-        address=message.user.email,
+        address="" if message.user.erased_at is not None else message.user.email,
         created=message.created_at,
         tag=mail_tag(message),
         sentence=mail_sentence(message),
@@ -161,6 +163,9 @@ ACTION_WORDS: Words[str] = Words(
         "passkey.refused": _l("Passkey refused"),
         "passkey.removed": _l("Removed a passkey"),
         "passkey.used": _l("Passkey accepted"),
+        "patient.erased": _l("Erased a patient"),
+        "patient.hold_lifted": _l("Lifted a legal hold"),
+        "patient.hold_placed": _l("Placed a legal hold"),
         "prescription.warning_overridden": _l("Set a warning aside"),
         "prescription_template.kept": _l("Kept a prescription template"),
         "prescription_template.removed": _l("Removed a prescription template"),
@@ -210,7 +215,8 @@ _SUBJECTS: Words[str] = Words(
 )
 
 
-def audit_row(entry: Entry) -> AuditRow:
+def audit_row(entry: Entry, scans: Collection[str]) -> AuditRow:
+    """`scans`: the ids of those that are still there."""
     event = entry.event
     return AuditRow(
         number=event.id,
@@ -224,7 +230,7 @@ def audit_row(entry: Entry) -> AuditRow:
         words=ACTION_WORDS.get(event.action, event.action),
         subject_type=_SUBJECTS.get(event.subject_type, event.subject_type),
         subject_id=event.subject_id,
-        subject_url=url_for("admin.scan", scan_id=event.subject_id) if event.subject_type == "scan" else None,
+        subject_url=url_for("admin.scan", scan_id=event.subject_id) if event.subject_id in scans else None,
         detail=tuple((name.replace("_", " "), _plain(value)) for name, value in event.detail.items()),
         origin=event.origin,
     )

@@ -22,6 +22,7 @@ from csss.mail import queries as mail_queries
 from csss.mail.models import MailKind, MailState
 from csss.mail.owed import send_again
 from csss.reports import approvals
+from csss.scans import queries as scan_queries
 from csss.web.admin import admin
 from csss.web.admin.forms import AuditFilter, MailFilter
 from csss.web.admin.list_presenters import audit_row, mail_row
@@ -92,13 +93,15 @@ def _show_audit(*, status: int = 200, refused: str = "") -> Response:
     form.offer_action()
     cut = audit_queries.events(_asked(form), before=_event_number(request.args.get("before", "")))
     kept = filters(but="before")
+    about = [entry.event.subject_id for entry in cut.entries if entry.event.subject_type == "scan"]
+    there = scan_queries.those_that_exist(about)
     return page_or_fragment(
         "admin/audit.html",
         "admin/_audit.html",
         status=status,
         form=form,
         refused=refused,
-        rows=[audit_row(entry) for entry in cut.entries],
+        rows=[audit_row(entry, there) for entry in cut.entries],
         filtered=bool(kept),
         head=chain.head(),
         checked=audit_queries.last_check(),
@@ -138,14 +141,15 @@ def audit_csv() -> Response:
             status=UNPROCESSABLE,
             refused=_("At most %(days)s days can be exported at once. Choose nearer days.", days=days),
         )
-    searched = "; ".join(f"{name} {value}" for name, value in sorted(filters(but="before").items()))
+    # Which fields were filled in, not with what: a name or an MRN would stay here when the person is erased.
+    searched = sorted(filters(but="before"))
     with transaction():
         record(
             "audit.exported",
             by=me(),
             since=since.isoformat(),
             until=until.isoformat(),
-            searched=searched[:500],
+            searched=[name for name in searched if name in form],
         )
     heads = ("number", "at", "action", "who", "role", "about", "id", "details", "from")
     return csv_response("csss-audit", heads, _lines(replace(asked, since=since, until=until)))
