@@ -1,11 +1,15 @@
 """The reports worker's job."""
 
+import errno
+import shutil
 import uuid
 
 from flask import current_app
 from sqlalchemy import select
 
 from csss.database import db, transaction
+from csss.jobs.orphans import OrphanSweep
+from csss.jobs.wake import wake
 from csss.reports import pdf, render, services
 from csss.reports.build import report_context
 from csss.reports.models import ReportVersion
@@ -17,6 +21,21 @@ from csss.scans.storage import storage
 def warm_up() -> None:
     """Fonts and style sheet are read once, before the fork."""
     render.warm_up()
+
+
+_ROOM = 5_000_000  # bytes; a report has some 300,000
+_orphans = OrphanSweep()
+
+
+def between_jobs() -> None:
+    """What waits for room on the disk goes on when there is some; and files that nobody names go."""
+    wake("render_report", f"OSError: [Errno {errno.ENOSPC}]", _room)
+    _orphans.go_on()
+
+
+def _room() -> bool:
+    folder = current_app.config["CSSS"].storage_folder
+    return shutil.disk_usage(folder).free > _ROOM
 
 
 class TooEarly(Exception):

@@ -2,13 +2,19 @@
 
 import os
 import re
+import time
 import uuid
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
 from flask import current_app
 
-_KEY = re.compile(r"(scans|heatmaps|reports|previews|thumbnails)/[0-9a-f]{2}/[0-9a-f]{32}\.(jpg|png|pdf)")
+AREAS = ("scans", "heatmaps", "reports", "previews", "thumbnails")
+_PLACE = rf"({'|'.join(AREAS)})/[0-9a-f]{{2}}/[0-9a-f]{{32}}"
+_KEY = re.compile(rf"{_PLACE}\.(jpg|png|pdf)")
+_BROKEN_OFF = re.compile(rf"{_PLACE}\.[0-9a-f]{{8}}\.partial")
 
 
 class Storage(Protocol):
@@ -25,6 +31,10 @@ class Storage(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove it; nothing happens when it is not there."""
+
+    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
+        """What has been kept for longer than `age` under names that begin with these two digits: keys, and the names
+        of writes that broke off."""
 
 
 class FolderStorage:
@@ -58,7 +68,21 @@ class FolderStorage:
         return self._path(key).read_bytes()
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        path = self._folder / key if _BROKEN_OFF.fullmatch(key) else self._path(key)
+        path.unlink(missing_ok=True)
+
+    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
+        latest = time.time() - age.total_seconds()
+        for area in AREAS:
+            folder = self._folder / area / shard
+            if not folder.is_dir():
+                continue
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    name = f"{area}/{shard}/{entry.name}"
+                    known = _KEY.fullmatch(name) or _BROKEN_OFF.fullmatch(name)
+                    if known and entry.stat().st_mtime < latest:
+                        yield name
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
