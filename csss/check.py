@@ -31,6 +31,7 @@ def checks(settings: Settings) -> Iterator[Result]:
         ("Database", _database),
         ("Redis", _redis),
         ("Storage", _storage),
+        ("Outbox", _outbox),
         ("Mail", _mail),
         ("Addresses", _addresses),
     ):
@@ -150,6 +151,18 @@ def _storage(settings: Settings) -> Result:
     return Result(
         "Storage", free > 1, f"{folder}, {free:.0f} GB free", "Free some space: less than 1 GB is left."
     )
+
+
+def _outbox(settings: Settings) -> Result:
+    """Whether jobs are done: a worker that is missing shows here, and one that stands still."""
+    from csss import create_app
+    from csss.clock import now
+    from csss.outbox import OLD, overdue
+
+    with create_app(settings).app_context():
+        late = {queue: now() - since for queue, since in overdue().items() if now() - since > OLD}
+    told = ", ".join(f"{queue.value} since {age.total_seconds() / 60:.0f} min" for queue, age in late.items())
+    return Result("Outbox", not late, told or "nothing waits", f"csss worker {' '.join(late)}")
 
 
 def _mail(settings: Settings) -> Result:

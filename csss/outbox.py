@@ -7,12 +7,12 @@ worker after the commit, and sweeps for rows that were lost on the way.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import JSON, Index, String, Text, func, select, text
+from sqlalchemy import JSON, Index, String, Text, func, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from csss.audit.record import Actor, record
@@ -133,6 +133,26 @@ def backlog() -> list[Backlog]:
     )
     found = {queue: (count, oldest) for queue, count, oldest in rows}
     return [Backlog(queue, *found.get(queue, (0, None))) for queue in Queue]
+
+
+# A job that is due and lies about for so long will not be done without somebody who looks.
+OLD = timedelta(minutes=5)
+
+
+def overdue() -> dict[Queue, datetime]:
+    """Since when the job that has waited longest could have been done, by queue: due, and in no worker's hands."""
+    at = now()
+    rows = db.session.execute(
+        select(OutboxJob.queue, func.min(OutboxJob.due_at))
+        .where(
+            OutboxJob.done_at.is_(None),
+            OutboxJob.failed_at.is_(None),
+            OutboxJob.due_at <= at,
+            or_(OutboxJob.leased_until.is_(None), OutboxJob.leased_until <= at),
+        )
+        .group_by(OutboxJob.queue)
+    )
+    return {queue: since for queue, since in rows}
 
 
 def may_try_again(row: OutboxJob) -> bool:
