@@ -21,7 +21,7 @@ from csss.clock import now
 from csss.database import db
 from csss.inference.labels import ModelCorrupt, ModelMissing, check_files, read_info
 from csss.jobs.queues import rq_queue
-from csss.outbox import OLD, OutboxJob, Queue, overdue
+from csss.outbox import OLD, OutboxJob, Queue, given_up_rows, overdue
 from csss.scans import queries
 from csss.web.guard import requires
 
@@ -184,7 +184,9 @@ class _Numbers:
         oldest = GaugeMetricFamily(
             "csss_outbox_oldest_seconds", "Age of the oldest of them", labels=["queue"]
         )
-        given_up = GaugeMetricFamily("csss_outbox_failed", "Jobs given up", labels=["queue"])
+        given_up = GaugeMetricFamily(
+            "csss_outbox_failed", "Jobs given up that nobody has seen to", labels=["queue"]
+        )
         rows: dict[str, Any] = {
             row[0]: row
             for row in db.session.execute(
@@ -196,9 +198,7 @@ class _Numbers:
         failed: dict[Any, int] = {
             row[0]: row[1]
             for row in db.session.execute(
-                select(OutboxJob.queue, func.count())
-                .where(OutboxJob.failed_at.is_not(None))
-                .group_by(OutboxJob.queue)
+                select(OutboxJob.queue, func.count()).where(given_up_rows()).group_by(OutboxJob.queue)
             )
         }
         late = overdue()

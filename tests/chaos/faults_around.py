@@ -3,7 +3,7 @@
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -34,7 +34,7 @@ def redis_stopped(chaos: Chaos, _: int) -> list[float]:
         raise Failed("/readyz tells nothing of Redis")
     time.sleep(AWAY)
     chaos.stack.start_redis()
-    return [_well_again(chaos, scan_id)]
+    return [_well_again(chaos, [scan_id], time.monotonic())]
 
 
 @fault("redis-wiped", "Redis wiped while jobs wait in it")
@@ -51,7 +51,7 @@ def redis_restarted(chaos: Chaos, _: int) -> list[float]:
     return [_jobs_waiting(chaos, restart)]
 
 
-def _jobs_waiting(chaos: Chaos, harm: object) -> float:
+def _jobs_waiting(chaos: Chaos, harm: Callable[[], object]) -> float:
     scans = [chaos.scan() for _ in range(3)]
     for name in [each for each in chaos.stack.processes if each.startswith("worker-inference-")]:
         chaos.kill(name)
@@ -60,13 +60,14 @@ def _jobs_waiting(chaos: Chaos, harm: object) -> float:
         for scan_id in scans:
             chaos.press_analyse(scan_id)
         arrived()
-        harm()  # type: ignore[operator]
-    return max(_well_again(chaos, scan_id) for scan_id in scans)
+        harm()
+        began = time.monotonic()
+    return _well_again(chaos, scans, began)
 
 
-def _well_again(chaos: Chaos, scan_id: uuid.UUID) -> float:
-    began = time.monotonic()
-    chaos.wait(lambda: chaos.analysed(scan_id), "a scan was never analysed")
+def _well_again(chaos: Chaos, scans: list[uuid.UUID], began: float) -> float:
+    for scan_id in scans:
+        chaos.wait(lambda scan_id=scan_id: chaos.analysed(scan_id), "a scan was never analysed")
     took = time.monotonic() - began
     chaos.check()
     return took
@@ -111,6 +112,7 @@ def _in_a_mood(mood: str) -> Run:
             time.sleep(AWAY)
             if mood == "hang":
                 chaos.says("admin", "/admin/mail?state=sending", "Being sent")
+                chaos.wait(lambda: _message(people[0]).last_error != "", "a sending hangs for ever")
         finally:
             chaos.stack.mailbox.mood = "ok"
         return [_sent(chaos, people)]
@@ -128,7 +130,7 @@ def smtp_5xx(chaos: Chaos, _: int) -> list[float]:
     try:
         person = chaos.clinic.person("doctor").id
         told = chaos.wait(lambda: _message(person).state is MailState.FAILED, "the refusal is never told")
-        chaos.says("admin", "/admin/mail?state=failed", "550 no such person")
+        chaos.says("admin", "/admin/mail?state=failed", "550: no such person")
     finally:
         chaos.stack.mailbox.mood = "ok"
     status, _text = chaos.browser("admin").post(f"/admin/mail/{_message(person).id}/again")
@@ -224,8 +226,8 @@ def _drop_connections(chaos: Chaos) -> None:
 )
 def connection_dropped(chaos: Chaos, _: int) -> list[float]:
     scan_id = chaos.scan()
-    patient = chaos.clinic.person("patient")
-    browser = chaos.new_browser(patient)
+    patient = chaos.clinic.person("patient").id
+    browser = chaos.new_browser_of(patient)
     picture = chaos.picture()
     browser.token()
     chaos.workers(Queue.INFERENCE, 1)

@@ -170,6 +170,10 @@ class Chaos:
     def new_browser(self, user: User) -> Browser:
         return Browser(self.stack.url, cookie_for(self.stack, user))
 
+    def new_browser_of(self, user_id: uuid.UUID) -> Browser:
+        db.session.rollback()
+        return self.new_browser(db.session.get_one(User, user_id))
+
     # What the children are told from outside
 
     @contextmanager
@@ -262,10 +266,10 @@ class Chaos:
         db.session.rollback()
         return db.session.get_one(Scan, scan_id).patient.user
 
-    def scans_of(self, patient: User) -> int:
+    def scans_of(self, patient_id: uuid.UUID) -> int:
         db.session.rollback()
         mine = (
-            select(Scan.id).join(Patient, Patient.id == Scan.patient_id).where(Patient.user_id == patient.id)
+            select(Scan.id).join(Patient, Patient.id == Scan.patient_id).where(Patient.user_id == patient_id)
         )
         return len(db.session.scalars(mine).all())
 
