@@ -195,7 +195,7 @@ def model_absent(chaos: Chaos, _: int) -> list[float]:
 
 @fault("model-corrupt", "model file corrupt")
 def model_corrupt(chaos: Chaos, _: int) -> list[float]:
-    return _gives_up(chaos, lambda: _Model(chaos, 0.5), "The classifier’s files are damaged.")
+    return _gives_up(chaos, lambda: _Model(chaos, 0.5), "The classifier's files are damaged.")
 
 
 class _Model:

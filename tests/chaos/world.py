@@ -1,6 +1,7 @@
 """The system under fire: the real stack, people who use it, and a look at what it has made of everything."""
 
 import hashlib
+import html
 import io
 import json
 import os
@@ -56,10 +57,10 @@ class Browser:
 
     def page(self, path: str) -> str:
         """The words of a page that has to be there."""
-        status, html = self.get(path)
+        status, text = self.get(path)
         if status != 200:
             raise Failed(f"{path} answered {status}")
-        return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
     def post(self, path: str, **fields: str) -> tuple[int, str]:
         return self.send(path, fields, {})
@@ -90,8 +91,8 @@ class Browser:
 
     def token(self) -> str:
         if not self._token:
-            _, html = self.get("/account")
-            found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', html)
+            _, text = self.get("/account")
+            found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', text)
             if found is None:
                 raise Failed("the page of the account shows no form")
             self._token = found[1]
