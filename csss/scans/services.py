@@ -58,7 +58,7 @@ SAME_FORM = timedelta(minutes=2)
 
 
 def just_submitted(intake: Intake, *, kind: ScanKind, by: User) -> uuid.UUID | None:
-    """The scan that this patient has made of the very same picture a moment ago, if it is still to be read.
+    """The scan that this patient has made of the very same picture a moment ago, unless it was closed.
 
     Holds the patient, so that of two forms at once the second one sees what the first one has made.
     """
@@ -71,7 +71,6 @@ def just_submitted(intake: Intake, *, kind: ScanKind, by: User) -> uuid.UUID | N
             Scan.patient_id == by.patient.id,
             Scan.sha256 == intake.sha256,
             Scan.kind == kind,
-            Scan.status == Status.PENDING_AI,
             Scan.uploaded_at > now() - SAME_FORM,
             Scan.id.not_in(select(ScanClosure.scan_id)),
         )
