@@ -2,9 +2,11 @@
 
 import argparse
 import statistics
+import subprocess
 import sys
 import tempfile
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,16 +50,32 @@ def main() -> None:
         return
     wanted = options.fault or list(FAULTS)
     databases = DATABASES if options.database == "both" else (options.database,)
+    if options.part:  # one of several beside each other
+        sys.exit(_on(databases[0], [FAULTS[name] for name in wanted], options.times, options.within) > 0)
     heads = ("fault", "database", "times", "worst", "median")
     print(
         " ".join(f"{head:<{width}}" for head, width in zip(heads, WIDTHS, strict=True)) + " verdict",
         flush=True,
     )
-    bad = 0
-    for database in databases:
-        bad += _on(database, [FAULTS[name] for name in wanted], options.times, options.within)
-    print(f"\n{bad} of the faults did harm." if bad else "\nNothing was lost, and nothing was done twice.")
-    sys.exit(1 if bad else 0)
+    parts = [
+        [*(("--fault", name) for name in names), ("--database", database)]
+        for database in databases
+        for names in (wanted[start :: options.beside] for start in range(options.beside))
+        if names
+    ]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        harmed = sum(pool.map(lambda part: _begin(part, options), parts))
+    print("\nThere was harm: see above." if harmed else "\nNothing was lost, and nothing was done twice.")
+    sys.exit(1 if harmed else 0)
+
+
+def _begin(part: list[tuple[str, str]], options: argparse.Namespace) -> int:
+    """A process of its own with systems of its own; 1 when there was harm, or when it died."""
+    more = ["--times", str(options.times), "--within", str(options.within), "--part"]
+    words = [word for pair in part for word in pair]
+    return int(
+        subprocess.run([sys.executable, "-m", "tests.chaos", *words, *more], check=False).returncode != 0
+    )
 
 
 def _on(database: str, faults: list[Fault], times: int, within: float) -> int:
