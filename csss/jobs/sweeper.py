@@ -60,7 +60,10 @@ def _sweep_queue(queue: Queue, connection: Any) -> int:
 def _mend_leases(queue: Queue, at: datetime) -> None:
     """After the clock was set back a lease would keep a dead worker's row for as long; a living worker renews it."""
     ahead = and_(
-        OutboxJob.queue == queue, OutboxJob.done_at.is_(None), OutboxJob.leased_until > at + LEASE + SKEW
+        OutboxJob.queue == queue,
+        OutboxJob.done_at.is_(None),
+        OutboxJob.failed_at.is_(None),  # as in the index of open rows
+        OutboxJob.leased_until > at + LEASE + SKEW,
     )
     found = db.session.scalars(select(OutboxJob.id).where(ahead).limit(BATCH)).all()
     db.session.commit()
