@@ -9,6 +9,7 @@ import importlib
 import logging
 import time
 import uuid
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -115,30 +116,31 @@ def work(app: Flask, queue: Queue, *, burst: bool = False) -> None:
     global _app  # noqa: PLW0603
     _app = app
     _warm_up(app, queue)
-    while not _serve(app, queue, burst=burst):
-        time.sleep(1.0)
+    with suppress(StopRequested):  # told so between two of them
+        while not _serve(app, queue, burst=burst):
+            time.sleep(1.0)
 
 
 def _serve(app: Flask, queue: Queue, *, burst: bool) -> bool:
     """Until told to stop (True), or until RQ quits because Redis went away in the middle of something (False)."""
     connection = redis.Redis.from_url(app.config["CSSS"].redis_url)
-    worker = SweepingWorker(
-        [rq_queue(queue, connection)],
-        connection=connection,
-        serializer=JSONSerializer,
-        app=app,
-        queue=queue,
-        worker_ttl=15 + SWEEP_SECONDS,  # RQ waits for a job `worker_ttl - 15` seconds before it looks around
-    )
+    worker = None
     try:
+        worker = SweepingWorker(
+            [rq_queue(queue, connection)],
+            connection=connection,
+            serializer=JSONSerializer,
+            app=app,
+            queue=queue,
+            worker_ttl=15
+            + SWEEP_SECONDS,  # RQ waits for a job `worker_ttl - 15` seconds before it looks around
+        )
         worker.work(burst=burst, logging_level="WARNING")
     except redis.RedisError as error:
         if burst:
             raise
-        log.warning("the worker begins anew: %s", error)
-    except StopRequested:
-        return True
-    return burst or worker.told_to_stop
+        log.warning("Redis went away: %s", error)
+    return burst or (worker is not None and worker.told_to_stop)
 
 
 def _warm_up(app: Flask, queue: Queue) -> None:

@@ -1,5 +1,7 @@
 """What CSSS stands on and cannot help: Redis, the mail server, the database."""
 
+import os
+import signal
 import sqlite3
 import time
 import uuid
@@ -34,6 +36,23 @@ def redis_stopped(chaos: Chaos, _: int) -> list[float]:
         raise Failed("/readyz tells nothing of Redis")
     time.sleep(AWAY)
     chaos.stack.start_redis()
+    return [_well_again(chaos, [scan_id], time.monotonic())]
+
+
+@fault("redis-hung", "Redis hangs for a while: it takes connections and says nothing")
+def redis_hung(chaos: Chaos, _: int) -> list[float]:
+    chaos.workers(Queue.INFERENCE, 1)
+    scan_id = chaos.scan()
+    pid = chaos.stack.processes["redis"].pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        chaos.press_analyse(scan_id)
+        chaos.says("doctor", f"/doctor/scans/{scan_id}", "The classifier is looking at the scan.")
+        if chaos.readiness()["redis"] == "ok":
+            raise Failed("/readyz tells nothing of Redis")
+        time.sleep(AWAY)
+    finally:
+        os.kill(pid, signal.SIGCONT)
     return [_well_again(chaos, [scan_id], time.monotonic())]
 
 
