@@ -130,6 +130,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--within", type=float, default=30.0, help="seconds within which all must be well (30)"
     )
+    parser.add_argument(
+        "--beside", type=int, default=1, help="systems beside each other, for each database (1)"
+    )
+    parser.add_argument("--part", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="name the faults and do nothing")
     return parser.parse_args()
 
