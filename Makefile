@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 TEST_LOCK := $(if $(CI),train,dev)
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test fast lint bench screenshots messages train lock clean
+.PHONY: help demo test fast lint bench chaos load screenshots messages train lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -36,6 +36,12 @@ lint: $(VENV)/.installed-$(TEST_LOCK) ## style and types
 
 bench: $(VENV)/.installed-train ## measure the budgets of the design on this machine
 	$(BIN)/python -m benchmarks
+
+chaos: $(VENV)/.installed-dev ## the fault matrix, each fault 20 times on both databases (ARGS="--list" names them)
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+load: $(VENV)/.installed-train ## fifty people at once for ten minutes (ARGS="--minutes 1 --database sqlite")
+	$(BIN)/python -m benchmarks.load $(ARGS)
 
 screenshots: $(VENV)/.installed-dev ## pictures of every page, in screenshots/
 	$(BIN)/python -m tests.screenshots $(ARGS)

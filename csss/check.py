@@ -34,6 +34,7 @@ def checks(settings: Settings) -> Iterator[Result]:
         ("Redis", _redis),
         ("Storage", _storage),
         ("Encryption", _encryption),
+        ("Outbox", _outbox),
         ("Mail", _mail),
         ("Addresses", _addresses),
         ("Passkeys", _passkeys),
@@ -197,6 +198,18 @@ def _encryption(settings: Settings) -> Result:
     more = f", reads {len(keys) - 1} more" if len(keys) > 1 else ""
     older = "; some files are not encrypted yet: csss storage rotate" if plain else ""
     return Result("Encryption", True, f"stored files with the key {keys[0].id}{more}{older}")
+
+
+def _outbox(settings: Settings) -> Result:
+    """Whether jobs are done: a worker that is missing shows here, and one that stands still."""
+    from csss import create_app
+    from csss.clock import now
+    from csss.outbox import OLD, overdue
+
+    with create_app(settings).app_context():
+        late = {queue: now() - since for queue, since in overdue().items() if now() - since > OLD}
+    told = ", ".join(f"{queue.value} since {age.total_seconds() / 60:.0f} min" for queue, age in late.items())
+    return Result("Outbox", not late, told or "nothing waits", f"csss worker {' '.join(late)}")
 
 
 def _mail(settings: Settings) -> Result:

@@ -154,13 +154,17 @@ def _refuse_stray_writes(session: Session, *_: Any) -> None:
         raise RuntimeError("a change outside transaction() would not hold SQLite's write lock")
 
 
+# How long a statement waits for somebody else's lock before it fails (a page then says so, a job comes back).
+LOCK_SECONDS = 15
+
+
 @event.listens_for(Engine, "connect")
-def _prepare_sqlite(connection: Any, _: Any) -> None:
+def _prepare_connection(connection: Any, _: Any) -> None:
     if isinstance(connection, sqlite3.Connection):
         connection.isolation_level = None  # we begin transactions ourselves, below
         cursor = connection.cursor()
         for pragma in (
-            "busy_timeout = 10000",
+            f"busy_timeout = {LOCK_SECONDS * 1000}",
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
@@ -169,6 +173,9 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+    elif type(connection).__module__.startswith("psycopg"):
+        connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        connection.commit()
 
 
 @event.listens_for(Engine, "checkin")

@@ -1,6 +1,8 @@
 """The reports worker's job."""
 
+import errno
 import logging
+import shutil
 import uuid
 from contextlib import suppress
 
@@ -11,6 +13,8 @@ from csss.confined import Exhausted
 from csss.database import db, transaction
 from csss.errors import Hopeless, NotFound
 from csss.i18n import _
+from csss.jobs.orphans import OrphanSweep
+from csss.jobs.wake import wake
 from csss.reports import pdf, printing, render, services
 from csss.reports.build import report_context
 from csss.reports.context import ReportContext
@@ -25,6 +29,21 @@ log = logging.getLogger(__name__)
 def warm_up() -> None:
     """Fonts and style sheet are read once, before the fork."""
     render.warm_up()
+
+
+_ROOM = 5_000_000  # bytes; a report has some 300,000
+_orphans = OrphanSweep()
+
+
+def between_jobs() -> None:
+    """What waits for room on the disk goes on when there is some; and files that nobody names go."""
+    wake("render_report", f"OSError: [Errno {errno.ENOSPC}]", _room)
+    _orphans.go_on()
+
+
+def _room() -> bool:
+    folder = current_app.config["CSSS"].storage_folder
+    return shutil.disk_usage(folder).free > _ROOM
 
 
 class TooEarly(Exception):

@@ -34,6 +34,10 @@ def warm_up() -> None:
     db.session.rollback()
 
 
+def between_jobs() -> None:
+    """Nothing: an analysis that failed waits for seconds only."""
+
+
 def analyse_scan(run_id: uuid.UUID) -> None:
     """Run the classifier on a scan and keep its prediction, once, however often this is called."""
     with transaction():

@@ -95,6 +95,7 @@ def send_again(message_id: uuid.UUID, *, by: User) -> MailMessage:
     message.maybe_repeated = message.maybe_repeated or message.state is MailState.SENT
     message.state, message.last_error = MailState.QUEUED, ""
     record("mail.sent_again", message, by=by, kind=message.kind.value)
+    outbox.settle("send_mail", [message.id])
     _queue(message)
     return message
 

@@ -15,6 +15,10 @@ class NotTakenError(Exception):
     """The mail server has surely not taken the message; trying again may help."""
 
 
+class NoLineError(NotTakenError):
+    """No message of anybody goes just now: the server is not there, does not answer, or does not let us in."""
+
+
 class MailRefusedError(Exception):
     """The mail server will never take this message (an answer of 500 or above): no use in trying again."""
 
@@ -23,7 +27,7 @@ class _Connection(Connection):
     """Flask-Mail's connection with a time limit, a checked certificate, and a goodbye that may fail."""
 
     def configure_host(self) -> smtplib.SMTP:
-        """Raises NotTakenError: whatever fails here, also a wrong password, is ours or the server's to mend."""
+        """Raises NoLineError: whatever fails here, also a wrong password, is ours or the server's to mend."""
         settings = current_app.config["CSSS"]
         host = None
         try:
@@ -35,7 +39,7 @@ class _Connection(Connection):
         except (smtplib.SMTPException, OSError) as error:
             if host is not None:
                 host.close()
-            raise NotTakenError(f"No line to the mail server: {error}") from error
+            raise NoLineError(f"No line to the mail server: {error}") from error
         return host
 
     def __exit__(self, exc_type: type[BaseException], exc_value: BaseException, tb: TracebackType) -> None:
@@ -72,6 +76,17 @@ def send(message: Message) -> None:
     except smtplib.SMTPResponseException as error:
         # About us (greeting, sender, sign-in) and not about the message: it goes once that is mended.
         raise NotTakenError(f"The mail server answered {error.smtp_code}: {error.smtp_error!r}") from error
+
+
+def answers() -> bool:
+    """Whether the mail server lets us in now."""
+    if current_app.config["CSSS"].mail_folder:
+        return True
+    try:
+        with _Connection(current_app.extensions["mail"]):
+            return True
+    except NoLineError:
+        return False
 
 
 def _sorted_out(code: int, text: bytes | str) -> Exception:

@@ -7,6 +7,7 @@ in another one's place, does not open.
 
 import os
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -60,6 +61,9 @@ class EncryptedStorage:
 
     def stored(self, area: str = "") -> Iterator[str]:
         return self._inner.stored(area)
+
+    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
+        return self._inner.old_files(shard, age)
 
     def rotate(self, key: str) -> bool:
         """Encrypt one file with the first key; False when it is so already, or is gone. Raises CannotOpen.
@@ -135,6 +139,9 @@ class LockedStorage:
 
     def stored(self, area: str = "") -> Iterator[str]:
         return self._inner.stored(area)
+
+    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
+        return self._inner.old_files(shard, age)
 
     def replace(self, key: str, content: bytes) -> bool:
         return self._inner.replace(key, content)

@@ -14,7 +14,7 @@ from csss.auth.models import Patient, User
 from csss.auth.roles import Role
 from csss.database import db
 from csss.errors import NotFound
-from csss.scans.models import Scan, ScanClosure, ScanHold
+from csss.scans.models import AnalysisRun, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Status
 
 PAGE_SIZE = 25
@@ -176,3 +176,9 @@ def _page(query: Select[Any], number: int, *more: ExecutableOption) -> Page:
         )
     }
     return Page([found[id_] for id_ in wanted if id_ in found], number, total)
+
+
+def scans_of_runs(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+    """Which scan each of these analyses belongs to."""
+    rows = db.session.execute(select(AnalysisRun.id, AnalysisRun.scan_id).where(AnalysisRun.id.in_(run_ids)))
+    return {run: scan for run, scan in rows}

@@ -2,15 +2,19 @@
 
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
 from flask import current_app
 
 AREAS = ("scans", "heatmaps", "reports", "previews", "thumbnails")
-_KEY = re.compile(rf"({'|'.join(AREAS)})/[0-9a-f]{{2}}/[0-9a-f]{{32}}\.(jpg|png|pdf)")
+_PLACE = rf"({'|'.join(AREAS)})/[0-9a-f]{{2}}/[0-9a-f]{{32}}"
+_KEY = re.compile(rf"{_PLACE}\.(jpg|png|pdf)")
+_BROKEN_OFF = re.compile(rf"{_PLACE}\.[0-9a-f]{{8}}\.partial")
 
 
 class CannotOpen(Exception):
@@ -43,6 +47,10 @@ class Storage(Protocol):
 
     def replace(self, key: str, content: bytes) -> bool:
         """Put `content` in the place of a file that is there; False when there is none (any more)."""
+
+    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
+        """What has been kept for longer than `age` under names that begin with these two digits: keys, and the names
+        of writes that broke off."""
 
 
 class FolderStorage:
@@ -85,7 +93,21 @@ class FolderStorage:
         return self._path(key).read_bytes()
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        path = self._folder / key if _BROKEN_OFF.fullmatch(key) else self._path(key)
+        path.unlink(missing_ok=True)
+
+    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
+        latest = time.time() - age.total_seconds()
+        for area in AREAS:
+            folder = self._folder / area / shard
+            if not folder.is_dir():
+                continue
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    name = f"{area}/{shard}/{entry.name}"
+                    known = _KEY.fullmatch(name) or _BROKEN_OFF.fullmatch(name)
+                    if known and entry.stat().st_mtime < latest:
+                        yield name
 
     def stored(self, area: str = "") -> Iterator[str]:
         for each in (area,) if area else AREAS:

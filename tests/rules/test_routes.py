@@ -67,6 +67,7 @@ WHO: dict[str, set[str | None]] = {
     "admin.statistics_csv": ADMIN,
     "admin.statistics": ADMIN,
     "admin.retry_job": ADMIN,
+    "admin.set_job_aside": ADMIN,
     "admin.jobs": ADMIN,
     "admin.audit_csv": ADMIN,
     "admin.reactivate_user": ADMIN,

@@ -4,7 +4,7 @@ import secrets as random
 import uuid
 from typing import Any
 
-from flask import Response, current_app, flash, g, make_response, render_template, request, url_for
+from flask import Response, current_app, flash, make_response, render_template, request, url_for
 
 from csss.auth import challenge, second_factor
 from csss.auth.models import CodePurpose, Patient
@@ -22,8 +22,9 @@ from csss.web.admin.forms import EraseForm, LegalHoldForm
 from csss.web.admin.presenters import CodeView, code_view
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
-from csss.web.guard import me, requires
+from csss.web.guard import me, requires, user_session
 from csss.web.listing import page_number, pager
+from csss.web.throttle import answer_to
 
 
 @admin.get("/erasing")
@@ -98,12 +99,12 @@ def send_erase_code(user_id: uuid.UUID) -> Response:
         with transaction():
             patient = services.patient_of(user_id)
             services.check_can_erase(patient)
-            second_factor.request_code(me(), CodePurpose.APPROVAL, patient.id)
+            second_factor.request_code(me(), CodePurpose.APPROVAL, patient.id, user_session().id)
     except StateConflict as conflict:
         return _show(user_id, form, status=409, conflict=str(conflict))
     except Invalid as refused:
         mark(form, refused.errors)
-        return _show(user_id, form, status=UNPROCESSABLE)
+        return answer_to(refused, _show(user_id, form, status=UNPROCESSABLE))
     return _show(user_id, form)
 
 
@@ -128,21 +129,23 @@ def erase(user_id: uuid.UUID) -> Response:
             patient = services.lock(user_id)
             services.check_request(patient, **typed)
             proof = challenge.take_code(
-                g.user_session, CodePurpose.APPROVAL, patient.id, form.code.data or ""
+                user_session(), CodePurpose.APPROVAL, patient.id, form.code.data or ""
             )
             services.erase(user_id, **typed, proof=proof, password_hash=password_hash, by=me())
     except StateConflict as conflict:
         return _show(user_id, form, status=409, conflict=str(conflict))
     except Invalid as refused:
         mark(form, refused.errors)
-        return _show(user_id, form, status=UNPROCESSABLE)
+        return answer_to(refused, _show(user_id, form, status=UNPROCESSABLE))
     flash(_("The patient is erased. Nothing personal is left, and it cannot be taken back."), "success")
     return redirect_after(url_for(".user", user_id=user_id))
 
 
 def _code(patient: Patient) -> CodeView | None:
     minutes: int = current_app.config["CSSS"].otp_minutes
-    return code_view(approvals.approval_code(me(), patient.id), me().email, minutes, patient=True)
+    return code_view(
+        approvals.approval_code(me(), patient.id, user_session().id), me().email, minutes, patient=True
+    )
 
 
 def _show(user_id: uuid.UUID, form: EraseForm, *, status: int = 200, conflict: str = "") -> Response:

@@ -1,7 +1,7 @@
 """Messages and audit events in an administrator's words."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from csss.i18n import _, _l, _n
 from csss.mail.models import MailMessage, MailState
 from csss.mail.owed import may_send_again
 from csss.outbox import Backlog, OutboxJob, Queue, may_try_again
+from csss.scans import queries
 from csss.scans.presenters import Tag, Words
 from csss.web.admin.forms import MAIL_KIND_WORDS
 from csss.web.filters import when
@@ -155,6 +156,7 @@ ACTION_WORDS: Words[str] = Words(
         "code.request_refused": _l("Asked for too many one-time codes"),
         "code.requested": _l("Asked for a one-time code"),
         "job.tried_again": _l("Had a given-up job tried again"),
+        "job.set_aside": _l("Set a given-up job aside"),
         "mail.dropped": _l("Message dropped"),
         "mail.failed": _l("Message not delivered"),
         "mail.sent": _l("Message sent"),
@@ -244,7 +246,7 @@ def _plain(value: object) -> str:
 
 @dataclass(frozen=True)
 class JobRow:
-    """One job that was given up. `elsewhere` leads to where it is begun anew, when that is not here."""
+    """One job that was given up. `elsewhere` leads to what it is about."""
 
     id: uuid.UUID
     what: str
@@ -254,6 +256,7 @@ class JobRow:
     error: str
     again: bool
     elsewhere: tuple[str, str] | None  # words and address
+    hint: str  # who else begins it again
 
 
 _JOBS: Words[str] = Words(
@@ -273,12 +276,23 @@ _QUEUES: Words[Queue] = Words(
 )
 
 
-def job_row(job: OutboxJob) -> JobRow:
-    elsewhere = None
+def job_rows(jobs: Sequence[OutboxJob]) -> list[JobRow]:
+    """The page of given-up jobs, with one query for what they are about."""
+    runs = [uuid.UUID(job.args[0]) for job in jobs if job.job == "analyse_scan" and job.args]
+    scans = queries.scans_of_runs(runs)
+    return [_job_row(job, scans) for job in jobs]
+
+
+def _job_row(job: OutboxJob, scans: Mapping[uuid.UUID, uuid.UUID]) -> JobRow:
+    scan_id = elsewhere = None
     if job.job == "send_mail":
         elsewhere = (_("See the mail that was not delivered"), url_for("admin.mail_log", state="failed"))
     elif job.job == "render_report" and job.args:
-        elsewhere = (_("Open the scan"), url_for("admin.scan", scan_id=job.args[0]))
+        scan_id = job.args[0]
+    elif job.job == "analyse_scan" and job.args:
+        scan_id = scans.get(uuid.UUID(job.args[0]))
+    if scan_id is not None:
+        elsewhere = (_("Open the scan"), url_for("admin.scan", scan_id=scan_id))
     return JobRow(
         id=job.id,
         what=_JOBS.get(job.job, job.job),
@@ -286,8 +300,9 @@ def job_row(job: OutboxJob) -> JobRow:
         given_up=job.failed_at or job.created_at,
         tries=_n("%(num)s try", "%(num)s tries", job.attempts),
         error=job.last_error,
-        again=may_try_again(job),
+        again=job.job == "send_mail" or may_try_again(job),
         elsewhere=elsewhere,
+        hint=_("The doctor begins it again, on the page of the scan.") if job.job == "analyse_scan" else "",
     )
 
 
