@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 TEST_LOCK := $(if $(CI),train,dev)
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test fast lint bench chaos load screenshots messages train lock clean
+.PHONY: help demo test fast lint check asvs fuzz bench chaos load screenshots messages train lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -29,10 +29,21 @@ test: $(VENV)/.installed-$(TEST_LOCK) lint ## all checks and tests; says what th
 fast: $(VENV)/.installed-dev ## the tests without browser and training
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not browser and not training"
 
-lint: $(VENV)/.installed-$(TEST_LOCK) ## style and types
+lint: $(VENV)/.installed-$(TEST_LOCK) ## style, types, and what looks dangerous
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -c pyproject.toml -r csss
+	$(BIN)/bandit -q -c pyproject.toml -s B311 -r training  # chance is science there, and no secret
+
+check: $(VENV)/.installed-$(TEST_LOCK) ## known vulnerabilities of what we depend on, and the list of it in sbom.json
+	$(BIN)/python -W ignore::UserWarning -m tests.dependencies
+
+asvs: $(VENV)/.installed-$(TEST_LOCK) ## how far OWASP ASVS 5.0 is met, and every gap (docs/asvs.toml)
+	$(BIN)/python -m tests.asvs $(ARGS)
+
+fuzz: $(VENV)/.installed-dev ## nonsense in every form, id, filter and header, for a long while (EXAMPLES=20000)
+	$(BIN)/python -m pytest tests/rules/test_fuzz.py --hypothesis-profile=fuzz --timeout=0
 
 bench: $(VENV)/.installed-train ## measure the budgets of the design on this machine
 	$(BIN)/python -m benchmarks

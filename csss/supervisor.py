@@ -60,7 +60,7 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         # A group of its own: Ctrl-C reaches only us, and we stop the children in order.
-        self._running[child.name] = subprocess.Popen(  # noqa: S603
+        self._running[child.name] = subprocess.Popen(  # noqa: S603 - our own commands  # nosec B603
             list(child.command), env={**os.environ, **child.environment}, start_new_session=True
         )
 

@@ -18,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask_migrate import upgrade
+from hypothesis import settings as trying
 from jinja2 import FileSystemBytecodeCache
 from werkzeug.routing import Rule
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+# `make fuzz`: as many examples as minutes allow, others each time.
+trying.register_profile("fuzz", max_examples=int(os.environ.get("EXAMPLES", "5000")), print_blob=True)
 POSTGRES = os.environ.get("CSSS_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432")
 CHROMIUM = Path("/usr/bin/chromium")
 IN_CI = bool(os.environ.get("CI"))

@@ -86,7 +86,7 @@ def measure_engine() -> dict[str, float]:
 
     def with_map(file: Path) -> bytes:
         result = engine.predict(file.read_bytes())
-        assert result.heatmap is not None
+        assert result.heatmap is not None  # nosec B101  # for the type checker
         return heatmap_png(result.heatmap, 512, 512)
 
     files = _scans()
@@ -129,7 +129,7 @@ def measure_paper() -> dict[str, float]:
 
 def _child(which: str) -> dict[str, float] | None:
     """The figures of one side, measured in a process of its own; None when TensorFlow is not installed there."""
-    done = subprocess.run(  # noqa: S603 - our own module and two fixed words
+    done = subprocess.run(  # noqa: S603 - our own module and two fixed words  # nosec B603
         [sys.executable, "-m", "training.bench", which],
         capture_output=True,
         text=True,

@@ -24,7 +24,7 @@ PARTS = (
 
 def model_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
     """MODEL_CARD.md as text, from `model_card.md.j2` beside this file."""
-    environment = Environment(  # noqa: S701 - Markdown from our own figures, not HTML
+    environment = Environment(  # noqa: S701 - Markdown from our own figures, not HTML  # nosec B701
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True
     )
     environment.filters |= {

@@ -94,7 +94,7 @@ class _Picture:
 
 def seed_history(folder: Path, patients: list[User], staff: Staff) -> None:
     """Fill the past. `patients` must not be those whom visitors sign in as: their lists stay short."""
-    chance = random.Random(7)  # noqa: S311 - the same past at every start
+    chance = random.Random(7)  # noqa: S311 - the same past at every start  # nosec B311
     pictures = list(_pictures(folder))
     taken: dict[uuid.UUID, set[str]] = {}
     dispatch = current_app.extensions[DISPATCHER]

@@ -42,15 +42,15 @@ class Stream(asyncio.Protocol):
         self.hub, self.listener = hub, listener
         self._head = head
         now = hub.loop.time()
-        self.ends_at = now + random.uniform(*LIFE_SECONDS)  # noqa: S311
+        self.ends_at = now + random.uniform(*LIFE_SECONDS)  # noqa: S311 - a spread, no secret  # nosec B311
         self.quiet_since = now
         self._transport: asyncio.Transport | None = None
         self._names: dict[str, None] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        assert isinstance(transport, asyncio.Transport)  # nosec B101  # for the type checker
         self._transport = transport
-        transport.write(self._head + f"retry: {random.randint(*RETRY_MS)}\n".encode())  # noqa: S311
+        transport.write(self._head + f"retry: {random.randint(*RETRY_MS)}\n".encode())  # noqa: S311  # nosec B311
         self.say_how_it_is()
         self.hub.opened(self)
 

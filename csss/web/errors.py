@@ -3,6 +3,7 @@
 import errno
 import secrets
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask_babel.speaklater import LazyString
@@ -97,6 +98,7 @@ def init_errors(app: Flask) -> None:
     app.register_error_handler(OperationalError, _no_database)
     app.register_error_handler(InterfaceError, _no_database)
     app.register_error_handler(OSError, _no_room)
+    app.after_request(_stay_here)
 
 
 def error_response(code: int, sentence: Sentence) -> Response:
@@ -115,6 +117,15 @@ def error_response(code: int, sentence: Sentence) -> Response:
         html = render_template("errors/error.html", **context)
     response = make_response(html, code)
     response.vary.add("HX-Request")
+    return response
+
+
+def _stay_here(response: Response) -> Response:
+    """No answer leads to another host. Werkzeug's own (a slash more or less) begins with whatever a request calls us."""
+    target = urlsplit(response.headers.get("Location", ""))
+    if target.netloc:
+        query = f"?{target.query}" if target.query else ""
+        response.headers["Location"] = f"/{target.path.lstrip('/')}{query}"
     return response
 
 

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
 PENDING = "pending_session"
+MAX_FORM = 2_000_000  # bytes; no form of texts can want more
 
 
 class Nobody(AnonymousUserMixin):
@@ -42,6 +43,12 @@ def requires(permission: Permission) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def takes_files(view: View) -> View:
+    """For a view that a picture is sent to: who may use it may send as much as a request may have at all."""
+    view.takes_files = True  # type: ignore[attr-defined]
+    return view
 
 
 def never_extends_session(view: View) -> View:
@@ -84,7 +91,9 @@ def init_guard(app: Flask) -> None:
         None  # sessions are rows of ours; an address that changes is normal on phones
     )
     manager.user_loader(_load)
-    app.before_request(_refuse_zero_bytes)
+    # Not a before_request: it comes before the form token is looked for, which reads the whole request.
+    app.url_value_preprocessor(_limit_request)
+    app.before_request(_refuse_control_characters)
     app.before_request(_set_origin)
     app.before_request(_check_permission)
     app.before_request(_touch_session)
@@ -99,9 +108,19 @@ def _load(key: str) -> User | None:
     return found.user
 
 
-def _refuse_zero_bytes() -> None:
-    """No text that people type holds one, and PostgreSQL cannot take it. Forms drop it (`csss.web.forms`)."""
-    if "\0" in request.path or b"%00" in request.query_string:
+def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """A stranger's 70 MB are not read, wherever they are sent."""
+    view = current_app.view_functions.get(endpoint or "")
+    if not getattr(view, "takes_files", False) or not current_user.may(view.permission):  # type: ignore[union-attr]
+        request.max_content_length = min(MAX_FORM, request.max_content_length or MAX_FORM)
+
+
+def _refuse_control_characters() -> None:
+    """No text that people type holds a zero byte, and PostgreSQL cannot take it. Forms drop it (`csss.web.forms`).
+
+    Nor does an address of ours hold a line end, which would begin a line of its own in a log.
+    """
+    if any(letter < " " or letter == "\x7f" for letter in request.path) or b"%00" in request.query_string:
         abort(400)
 
 
@@ -124,10 +143,10 @@ def _check_permission() -> Response | None:
         return redirect_after(url_for("account.new_passkey")) if shut else None
     if current_user.is_authenticated:
         abort(403)
-    return _ask_to_sign_in()
+    return ask_to_sign_in()
 
 
-def _ask_to_sign_in() -> Response:
+def ask_to_sign_in() -> Response:
     """Pages are sent to sign-in; htmx is told to go there, since it would put the page into a card (guide, 12)."""
     came_from = request.full_path.rstrip("?") if request.method == "GET" and not is_htmx() else None
     target = url_for("auth.login", next=came_from)

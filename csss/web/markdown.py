@@ -65,4 +65,4 @@ def render(text: str, picture: Callable[[str], str | None], table_label: str) ->
     parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer).enable("table")
     env: dict[str, Any] = {"picture": picture, "table_label": table_label}
     tokens = _without_title(parser.parse(text, env))
-    return Markup(parser.renderer.render(tokens, parser.options, env))  # noqa: S704 - html is off above
+    return Markup(parser.renderer.render(tokens, parser.options, env))  # noqa: S704 - html is off above  # nosec B704

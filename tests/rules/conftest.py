@@ -56,8 +56,11 @@ class Site:
         db.session.remove()
         return visitor
 
-    def addresses(self, rule: Rule) -> dict[str, str]:
-        """The addresses of a route, by what they are about: one for each situation of a scan."""
+    def addresses(self, rule: Rule, **instead: object) -> dict[str, str]:
+        """The addresses of a route, by what they are about: one for each situation of a scan.
+
+        `instead` puts other ids in place of those that are known.
+        """
         known: dict[str, object] = {
             "report_id": self.report,
             "message_id": self.message,
@@ -73,11 +76,14 @@ class Site:
             "path": "icons.svg",
             "version": read_info().version,
             "name": "confusion",
-        }
+        } | instead
         with self.app.test_request_context():
-            values = {name: known[name] for name in rule.arguments if name != "scan_id"}
-            argument, about = "scan_id", self.scans if "scan_id" in rule.arguments else {"": None}
-            if "user_id" in rule.arguments:  # staff, and a patient, of whom there is more to say
+            values = {name: known[name] for name in rule.arguments if name in known}
+            argument, about = "scan_id", {"": None}
+            if "scan_id" in rule.arguments and "scan_id" not in instead:
+                about = self.scans
+            if "user_id" in rule.arguments and "user_id" not in instead:
+                # Staff, and a patient, of whom there is more to say.
                 argument, about = "user_id", {each: self.people[each] for each in ("waiting", "patient")}
             return {
                 name: str(
@@ -108,7 +114,8 @@ def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def _furnish(site: Site) -> None:
     clinic = site.clinic
     people = {role: clinic.person(role) for role in ROLES}
-    people |= {"another patient": clinic.person("patient"), "waiting": clinic.person("doctor", active=False)}
+    people |= {f"another {role}": clinic.person(role) for role in ROLES}
+    people["waiting"] = clinic.person("doctor", active=False)
     site.people = {name: user.id for name, user in people.items()}
     site.token = confirmation_token(clinic.person("patient", confirmed=False))
     of: dict[str, User] = {role: people[role] for role in ROLES}

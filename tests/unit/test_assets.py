@@ -74,8 +74,8 @@ def test_the_best_encoding_the_browser_takes(
     [
         ("app.css", "text/css; charset=utf-8"),
         ("app.js", "text/javascript; charset=utf-8"),
-        ("icons.svg", "image/svg+xml"),
-        ("favicon.svg", "image/svg+xml"),
+        ("icons.svg", "image/svg+xml; charset=utf-8"),
+        ("favicon.svg", "image/svg+xml; charset=utf-8"),
         ("manifest.webmanifest", "application/manifest+json"),
     ],
 )

@@ -9,13 +9,17 @@ from csss.auth.models import User
 from csss.auth.permissions import Permission
 from csss.web.navigation import home_url
 
+LONGEST = (
+    1000  # letters; it waits in the cookie for the second step, and a browser drops a cookie of 4096 bytes
+)
+
 
 def local_path(target: str | None) -> str | None:
     """`target` when it is an address on this site, else None: a link to sign-in must not lead people elsewhere.
 
     Browsers read a backslash as a slash and drop tabs and line ends, so an address with any of these is refused.
     """
-    if not target or not target.startswith("/") or target.startswith("//"):
+    if not target or not target.startswith("/") or target.startswith("//") or len(target) > LONGEST:
         return None
     if "\\" in target or any(ord(letter) <= 32 or ord(letter) == 127 for letter in target):
         return None

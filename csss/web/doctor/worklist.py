@@ -206,7 +206,7 @@ def _rendered(row: Row, _language: str, _icons: str) -> Rendered:
     """All doctors look at the same rows: each is made once. Nothing in it belongs to one session."""
     version = digest(repr(row))[:8]
     html = render_template("doctor/_worklist_row.html", scan=row, version=version)
-    return Rendered(row.id, version, Markup(html))  # noqa: S704 - escaped by the template
+    return Rendered(row.id, version, Markup(html))  # noqa: S704 - escaped by the template  # nosec B704
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from csss.scans.uploads import services as uploads
 from csss.web.errors import SENTENCES, error_response
 from csss.web.forms import mark
 from csss.web.fragments import form_error, page_or_fragment, redirect_after
-from csss.web.guard import me, requires
+from csss.web.guard import ask_to_sign_in, me, requires, takes_files
 from csss.web.listing import page_number, pager
 from csss.web.patient import patient, presenters
 from csss.web.patient.forms import UploadForm
@@ -42,6 +42,7 @@ def home() -> Response:
 
 @patient.post("/scans")
 @requires(Permission.SCAN_UPLOAD)
+@takes_files
 def upload() -> Response:
     """Take in a scan. Nothing is stored unless everything about it can be accepted."""
     form = UploadForm(_sent())
@@ -70,6 +71,11 @@ def scan(scan_id: uuid.UUID) -> Response:
 def too_large(error: RequestEntityTooLarge) -> Response:
     """A request that is too large to be read at all: the form again, as for any other file that is too large."""
     # Raised while the form token is looked for, before anybody has asked who this is.
+    most = current_app.config["MAX_CONTENT_LENGTH"]
+    if (
+        not me().is_authenticated and (request.content_length or 0) <= most
+    ):  # no picture is too large but nobody's
+        return ask_to_sign_in()
     if request.endpoint != "patient.upload" or not me().may(Permission.SCAN_UPLOAD):
         return error_response(413, SENTENCES[413])
     form = UploadForm()

@@ -15,7 +15,7 @@ from csss.database import db, transaction
 from csss.errors import Invalid, NotFound
 from csss.scans.uploads import partial, services
 from csss.scans.uploads.models import Upload
-from csss.web.guard import me, requires
+from csss.web.guard import me, requires, takes_files
 from csss.web.patient import patient
 
 PIECE_TYPE = "application/offset+octet-stream"
@@ -55,6 +55,7 @@ def upload_state(upload_id: uuid.UUID) -> Response:
 
 @patient.patch(_ADDRESS)
 @requires(Permission.SCAN_UPLOAD)
+@takes_files
 def add_piece(upload_id: uuid.UUID) -> Response:
     """Append a piece; of one that breaks off, as much as has come."""
     upload = services.own(upload_id, me())
