@@ -15,6 +15,7 @@ from werkzeug.routing import Rule
 from csss import create_app
 from csss.auth.accounts import confirmation_token
 from csss.auth.models import User
+from csss.auth.passkeys.models import Passkey
 from csss.database import db, transaction
 from csss.inference.labels import read_info
 from csss.mail.models import MailMessage
@@ -110,6 +111,10 @@ def _furnish(site: Site) -> None:
     site.people = {name: user.id for name, user in people.items()}
     site.token = confirmation_token(clinic.person("patient", confirmed=False))
     of: dict[str, User] = {role: people[role] for role in ROLES}
+    with transaction():
+        for number, role in enumerate(ROLES):
+            values = {"name": "My phone", "public_key": b"", "sign_count": 0, "synced": True}
+            db.session.add(Passkey(user_id=people[role].id, credential_id=f"AAA{number}", **values))
     make = {
         "uploaded": clinic.scan(patient=of["patient"]),
         "queued": clinic.scan(patient=of["patient"]),
