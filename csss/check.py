@@ -1,5 +1,6 @@
 """What `csss check` looks at. Each check says in one line what it found, and how to mend what is wrong."""
 
+import io
 import shutil
 import smtplib
 import sys
@@ -27,10 +28,12 @@ def checks(settings: Settings) -> Iterator[Result]:
         ("Project files", _project_files),
         ("System libraries for PDF", _pango),
         ("Font subsetting", _harfbuzz),
+        ("Pictures", _pictures),
         ("Classifier", _model),
         ("Database", _database),
         ("Redis", _redis),
         ("Storage", _storage),
+        ("Encryption", _encryption),
         ("Mail", _mail),
         ("Addresses", _addresses),
         ("Passkeys", _passkeys),
@@ -76,6 +79,23 @@ def _harfbuzz(_: Settings) -> Result:
     found = find_library("harfbuzz-subset") is not None
     text = "fast" if found else "slow way in use; apt-get install libharfbuzz-subset0 makes reports faster"
     return Result("Font subsetting", True, text)
+
+
+def _pictures(_: Settings) -> Result:
+    """Uploads are opened by a child process with limits; a machine may refuse to start one."""
+    from PIL import Image
+
+    from csss.errors import Invalid
+    from csss.scans.decoder import MIN_SIDE
+    from csss.scans.intake import take_in
+
+    target = io.BytesIO()
+    Image.new("L", (MIN_SIDE, MIN_SIDE)).save(target, "PNG")
+    try:
+        take_in(target.getvalue(), limit=target.tell())
+    except Invalid as error:
+        return Result("Pictures", False, str(error), "Allow this user further processes and 1 GB of memory.")
+    return Result("Pictures", True, "opened in a process of their own")
 
 
 def _model(settings: Settings) -> Result:
@@ -151,6 +171,32 @@ def _storage(settings: Settings) -> Result:
     return Result(
         "Storage", free > 1, f"{folder}, {free:.0f} GB free", "Free some space: less than 1 GB is left."
     )
+
+
+def _encryption(settings: Settings) -> Result:
+    """Looks at one file of each area: all of them are looked at by `csss storage check`."""
+    from csss.scans.encrypted import key_id_of, storage_with
+    from csss.scans.storage import AREAS, CannotOpen, FolderStorage
+
+    keys, inner = settings.storage_key_ring, FolderStorage(settings.storage_folder)
+    kept = storage_with(inner, keys, plain=settings.storage_plain)
+    plain = 0
+    for area in AREAS:
+        key = next(inner.stored(area), None)
+        if key is None:
+            continue
+        plain += key_id_of(inner.read(key)) is None
+        try:
+            kept.read(key)
+        except CannotOpen as error:
+            return Result(
+                "Encryption", False, str(error), "Correct CSSS_STORAGE_KEYS; see `csss storage check`."
+            )
+    if not keys:
+        return Result("Encryption", True, "off; `csss storage new-key` makes a key for CSSS_STORAGE_KEYS")
+    more = f", reads {len(keys) - 1} more" if len(keys) > 1 else ""
+    older = "; some files are not encrypted yet: csss storage rotate" if plain else ""
+    return Result("Encryption", True, f"stored files with the key {keys[0].id}{more}{older}")
 
 
 def _mail(settings: Settings) -> Result:

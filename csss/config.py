@@ -15,13 +15,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 
+from csss.storage_keys import StorageKey, parse_keys
+
 
 class BadSetting(ValueError):
     """A setting that cannot be used; the message names it and says what is expected."""
 
 
-def _setting(default: Any, about: str) -> Any:
-    return field(default=default, metadata={"about": about})
+def _setting(default: Any, about: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"about": about}, repr=not secret)
 
 
 # A day is 1440 minutes, a year 525,600. A request may have 70 MB (`factory.MAX_REQUEST`); bcrypt ends at 31 rounds, a
@@ -33,10 +35,12 @@ _BOUNDS = {
     "live_streams": (0, 100_000),
     "trusted_proxies": (0, 20),
     "session_minutes": (1, 525_600),
+    "session_hours": (1, 8_760),
     "otp_minutes": (1, 1_440),
     "upload_mb": (1, 64),
     "mail_port": (1, 65_535),
     "bcrypt_rounds": (4, 16),
+    "retention_days": (0, 36_500),
 }
 
 
@@ -58,6 +62,16 @@ class Settings:
     storage_url: str = _setting(
         "", "Where scans and reports are kept: `file:///path`; empty: the instance folder"
     )
+    storage_keys: str = _setting(
+        "",
+        "Keys of stored files, `id:base64` with commas; the first encrypts, all decrypt; empty: no encryption",
+        secret=True,
+    )
+    storage_plain: bool = _setting(True, "Read stored files from before encryption (0 refuses them)")
+    retention_days: int = _setting(
+        0,
+        "Days after which a patient's data is listed as due for erasing; 0: never. Nothing is erased by itself",
+    )
     model: str = _setting("", "Folder of the classifier; empty: the one named in `models/ACTIVE`")
     threshold: float | None = _setting(None, "τ between 0 and 1; empty: the default of the model (0.75)")
     secret_key: str = _setting(
@@ -76,6 +90,7 @@ class Settings:
     trusted_proxies: int = _setting(0, "How many reverse proxies in front may set `X-Forwarded-*`")
     time_zone: str = _setting("UTC", "IANA name; for all times that people read")
     session_minutes: int = _setting(60, "A session ends after so many minutes without use")
+    session_hours: int = _setting(12, "A session ends so many hours after signing in, used or not")
     otp_minutes: int = _setting(10, "Life of an e-mailed one-time code")
     upload_mb: int = _setting(10, "Largest JPEG or PNG, in megabytes (10^6 bytes)")
     mail_server: str = _setting("127.0.0.1", "SMTP server")
@@ -104,6 +119,12 @@ class Settings:
             raise BadSetting("CSSS_BASE_URL must begin with http:// or https://.")
         if self.storage_url and urlsplit(self.storage_url).scheme != "file":
             raise BadSetting("CSSS_STORAGE_URL must begin with file:///; no other storage is supported yet.")
+        try:
+            keys = parse_keys(self.storage_keys)
+        except ValueError as error:
+            raise BadSetting(f"CSSS_STORAGE_KEYS cannot be used: {error}.") from error
+        if not self.storage_plain and not keys:
+            raise BadSetting("CSSS_STORAGE_PLAIN is 0 and CSSS_STORAGE_KEYS is empty: no file could be read.")
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
@@ -158,6 +179,11 @@ class Settings:
         if self.storage_url:
             return Path(urlsplit(self.storage_url).path)
         return self.instance_folder / "storage"
+
+    @property
+    def storage_key_ring(self) -> tuple[StorageKey, ...]:
+        """The keys of stored files, the one that encrypts first; empty without encryption."""
+        return parse_keys(self.storage_keys)
 
     @property
     def zone(self) -> ZoneInfo:

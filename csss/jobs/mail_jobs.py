@@ -4,7 +4,8 @@ import uuid
 
 from flask_mail import Message
 
-from csss.auth import accounts, second_factor
+from csss.audit.record import record
+from csss.auth import accounts, password_reset, second_factor
 from csss.clock import now
 from csss.database import db, transaction
 from csss.mail import messages, transport
@@ -46,6 +47,8 @@ def _draft(message: MailMessage) -> messages.Draft | None:
     """What to send; None, with the state set, when nothing is to be sent now."""
     if message.kind is MailKind.CODE:
         return _code_draft(message)
+    if message.kind is MailKind.RESET_PASSWORD:
+        return _reset_draft(message)
     if message.kind is MailKind.REPORT_READY:
         return _report_draft(message)
     return messages.DRAFTS[message.kind](message)
@@ -56,8 +59,17 @@ def _code_draft(message: MailMessage) -> messages.Draft | None:
     too_old = code is None or now() - code.requested_at >= second_factor.code_life()
     if code is None or too_old or code.used_at is not None or code.cancelled_at is not None:
         message.state = MailState.DROPPED
+        _record("mail.dropped", message)
         return None
     return messages.code_draft(code, second_factor.draw_code(code))
+
+
+def _reset_draft(message: MailMessage) -> messages.Draft | None:
+    reset = messages.reset_of(message)
+    if reset is None or password_reset.is_pointless(reset):
+        message.state = MailState.DROPPED
+        return None
+    return messages.reset_draft(password_reset.draw_token(reset))
 
 
 def _report_draft(message: MailMessage) -> messages.Draft | None:
@@ -94,13 +106,35 @@ def _send(message_id: uuid.UUID, composed: Message) -> None:
 def _keep(message_id: uuid.UUID, state: MailState, error: str = "") -> None:
     with transaction():
         message = db.session.get_one(MailMessage, message_id, with_for_update=True)
+        if message.user.erased_at is not None:
+            state, error = (
+                (state if state is MailState.SENT else MailState.DROPPED),
+                "",
+            )  # it may hold the address
         message.state, message.last_error = state, error[:2000]
         if state is MailState.SENT:
             message.sent_at = now()
+            _record("mail.sent", message)
+        elif state is MailState.FAILED:
+            _record("mail.failed", message)
 
 
 def give_up_mail(ids: tuple[uuid.UUID, ...], error: str) -> None:
     """The administrator sees that the message never left. Belongs inside transaction()."""
     message = db.session.get(MailMessage, ids[0])
-    if message is not None and message.state not in _FINAL:
+    if message is not None and message.state not in _FINAL and message.user.erased_at is None:
         message.state, message.last_error = MailState.FAILED, error[:2000]
+        _record("mail.failed", message)
+
+
+def _record(action: str, message: MailMessage) -> None:
+    """To whom and why; the text is nobody's business here."""
+    record(
+        action,
+        message,
+        kind=message.kind.value,
+        to=str(message.user_id),
+        about=str(message.subject_id),
+        attempts=message.attempts,
+        perhaps_repeated=message.maybe_repeated,
+    )

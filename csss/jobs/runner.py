@@ -9,7 +9,9 @@ from importlib import import_module
 
 from csss.clock import now
 from csss.database import db, transaction
+from csss.errors import Hopeless
 from csss.jobs.queues import TIMEOUT
+from csss.logs import said
 from csss.outbox import OutboxJob, Queue
 
 log = logging.getLogger(__name__)
@@ -124,8 +126,9 @@ def _keep_failure(lease: _Lease, handler: Handler, error: Exception) -> None:
         if row is None or row.done_at is not None or row.attempts != lease.attempt:
             return  # this worker was taken for dead; the one that has the row now will tell
         row.leased_until = None
-        row.last_error = f"{type(error).__name__}: {error}"[:2000]
-        if row.attempts >= handler.attempts:
+        hopeless = isinstance(error, Hopeless)
+        row.last_error = str(error) if hopeless else f"{type(error).__name__}: {said(error)}"[:2000]
+        if hopeless or row.attempts >= handler.attempts:
             row.failed_at = now()
             handler.tell(lease.args, row.last_error)
         else:

@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, update
 
+from csss.audit import anchors
 from csss.clock import now
 from csss.database import db, transaction
+from csss.erasing import leftovers
+from csss.jobs.cleaning import clean_up
 from csss.jobs.queues import hand_over, waiting_rows
 from csss.outbox import OutboxJob, Queue
-from csss.scans.uploads.services import sweep_expired
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +26,13 @@ BATCH = 500
 def sweep(connection: Any) -> int:
     """Hand over every open row that is due, in no queue and in no worker's hands. Returns how many.
 
-    Any number of processes may sweep: a row that is handed over twice is done once (`runner.perform`). Uploads that
-    nobody has finished in time go, too.
+    Any number of processes may sweep: a row that is handed over twice is done once (`runner.perform`). What is over
+    goes, too.
     """
     handed_over = sum(_sweep_queue(queue, connection) for queue in Queue)
-    sweep_expired()  # last: a file that cannot be removed must not keep jobs from being done
+    anchors.keep_now_and_then()
+    leftovers.sweep()
+    clean_up()  # last: a file that cannot be removed must not keep jobs from being done
     return handed_over
 
 

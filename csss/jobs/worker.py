@@ -17,6 +17,7 @@ from rq import Worker, worker_registration
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
+from csss.audit.effective import record_settings
 from csss.audit.record import coming_from
 from csss.database import db
 from csss.jobs import runner
@@ -81,6 +82,8 @@ def work(app: Flask, queue: Queue, *, burst: bool = False) -> None:
     """Serve one queue until told to stop (SIGTERM, SIGINT)."""
     global _app  # noqa: PLW0603
     _app = app
+    with app.app_context():
+        record_settings("worker")
     _warm_up(app, queue)
     connection = redis.Redis.from_url(app.config["CSSS"].redis_url)
     worker = SweepingWorker(

@@ -86,3 +86,11 @@ def _write(folder: Path, message: Message) -> None:
     partial = folder / f"{name}.partial"
     partial.write_bytes(message.as_bytes())
     partial.replace(folder / f"{name}.eml")
+
+
+def remove_copy(message_id: str) -> None:
+    """Where mail is written to a folder: the copy of this message goes. What has been sent is out of reach."""
+    folder = current_app.config["CSSS"].mail_folder
+    if folder:
+        for name in (f"{message_id}.eml", f"{message_id}.partial"):
+            (Path(folder) / name).unlink(missing_ok=True)

@@ -46,7 +46,7 @@ def submit_scan(
     )
     workflow.begin(scan, by=by)
     record("scan.submitted", scan, by=by, kind=kind.value)
-    previews.make_after_commit(file_key)
+    previews.keep_after_commit(file_key, intake)
     return scan
 
 

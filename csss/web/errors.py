@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from csss.i18n import _, _l
 from csss.web.fragments import is_htmx
+from csss.web.watch import refused_because
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ CSRF = Sentence(
     _l("This form is out of date"),
     _l(
         "It was loaded before you signed in or out, so it was not accepted. Load the page again and resend it."
+    ),
+)
+FILE_SHUT = Sentence(
+    _l("This file cannot be opened just now"),
+    _l(
+        "It is kept, but the system lacks what it needs to open it. This has been recorded for those who run the system."
     ),
 )
 
@@ -101,6 +108,7 @@ def _plain(template: str, context: dict[str, object]) -> str:
 
 
 def _csrf_error(error: CSRFError) -> Response:
+    refused_because("form_token")
     return error_response(400, CSRF)
 
 

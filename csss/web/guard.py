@@ -173,6 +173,13 @@ def sign_in(user: User, *, second_factor_done: bool, method: str = "password") -
     return row
 
 
+def renew_session() -> None:
+    """Another key for this session, in the row and in the cookie. Belongs inside transaction()."""
+    user = me()
+    user.session_key = sessions.renew(user_session())
+    login_user(user)
+
+
 def pending_session() -> UserSession | None:
     """The session that waits for its second factor, or None."""
     key = session.get(PENDING)

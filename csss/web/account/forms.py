@@ -4,6 +4,7 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 from wtforms import PasswordField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
 from csss.auth.models import User
@@ -33,7 +34,10 @@ class PatientForm(ProfileForm):
     address = TextAreaField(_l("Address"), [_at_most(LONGEST_TEXT)], filters=[tidy])
     blood_group = SelectField(
         _l("Blood group"),
-        choices=[("", _l("Not known")), *((group, group.replace("-", "−")) for group in BLOOD_GROUPS)],
+        choices=[
+            SelectChoice("", _l("Not known")),
+            *(SelectChoice(group, group.replace("-", "−")) for group in BLOOD_GROUPS),
+        ],
     )
     allergies = TextAreaField(_l("Allergies"), [_at_most(LONGEST_TEXT)], filters=[tidy])
     emergency_contact_name = StringField(_l("Emergency contact: name"), [_at_most(120)], filters=[one_line])

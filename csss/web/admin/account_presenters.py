@@ -89,14 +89,16 @@ def account_row(user: User, viewer: User) -> AccountRow:
         confirmed=user.email_confirmed_at is not None,
         role=user.role.human,
         registered=user.created_at,
-        tag=Tag(STATE_WORDS[user.state], *_ACCOUNT_TAGS[user.state]),
-        steps=() if user.id == viewer.id else account_steps(user.state),
+        tag=Tag(_("Erased"), "neutral", "trash")
+        if user.erased_at is not None
+        else Tag(STATE_WORDS[user.state], *_ACCOUNT_TAGS[user.state]),
+        steps=() if user.id == viewer.id or user.erased_at is not None else account_steps(user.state),
     )
 
 
 def account_page_steps(user: User, viewer: User, *, sessions: int, recovery_codes: int) -> tuple[Step, ...]:
     """What may be done on the account's own page: the steps of the list, and help for who is locked out."""
-    if user.id == viewer.id:
+    if user.id == viewer.id or user.erased_at is not None:
         return ()
     steps = list(account_steps(user.state))
     if sessions:
@@ -146,6 +148,8 @@ def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None
         (_("Registered"), when(user.created_at)),
         (_("Second factor"), "; ".join(factors)),
     ]
+    if user.erased_at is not None:
+        return [(_("Role"), user.role.human), (_("Registered"), when(user.created_at))]
     if user.patient is not None:
         facts.insert(0, (_("MRN"), user.patient.mrn))
     return facts

@@ -10,7 +10,7 @@ from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.errors import Invalid, NotFound, StateConflict
+from csss.errors import Invalid, NotFound, StateConflict, TooMany
 from csss.i18n import _, _n
 from csss.reports import approvals, batches
 from csss.reports.models import ApprovalBatch
@@ -23,6 +23,8 @@ from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.passkeys import question, second_factor_shown
+from csss.web.throttle import answer_to, too_many
+from csss.web.watch import also_shows
 
 
 @admin.post("/approvals")
@@ -77,12 +79,12 @@ def send_batch_code(batch_id: uuid.UUID) -> Response:
     try:
         with transaction():
             chosen, _problems = batches.lock(batch_id, by=me())
-            second_factor.request_code(me(), CodePurpose.APPROVAL, chosen.id)
+            second_factor.request_code(me(), CodePurpose.APPROVAL, chosen.id, user_session().id)
     except StateConflict as conflict:
         return _show(batch_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
+    except TooMany as refused:
         mark(form := ApproveForm(), refused.errors)
-        return _show(batch_id, status=UNPROCESSABLE, form=form)
+        return too_many(_show(batch_id, form=form), refused.wait)
     if is_htmx():
         return _show(batch_id)
     return redirect_after(url_for(".batch", batch_id=batch_id, _anchor="approve"))
@@ -114,7 +116,7 @@ def approve_batch(batch_id: uuid.UUID) -> Response:
         return _show(batch_id, status=409, conflict=str(conflict))
     except Invalid as refused:
         mark(form, refused.errors)
-        return _show(batch_id, status=UNPROCESSABLE, form=form)
+        return answer_to(refused, _show(batch_id, status=UNPROCESSABLE, form=form))
     released = _n(
         "%(num)s report is released. It is made now and then mailed to the patient.",
         "%(num)s reports are released. They are made now and then mailed to the patients.",
@@ -139,13 +141,16 @@ def batch_code_state(batch_id: uuid.UUID) -> Response:
 
 def _code(chosen: ApprovalBatch) -> CodeView | None:
     minutes: int = current_app.config["CSSS"].otp_minutes
-    return code_view(approvals.approval_code(me(), chosen.id), me().email, minutes, reports=len(chosen.items))
+    sent = approvals.approval_code(me(), chosen.id, user_session().id)
+    return code_view(sent, me().email, minutes, reports=len(chosen.items))
 
 
 def _show(
     batch_id: uuid.UUID, *, status: int = 200, conflict: str = "", form: ApproveForm | None = None
 ) -> Response:
     chosen = batches.batch_of(me(), batch_id)
+    for item in chosen.items:
+        also_shows(item.scan_id)
     reports = [chosen_report(each) for each in batches.choices(chosen)]
     done, cancelled = chosen.approved_at is not None, chosen.cancelled_at is not None
     ready = 0 if done or cancelled else sum(each.problem is None for each in reports)

@@ -1,5 +1,7 @@
 """Routes: the start page, signing in and out, registering, confirming an address."""
 
+from datetime import timedelta
+
 from flask import (
     Response,
     current_app,
@@ -14,7 +16,7 @@ from flask import (
 from flask_login import current_user
 
 from csss.audit.record import record
-from csss.auth import accounts, challenge, second_factor, secrets
+from csss.auth import accounts, challenge, registration, second_factor, secrets
 from csss.auth.accounts import PatientDetails
 from csss.auth.models import AccountState, CodePurpose, Sex, User, UserSession
 from csss.auth.passkeys import services as passkeys
@@ -23,8 +25,8 @@ from csss.auth.roles import Role
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import transaction
-from csss.errors import Invalid
-from csss.i18n import _l, gettext
+from csss.errors import Invalid, TooMany
+from csss.i18n import _l, gettext, ngettext
 from csss.web import guard
 from csss.web.auth import auth
 from csss.web.auth.forms import CodeForm, LoginForm, RecoveryForm, RegisterForm, add_errors
@@ -33,8 +35,31 @@ from csss.web.fragments import form_error, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.navigation import home_url
 from csss.web.passkeys import question
+from csss.web.throttle import (
+    account_is_known_here,
+    account_key,
+    answer_to,
+    forget,
+    from_here,
+    minutes,
+    nothing_typed,
+    throttled,
+    too_many,
+    typed_account,
+    typed_account_from_here,
+    was_accepted,
+    was_refused,
+)
 
 NEXT = "next"
+# Of one account from one address; of one account from everywhere else than where its owner signs in; of all accounts from
+# one address, behind which there may be a whole hospital.
+WRONG_PASSWORDS_HERE = "10 per 15 minutes"
+WRONG_PASSWORDS_ELSEWHERE = "30 per 15 minutes"
+WRONG_PASSWORDS_OF_AN_ADDRESS = "60 per 15 minutes"
+WRONG_CODES_OF_AN_ADDRESS = "60 per 15 minutes"
+CODES_FOR_AN_ADDRESS = "60 per 15 minutes"
+ACCOUNTS_OF_AN_ADDRESS = "60 per hour"
 _ONLY_PASSKEY = _l(
     "Administrators sign in with a passkey here. If yours is lost, use a recovery code, or ask another administrator "
     "to reset your second factor."
@@ -58,8 +83,44 @@ def home() -> Response:
     return page_or_fragment("home/start.html", "home/_start.html")
 
 
+def _wait_to_sign_in(wait: timedelta) -> Response:
+    """The same for an unknown address, so that it tells nothing."""
+    problem = ngettext(
+        "Too many wrong passwords. Wait %(num)s minute, then try again.",
+        "Too many wrong passwords. Wait %(num)s minutes, then try again.",
+        minutes(wait),
+    )
+    return _login_again(LoginForm(), 429, problem)
+
+
+def _is_wrong_password(response: Response) -> bool:
+    return response.status_code == 401
+
+
 @auth.route("/login", methods=["GET", "POST"])
 @requires(PUBLIC)
+@throttled(
+    WRONG_PASSWORDS_HERE,
+    "sign-in.here",
+    key=typed_account_from_here,
+    page=_wait_to_sign_in,
+    refused=_is_wrong_password,
+    exempt=nothing_typed,
+)
+@throttled(
+    WRONG_PASSWORDS_ELSEWHERE,
+    "sign-in.account",
+    key=typed_account,
+    page=_wait_to_sign_in,
+    refused=_is_wrong_password,
+    exempt=account_is_known_here,
+)
+@throttled(
+    WRONG_PASSWORDS_OF_AN_ADDRESS,
+    "sign-in.address",
+    page=_wait_to_sign_in,
+    refused=_is_wrong_password,
+)
 def login() -> Response:
     """Address and password. Who needs a second factor gets a session that waits for it."""
     form = LoginForm()
@@ -77,7 +138,15 @@ def login() -> Response:
     if not user.is_active:
         _keep_refusal(user.email, user.state.value)
         return _login_again(form, 403, SHUT[user.state])
+    forget(WRONG_PASSWORDS_HERE, "sign-in.here", typed_account_from_here())
     return _begin(user, target)
+
+
+def forget_wrong_passwords(email: str) -> None:
+    """Of somebody who has shown otherwise to be the owner."""
+    account = account_key(email)
+    forget(WRONG_PASSWORDS_HERE, "sign-in.here", from_here(account))
+    forget(WRONG_PASSWORDS_ELSEWHERE, "sign-in.account", account)
 
 
 def _login_again(form: LoginForm, status: int, problem: str) -> Response:
@@ -95,7 +164,10 @@ def _begin(user: User, target: str | None) -> Response:
     with transaction():
         row = guard.sign_in(user, second_factor_done=False)
         if not row.complete and _gets_a_mail(user):
-            second_factor.request_code(user, CodePurpose.SIGN_IN, row.id)
+            try:
+                second_factor.request_code(user, CodePurpose.SIGN_IN, row.id)
+            except TooMany as refusal:  # the sign-in goes on: another factor may be at hand
+                flash(str(refusal), "warning")
     if row.complete:
         return redirect_after(way_on(user, target))
     if target:
@@ -114,8 +186,24 @@ def _only_passkey(user: User) -> bool:
     return passkeys.is_required(user) and passkeys.offered(user)
 
 
+def _wait_with_codes(wait: timedelta) -> Response:
+    waiting = guard.pending_session()
+    if waiting is None:
+        return _sign_in_first(gettext("Sign in with your password first."))
+    code_form, recovery_form = CodeForm(), RecoveryForm(formdata=None)
+    code_form.code.errors = [
+        ngettext(
+            "Too many codes were entered or asked for. Wait %(num)s minute, then try again.",
+            "Too many codes were entered or asked for. Wait %(num)s minutes, then try again.",
+            minutes(wait),
+        )
+    ]
+    return _code_page(waiting, code_form, recovery_form, 429)
+
+
 @auth.route("/login/code", methods=["GET", "POST"])
 @requires(PUBLIC)
+@throttled(WRONG_CODES_OF_AN_ADDRESS, "code.address", page=_wait_with_codes, refused=was_refused)
 def login_code() -> Response:
     """The second factor: a passkey, a mailed code, one from an authenticator app, or a recovery code."""
     if current_user.is_authenticated:
@@ -154,7 +242,7 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
         return _sign_in_first(gettext("Too many wrong codes. Sign in again."))
     problem = refusal.errors.pop("passkey", None)
     add_errors(form, refusal)
-    return _code_page(waiting, code_form, recovery_form, 422, passkey_problem=problem)
+    return answer_to(refusal, _code_page(waiting, code_form, recovery_form, 422, passkey_problem=problem))
 
 
 def _shown(waiting: UserSession, code: str) -> Proof:
@@ -178,6 +266,7 @@ def passkey_question() -> Response:
 
 @auth.post("/login/code/send")
 @requires(PUBLIC)
+@throttled(CODES_FOR_AN_ADDRESS, "code-mail.address", page=_wait_with_codes)
 def send_login_code() -> Response:
     """Another code by e-mail; the earlier ones stop working."""
     waiting = guard.pending_session()
@@ -190,9 +279,9 @@ def send_login_code() -> Response:
     try:
         with transaction():
             second_factor.request_code(waiting.user, CodePurpose.SIGN_IN, waiting.id)
-    except Invalid as refusal:
+    except TooMany as refusal:
         add_errors(code_form, refusal)
-        return _code_page(waiting, code_form, recovery_form, 422)
+        return too_many(_code_page(waiting, code_form, recovery_form), refusal.wait)
     flash(gettext("A new code is on its way. Earlier codes no longer work."), "success")
     return redirect_after(url_for("auth.login_code"))
 
@@ -246,10 +335,26 @@ def logout() -> Response:
     return redirect_after(url_for("auth.home"))
 
 
+def _wait_to_register(wait: timedelta) -> Response:
+    form = RegisterForm()
+    form.form_errors.append(
+        ngettext(
+            "Many accounts have been made from your network. Wait %(num)s minute, then try again.",
+            "Many accounts have been made from your network. Wait %(num)s minutes, then try again.",
+            minutes(wait),
+        )
+    )
+    return page_or_fragment("auth/register.html", "auth/_register.html", 429, form=form, today=_today())
+
+
 @auth.route("/register", methods=["GET", "POST"])
 @requires(PUBLIC)
+@throttled(ACCOUNTS_OF_AN_ADDRESS, "register.address", page=_wait_to_register, refused=was_accepted)
 def register() -> Response:
-    """A new account: a patient may sign in at once, staff after an administrator's approval."""
+    """A new account: a patient may sign in at once, staff after an administrator's approval.
+
+    Where the address has an account the answer is the same, and its owner is told by mail.
+    """
     form = RegisterForm()
     if request.method == "GET":
         if current_user.is_authenticated:
@@ -268,7 +373,7 @@ def _registered(form: RegisterForm) -> bool:
     password_hash = secrets.hash_password(form.password.data)
     try:
         with transaction():
-            accounts.register(
+            registration.ask_for_account(
                 email=form.email.data,
                 name=form.name.data,
                 password=form.password.data,
@@ -282,16 +387,18 @@ def _registered(form: RegisterForm) -> bool:
     if role is Role.PATIENT:
         flash(
             gettext(
-                "Your account is ready. We have sent you a link: open it to confirm your e-mail address, "
-                "because reports are mailed only to confirmed addresses."
+                "Thank you for registering. We have sent you an e-mail: open the link in it to confirm your e-mail "
+                "address, because reports are mailed only to confirmed addresses. If you have had an account already, "
+                "the e-mail says so."
             ),
             "success",
         )
     else:
         flash(
             gettext(
-                "Your account has been made and waits for an administrator's approval. "
-                "Meanwhile confirm your e-mail address with the link that we have sent you."
+                "Thank you for registering. A new account waits for an administrator's approval. Meanwhile confirm your "
+                "e-mail address with the link that we have sent you. If you have had an account already, the e-mail "
+                "says so."
             ),
             "success",
         )

@@ -110,7 +110,7 @@ def _arrived(upload_id: uuid.UUID) -> Intake:
     limit = current_app.config["CSSS"].upload_bytes
     try:
         return intake.take_in(uploads.content(upload_id, me()), limit=limit)
-    except uploads.Incomplete:
+    except (uploads.Incomplete, intake.TryLater):
         raise
     except Invalid:
         with transaction(), suppress(NotFound):
