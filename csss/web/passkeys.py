@@ -23,13 +23,13 @@ def question(make: Callable[[], str]) -> Response:
         with transaction():
             options = make()
     except StateConflict as conflict:
-        return _reasons({"": str(conflict)}, 409)
+        return reasons({"": str(conflict)}, 409)
     except Invalid as refusal:
-        return _reasons(refusal.errors, 422)
+        return reasons(refusal.errors, 422)
     return Response(options, mimetype="application/json")
 
 
-def _reasons(errors: dict[str, str], status: int) -> Response:
+def reasons(errors: dict[str, str], status: int) -> Response:
     return Response(current_app.json.dumps({"errors": errors}), status, mimetype="application/json")
 
 

@@ -394,6 +394,16 @@ def test_a_passkey_alone_needs_its_own_question_and_its_person(
     assert thief.get("/doctor/").status_code == 302
 
 
+def test_a_stranger_gets_no_more_than_120_questions_in_a_quarter_of_an_hour(
+    nobody: Visitor,
+) -> None:
+    for _ in range(120):
+        assert nobody.post("/login/passkey/question").status_code == 200
+    answer = nobody.post("/login/passkey/question")
+    assert answer.status_code == 429 and int(answer.headers["Retry-After"]) > 0
+    assert "Too many tries with a passkey" in (answer.json or {})["errors"][""]
+
+
 def test_a_deactivated_account_stays_shut(
     clinic: Clinic, doctor: Visitor, known: Authenticator, nobody: Visitor, admin: Visitor
 ) -> None:

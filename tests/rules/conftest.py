@@ -15,6 +15,7 @@ from werkzeug.routing import Rule
 from csss import create_app
 from csss.auth.accounts import confirmation_token
 from csss.auth.models import PasswordReset, User
+from csss.auth.passkeys.models import Passkey
 from csss.auth.password_reset import draw_token
 from csss.database import db, transaction
 from csss.inference.labels import read_info
@@ -123,6 +124,9 @@ def _furnish(site: Site) -> None:
         reset = PasswordReset(id=uuid.uuid4(), user_id=people["another patient"].id)
         db.session.add(reset)
         site.reset_token = draw_token(reset)
+        for number, role in enumerate(ROLES):
+            values = {"name": "My phone", "public_key": b"", "sign_count": 0, "synced": True}
+            db.session.add(Passkey(user_id=people[role].id, credential_id=f"AAA{number}", **values))
     make = {
         "uploaded": clinic.scan(patient=of["patient"]),
         "queued": clinic.scan(patient=of["patient"]),

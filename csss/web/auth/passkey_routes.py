@@ -1,6 +1,7 @@
 """Routes: signing in with a passkey alone. It is two factors in one: the device, and the finger, face or PIN it asks for."""
 
 import uuid
+from datetime import timedelta
 
 from flask import Response, request, session
 from flask_login import current_user
@@ -10,6 +11,7 @@ from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import PUBLIC
 from csss.database import transaction
 from csss.errors import Invalid
+from csss.i18n import ngettext
 from csss.web import guard
 from csss.web.auth import auth
 from csss.web.auth.forms import LoginForm
@@ -17,15 +19,39 @@ from csss.web.auth.routes import SHUT
 from csss.web.auth.way_on import local_path, way_on
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
-from csss.web.passkeys import question
+from csss.web.passkeys import question, reasons
+from csss.web.throttle import minutes, throttled
 
-_QUESTION = (
-    "passkey_question"  # the number of its row, which the answer uses up: a kept cookie proves nothing
-)
+# The number of the question's row, which the answer uses up: a kept cookie proves nothing.
+_QUESTION = "passkey_question"
+# Each makes a row; behind one address there may be a whole hospital.
+QUESTIONS_FOR_AN_ADDRESS = "120 per 15 minutes"
+WRONG_PASSKEYS_OF_AN_ADDRESS = "60 per 15 minutes"
+
+
+def _wait(wait: timedelta) -> str:
+    return ngettext(
+        "Too many tries with a passkey. Wait %(num)s minute, then try again.",
+        "Too many tries with a passkey. Wait %(num)s minutes, then try again.",
+        minutes(wait),
+    )
+
+
+def _wait_with_questions(wait: timedelta) -> Response:
+    return reasons({"": _wait(wait)}, 429)
+
+
+def _wait_with_passkeys(wait: timedelta) -> Response:
+    return _again(LoginForm(formdata=None), 429, _wait(wait))
+
+
+def _is_wrong(response: Response) -> bool:
+    return response.status_code == 401
 
 
 @auth.post("/login/passkey/question")
 @requires(PUBLIC)
+@throttled(QUESTIONS_FOR_AN_ADDRESS, "passkey-question.address", page=_wait_with_questions)
 def passkey_login_question() -> Response:
     """What the browser has to ask any passkey that it has for this site."""
 
@@ -39,6 +65,7 @@ def passkey_login_question() -> Response:
 
 @auth.post("/login/passkey")
 @requires(PUBLIC)
+@throttled(WRONG_PASSKEYS_OF_AN_ADDRESS, "passkey.address", page=_wait_with_passkeys, refused=_is_wrong)
 def passkey_login() -> Response:
     form = LoginForm(formdata=None)
     form.next.data = local_path(request.form.get("next")) or ""
