@@ -34,6 +34,8 @@ OF_A_SCAN = {
 NEVER_AGAIN = {
     "legal_holds": "patient_id",
     "one_time_codes": "user_id",
+    "passkeys": "user_id",
+    "password_resets": "user_id",
     "recovery_codes": "user_id",
     "scans": "patient_id",
     "uploads": "patient_id",
