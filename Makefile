@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 TEST_LOCK := $(if $(CI),train,dev)
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test fast lint check asvs fuzz bench screenshots messages train lock clean
+.PHONY: help demo test fast lint check asvs fuzz bench chaos load screenshots messages train lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -25,8 +25,9 @@ demo: $(VENV)/.installed-run ## run everything on this machine, with demo accoun
 test: $(VENV)/.installed-$(TEST_LOCK) lint ## all checks and tests; says what this machine lacks
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+# Three processes for two cores: some tests wait half a minute for a lease or a lost worker, and need no core meanwhile.
 fast: $(VENV)/.installed-dev ## the tests without browser and training
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not browser and not training"
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not browser and not training"
 
 lint: $(VENV)/.installed-$(TEST_LOCK) ## style, types, and what looks dangerous
 	$(BIN)/ruff check .
@@ -46,6 +47,12 @@ fuzz: $(VENV)/.installed-dev ## nonsense in every form, id, filter and header, f
 
 bench: $(VENV)/.installed-train ## measure the budgets of the design on this machine
 	$(BIN)/python -m benchmarks
+
+chaos: $(VENV)/.installed-dev ## the fault matrix, each fault 20 times on both databases (ARGS="--list" names them)
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+load: $(VENV)/.installed-train ## fifty people at once for ten minutes (ARGS="--minutes 1 --database sqlite")
+	$(BIN)/python -m benchmarks.load $(ARGS)
 
 screenshots: $(VENV)/.installed-dev ## pictures of every page, in screenshots/
 	$(BIN)/python -m tests.screenshots $(ARGS)

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import live, pages, streams, visits
+from benchmarks import live, pages, streams, uploads, visits
 from csss.reports.bench import bench_report
 from training.bench import bench_inference
 
@@ -16,6 +16,7 @@ Row = tuple[str, str, str]
 GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "inference": lambda folder: bench_inference(),
     "report": lambda folder: bench_report(),
+    "uploads": uploads.bench_uploads,
     "pages": pages.bench_pages,
     "live": live.bench_live,
     "visits": visits.bench_visits,

@@ -1,5 +1,6 @@
 """What `csss check` looks at. Each check says in one line what it found, and how to mend what is wrong."""
 
+import io
 import shutil
 import smtplib
 import sys
@@ -27,12 +28,16 @@ def checks(settings: Settings) -> Iterator[Result]:
         ("Project files", _project_files),
         ("System libraries for PDF", _pango),
         ("Font subsetting", _harfbuzz),
+        ("Pictures", _pictures),
         ("Classifier", _model),
         ("Database", _database),
         ("Redis", _redis),
         ("Storage", _storage),
+        ("Encryption", _encryption),
+        ("Outbox", _outbox),
         ("Mail", _mail),
         ("Addresses", _addresses),
+        ("Passkeys", _passkeys),
     ):
         try:
             yield check(settings)
@@ -75,6 +80,23 @@ def _harfbuzz(_: Settings) -> Result:
     found = find_library("harfbuzz-subset") is not None
     text = "fast" if found else "slow way in use; apt-get install libharfbuzz-subset0 makes reports faster"
     return Result("Font subsetting", True, text)
+
+
+def _pictures(_: Settings) -> Result:
+    """Uploads are opened by a child process with limits; a machine may refuse to start one."""
+    from PIL import Image
+
+    from csss.errors import Invalid
+    from csss.scans.decoder import MIN_SIDE
+    from csss.scans.intake import take_in
+
+    target = io.BytesIO()
+    Image.new("L", (MIN_SIDE, MIN_SIDE)).save(target, "PNG")
+    try:
+        take_in(target.getvalue(), limit=target.tell())
+    except Invalid as error:
+        return Result("Pictures", False, str(error), "Allow this user further processes and 1 GB of memory.")
+    return Result("Pictures", True, "opened in a process of their own")
 
 
 def _model(settings: Settings) -> Result:
@@ -152,6 +174,44 @@ def _storage(settings: Settings) -> Result:
     )
 
 
+def _encryption(settings: Settings) -> Result:
+    """Looks at one file of each area: all of them are looked at by `csss storage check`."""
+    from csss.scans.encrypted import key_id_of, storage_with
+    from csss.scans.storage import AREAS, CannotOpen, FolderStorage
+
+    keys, inner = settings.storage_key_ring, FolderStorage(settings.storage_folder)
+    kept = storage_with(inner, keys, plain=settings.storage_plain)
+    plain = 0
+    for area in AREAS:
+        key = next(inner.stored(area), None)
+        if key is None:
+            continue
+        plain += key_id_of(inner.read(key)) is None
+        try:
+            kept.read(key)
+        except CannotOpen as error:
+            return Result(
+                "Encryption", False, str(error), "Correct CSSS_STORAGE_KEYS; see `csss storage check`."
+            )
+    if not keys:
+        return Result("Encryption", True, "off; `csss storage new-key` makes a key for CSSS_STORAGE_KEYS")
+    more = f", reads {len(keys) - 1} more" if len(keys) > 1 else ""
+    older = "; some files are not encrypted yet: csss storage rotate" if plain else ""
+    return Result("Encryption", True, f"stored files with the key {keys[0].id}{more}{older}")
+
+
+def _outbox(settings: Settings) -> Result:
+    """Whether jobs are done: a worker that is missing shows here, and one that stands still."""
+    from csss import create_app
+    from csss.clock import now
+    from csss.outbox import OLD, overdue
+
+    with create_app(settings).app_context():
+        late = {queue: now() - since for queue, since in overdue().items() if now() - since > OLD}
+    told = ", ".join(f"{queue.value} since {age.total_seconds() / 60:.0f} min" for queue, age in late.items())
+    return Result("Outbox", not late, told or "nothing waits", f"csss worker {' '.join(late)}")
+
+
 def _mail(settings: Settings) -> Result:
     if settings.mail_folder:
         return Result("Mail", True, f"written to {settings.mail_folder}, not sent")
@@ -182,3 +242,37 @@ def _addresses(settings: Settings) -> Result:
             "Put a TLS proxy in front, set CSSS_BASE_URL to its https address and CSSS_TRUSTED_PROXIES=1.",
         )
     return Result("Addresses", True, settings.base_url)
+
+
+def _passkeys(settings: Settings) -> Result:
+    """Whom passkeys are made for, and whether those who need one have one."""
+    import sqlalchemy as sa
+
+    party = settings.relying_party
+    if party is None:
+        return Result("Passkeys", True, "none: browsers make them only for https addresses with a name")
+    if not settings.admin_passkey:
+        return Result("Passkeys", True, f"for {party.id}, as people like")
+    engine = sa.create_engine(settings.database)
+    try:
+        with engine.connect() as connection:
+            count = connection.execute(
+                sa.text(
+                    "SELECT count(DISTINCT users.id) FROM users JOIN passkeys ON passkeys.user_id = users.id "
+                    "WHERE users.role = 'admin' AND users.state = 'active'"
+                )
+            ).scalar_one()
+    except sa.exc.SQLAlchemyError:
+        return Result("Passkeys", False, "it cannot be told who has one", "Mend the database first.")
+    finally:
+        engine.dispose()
+    if not count:
+        return Result(
+            "Passkeys",
+            False,
+            "administrators need one (CSSS_ADMIN_PASSKEY), and none of them has one yet",
+            f"Sign in at {party.origin} as an administrator and register one: nothing else opens until then.",
+        )
+    with_one = "1 administrator has one" if count == 1 else f"{count} administrators have one"
+    alone = "; let a second one register, in case it is lost" if count == 1 else ""
+    return Result("Passkeys", True, f"for {party.id}, required for administrators; {with_one}{alone}")

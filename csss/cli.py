@@ -1,14 +1,17 @@
 """The `csss` command. Everything heavy is imported by the command that needs it."""
 
-import logging
 import os
 import sys
 from pathlib import Path
 
 import click
 
+from csss.audit.cli import audit
+from csss.backup.cli import backup, restore
 from csss.config import BadSetting, Settings, load_settings
+from csss.erasing_cli import erase_patient, finish_erasures
 from csss.inference.cli import models, predict
+from csss.storage_cli import storage
 
 
 class _Group(click.Group):
@@ -32,13 +35,19 @@ class _Group(click.Group):
 @click.version_option(package_name="csss")
 def main() -> None:
     """CSSS, the Clinical Scan Support System."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("rq.worker", "alembic", "fontTools", "weasyprint", "pikepdf"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    from csss.logs import init_logging
+
+    init_logging()
 
 
 main.add_command(predict)
 main.add_command(models)
+main.add_command(audit)
+main.add_command(backup)
+main.add_command(restore)
+main.add_command(storage)
+main.add_command(erase_patient)
+main.add_command(finish_erasures)
 
 
 @main.command()

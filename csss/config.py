@@ -15,13 +15,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 
+from csss.storage_keys import StorageKey, parse_keys
+
 
 class BadSetting(ValueError):
     """A setting that cannot be used; the message names it and says what is expected."""
 
 
-def _setting(default: Any, about: str) -> Any:
-    return field(default=default, metadata={"about": about})
+def _setting(default: Any, about: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"about": about}, repr=not secret)
 
 
 # A day is 1440 minutes, a year 525,600. A request may have 70 MB (`factory.MAX_REQUEST`); bcrypt ends at 31 rounds, a
@@ -33,11 +35,21 @@ _BOUNDS = {
     "live_streams": (0, 100_000),
     "trusted_proxies": (0, 20),
     "session_minutes": (1, 525_600),
+    "session_hours": (1, 8_760),
     "otp_minutes": (1, 1_440),
     "upload_mb": (1, 64),
     "mail_port": (1, 65_535),
     "bcrypt_rounds": (4, 16),
+    "retention_days": (0, 36_500),
 }
+
+
+@dataclass(frozen=True)
+class RelyingParty:
+    """This site as a passkey knows it: the name it is bound to, and the origin whose pages may ask for it."""
+
+    id: str
+    origin: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +61,16 @@ class Settings:
     redis_url: str = _setting("redis://127.0.0.1:6379/0", "Redis for the job queues (also `unix://`)")
     storage_url: str = _setting(
         "", "Where scans and reports are kept: `file:///path`; empty: the instance folder"
+    )
+    storage_keys: str = _setting(
+        "",
+        "Keys of stored files, `id:base64` with commas; the first encrypts, all decrypt; empty: no encryption",
+        secret=True,
+    )
+    storage_plain: bool = _setting(True, "Read stored files from before encryption (0 refuses them)")
+    retention_days: int = _setting(
+        0,
+        "Days after which a patient's data is listed as due for erasing; 0: never. Nothing is erased by itself",
     )
     model: str = _setting("", "Folder of the classifier; empty: the one named in `models/ACTIVE`")
     threshold: float | None = _setting(None, "τ between 0 and 1; empty: the default of the model (0.75)")
@@ -68,6 +90,7 @@ class Settings:
     trusted_proxies: int = _setting(0, "How many reverse proxies in front may set `X-Forwarded-*`")
     time_zone: str = _setting("UTC", "IANA name; for all times that people read")
     session_minutes: int = _setting(60, "A session ends after so many minutes without use")
+    session_hours: int = _setting(12, "A session ends so many hours after signing in, used or not")
     otp_minutes: int = _setting(10, "Life of an e-mailed one-time code")
     upload_mb: int = _setting(10, "Largest JPEG or PNG, in megabytes (10^6 bytes)")
     mail_server: str = _setting("127.0.0.1", "SMTP server")
@@ -83,6 +106,9 @@ class Settings:
     hospital_name: str = _setting("Example Hospital", "Stands on pages, mail and reports")
     hospital_address: str = _setting("", "Stands on reports; vertical bars separate its lines")
     formulary: str = _setting("", "File of the hospital's medicines; empty: ours (`csss/prescriptions/data`)")
+    admin_passkey: bool = _setting(
+        False, "Administrators must sign in with a passkey (recovery codes stay the way out of a lost one)"
+    )
     bcrypt_rounds: int = _setting(12, "Cost of password hashing (10 to 16)")
     metrics_token: str = _setting("", "Bearer token for `/metrics`; empty: only this machine may read it")
 
@@ -94,11 +120,22 @@ class Settings:
         if self.storage_url and urlsplit(self.storage_url).scheme != "file":
             raise BadSetting("CSSS_STORAGE_URL must begin with file:///; no other storage is supported yet.")
         try:
+            keys = parse_keys(self.storage_keys)
+        except ValueError as error:
+            raise BadSetting(f"CSSS_STORAGE_KEYS cannot be used: {error}.") from error
+        if not self.storage_plain and not keys:
+            raise BadSetting("CSSS_STORAGE_PLAIN is 0 and CSSS_STORAGE_KEYS is empty: no file could be read.")
+        try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise BadSetting(f"CSSS_TIME_ZONE is {self.time_zone!r}: it must be an IANA name.") from error
         if urlsplit(self.redis_url).scheme not in {"redis", "rediss", "unix"}:
             raise BadSetting("CSSS_REDIS_URL must begin with redis://, rediss:// or unix://.")
+        if self.admin_passkey and self.relying_party is None:
+            raise BadSetting(
+                "CSSS_ADMIN_PASSKEY needs a CSSS_BASE_URL that begins with https:// and names a host: browsers make "
+                "no passkeys for anything else."
+            )
         for name, (least, most) in _BOUNDS.items():
             if getattr(self, name) < least:
                 raise BadSetting(f"CSSS_{name.upper()} must be at least {least}.")
@@ -108,6 +145,23 @@ class Settings:
     @property
     def https(self) -> bool:
         return urlsplit(self.base_url).scheme == "https"
+
+    @property
+    def relying_party(self) -> RelyingParty | None:
+        """Whom passkeys are made for; None where browsers make none: on plain http, and for a bare IP address.
+
+        This machine itself is the exception, under the name localhost, which browsers trust without https.
+        """
+        parts = urlsplit(self.base_url)
+        host = parts.hostname or ""
+        if host in {"127.0.0.1", "::1"}:
+            host = "localhost"
+        if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", host) or re.fullmatch(r"[0-9.]+", host):
+            return None
+        if parts.scheme == "http" and host != "localhost":
+            return None
+        port = "" if parts.port in {None, {"http": 80, "https": 443}[parts.scheme]} else f":{parts.port}"
+        return RelyingParty(host, f"{parts.scheme}://{host}{port}")
 
     @property
     def instance_folder(self) -> Path:
@@ -125,6 +179,11 @@ class Settings:
         if self.storage_url:
             return Path(urlsplit(self.storage_url).path)
         return self.instance_folder / "storage"
+
+    @property
+    def storage_key_ring(self) -> tuple[StorageKey, ...]:
+        """The keys of stored files, the one that encrypts first; empty without encryption."""
+        return parse_keys(self.storage_keys)
 
     @property
     def zone(self) -> ZoneInfo:

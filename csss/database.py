@@ -22,6 +22,9 @@ from csss.errors import Counted
 
 _writing: ContextVar[bool] = ContextVar("csss_writing", default=False)
 _after_commit: ContextVar[list[Callable[[], None]] | None] = ContextVar("csss_after_commit", default=None)
+_before_commit: ContextVar[dict[Callable[[list[Any]], None], list[Any]] | None] = ContextVar(
+    "csss_before_commit", default=None
+)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -100,13 +103,17 @@ def transaction() -> Iterator[Any]:
         raise RuntimeError("transactions do not nest: the outer one commits")
     db.session.commit()  # ends the reading transaction and forgets what was read
     waiting: list[Callable[[], None]] = []
-    writing, after = _writing.set(True), _after_commit.set(waiting)
+    last: dict[Callable[[list[Any]], None], list[Any]] = {}
+    writing, after, before = _writing.set(True), _after_commit.set(waiting), _before_commit.set(last)
     counted: Counted | None = None
     try:
         try:
             yield db.session
         except Counted as error:
             counted = error
+        db.session.flush()  # every other lock is held by now
+        for act, items in last.items():
+            act(items)
         db.session.commit()
     except BaseException:
         db.session.rollback()
@@ -114,6 +121,7 @@ def transaction() -> Iterator[Any]:
     finally:
         _writing.reset(writing)
         _after_commit.reset(after)
+        _before_commit.reset(before)
     for action in waiting:
         action()
     if counted is not None:
@@ -128,26 +136,53 @@ def after_commit(action: Callable[[], None]) -> None:
     waiting.append(action)
 
 
+def before_commit(act: Callable[[list[Any]], None], item: Any) -> None:
+    """Call `act` once, with all the items it was given, as the very last thing before the commit.
+
+    For what takes a lock that every writer needs: taken last it is held for a moment only, and as nobody who holds it
+    waits for another lock, it can be in no deadlock. Nothing is called when the transaction is rolled back.
+    """
+    last = _before_commit.get()
+    if last is None:
+        raise RuntimeError("before_commit() was called outside transaction()")
+    last.setdefault(act, []).append(item)
+
+
 @event.listens_for(Session, "before_flush")
 def _refuse_stray_writes(session: Session, *_: Any) -> None:
     if not _writing.get():
         raise RuntimeError("a change outside transaction() would not hold SQLite's write lock")
 
 
+# How long a statement waits for somebody else's lock before it fails (a page then says so, a job comes back).
+LOCK_SECONDS = 15
+
+
 @event.listens_for(Engine, "connect")
-def _prepare_sqlite(connection: Any, _: Any) -> None:
+def _prepare_connection(connection: Any, _: Any) -> None:
     if isinstance(connection, sqlite3.Connection):
         connection.isolation_level = None  # we begin transactions ourselves, below
         cursor = connection.cursor()
         for pragma in (
-            "busy_timeout = 10000",
+            f"busy_timeout = {LOCK_SECONDS * 1000}",
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
+            "secure_delete = ON",  # what is deleted is overwritten with zeros: somebody may have been erased
             "recursive_triggers = ON",  # else INSERT OR REPLACE removes rows past the append-only triggers
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+    elif type(connection).__module__.startswith("psycopg"):
+        connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        connection.commit()
+
+
+@event.listens_for(Engine, "checkin")
+def _leave_nothing_open(connection: Any, _: Any) -> None:
+    """After a COMMIT that failed (a full disk, a deferred foreign key) SQLite keeps the transaction and its lock."""
+    if isinstance(connection, sqlite3.Connection) and connection.in_transaction:
+        connection.rollback()
 
 
 @event.listens_for(Engine, "begin")

@@ -1,5 +1,7 @@
 """What a service says when it refuses. Routes turn these into answers; nothing else is expected of callers."""
 
+from datetime import timedelta
+
 
 class Refused(Exception):
     """Base of every refusal; the text is a sentence for the person at the screen."""
@@ -22,6 +24,18 @@ class Invalid(Refused):
 
 class Counted(Invalid):
     """A refusal that has to be kept, such as a wrong code: transaction() commits before it lets it pass."""
+
+
+class TooMany(Counted):
+    """Too often within a while: answered with 429, the sentence beside the field, when to try again; kept, too."""
+
+    def __init__(self, wait: timedelta, **errors: str) -> None:
+        self.wait = wait
+        super().__init__(**errors)
+
+
+class Hopeless(Exception):
+    """A job that would fail again however often it is tried: it is given up at once, with this sentence."""
 
 
 class NotFound(Refused):

@@ -17,10 +17,15 @@ from csss.paths import MIGRATIONS, TEMPLATES
 MAX_REQUEST = 70_000_000
 
 
-def create_app(settings: Settings | None = None) -> Flask:
-    """The application with everything attached; also what workers and commands run in."""
+def create_app(settings: Settings | None = None, *, development: bool = False) -> Flask:
+    """The application with everything attached; also what workers and commands run in.
+
+    `development` is given by `csss.development` and by nothing else: FLASK_DEBUG, left over in somebody's environment,
+    must open no helper and show no traceback.
+    """
     settings = settings or load_settings()
     app = Flask("csss", template_folder=str(TEMPLATES), static_folder=None)
+    app.debug = development
     app.config.update(_flask_config(settings))
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -39,7 +44,10 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "CSSS": settings,
         "SECRET_KEY": settings.secret(),
         "SQLALCHEMY_DATABASE_URI": settings.database,
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True},
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_pre_ping": True,
+            "hide_parameters": True,  # what people typed belongs into the database and not into the log
+        },
         "MAX_CONTENT_LENGTH": MAX_REQUEST,
         "MAX_FORM_MEMORY_SIZE": 1_000_000,
         "MAX_FORM_PARTS": 500,
@@ -61,7 +69,9 @@ def _attach_database(app: Flask) -> None:
     from csss import outbox  # noqa: F401 - its table belongs to the metadata
     from csss.audit import models as audit_models  # noqa: F401
     from csss.auth import models as auth_models  # noqa: F401
+    from csss.auth.passkeys import models as passkey_models  # noqa: F401
     from csss.database import db
+    from csss.erasing import models as erasing_models  # noqa: F401
     from csss.mail import models as mail_models  # noqa: F401
     from csss.prescriptions import models as prescription_models  # noqa: F401
     from csss.reports import models as report_models  # noqa: F401
@@ -69,6 +79,7 @@ def _attach_database(app: Flask) -> None:
     from csss.scans import desk as desk_models  # noqa: F401
     from csss.scans import models as scan_models  # noqa: F401
     from csss.scans.uploads import models as upload_models  # noqa: F401
+    from csss.throttle import models as throttle_models  # noqa: F401
 
     db.init_app(app)
     Migrate(app, db, directory=str(MIGRATIONS), render_as_batch=True)
@@ -78,12 +89,17 @@ def _attach_services(app: Flask, settings: Settings) -> None:
     from csss.jobs.queues import init_jobs
     from csss.live.publish import init_live
     from csss.mail.transport import init_mail
+    from csss.scans.encrypted import storage_with
     from csss.scans.storage import FolderStorage
+    from csss.throttle.storage import init_store
 
-    app.extensions["csss_storage"] = FolderStorage(settings.storage_folder)
+    app.extensions["csss_storage"] = storage_with(
+        FolderStorage(settings.storage_folder), settings.storage_key_ring, plain=settings.storage_plain
+    )
     init_mail(app)
     init_jobs(app)
     init_live(app)
+    init_store(app)
 
 
 def _attach_web(app: Flask) -> None:

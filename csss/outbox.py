@@ -7,12 +7,12 @@ worker after the commit, and sweeps for rows that were lost on the way.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import JSON, Index, String, Text, func, select, text
+from sqlalchemy import JSON, ColumnElement, Index, String, Text, and_, func, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from csss.audit.record import Actor, record
@@ -86,7 +86,8 @@ def _hand_over(row: OutboxJob) -> None:
 # What an administrator sees and does
 
 PAGE_SIZE = 50
-# Mail and analyses that were given up are told to those concerned, who have a way of their own to begin them anew.
+# What is begun again by its own row. Of mail the message is sent again, and an analysis is begun anew by the doctor; both
+# make a new row, and settle this one.
 _TRIED_AGAIN = frozenset({"render_report"})
 
 
@@ -109,9 +110,14 @@ class Backlog:
     oldest: datetime | None
 
 
+def given_up_rows() -> ColumnElement[bool]:
+    """Those that failed for good and that nobody has settled since."""
+    return and_(OutboxJob.failed_at.is_not(None), OutboxJob.done_at.is_(None))
+
+
 def given_up(page: int = 1) -> GivenUp:
     """Jobs that no worker tries any more, the newest first."""
-    wanted = OutboxJob.failed_at.is_not(None)
+    wanted = given_up_rows()
     total = db.session.scalar(select(func.count()).select_from(OutboxJob).where(wanted)) or 0
     number = min(max(1, page), max(1, -(-total // PAGE_SIZE)))
     jobs = db.session.scalars(
@@ -135,22 +141,61 @@ def backlog() -> list[Backlog]:
     return [Backlog(queue, *found.get(queue, (0, None))) for queue in Queue]
 
 
+# A job that is due and lies about for so long will not be done without somebody who looks.
+OLD = timedelta(minutes=5)
+
+
+def overdue() -> dict[Queue, datetime]:
+    """Since when the job that has waited longest could have been done, by queue: due, and in no worker's hands."""
+    at = now()
+    rows = db.session.execute(
+        select(OutboxJob.queue, func.min(OutboxJob.due_at))
+        .where(
+            OutboxJob.done_at.is_(None),
+            OutboxJob.failed_at.is_(None),
+            OutboxJob.due_at <= at,
+            or_(OutboxJob.leased_until.is_(None), OutboxJob.leased_until <= at),
+        )
+        .group_by(OutboxJob.queue)
+    )
+    return {queue: since for queue, since in rows}
+
+
 def may_try_again(row: OutboxJob) -> bool:
     """Whether trying again does something: not for what has its own way to begin anew."""
-    return row.failed_at is not None and row.job in _TRIED_AGAIN
+    return row.failed_at is not None and row.done_at is None and row.job in _TRIED_AGAIN
+
+
+def given_up_job(row_id: uuid.UUID) -> OutboxJob:
+    """Held until the transaction ends. Raises NotFound, StateConflict when it has not been given up (any more)."""
+    row = db.session.get(OutboxJob, row_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise NotFound("There is no such job.")
+    if row.failed_at is None or row.done_at is not None:
+        raise StateConflict(_("This job has not been given up, or somebody has seen to it already."))
+    return row
+
+
+def set_aside(row_id: uuid.UUID, *, by: Actor) -> None:
+    """It need not be done any more. Raises NotFound, StateConflict."""
+    row = given_up_job(row_id)
+    row.done_at = now()
+    record("job.set_aside", row, by=by, job=row.job)
+
+
+def settle(job: str, ids: Sequence[uuid.UUID]) -> None:
+    """What was given up for one of these has been begun anew by another row, or is not needed any more."""
+    wanted = {str(each) for each in ids}
+    for row in db.session.scalars(select(OutboxJob).where(given_up_rows(), OutboxJob.job == job)):
+        if wanted.intersection(row.args):
+            row.done_at = now()
 
 
 def try_again(row_id: uuid.UUID, *, by: Actor) -> OutboxJob:
     """Owe a job that was given up once more, with all its tries. Raises NotFound, StateConflict."""
-    row = db.session.get(OutboxJob, row_id, with_for_update=True, populate_existing=True)
-    if row is None:
-        raise NotFound("There is no such job.")
-    if row.failed_at is None:
-        raise StateConflict(_("This job has not been given up, so it is not begun again."))
+    row = given_up_job(row_id)
     if not may_try_again(row):
-        raise StateConflict(
-            _("This job is begun again elsewhere: mail on its page, an analysis by the doctor.")
-        )
+        raise StateConflict(_("The doctor begins this analysis again, on the page of the scan."))
     row.failed_at, row.leased_until, row.attempts, row.due_at = None, None, 0, now()
     record("job.tried_again", row, by=by, job=row.job)
     _hand_over(row)

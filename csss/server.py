@@ -9,9 +9,12 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from csss import create_app
+from csss.audit.effective import record_settings
 from csss.config import Settings
+from csss.database import db
 from csss.live.alive import alive_in
 from csss.live.hub import Hub
+from csss.scans import intake
 from csss.web.events import HUB, HandedOver
 
 _FILES_BESIDE_STREAMS = 500  # connections of pages, database, log, libraries
@@ -65,7 +68,11 @@ class _Server(BaseApplication):
     def load(self) -> Flask:
         """Called in each worker process, after the fork: threads and connections are its own."""
         app = create_app(self._settings)
+        with app.app_context():
+            record_settings("web")
+            db.engine.dispose()
         start_hub(app)
+        intake.warm_up()
         settle()
         return app
 

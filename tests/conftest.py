@@ -141,6 +141,14 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting
     _maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Whoever leaves the training out need not wait for TensorFlow (each process of a run loads all tests)."""
+    left_out = (
+        "not training" in config.option.markexpr and collection_path == Path(__file__).parent / "training"
+    )
+    return True if left_out else None
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker("both_databases"):
         cases = [

@@ -6,6 +6,7 @@ from datetime import date
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from csss.prescriptions import services as prescriptions
 from csss.prescriptions.services import Line
 from csss.reports import services as reports
 from csss.scans import analysis, services
-from csss.scans.intake import take_in
+from csss.scans.intake import Intake, take_in
 from csss.scans.models import Scan
 from csss.scans.services import Reading
 from csss.scans.states import Agreement, ScanKind, Status
@@ -40,6 +41,8 @@ LABELS = ("COVID", "Lung_Opacity", "NIH_MERGED", "Normal", "Sick", "Viral_Pneumo
 ORDER = list(Status)
 
 
+# Most tests look at the same few pictures: each is drawn, checked and coloured once.
+@lru_cache(maxsize=32)
 def picture(width: int = 256, height: int = 240, kind: str = "PNG", mode: str = "L", **save: Any) -> bytes:
     """A picture with soft shapes in it, so that it compresses like a scan and not like noise."""
     y, x = np.mgrid[0:height, 0:width]
@@ -47,6 +50,12 @@ def picture(width: int = 256, height: int = 240, kind: str = "PNG", mode: str = 
     target = io.BytesIO()
     Image.fromarray(grey).convert(mode).save(target, kind, **save)
     return target.getvalue()
+
+
+@lru_cache(maxsize=64)
+def taken(content: bytes) -> Intake:
+    """The picture as it is stored; the same one is opened only once, since each has a process of its own."""
+    return take_in(content, limit=10_000_000)
 
 
 def reading(top: str = "Normal", confidence: float = 0.91, threshold: float = 0.75, **more: Any) -> Result:
@@ -67,6 +76,13 @@ def reading(top: str = "Normal", confidence: float = 0.91, threshold: float = 0.
         "heatmap": np.linspace(0, 1, 49, dtype=np.float32).reshape(7, 7),
     }
     return Result(**{**values, **more})
+
+
+@lru_cache(maxsize=32)
+def _heatmap_png(values: bytes, shape: tuple[int, ...]) -> bytes:
+    from csss.inference.heatmap import heatmap_png
+
+    return heatmap_png(np.frombuffer(values, np.float32).reshape(shape), 256, 240)
 
 
 class Clinic:
@@ -121,7 +137,7 @@ class Clinic:
         """A scan that has been taken, step by step, to `status`."""
         reached = ORDER.index(status)
         patient = patient or self.person("patient")
-        intake = take_in(image or picture(), limit=10_000_000)
+        intake = taken(image or picture())
         key = storage().put("scans", intake.suffix, intake.content)
         with transaction():
             scan = services.submit_scan(intake, key, kind=kind, indication=indication, by=patient)
@@ -137,13 +153,12 @@ class Clinic:
         return db.session.get_one(Scan, scan_id)
 
     def analyse(self, scan_id: uuid.UUID, doctor: User, result: Result) -> None:
-        from csss.inference.heatmap import heatmap_png
-
         with transaction():
             run_id = analysis.start(scan_id, by=doctor).id
         key = None
         if result.heatmap is not None:
-            key = storage().put("heatmaps", "png", heatmap_png(result.heatmap, 256, 240))
+            values = result.heatmap.astype(np.float32)
+            key = storage().put("heatmaps", "png", _heatmap_png(values.tobytes(), values.shape))
         with transaction():
             assert analysis.keep_result(run_id, result, key)
 

@@ -24,7 +24,10 @@ from csss.database import db, transaction
 from csss.demo.seed import seed
 from csss.inference.labels import read_info
 from csss.outbox import DISPATCHER
+from csss.prescriptions import templates
+from csss.reports import batches
 from csss.reports.models import ReportVersion
+from csss.scans import report_templates
 from csss.scans.models import Prediction, Scan
 from csss.scans.states import Status
 from csss.scans.storage import storage
@@ -79,6 +82,7 @@ def _pages() -> Iterator[tuple[str, str, str]]:
             ("start", "/"),
             ("login", "/login"),
             ("register", "/register"),
+            ("forgot", "/forgot-password"),
             ("missing", "/nothing-here"),
             ("offline", "/offline"),
         )
@@ -94,17 +98,38 @@ def _pages() -> Iterator[tuple[str, str, str]]:
     yield "pharmacist", "templates", "/pharmacist/templates"
     yield "pharmacist", "template", "/pharmacist/templates/new"
     yield "admin", "queue", "/admin/"
-    for page in ("users", "mail", "jobs", "audit", "statistics"):
+    for page in ("users", "erasing", "mail", "jobs", "audit", "statistics"):
         yield "admin", page, f"/admin/{page}"
     yield "admin", "account", "/account"
+    yield from _single_things(by_status[Status.PHARMACIST_COMPLETED])
     if uncertain is not None:
-        yield "doctor", "uncertain", f"/doctor/scans/{uncertain.id}"
+        address = f"/doctor/scans/{uncertain.id}"
+        yield "doctor", "uncertain", address
+        others = select(Scan).where(Scan.patient_id == uncertain.patient_id, Scan.id != uncertain.id)
+        if other := db.session.scalars(others.order_by(Scan.uploaded_at)).first():
+            yield "doctor", "compared", f"{address}?compare={other.id}"
     for status, scan in by_status.items():
         if scan is not None:
             for role in ("doctor", "pharmacist", "admin"):
                 yield role, f"scan-{status.value.lower()}", f"/{role}/scans/{scan.id}"
             if scan.patient.user.email == "patient@csss.example":
                 yield "patient", f"scan-{status.value.lower()}", f"/patient/scans/{scan.id}"
+
+
+def _single_things(waiting: Scan | None) -> Iterator[tuple[str, str, str]]:
+    """Pages of one account, one template, and reports that are approved together."""
+    people = {role: by_email(f"{role}@csss.example") for role in ("doctor", "pharmacist", "admin")}
+    doctor, pharmacist, admin = people["doctor"], people["pharmacist"], people["admin"]
+    assert doctor and pharmacist and admin
+    yield "doctor", "template", f"/doctor/templates/{report_templates.of(doctor)[0].id}"
+    for preset in templates.usable_by(pharmacist)[:1]:
+        yield "pharmacist", "template-changed", f"/pharmacist/templates/{preset.id}"
+    yield "admin", "user", f"/admin/users/{doctor.id}"
+    yield "admin", "authenticator", "/account/authenticator"
+    if waiting is not None:
+        with transaction():
+            batch_id = batches.prepare([waiting.id], by=admin).id
+        yield "admin", "together", f"/admin/approvals/{batch_id}"
 
 
 def _context(browser: Browser, stack: Stack, role: str, width: int, theme: str) -> BrowserContext:

@@ -1,6 +1,7 @@
 """The real thing, as a deployer runs it: Redis, workers, web server and an SMTP server, each a process of its own
 (the SMTP server a thread), on free ports of this machine."""
 
+import asyncio
 import datetime
 import os
 import re
@@ -14,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from email import message_from_bytes
@@ -90,17 +91,34 @@ def make_certificate(folder: Path) -> Path:
 
 
 class Mailbox:
-    """An SMTP server with STARTTLS that keeps what it accepts."""
+    """An SMTP server with STARTTLS that keeps what it accepts. `mood` says how it answers meanwhile:
+
+    "ok" · "4xx" and "5xx" (refuses each recipient for now, or for ever) · "hang" (says nothing more once it has heard for
+    whom the message is) · "drop" (accepts the message, and breaks the line before it says so).
+    """
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.certificate = make_certificate(folder)
         self.received: list[tuple[float, EmailMessage]] = []
+        self.mood = "ok"
         self._controller: Controller | None = None
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        while self.mood == "hang":
+            await asyncio.sleep(0.05)
+        if self.mood in {"4xx", "5xx"}:
+            return "451 try again later" if self.mood == "4xx" else "550 no such person"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.original_content or b""
         self.received.append((time.monotonic(), message_from_bytes(content, policy=default)))  # type: ignore[arg-type]
+        if self.mood == "drop" and server.transport is not None:
+            server.transport.abort()
         return "250 OK"
 
     def start(self) -> None:
@@ -115,6 +133,13 @@ class Mailbox:
         if self._controller is not None:
             self._controller.stop()
             self._controller = None
+
+    def copies(self) -> dict[str, list[EmailMessage]]:
+        """Everything that was accepted, by Message-ID, oldest first."""
+        found: dict[str, list[EmailMessage]] = {}
+        for _, mail in list(self.received):
+            found.setdefault(str(mail["Message-ID"]), []).append(mail)
+        return found
 
     def to(self, address: str, subject: str = "") -> list[EmailMessage]:
         """What has arrived for this address with `subject` in its subject line, oldest first."""
@@ -134,8 +159,17 @@ class Mailbox:
 class Stack:
     """Start it with `running_stack`."""
 
-    def __init__(self, folder: Path, *, database_url: str = "", **more: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        database_url: str = "",
+        variables: Mapping[str, str] | None = None,
+        **more: object,
+    ) -> None:
+        """`variables` are environment variables for the processes beside the settings (`more`)."""
         self.folder = folder
+        self._variables = dict(variables or {})
         self._socket_folder = tempfile.TemporaryDirectory(prefix="csss-test-")
         socket_path = Path(self._socket_folder.name) / "redis.sock"
         self.mailbox = Mailbox(folder)
@@ -172,14 +206,19 @@ class Stack:
         self.start_redis()
         for queue in Queue:
             self.start_worker(queue)
-        self._spawn("web", [sys.executable, "-m", "csss", "web"])
+        self.start_web()
         eventually(self.ready, 60)
+
+    def start_web(self) -> None:
+        self._spawn("web", [sys.executable, "-m", "csss", "web"])
 
     def start_redis(self) -> None:
         self._spawn("redis", self._redis_command)
 
-    def start_worker(self, queue: Queue) -> None:
-        self._spawn(f"worker-{queue}", [sys.executable, "-m", "csss", "worker", queue.value])
+    def start_worker(self, queue: Queue, number: int = 0) -> None:
+        """A process that serves one queue; `number` tells several of one queue apart."""
+        name = f"worker-{queue}" if number == 0 else f"worker-{queue}-{number}"
+        self._spawn(name, [sys.executable, "-m", "csss", "worker", queue.value])
 
     def ready(self) -> bool:
         try:
@@ -212,7 +251,7 @@ class Stack:
         log = (self.folder / f"{name}.log").open("ab")
         self.processes[name] = subprocess.Popen(
             command,
-            env={**os.environ, **environment(self.settings)},
+            env={**os.environ, **environment(self.settings), **self._variables},
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import uuid
 from typing import Any
 
 from bs4 import BeautifulSoup
@@ -21,13 +22,15 @@ class Visitor:
         self.app = app
         self.client = app.test_client()
         self.user_id = user.id if user else None
+        self.session_id: uuid.UUID | None = None
         if user is not None:
             self._sign_in(user)
 
     def _sign_in(self, user: User) -> None:
         """Straight into a session row: the way in through the sign-in page has tests of its own."""
         with transaction():
-            _, key = sessions.begin(user, address="127.0.0.1", device="test", complete=True)
+            row, key = sessions.begin(user, address="127.0.0.1", device="test", complete=True)
+            self.session_id = row.id
         with self.client.session_transaction() as cookie:
             cookie["_user_id"] = key
             cookie["_fresh"] = True

@@ -34,3 +34,22 @@ class AuditEvent(Model):
         Index("ix_audit_events_subject", "subject_id", "at"),
         {"info": APPEND_ONLY},
     )
+
+
+class AuditSeal(Model):
+    """An event's place in the chain (`csss.audit.chain`): numbers without gaps, each hash over the one before it.
+
+    A table of its own, so that the event's row is written once and never touched again.
+    """
+
+    __tablename__ = "audit_seals"
+
+    number: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
+    )
+    event_id: Mapped[int] = mapped_column(ForeignKey("audit_events.id"), unique=True)
+    hash: Mapped[str] = mapped_column(String(64))
+    mac: Mapped[str] = mapped_column(String(64))  # of the hash, under the secret key
+    key_id: Mapped[str] = mapped_column(String(8))
+
+    __table_args__ = ({"info": APPEND_ONLY},)

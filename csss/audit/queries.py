@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, tuple_
 
-from csss.audit.models import AuditEvent
+from csss.audit.models import AuditEvent, AuditSeal
 from csss.auth.models import User
 from csss.database import db
 
@@ -27,6 +28,22 @@ class Cut:
 
     entries: Sequence[Entry]
     older: int | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """When `csss audit verify` last went through the log, up to which event, and how many problems it found."""
+
+    at: datetime
+    number: int
+    problems: int
+
+
+def last_check() -> Checked | None:
+    """The newest check, or None when there was none."""
+    query = select(AuditEvent).where(AuditEvent.action == "audit.verified")
+    found = db.session.scalars(query.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(1)).first()
+    return Checked(found.at, found.detail["number"], found.detail["problems"]) if found else None
 
 
 EXPORT_DAYS, EXPORT_ROWS = 366, 100_000
@@ -123,3 +140,53 @@ def _begins_with(prefix: str) -> list[ColumnElement[bool]]:
         following = f"{prefix[:-1]}{chr(ord(prefix[-1]) + 1)}"
         conditions += [AuditEvent.action >= prefix, AuditEvent.action < following]
     return conditions
+
+
+def sealed(*, since: datetime | None = None, until: datetime | None = None) -> Iterator[dict[str, Any]]:
+    """All events in the order of the chain, oldest first, with number, hash and seal; those without a seal at the end."""
+    for block in _blocks(since, until):
+        for event, seal in block:
+            yield {
+                "number": seal.number if seal else None,
+                "id": event.id,
+                "at": event.at.isoformat(timespec="microseconds"),
+                "action": event.action,
+                "actor_id": str(event.actor_id) if event.actor_id else None,
+                "actor_role": event.actor_role,
+                "subject_type": event.subject_type,
+                "subject_id": event.subject_id,
+                "origin": event.origin,
+                "detail": event.detail,
+                "hash": seal.hash if seal else None,
+                "mac": seal.mac if seal else None,
+                "key_id": seal.key_id if seal else None,
+            }
+        db.session.rollback()  # nothing is piled up
+
+
+def _blocks(
+    since: datetime | None, until: datetime | None
+) -> Iterator[Sequence[tuple[AuditEvent, AuditSeal | None]]]:
+    wanted = [AuditEvent.at >= since] if since else []
+    wanted += [AuditEvent.at < until] if until else []
+    last = 0
+    while True:
+        chained = (
+            select(AuditEvent, AuditSeal)
+            .join(AuditSeal, AuditSeal.event_id == AuditEvent.id)
+            .where(AuditSeal.number > last, *wanted)
+            .order_by(AuditSeal.number)
+            .limit(_EXPORT_BLOCK)
+        )
+        rows = [(event, seal) for event, seal in db.session.execute(chained)]
+        if not rows:
+            break
+        last = rows[-1][1].number
+        yield rows
+    loose = (
+        select(AuditEvent)
+        .outerjoin(AuditSeal, AuditSeal.event_id == AuditEvent.id)
+        .where(AuditSeal.event_id.is_(None), *wanted)
+        .order_by(AuditEvent.id)
+    )
+    yield [(event, None) for event in db.session.scalars(loose)]

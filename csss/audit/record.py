@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Any, NamedTuple, Protocol
 
+from sqlalchemy import select
+
+from csss.audit import chain
 from csss.audit.models import AuditEvent
-from csss.database import db
+from csss.clock import now
+from csss.database import before_commit, db, transaction
 
 _origin: ContextVar[str] = ContextVar("csss_origin", default="system")
 
@@ -39,20 +44,57 @@ class Actor(Protocol):
     def role(self) -> Any: ...
 
 
+class About(NamedTuple):
+    """What an event is about, where only its id is at hand."""
+
+    kind: str
+    id: Any
+
+
 def record(action: str, subject: Any = None, *, by: "Actor | None" = None, **detail: Any) -> None:
     """Add one event to the current transaction, so that it is kept exactly when what it tells of is kept.
 
-    `action` is past tense (`scan.verified`). `detail` holds identifiers and choices, never clinical text,
-    passwords or codes.
+    It is sealed at the end of the transaction (`csss.audit.chain`). `action` is past tense (`scan.verified`). `detail`
+    holds identifiers and choices, never clinical text, passwords or codes.
     """
-    db.session.add(
-        AuditEvent(
-            action=action,
-            actor_id=by.id if by else None,
-            actor_role=by.role.value if by else "",
-            subject_type=type(subject).__name__.lower() if subject is not None else "",
-            subject_id=str(subject.id) if subject is not None else "",
-            origin=origin(),
-            detail=detail,
-        )
+    about = _about(subject)
+    event = AuditEvent(
+        action=action,
+        actor_id=by.id if by else None,
+        actor_role=by.role.value if by else "",
+        subject_type=about.kind,
+        subject_id=about.id,
+        origin=origin(),
+        detail=detail,
     )
+    before_commit(chain.seal, event)
+    db.session.add(event)
+
+
+def record_once(
+    action: str, subject: Any = None, *, by: "Actor | None" = None, within: timedelta, **detail: Any
+) -> None:
+    """Record it in a transaction of its own, unless the same person has done the same, from the same place, `within`.
+
+    For what happens again and again without telling anything new: a page that fetches itself anew, a form that is
+    refused as often as it is sent. Two at once may both be kept; that harms nobody.
+    """
+    about = _about(subject)
+    same = select(AuditEvent.id).where(
+        AuditEvent.subject_id == about.id,
+        AuditEvent.at > now() - within,
+        AuditEvent.action == action,
+        AuditEvent.actor_id == (by.id if by else None),
+        AuditEvent.origin == origin(),
+    )
+    if db.session.scalars(same.limit(1)).first() is None:
+        with transaction():
+            record(action, subject, by=by, **detail)
+
+
+def _about(subject: Any) -> About:
+    if subject is None:
+        return About("", "")
+    if isinstance(subject, About):
+        return About(subject.kind, str(subject.id))
+    return About(type(subject).__name__.lower(), str(subject.id))

@@ -9,16 +9,16 @@ from datetime import date, timedelta
 from email_validator import EmailNotValidError, validate_email
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from csss.audit.record import record
-from csss.auth import secrets, sessions
-from csss.auth.models import AccountState, Patient, Sex, User
+from csss.auth import passwords, secrets, sessions
+from csss.auth.models import AccountState, PasswordReset, Patient, Sex, User
 from csss.auth.roles import Role
 from csss.clock import now
 from csss.database import db
-from csss.errors import Invalid, NotFound, StateConflict
+from csss.errors import Invalid, NotFound, StateConflict, TooMany
 from csss.i18n import _l, gettext
 from csss.mail.models import MailKind, MailMessage
 from csss.mail.owed import owe, release_waiting
@@ -28,6 +28,10 @@ CONFIRMATIONS_WINDOW, CONFIRMATIONS_PER_WINDOW = timedelta(hours=1), 3
 PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 100
 NAME_MAX = 120
 TAKEN = _l("There is an account with this address already. Sign in instead.")
+
+
+class AddressTaken(Invalid):
+    """There is an account with this address. Strangers are not told (`csss.auth.registration`)."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,18 @@ def register(
     """A new account: a patient's works at once, staff wait for an administrator.
 
     `password_hash` is of this password and was made before the transaction, so that strangers who register cannot
-    hold the write lock for as long as hashing takes. Raises Invalid. Belongs inside transaction().
+    hold the write lock for as long as hashing takes. Raises Invalid, and AddressTaken only where nothing else is wrong.
+    Belongs inside transaction().
     """
+    if role is Role.PATIENT and patient is None:
+        raise Invalid(date_of_birth=gettext("Enter the date of birth."))
+    if (
+        patient is not None
+        and patient.date_of_birth > now().astimezone(current_app.config["CSSS"].zone).date()
+    ):
+        raise Invalid(date_of_birth=gettext("The date of birth lies in the future."))
     user = _new_user(email=email, name=name, password=password, role=role, password_hash=password_hash)
-    if role is Role.PATIENT:
-        if patient is None:
-            raise Invalid(date_of_birth=gettext("Enter the date of birth."))
-        if patient.date_of_birth > now().astimezone(current_app.config["CSSS"].zone).date():
-            raise Invalid(date_of_birth=gettext("The date of birth lies in the future."))
+    if role is Role.PATIENT and patient is not None:
         user.state = AccountState.ACTIVE
         db.session.add(
             Patient(
@@ -95,14 +103,14 @@ def create_admin(*, email: str, name: str, password: str) -> User:
 
 def _new_user(*, email: str, name: str, password: str, role: Role, password_hash: str | None = None) -> User:
     email = normal_email(email)
-    if problem := secrets.password_problem(password):
+    if problem := password_problem(password, email=email, name=name):
         raise Invalid(password=problem)
     if not name.strip():
         raise Invalid(name=gettext("Enter the name."))
     if len(name.strip()) > NAME_MAX:
         raise Invalid(name=gettext("The name can have at most %(most)s characters.", most=NAME_MAX))
     if by_email(email) is not None:
-        raise Invalid(email=TAKEN)
+        raise AddressTaken(email=TAKEN)
     user = User(
         id=uuid.uuid4(),
         email=email,
@@ -115,8 +123,14 @@ def _new_user(*, email: str, name: str, password: str, role: Role, password_hash
         with db.session.begin_nested():
             db.session.add(user)
     except IntegrityError:  # somebody registered the address between our look and our insert (PostgreSQL)
-        raise Invalid(email=TAKEN) from None
+        raise AddressTaken(email=TAKEN) from None
     return user
+
+
+def password_problem(password: str, *, email: str, name: str) -> str | None:
+    """The sentence to show when this person cannot take this password, or None."""
+    hospital = current_app.config["CSSS"].hospital_name
+    return passwords.password_problem(password, about=(email, name, hospital))
 
 
 def by_email(email: str) -> User | None:
@@ -186,7 +200,7 @@ def confirm_address(user: User) -> None:
 def send_confirmation_again(user: User) -> None:
     """Owe this person another confirmation link. Belongs inside transaction().
 
-    Raises StateConflict when the address is confirmed, Invalid (`confirmation`) after too many.
+    Raises StateConflict when the address is confirmed, TooMany (`confirmation`) after too many.
     """
     if user.email_confirmed_at is not None:
         raise StateConflict(gettext("Your e-mail address is confirmed already."))
@@ -198,12 +212,13 @@ def send_confirmation_again(user: User) -> None:
         )
     )
     if (recent or 0) >= CONFIRMATIONS_PER_WINDOW:
-        raise Invalid(
+        raise TooMany(
+            CONFIRMATIONS_WINDOW,
             confirmation=gettext(
                 "%(count)s links have been sent within an hour. "
                 "Look for them among the unwanted mail too, or wait a while and ask again.",
                 count=CONFIRMATIONS_PER_WINDOW,
-            )
+            ),
         )
     # The subject is new each time, because a message about the same subject is owed only once.
     owe(MailKind.CONFIRM_ADDRESS, user, uuid.uuid4())
@@ -252,6 +267,8 @@ def deactivate(user_id: uuid.UUID, *, by: User) -> User:
 
 def reactivate(user_id: uuid.UUID, *, by: User) -> User:
     user = _locked(user_id)
+    if user.erased_at is not None:
+        raise StateConflict(gettext("This patient has been erased already."))
     if user.state is not AccountState.DEACTIVATED:
         raise StateConflict(gettext("The account of %(name)s is not deactivated.", name=user.name))
     user.state = AccountState.ACTIVE
@@ -276,16 +293,31 @@ def new_password_hash(user: User, *, current: str, new: str) -> str:
     """
     if not secrets.password_matches(current, user.password_hash):
         raise Invalid(current_password=gettext("This is not your current password."))
-    if problem := secrets.password_problem(new):
+    if problem := password_problem(new, email=user.email, name=user.name):
         raise Invalid(new_password=problem)
     return secrets.hash_password(new)
 
 
 def change_password(user: User, password_hash: str, *, keep_session: uuid.UUID | None) -> None:
     """Set what `new_password_hash` made and end all other sessions. Belongs inside transaction()."""
+    set_password_hash(user, password_hash, keep_session=keep_session)
+    record("account.password_changed", user, by=user)
+
+
+def set_password_hash(user: User, password_hash: str, *, keep_session: uuid.UUID | None) -> None:
+    """Set it, end all other sessions, let no link of before set another one, and tell the owner by mail."""
     user.password_hash = password_hash
     sessions.end_all(user, but=keep_session)
-    record("account.password_changed", user, by=user)
+    db.session.execute(
+        update(PasswordReset)
+        .where(
+            PasswordReset.user_id == user.id,
+            PasswordReset.used_at.is_(None),
+            PasswordReset.cancelled_at.is_(None),
+        )
+        .values(cancelled_at=now())
+    )
+    owe(MailKind.PASSWORD_CHANGED, user, uuid.uuid4())
 
 
 def set_report_passphrase(user: User, passphrase: str) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import update
 from csss.audit.record import record
 from csss.auth import sessions
 from csss.auth.models import RecoveryCode, User
+from csss.auth.passkeys import services as passkeys
 from csss.clock import now
 from csss.database import changed_rows, db
 from csss.errors import NotFound, StateConflict
@@ -25,7 +26,7 @@ def end_sessions(user_id: uuid.UUID, *, by: User) -> tuple[User, int]:
 
 
 def reset_second_factor(user_id: uuid.UUID, *, by: User) -> User:
-    """Remove a person's authenticator app and recovery codes and sign them out: the way back for a lost phone.
+    """Remove a person's authenticator app, passkeys and recovery codes and sign them out: the way back for a lost phone.
 
     An administrator then signs in with a code by e-mail, anybody else with the password alone until a new app is set
     up. Raises NotFound; StateConflict for the own account and where there is nothing to remove.
@@ -36,11 +37,14 @@ def reset_second_factor(user_id: uuid.UUID, *, by: User) -> User:
         .where(RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None))
         .values(used_at=now())
     )
-    if user.totp_secret is None and not removed:
-        raise StateConflict(_("%(name)s has no authenticator app and no recovery codes.", name=user.name))
+    lost = passkeys.remove_all(user)
+    if user.totp_secret is None and not removed and not lost:
+        raise StateConflict(
+            _("%(name)s has no authenticator app, no passkey and no recovery codes.", name=user.name)
+        )
     user.totp_secret = user.totp_confirmed_at = user.totp_last_step = None
     sessions.end_all(user)
-    record("account.second_factor_reset", user, by=by)
+    record("account.second_factor_reset", user, by=by, passkeys=lost)
     return user
 
 

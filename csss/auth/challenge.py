@@ -9,25 +9,27 @@ from datetime import timedelta
 
 from sqlalchemy import func, select, update
 
+from csss.audit.record import record
 from csss.auth import second_factor, sessions
 from csss.auth.models import CodePurpose, User, UserSession
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import db
-from csss.errors import Invalid
+from csss.errors import Invalid, TooMany
 from csss.i18n import _
 
 WRONG_IN_A_SESSION = 10
-# NIST SP 800-63B, section 5.2.2: no more than 100 failed attempts in a row on one account.
-WRONG_IN_AN_ACCOUNT = 100
+# NIST SP 800-63B, section 5.2.2, allows 100 failed attempts in a row. Three of a million codes of an app are right at any
+# time: who has the password and tries for a whole day finds one in five hundred times.
+WRONG_IN_AN_ACCOUNT = 30
 WINDOW = timedelta(hours=1)
 
 
 def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, given: str) -> Proof:
     """Like `second_factor.check` for the person of this session; the tenth wrong code ends the session.
 
-    Raises Invalid with a sentence for the field `code`; the caller commits in either case, so that wrong tries
-    count. A recovery code (64 bits) is taken even when the account has used up its tries. Belongs inside
+    Raises Invalid with a sentence for the field `code`, TooMany when the account has used up its tries; the caller
+    commits in any case, so that wrong tries count. A recovery code (64 bits) is taken even then. Belongs inside
     transaction().
     """
     if not given.strip():
@@ -38,25 +40,33 @@ def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, g
             )
         )
     if not second_factor.is_recovery_code(given) and _wrong_of_late(asked.user) >= WRONG_IN_AN_ACCOUNT:
-        raise Invalid(
+        record("code.refused", by=asked.user, purpose=purpose.value, reason="too many tries")
+        raise TooMany(
+            WINDOW,
             code=_(
                 "Too many wrong codes were entered for this account. Use a recovery code, or wait an hour."
-            )
+            ),
         )
     try:
-        return second_factor.check(asked.user, purpose, subject_id, given)
+        return second_factor.check(asked.user, purpose, subject_id, given, asked.id)
     except Invalid:
-        # Counted by the database: two wrong codes at once are two.
-        db.session.execute(
-            update(UserSession)
-            .where(UserSession.id == asked.id)
-            .values(second_factor_tries=UserSession.second_factor_tries + 1)
-        )
-        db.session.refresh(asked)
-        if asked.second_factor_tries >= WRONG_IN_A_SESSION:
-            sessions.end(asked.id, asked.user)
-            db.session.refresh(asked)
+        count_wrong(asked)
         raise
+
+
+def count_wrong(asked: UserSession) -> None:
+    """One wrong try more; the tenth ends the session."""
+    # Counted by the database: two wrong codes at once are two.
+    db.session.execute(
+        update(UserSession)
+        .where(UserSession.id == asked.id)
+        .values(second_factor_tries=UserSession.second_factor_tries + 1)
+    )
+    db.session.refresh(asked)
+    if asked.second_factor_tries >= WRONG_IN_A_SESSION:
+        sessions.end(asked.id, asked.user)
+        record("session.ended", asked.user, by=asked.user, reason="too many wrong codes")
+        db.session.refresh(asked)
 
 
 def _wrong_of_late(user: User) -> int:

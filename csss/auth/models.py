@@ -3,14 +3,18 @@
 import uuid
 from datetime import date, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.auth.permissions import Permission, role_may
 from csss.auth.roles import Role
 from csss.clock import now
 from csss.database import Model, text_enum
+
+if TYPE_CHECKING:
+    from csss.auth.passkeys.models import Passkey
 
 
 class AccountState(StrEnum):
@@ -43,8 +47,12 @@ class User(Model):
     totp_secret: Mapped[str | None] = mapped_column(String(200))  # encrypted
     totp_confirmed_at: Mapped[datetime | None]
     totp_last_step: Mapped[int | None]  # the newest accepted 30-second step: none is accepted twice
+    erased_at: Mapped[
+        datetime | None
+    ]  # a patient whose data is gone; the database lets nothing here change any more
 
     patient: Mapped["Patient | None"] = relationship(back_populates="user")
+    passkeys: Mapped[list["Passkey"]] = relationship(back_populates="user", order_by="Passkey.created_at")
 
     __table_args__ = (Index("ix_users_state", "state", "created_at"),)
 
@@ -65,8 +73,8 @@ class User(Model):
 
     @property
     def needs_second_factor(self) -> bool:
-        """Administrators always; everybody who has set up an authenticator app."""
-        return self.role is Role.ADMIN or self.totp_confirmed_at is not None
+        """Administrators always; everybody who has set up an authenticator app or a passkey."""
+        return self.role is Role.ADMIN or self.totp_confirmed_at is not None or bool(self.passkeys)
 
 
 class Patient(Model):
@@ -99,8 +107,10 @@ class UserSession(Model):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
-    last_used_at: Mapped[datetime] = mapped_column(default=now)
+    last_used_at: Mapped[datetime] = mapped_column(default=now, index=True)
     complete: Mapped[bool] = mapped_column(default=False)  # False while the second factor is awaited
+    # The last step of the sign-in: "password", or a Proof.method.
+    method: Mapped[str] = mapped_column(String(20), default="", server_default=text("''"))
     second_factor_tries: Mapped[int] = mapped_column(default=0)
     ended_at: Mapped[datetime | None]
     address: Mapped[str] = mapped_column(String(60), default="")
@@ -115,7 +125,8 @@ class CodePurpose(StrEnum):
 
 
 class OneTimeCode(Model):
-    """A six-digit code by e-mail, for one purpose and one subject (the session, or the scan to approve).
+    """A six-digit code by e-mail, for one purpose and one subject (the session, or what is to be approved), good only in
+    the session that asked for it.
 
     The mail job draws the code when it sends it and keeps only its keyed hash here.
     """
@@ -126,6 +137,7 @@ class OneTimeCode(Model):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     purpose: Mapped[CodePurpose] = mapped_column(text_enum(CodePurpose))
     subject_id: Mapped[uuid.UUID]
+    session_id: Mapped[uuid.UUID | None]  # None: asked for before sessions were kept, good nowhere
     requested_at: Mapped[datetime] = mapped_column(default=now)
     code_hash: Mapped[str | None] = mapped_column(String(64))
     expires_at: Mapped[datetime | None]  # set with the code, so that the life told in the mail is true
@@ -148,3 +160,19 @@ class RecoveryCode(Model):
     code_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=now)
     used_at: Mapped[datetime | None]
+
+
+class PasswordReset(Model):
+    """A link by e-mail that sets a new password once. The mail job draws its token and keeps only the hash here."""
+
+    __tablename__ = "password_resets"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    requested_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime | None]  # set with the token, so that the life told in the mail is true
+    used_at: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)

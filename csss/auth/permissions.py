@@ -25,6 +25,7 @@ class Permission(StrEnum):
     MODEL_READ = "model.read"
     ACCOUNT_MANAGE = "account.manage"
     AUDIT_READ = "audit.read"
+    PATIENT_ERASE = "patient.erase"
 
 
 PUBLIC = Permission.PUBLIC
@@ -41,6 +42,7 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.MODEL_READ: frozenset({Role.DOCTOR, Role.PHARMACIST, Role.ADMIN}),
     Permission.ACCOUNT_MANAGE: frozenset({Role.ADMIN}),
     Permission.AUDIT_READ: frozenset({Role.ADMIN}),
+    Permission.PATIENT_ERASE: frozenset({Role.ADMIN}),
 }
 
 

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 
 import pyotp
 from flask import current_app
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from csss.audit.record import record
 from csss.auth import secrets
 from csss.auth.models import CodePurpose, OneTimeCode, RecoveryCode, User
 from csss.clock import now
 from csss.database import changed_rows, db
-from csss.errors import Counted, Invalid
+from csss.errors import Counted, Invalid, TooMany
 from csss.i18n import gettext, ngettext
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
@@ -32,60 +32,93 @@ _SIX_DIGITS = re.compile("[0-9]{6}")  # \d would also take digits that a compari
 
 @dataclass(frozen=True)
 class Proof:
-    """That a person has just shown a second factor for a purpose and subject. Only `check` makes one."""
+    """That a person has just shown a second factor for a purpose and subject. Only `check` and `passkeys.services.show`
+    make one."""
 
     user_id: uuid.UUID
     purpose: CodePurpose
     subject_id: uuid.UUID
-    method: str  # "email_code", "authenticator" or "recovery_code"
+    method: str  # "email_code", "authenticator", "recovery_code" or "passkey"
 
 
 def code_life() -> timedelta:
     return timedelta(minutes=current_app.config["CSSS"].otp_minutes)
 
 
-def request_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> OneTimeCode:
-    """Owe this person a code by e-mail; older ones for the same purpose and subject stop working.
+def request_code(
+    user: User, purpose: CodePurpose, subject_id: uuid.UUID, session_id: uuid.UUID | None = None
+) -> OneTimeCode:
+    """Owe this person a code by e-mail, good only in the session that asks; older ones of the same kind stop working.
 
-    Raises Invalid when too many were asked for. Belongs inside transaction().
+    `session_id` is that session; left out where it is the subject itself. Raises TooMany when too many were asked for.
+    Belongs inside transaction().
     """
     # Two requests at once would each see one code too few, and both leave a living one.
     db.session.refresh(user, with_for_update=True)
-    since = now() - RESEND_WINDOW
-    recent = db.session.scalar(
-        select(func.count())
-        .where(
-            OneTimeCode.user_id == user.id, OneTimeCode.purpose == purpose, OneTimeCode.requested_at > since
-        )
-        .where(OneTimeCode.subject_id == subject_id)
-    )
-    if (recent or 0) >= RESENDS_PER_WINDOW:
-        minutes = int(RESEND_WINDOW.total_seconds() // 60)
-        raise Invalid(
-            code=gettext(
-                "%(count)s codes have been sent within %(minutes)s minutes. "
-                "Use the newest one, or wait a while and ask again.",
-                count=RESENDS_PER_WINDOW,
-                minutes=minutes,
-            )
-        )
+    _check_may_send(user, purpose, subject_id)
     db.session.execute(
         update(OneTimeCode)
         .where(
-            OneTimeCode.user_id == user.id,
-            OneTimeCode.purpose == purpose,
-            OneTimeCode.subject_id == subject_id,
+            *_same_kind(user, purpose, subject_id),
             OneTimeCode.used_at.is_(None),
             OneTimeCode.cancelled_at.is_(None),
         )
         .values(cancelled_at=now())
     )
-    code = OneTimeCode(id=uuid.uuid4(), user_id=user.id, purpose=purpose, subject_id=subject_id)
+    code = OneTimeCode(
+        id=uuid.uuid4(),
+        user_id=user.id,
+        purpose=purpose,
+        subject_id=subject_id,
+        session_id=session_id or subject_id,
+    )
     db.session.add(code)
     db.session.flush()
     owe(MailKind.CODE, user, code.id)
     record("code.requested", by=user, purpose=purpose.value)
     return code
+
+
+def _same_kind(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
+    """Codes that a new one replaces: at sign-in all of this person's, else those for the same reports.
+
+    A sign-in begun anew has another session, so codes bound to it alone would be a new allowance of sends and tries.
+    """
+    mine = (OneTimeCode.user_id == user.id, OneTimeCode.purpose == purpose)
+    return mine if purpose is CodePurpose.SIGN_IN else (*mine, OneTimeCode.subject_id == subject_id)
+
+
+def _check_may_send(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> None:
+    """Three codes within a quarter of an hour. One that was used frees the way: it was the owner who had asked."""
+    since = now() - RESEND_WINDOW
+    used = select(func.max(OneTimeCode.used_at)).where(*_same_kind(user, purpose, subject_id))
+    last_use = db.session.scalar(used)
+    if last_use is not None:
+        since = max(since, last_use)
+    sent = db.session.scalars(
+        select(OneTimeCode)
+        .where(*_same_kind(user, purpose, subject_id), OneTimeCode.requested_at > since)
+        .order_by(OneTimeCode.requested_at.desc())
+        .limit(RESENDS_PER_WINDOW)
+    ).all()
+    if len(sent) < RESENDS_PER_WINDOW:
+        return
+    wait = sent[-1].requested_at + RESEND_WINDOW - now()
+    words = {"count": RESENDS_PER_WINDOW, "minutes": int(RESEND_WINDOW.total_seconds() // 60)}
+    if sent[0].subject_id == subject_id:
+        sentence = gettext(
+            "%(count)s codes have been sent within %(minutes)s minutes. "
+            "Use the newest one, or wait a while and ask again.",
+            **words,
+        )
+    else:
+        sentence = gettext(
+            "%(count)s codes have been sent within %(minutes)s minutes for sign-ins begun elsewhere. Wait a while "
+            "and ask for a new one here, or use an authenticator app or a recovery code.",
+            **words,
+        )
+    record("code.request_refused", by=user, purpose=purpose.value)
+    raise TooMany(wait, code=sentence)
 
 
 def draw_code(code: OneTimeCode) -> str:
@@ -100,8 +133,14 @@ def _code_hash(code: OneTimeCode, digits: str) -> str:
     return secrets.keyed_hash("one-time-code", str(code.id), digits)
 
 
-def check(user: User, purpose: CodePurpose, subject_id: uuid.UUID, given: str) -> Proof:
-    """Take a code of any of the three kinds.
+def check(
+    user: User,
+    purpose: CodePurpose,
+    subject_id: uuid.UUID,
+    given: str,
+    session_id: uuid.UUID | None = None,
+) -> Proof:
+    """Take a code of any of the three kinds; a mailed one only in the session that asked for it (`request_code`).
 
     Raises Counted (an Invalid for the field `code`), which transaction() commits, so that failed tries count.
     Belongs inside transaction().
@@ -109,8 +148,9 @@ def check(user: User, purpose: CodePurpose, subject_id: uuid.UUID, given: str) -
     db.session.refresh(user, with_for_update=True)  # two at once with the same code: one is too late
     text = _bare(given)
     method = None
+    session_id = session_id or subject_id
     if _SIX_DIGITS.fullmatch(text):
-        if _take_email_code(user, purpose, subject_id, text):
+        if _take_email_code(user, purpose, subject_id, session_id, text):
             method = "email_code"
         elif _take_totp(user, text):
             method = "authenticator"
@@ -118,7 +158,7 @@ def check(user: User, purpose: CodePurpose, subject_id: uuid.UUID, given: str) -
         method = "recovery_code"
     if method is None:
         record("code.refused", by=user, purpose=purpose.value)
-        raise Counted(code=_refusal(user, purpose, subject_id, text))
+        raise Counted(code=_refusal(user, purpose, subject_id, session_id, text))
     record("code.accepted", by=user, purpose=purpose.value, method=method)
     return Proof(user.id, purpose, subject_id, method)
 
@@ -157,9 +197,12 @@ def _usable(code: OneTimeCode | None, at: datetime) -> bool:
     )
 
 
-def _take_email_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID, digits: str) -> bool:
+def _take_email_code(
+    user: User, purpose: CodePurpose, subject_id: uuid.UUID, session_id: uuid.UUID, digits: str
+) -> bool:
     code = newest_code(user, purpose, subject_id)
-    if code is None or not _usable(code, now()):
+    # Not even a try of another session's code: its owner shall not lose the five.
+    if code is None or code.session_id != session_id or not _usable(code, now()):
         return False
     code.tries += 1
     if not hmac.compare_digest(code.code_hash or "", _code_hash(code, digits)):
@@ -168,7 +211,9 @@ def _take_email_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID, di
     return True
 
 
-def _refusal(user: User, purpose: CodePurpose, subject_id: uuid.UUID, text: str) -> str:
+def _refusal(
+    user: User, purpose: CodePurpose, subject_id: uuid.UUID, session_id: uuid.UUID, text: str
+) -> str:
     if not text:
         return gettext(
             "Enter the six-digit code from the e-mail, a code from your authenticator app, or a recovery code."
@@ -176,18 +221,31 @@ def _refusal(user: User, purpose: CodePurpose, subject_id: uuid.UUID, text: str)
     code = newest_code(user, purpose, subject_id)
     if code is None or (code.code_hash is None and code.cancelled_at is None):
         return gettext("This code is not right.")
-    if code.used_at is None and code.tries >= MAX_TRIES:
-        return gettext("Too many wrong tries. Ask for a new code.")
-    if code.used_at is not None:
-        return gettext("This code has been used already. Ask for a new one.")
-    if code.expires_at is not None and now() >= code.expires_at:
-        return gettext("This code has expired. Ask for a new one.")
+    if over := _over(code, session_id):
+        return over
     left = MAX_TRIES - code.tries
     return ngettext(
         "This code is not right. %(num)s try is left.",
         "This code is not right. %(num)s tries are left.",
         left,
     )
+
+
+def _over(code: OneTimeCode, session_id: uuid.UUID) -> str | None:
+    """Why the newest code opens nothing here, or None when it would."""
+    if code.used_at is not None:
+        return gettext("This code has been used already. Ask for a new one.")
+    if code.session_id != session_id:
+        return gettext(
+            "The newest code was asked for on another device and works only there. Ask for a new one."
+        )
+    if code.tries >= MAX_TRIES:
+        return gettext("Too many wrong tries. Ask for a new code.")
+    if code.expires_at is not None and now() >= code.expires_at:
+        return gettext("This code has expired. Ask for a new one.")
+    if code.cancelled_at is not None:
+        return gettext("A newer code has replaced this one. Use the newest, or ask for a new one.")
+    return None
 
 
 # Authenticator app (RFC 6238: SHA-1, six digits, 30 seconds)

@@ -9,10 +9,6 @@ import bcrypt
 from cryptography.fernet import Fernet, InvalidToken
 from flask import current_app
 
-from csss.i18n import gettext
-
-PASSWORD_MIN, PASSWORD_MAX = 12, 128
-
 
 class CannotDecrypt(RuntimeError):
     """A kept secret does not open: the secret key is not the one it was kept with."""
@@ -58,24 +54,12 @@ def password_matches(password: str, password_hash: str | None) -> bool:
     return bcrypt.checkpw(_prehash(password), password_hash.encode())
 
 
-def password_problem(password: str) -> str | None:
-    """The sentence to show when a new password cannot be taken, or None."""
-    if len(password) < PASSWORD_MIN:
-        return gettext(
-            "The password needs at least %(least)s characters; this one has %(count)s.",
-            least=PASSWORD_MIN,
-            count=len(password),
-        )
-    if len(password) > PASSWORD_MAX:
-        return gettext(
-            "The password can have at most %(most)s characters; this one has %(count)s.",
-            most=PASSWORD_MAX,
-            count=len(password),
-        )
-    return None
-
-
 def new_session_key() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def new_link_token() -> str:
+    """For a link by mail: 256 random bits, kept only as `keyed_hash`."""
     return secrets.token_urlsafe(32)
 
 

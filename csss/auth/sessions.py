@@ -1,10 +1,11 @@
-"""Sessions are rows: they can be listed, ended, and end by themselves after a time without use."""
+"""Sessions are rows: they can be listed, ended, and end by themselves after a time without use, or after half a day."""
 
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, select, update
+from flask import current_app
+from sqlalchemy import ColumnElement, delete, select, update
 
 from csss.auth import secrets
 from csss.auth.models import AccountState, User, UserSession
@@ -13,16 +14,27 @@ from csss.database import changed_rows, db, transaction
 
 PENDING_LIFE = timedelta(minutes=30)  # between the password and the second factor
 TOUCH_EVERY = timedelta(minutes=1)  # how exactly the last use is kept
+# What is over is kept so long, because a known address lets its owner in while strangers try passwords.
+KEPT = timedelta(days=90)
 
 
-def begin(user: User, *, address: str, device: str, complete: bool) -> tuple[UserSession, str]:
-    """A new session and the key for its cookie. Belongs inside transaction()."""
+def longest() -> timedelta:
+    """How long a session lasts at most, however much it is used."""
+    return timedelta(hours=current_app.config["CSSS"].session_hours)
+
+
+def begin(
+    user: User, *, address: str, device: str, complete: bool, method: str = ""
+) -> tuple[UserSession, str]:
+    """A new session and the key for its cookie; `method` is the last step of the sign-in. Belongs inside
+    transaction()."""
     key = secrets.new_session_key()
     session = UserSession(
         id=uuid.uuid4(),
         user_id=user.id,
         key_hash=secrets.session_key_hash(key),
         complete=complete,
+        method=method,
         address=address[:60],
         device=device[:200],
     )
@@ -46,7 +58,15 @@ def find(key: str, *, complete: bool, idle: timedelta) -> UserSession | None:
 
 
 def _alive(session: UserSession, idle: timedelta, at: datetime) -> bool:
-    return session.ended_at is None and at - session.last_used_at < idle
+    in_use = at - session.last_used_at < idle and at - session.created_at < longest()
+    return session.ended_at is None and in_use
+
+
+def renew(session: UserSession) -> str:
+    """A new key for the cookie of a living session; whoever has copied the old one is out. Belongs inside transaction()."""
+    key = secrets.new_session_key()
+    session.key_hash = secrets.session_key_hash(key)
+    return key
 
 
 def touch(session: UserSession) -> None:
@@ -85,3 +105,24 @@ def _end(*conditions: ColumnElement[bool]) -> int:
     return changed_rows(
         update(UserSession).where(UserSession.ended_at.is_(None), *conditions).values(ended_at=now())
     )
+
+
+def addresses_of(email: str) -> Sequence[str]:
+    """The network addresses from which the person with this e-mail address has signed in of late."""
+    found = select(UserSession.address).join(User, User.id == UserSession.user_id)
+    return db.session.scalars(
+        found.where(
+            User.email == email, UserSession.complete, UserSession.last_used_at > now() - KEPT
+        ).distinct()
+    ).all()
+
+
+def sweep_expired() -> int:
+    """Remove sessions that have been over for long; returns how many. Any number of processes may."""
+    over = UserSession.last_used_at <= now() - KEPT
+    found = db.session.scalars(select(UserSession.id).where(over).limit(500)).all()
+    db.session.commit()
+    if not found:
+        return 0
+    with transaction():
+        return changed_rows(delete(UserSession).where(UserSession.id.in_(found)))

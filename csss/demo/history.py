@@ -225,6 +225,7 @@ def _mailed(scan_id: uuid.UUID, patient: User) -> None:
             subject_id=reports.report_id(scan_id, 1),
             state=MailState.SENT,
             attempts=1,
+            created_at=now(),
             sent_at=now(),
             message_id=f"<{message_id}@{current_app.config['CSSS'].mail_domain}>",
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from csss.audit.record import coming_from
-from csss.auth import accounts
+from csss.auth import accounts, secrets
 from csss.auth.accounts import PatientDetails
 from csss.auth.models import AccountState, CodePurpose, Sex, User
 from csss.auth.roles import Role
@@ -121,7 +121,15 @@ def _person(
 ) -> User:
     details = PatientDetails(born, sex, "+91 44 5550 0100") if born else None
     with transaction():
-        user = accounts.register(email=email, name=name, password=PASSWORD, role=role, patient=details)
+        user = accounts.register(
+            email=email,
+            name=name,
+            password=secrets.new_link_token(),
+            # Everybody knows the demo's password, so it is set past the rules for passwords.
+            password_hash=secrets.hash_password(PASSWORD),
+            role=role,
+            patient=details,
+        )
         user.state, user.email_confirmed_at = AccountState.ACTIVE, now()
         if details:
             accounts.set_report_passphrase(user, PASSPHRASE)

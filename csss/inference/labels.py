@@ -5,6 +5,7 @@ import json
 import math
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -152,3 +153,25 @@ def read_checked(folder: Path, name: str, sha256: str) -> bytes:
             "Restore the model folder from its source, or write it anew with `python -m training export`."
         )
     return data
+
+
+def check_files(info: ModelInfo) -> None:
+    """Whether the model's files are what `labels.json` says, without loading the network. Raises `ModelMissing` and
+    `ModelCorrupt`. Files whose size and time have not changed since they were found right are not read again."""
+    for name, sha256 in (
+        (info.model_file, info.model_sha256),
+        (info.head_file, info.head_sha256),
+        (info.outliers_file, info.outliers_sha256),
+    ):
+        if name is None:
+            continue
+        file = info.folder / name
+        if not file.is_file():
+            raise ModelMissing(f"{file} is missing. Restore the model folder from its source.")
+        stat = file.stat()
+        _checked(info.folder, name, sha256, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _checked(folder: Path, name: str, sha256: str, *_state: int) -> None:
+    read_checked(folder, name, sha256)

@@ -4,9 +4,12 @@ import uuid
 
 from flask_mail import Message
 
-from csss.auth import accounts, second_factor
+from csss.audit.record import record
+from csss.auth import accounts, password_reset, second_factor
 from csss.clock import now
 from csss.database import db, transaction
+from csss.jobs.stubborn import stubbornly
+from csss.jobs.wake import wake
 from csss.mail import messages, transport
 from csss.mail.models import MailKind, MailMessage, MailState
 from csss.reports.models import ReportVersion
@@ -22,17 +25,23 @@ def warm_up() -> None:
     db.session.rollback()
 
 
+def between_jobs() -> None:
+    """When the mail server is back, nothing waits out the pause of its last failure."""
+    wake("send_mail", transport.NoLineError.__name__, transport.answers)
+
+
 def send_mail(message_id: uuid.UUID) -> None:
     """Send one owed message, unless it has been sent, has become pointless, or has to wait.
 
     Only a crash between the mail server's acceptance and our commit can repeat a message; the repetition has the
     same Message-ID and is marked.
     """
+    enclosed = _enclosed(message_id)
     with transaction():
         message = db.session.get(MailMessage, message_id, with_for_update=True)
         if message is None or message.state in _FINAL:
             return
-        draft = _draft(message)
+        draft = _draft(message, enclosed)
         if draft is None:
             return
         message.maybe_repeated = message.maybe_repeated or message.state is MailState.SENDING
@@ -42,12 +51,14 @@ def send_mail(message_id: uuid.UUID) -> None:
     _send(message_id, composed)
 
 
-def _draft(message: MailMessage) -> messages.Draft | None:
+def _draft(message: MailMessage, enclosed: messages.Attachment | None) -> messages.Draft | None:
     """What to send; None, with the state set, when nothing is to be sent now."""
     if message.kind is MailKind.CODE:
         return _code_draft(message)
+    if message.kind is MailKind.RESET_PASSWORD:
+        return _reset_draft(message)
     if message.kind is MailKind.REPORT_READY:
-        return _report_draft(message)
+        return _report_draft(message, enclosed)
     return messages.DRAFTS[message.kind](message)
 
 
@@ -56,22 +67,41 @@ def _code_draft(message: MailMessage) -> messages.Draft | None:
     too_old = code is None or now() - code.requested_at >= second_factor.code_life()
     if code is None or too_old or code.used_at is not None or code.cancelled_at is not None:
         message.state = MailState.DROPPED
+        _record("mail.dropped", message)
         return None
     return messages.code_draft(code, second_factor.draw_code(code))
 
 
-def _report_draft(message: MailMessage) -> messages.Draft | None:
-    user = message.user
-    if user.email_confirmed_at is None:
+def _reset_draft(message: MailMessage) -> messages.Draft | None:
+    reset = messages.reset_of(message)
+    if reset is None or password_reset.is_pointless(reset):
+        message.state = MailState.DROPPED
+        _record("mail.dropped", message)
+        return None
+    return messages.reset_draft(password_reset.draw_token(reset))
+
+
+def _report_draft(message: MailMessage, enclosed: messages.Attachment | None) -> messages.Draft | None:
+    if message.user.email_confirmed_at is None:
         message.state = MailState.WAITING
         return None
+    return messages.report_draft(enclosed)
+
+
+def _enclosed(message_id: uuid.UUID) -> messages.Attachment | None:
+    """The encrypted report of a message that takes one along; made before anything is held in the database."""
+    message = db.session.get(MailMessage, message_id)
+    if message is None or message.kind is not MailKind.REPORT_READY or message.state in _FINAL:
+        return None
+    user = message.user
     passphrase = accounts.report_passphrase(user.patient) if user.patient else None
     if passphrase is None:
-        return messages.report_draft(None)
+        return None
     report = db.session.get_one(ReportVersion, message.subject_id)
-    encrypted = encrypt_pdf(storage().read(report.file_key), passphrase)
-    name = f"report-{report.created_at:%Y-%m-%d}-v{report.version}.pdf"
-    return messages.report_draft(messages.Attachment(name, "application/pdf", encrypted))
+    name, file_key = f"report-{report.created_at:%Y-%m-%d}-v{report.version}.pdf", report.file_key
+    db.session.commit()
+    encrypted = encrypt_pdf(storage().read(file_key), passphrase)
+    return messages.Attachment(name, "application/pdf", encrypted)
 
 
 def _send(message_id: uuid.UUID, composed: Message) -> None:
@@ -92,15 +122,41 @@ def _send(message_id: uuid.UUID, composed: Message) -> None:
 
 
 def _keep(message_id: uuid.UUID, state: MailState, error: str = "") -> None:
-    with transaction():
-        message = db.session.get_one(MailMessage, message_id, with_for_update=True)
-        message.state, message.last_error = state, error[:2000]
-        if state is MailState.SENT:
-            message.sent_at = now()
+    """The mail server has spoken: what it said is kept, though the database may be locked or gone for a while."""
+
+    def keep() -> None:
+        with transaction():
+            message = db.session.get_one(MailMessage, message_id, with_for_update=True)
+            if message.user.erased_at is not None:  # what the mail server said may hold the address
+                message.last_error = ""
+                message.state = state if state is MailState.SENT else MailState.DROPPED
+            else:
+                message.state, message.last_error = state, error[:2000]
+            if message.state is MailState.SENT:
+                message.sent_at = now()
+                _record("mail.sent", message)
+            elif message.state is MailState.FAILED:
+                _record("mail.failed", message)
+
+    stubbornly(keep)
 
 
 def give_up_mail(ids: tuple[uuid.UUID, ...], error: str) -> None:
     """The administrator sees that the message never left. Belongs inside transaction()."""
     message = db.session.get(MailMessage, ids[0])
-    if message is not None and message.state not in _FINAL:
+    if message is not None and message.state not in _FINAL and message.user.erased_at is None:
         message.state, message.last_error = MailState.FAILED, error[:2000]
+        _record("mail.failed", message)
+
+
+def _record(action: str, message: MailMessage) -> None:
+    """To whom and why; the text is nobody's business here."""
+    record(
+        action,
+        message,
+        kind=message.kind.value,
+        to=str(message.user_id),
+        about=str(message.subject_id),
+        attempts=message.attempts,
+        perhaps_repeated=message.maybe_repeated,
+    )

@@ -16,9 +16,9 @@ from csss.outbox import DISPATCHER, Queue
 log = logging.getLogger(__name__)
 
 PERFORM = "csss.jobs.worker.perform"
-# The longest a job may run, in seconds; then RQ stops it. A worker that died is replaced a little later (the lease in
-# `runner.HANDLERS`), so an analysis is not given long.
-TIMEOUT: dict[Queue, int] = {Queue.INFERENCE: 12, Queue.REPORTS: 60, Queue.MAIL: 45, Queue.CODES: 45}
+# The longest a job may run, in seconds; then RQ stops it. How soon a dead worker is replaced does not depend on it
+# (`csss.jobs.leases`).
+TIMEOUT: dict[Queue, int] = {Queue.INFERENCE: 30, Queue.REPORTS: 60, Queue.MAIL: 45, Queue.CODES: 45}
 
 
 def connect(url: str) -> redis.Redis:

@@ -1,22 +1,49 @@
 """The reports worker's job."""
 
+import errno
+import logging
+import shutil
 import uuid
+from contextlib import suppress
 
 from flask import current_app
 from sqlalchemy import select
 
+from csss.confined import Exhausted
 from csss.database import db, transaction
-from csss.reports import pdf, render, services
+from csss.errors import Hopeless, NotFound
+from csss.i18n import _
+from csss.jobs.orphans import OrphanSweep
+from csss.jobs.wake import wake
+from csss.reports import pdf, printing, render, services
 from csss.reports.build import report_context
+from csss.reports.context import ReportContext
 from csss.reports.models import ReportVersion
 from csss.scans import workflow
 from csss.scans.models import Addendum, Scan
 from csss.scans.storage import storage
 
+log = logging.getLogger(__name__)
+
 
 def warm_up() -> None:
     """Fonts and style sheet are read once, before the fork."""
     render.warm_up()
+
+
+_ROOM = 5_000_000  # bytes; a report has some 300,000
+_orphans = OrphanSweep()
+
+
+def between_jobs() -> None:
+    """What waits for room on the disk goes on when there is some; and files that nobody names go."""
+    wake("render_report", f"OSError: [Errno {errno.ENOSPC}]", _room)
+    _orphans.go_on()
+
+
+def _room() -> bool:
+    folder = current_app.config["CSSS"].storage_folder
+    return shutil.disk_usage(folder).free > _ROOM
 
 
 class TooEarly(Exception):
@@ -31,20 +58,38 @@ def render_report(scan_id: uuid.UUID, cause_id: uuid.UUID) -> None:
         return
     if version > 1 and not _stored(scan_id, version - 1):
         raise TooEarly(f"version {version - 1} of the report of scan {scan_id} has not been stored yet")
-    scan = db.session.get_one(Scan, scan_id)
+    scan = db.session.get(Scan, scan_id)
+    if scan is None:
+        return  # its patient has been erased
     report = report_context(scan, report_id=str(services.report_id(scan_id, version)), version=version)
     db.session.commit()  # nothing stays open while the PDF is made
-    content = render.render_pdf(report, current_app.jinja_env)
+    content = _printed(report)
     file_key = storage().put("reports", "pdf", content)
-    with transaction():
+    if not _keep(scan_id, version, file_key, content):
+        storage().delete(file_key)
+
+
+def _keep(scan_id: uuid.UUID, version: int, file_key: str, content: bytes) -> bool:
+    """False when another worker was quicker, or the patient has been erased meanwhile."""
+    with suppress(NotFound), transaction():
         scan = workflow.lock(scan_id)
         if not _stored(scan_id, version):
             services.keep_version(
                 scan, version, file_key=file_key, sha256=pdf.sha256(content), size=len(content)
             )
-            file_key = ""
-    if file_key:
-        storage().delete(file_key)  # another worker was quicker
+            return True
+    return False
+
+
+def _printed(report: ReportContext) -> bytes:
+    """Raises Hopeless when it takes more than a report may have; it would the next time, too."""
+    try:
+        return printing.print_in_job(report, current_app.jinja_env)
+    except Exhausted as error:
+        log.warning("report %s, version %d: %s", report.report_id, report.version, error)
+        raise Hopeless(
+            _("The report takes too much memory or time to be made: its texts are too long.")
+        ) from error
 
 
 def _stored(scan_id: uuid.UUID, version: int) -> bool:

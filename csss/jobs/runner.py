@@ -1,6 +1,7 @@
 """Doing one outbox row: ask whether work remains, take a lease, do it, keep how it went."""
 
 import logging
+import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,10 @@ from importlib import import_module
 
 from csss.clock import now
 from csss.database import db, transaction
-from csss.jobs.queues import TIMEOUT
+from csss.errors import Hopeless
+from csss.jobs.leases import LEASE, Renewing
+from csss.jobs.stubborn import stubbornly
+from csss.logs import said
 from csss.outbox import OutboxJob, Queue
 
 log = logging.getLogger(__name__)
@@ -22,14 +26,12 @@ class Handler:
     """How a job is done.
 
     `module` in this package holds the functions `run` and `give_up`; it is imported when its first job comes, so that
-    a worker carries only what its own queue needs. `lease` is how long a worker may be silent before it counts as dead
-    (longer than the time RQ gives the job, so that no living one is taken for dead), `pause(n)` the wait after the
-    n-th failure, and `give_up(ids, error)`, if there is one, tells the people concerned when `attempts` are used up.
+    a worker carries only what its own queue needs. `pause(n)` is the wait after the n-th failure, and
+    `give_up(ids, error)`, if there is one, tells the people concerned when `attempts` are used up.
     """
 
     module: str
     run: str
-    lease: timedelta
     attempts: int
     pause: Callable[[int], timedelta]
     give_up: str = ""
@@ -47,22 +49,15 @@ class Handler:
 
 
 def _doubling(first: float, most: float) -> Callable[[int], timedelta]:
-    return lambda n: timedelta(seconds=min(first * 2 ** (n - 1), most))
-
-
-def _lease(queue: Queue) -> timedelta:
-    return timedelta(seconds=TIMEOUT[queue] + 3)
+    """Up to a quarter shorter by chance, so that what failed together does not come back together."""
+    return lambda n: timedelta(seconds=min(first * 2 ** (n - 1), most) * random.uniform(0.75, 1.0))  # noqa: S311
 
 
 HANDLERS: dict[str, Handler] = {
-    "analyse_scan": Handler(
-        "scan_jobs", "analyse_scan", _lease(Queue.INFERENCE), 3, _doubling(1, 10), "give_up_analysis"
-    ),
-    "render_report": Handler("report_jobs", "render_report", _lease(Queue.REPORTS), 200, _doubling(2, 600)),
-    # About a day, with pauses of at most ten minutes: longer than any mail server is down for.
-    "send_mail": Handler(
-        "mail_jobs", "send_mail", _lease(Queue.MAIL), 160, _doubling(2, 600), "give_up_mail"
-    ),
+    "analyse_scan": Handler("scan_jobs", "analyse_scan", 3, _doubling(1, 10), "give_up_analysis"),
+    # Both for at least a day, with pauses of at most ten minutes: longer than any mail server is down for.
+    "render_report": Handler("report_jobs", "render_report", 210, _doubling(2, 600)),
+    "send_mail": Handler("mail_jobs", "send_mail", 210, _doubling(2, 600), "give_up_mail"),
 }
 
 
@@ -72,6 +67,7 @@ class _Lease:
 
     row_id: uuid.UUID
     job: str
+    queue: Queue
     args: tuple[uuid.UUID, ...]
     attempt: int
 
@@ -82,17 +78,18 @@ def perform(row_id: uuid.UUID) -> None:
     if lease is None:
         return
     handler = HANDLERS[lease.job]
-    try:
-        handler.do(lease.args)
-    except Exception as error:
-        log.exception("job %s of row %s failed", lease.job, row_id)
-        db.session.rollback()
-        _keep_failure(lease, handler, error)
+    failure: Exception | None = None
+    with Renewing(row_id, lease.attempt, lease.queue):
+        try:
+            handler.do(lease.args)
+        except Exception as error:
+            log.exception("job %s of row %s failed", lease.job, row_id)
+            db.session.rollback()
+            failure = error
+    if failure is None:
+        stubbornly(lambda: _keep_success(row_id))
     else:
-        with transaction():
-            row = _row(row_id)
-            if row is not None and row.done_at is None:
-                row.done_at, row.failed_at, row.leased_until, row.last_error = now(), None, None, ""
+        stubbornly(lambda: _keep_failure(lease, handler, failure))
 
 
 def _row(row_id: uuid.UUID) -> OutboxJob | None:
@@ -106,7 +103,7 @@ def _take(row_id: uuid.UUID) -> _Lease | None:
         if row is None or row.done_at or row.failed_at:
             return None
         if row.leased_until is not None and row.leased_until > now():
-            return None
+            return None  # the sweeper mends the lease that the clock has left in the far future
         handler = HANDLERS[row.job]
         args = tuple(uuid.UUID(each) for each in row.args)
         if row.attempts >= handler.attempts:
@@ -114,8 +111,15 @@ def _take(row_id: uuid.UUID) -> _Lease | None:
             handler.tell(args, row.last_error)
             return None
         row.attempts += 1
-        row.leased_until = now() + handler.lease
-        return _Lease(row_id, row.job, args, row.attempts)
+        row.leased_until = now() + LEASE
+        return _Lease(row_id, row.job, row.queue, args, row.attempts)
+
+
+def _keep_success(row_id: uuid.UUID) -> None:
+    with transaction():
+        row = _row(row_id)
+        if row is not None and row.done_at is None:
+            row.done_at, row.failed_at, row.leased_until, row.last_error = now(), None, None, ""
 
 
 def _keep_failure(lease: _Lease, handler: Handler, error: Exception) -> None:
@@ -124,9 +128,11 @@ def _keep_failure(lease: _Lease, handler: Handler, error: Exception) -> None:
         if row is None or row.done_at is not None or row.attempts != lease.attempt:
             return  # this worker was taken for dead; the one that has the row now will tell
         row.leased_until = None
-        row.last_error = f"{type(error).__name__}: {error}"[:2000]
-        if row.attempts >= handler.attempts:
+        hopeless = isinstance(error, Hopeless)
+        row.last_error = str(error) if hopeless else f"{type(error).__name__}: {said(error)}"[:2000]
+        if hopeless or row.attempts >= handler.attempts:
             row.failed_at = now()
             handler.tell(lease.args, row.last_error)
         else:
-            row.due_at = now() + handler.pause(row.attempts)
+            row.handed_at = now()  # by this the sweeper sees that the clock was set back during the pause
+            row.due_at = row.handed_at + handler.pause(row.attempts)

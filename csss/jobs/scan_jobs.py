@@ -12,6 +12,7 @@ from csss.inference import Engine, ModelCorrupt, ModelMissing
 from csss.inference.heatmap import heatmap_png
 from csss.inference.preprocessing import UndecodableImage
 from csss.scans import analysis, workflow
+from csss.scans.models import AnalysisRun
 from csss.scans.storage import storage
 
 
@@ -33,6 +34,10 @@ def warm_up() -> None:
     db.session.rollback()
 
 
+def between_jobs() -> None:
+    """Nothing: an analysis that failed waits for seconds only."""
+
+
 def analyse_scan(run_id: uuid.UUID) -> None:
     """Run the classifier on a scan and keep its prediction, once, however often this is called."""
     with transaction():
@@ -44,6 +49,10 @@ def analyse_scan(run_id: uuid.UUID) -> None:
     # Nothing stays open in the database while the model runs.
     try:
         reading = engine().predict(storage().read(file_key))
+    except FileNotFoundError:
+        if db.session.get(AnalysisRun, run_id) is None:
+            return  # the patient has been erased meanwhile
+        raise
     except UndecodableImage as error:
         with transaction():
             analysis.keep_failure(run_id, str(error))
@@ -62,6 +71,7 @@ _REASONS = {
     "ModelMissing": "The classifier is not installed.",
     "ModelCorrupt": "The classifier's files are damaged.",
     "FileNotFoundError": "The stored picture cannot be found.",
+    "CannotOpen": "The stored picture cannot be opened.",
     "JobTimeoutException": "It took too long.",
     "MemoryError": "There was not enough memory.",
     "WorkerDied": "It broke off each time.",

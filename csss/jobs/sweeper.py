@@ -5,13 +5,16 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, update
+from sqlalchemy import Select, and_, case, func, or_, select, update
 
+from csss.audit import anchors
 from csss.clock import now
 from csss.database import db, transaction
+from csss.erasing import leftovers
+from csss.jobs.cleaning import clean_up
+from csss.jobs.leases import LEASE, SKEW
 from csss.jobs.queues import hand_over, waiting_rows
 from csss.outbox import OutboxJob, Queue
-from csss.scans.uploads.services import sweep_expired
 
 log = logging.getLogger(__name__)
 
@@ -24,17 +27,20 @@ BATCH = 500
 def sweep(connection: Any) -> int:
     """Hand over every open row that is due, in no queue and in no worker's hands. Returns how many.
 
-    Any number of processes may sweep: a row that is handed over twice is done once (`runner.perform`). Uploads that
-    nobody has finished in time go, too.
+    Any number of processes may sweep: a row that is handed over twice is done once (`runner.perform`). What is over
+    goes, too.
     """
     handed_over = sum(_sweep_queue(queue, connection) for queue in Queue)
-    sweep_expired()  # last: a file that cannot be removed must not keep jobs from being done
+    anchors.keep_now_and_then()
+    leftovers.sweep()
+    clean_up()  # last: a file that cannot be removed must not keep jobs from being done
     return handed_over
 
 
 def _sweep_queue(queue: Queue, connection: Any) -> int:
     """Each queue by itself: a pile that waits for an absent mail worker holds up no analysis."""
     at = now()
+    _mend_leases(queue, at)
     query = _lost_perhaps(queue, at)
     found = db.session.scalars(query).all()
     db.session.commit()
@@ -45,23 +51,46 @@ def _sweep_queue(queue: Queue, connection: Any) -> int:
     if not lost:
         return 0
     with transaction():
-        db.session.execute(update(OutboxJob).where(OutboxJob.id.in_(lost)).values(handed_at=at))
+        due_at = case((OutboxJob.due_at > at, at), else_=OutboxJob.due_at)  # the clock was set back
+        db.session.execute(
+            update(OutboxJob).where(OutboxJob.id.in_(lost)).values(handed_at=at, due_at=due_at)
+        )
     for row_id in lost:
         hand_over(row_id, queue, connection)
     log.info("handed over %d jobs again to %s", len(lost), queue.value)
     return len(lost)
 
 
+def _mend_leases(queue: Queue, at: datetime) -> None:
+    """After the clock was set back a lease would keep a dead worker's row for as long; a living worker renews it."""
+    ahead = and_(
+        OutboxJob.queue == queue,
+        OutboxJob.done_at.is_(None),
+        OutboxJob.failed_at.is_(None),  # as in the index of open rows
+        OutboxJob.leased_until > at + LEASE + SKEW,
+    )
+    found = db.session.scalars(select(OutboxJob.id).where(ahead).limit(BATCH)).all()
+    db.session.commit()
+    if found:
+        with transaction():
+            db.session.execute(
+                update(OutboxJob).where(OutboxJob.id.in_(found), ahead).values(leased_until=at + LEASE)
+            )
+
+
 def _lost_perhaps(queue: Queue, at: datetime) -> Select[uuid.UUID]:
+    # What was written last lies in the future: since then the clock was set back, and `due_at` means nothing.
+    set_back = func.coalesce(OutboxJob.handed_at, OutboxJob.created_at) > at + SKEW
     return (
         select(OutboxJob.id)
         .where(
             OutboxJob.queue == queue,
             OutboxJob.done_at.is_(None),
             OutboxJob.failed_at.is_(None),
-            OutboxJob.due_at <= at,
             or_(OutboxJob.leased_until.is_(None), OutboxJob.leased_until <= at),
+            or_(OutboxJob.due_at <= at, set_back),
             or_(
+                set_back,
                 # Nobody has it, though it was handed over (or owed) a while ago.
                 func.coalesce(OutboxJob.handed_at, OutboxJob.due_at) <= at - GRACE,
                 # It failed or its worker died, and its pause is over.

@@ -9,24 +9,32 @@ import importlib
 import logging
 import time
 import uuid
+from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import redis
 from flask import Flask
 from rq import Worker, worker_registration
+from rq.exceptions import StopRequested
+from rq.job import Job
+from rq.queue import Queue as RqQueue
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
+from csss.audit.effective import record_settings
 from csss.audit.record import coming_from
 from csss.database import db
 from csss.jobs import runner
+from csss.jobs.leases import LEASE, end_after_death
 from csss.jobs.queues import connect, rq_queue
 from csss.jobs.sweeper import SWEEP_SECONDS, sweep
 from csss.outbox import Queue
 
 log = logging.getLogger(__name__)
 
-# The module of each queue's jobs; its `warm_up` does before the fork what every child would do anew.
+# The module of each queue's jobs; its `warm_up` does before the fork what every child would do anew, and
+# `between_jobs` what its workers do beside their jobs, every few seconds.
 _JOBS: dict[Queue, str] = {
     Queue.INFERENCE: "scan_jobs",
     Queue.REPORTS: "report_jobs",
@@ -47,9 +55,14 @@ def perform(row_id: str) -> None:
 class SweepingWorker(Worker):
     """RQ's forking worker; between jobs, and while idle, it also says that it is there and sweeps the outbox."""
 
-    def __init__(self, *args: Any, app: Flask, **kwargs: Any) -> None:
+    max_connection_wait_time = 3.0  # RQ would wait a minute for a Redis that is back already
+
+    def __init__(self, *args: Any, app: Flask, queue: Queue, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._app = app
+        self._between_jobs = importlib.import_module(f"csss.jobs.{_JOBS[queue]}").between_jobs
+        self.told_to_stop = False
+        self._forked_at = float("-inf")
         self._swept_at = float("-inf")
         self._quick = connect(app.config["CSSS"].redis_url)
 
@@ -65,8 +78,30 @@ class SweepingWorker(Worker):
             worker_registration.register(self)  # a Redis that was restarted empty has forgotten who is there
             with self._app.app_context():
                 sweep(self._quick)
-        except (SQLAlchemyError, redis.RedisError) as error:
+                self._between_jobs()
+        except (SQLAlchemyError, redis.RedisError, OSError) as error:
             log.warning("the sweep has to wait: %s", error)
+        finally:
+            self._forget_connections()
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        self.told_to_stop = True
+        super().request_stop(signum, frame)
+
+    def fork_work_horse(self, job: Job, queue: RqQueue) -> None:
+        self._forked_at = time.monotonic()
+        super().fork_work_horse(job, queue)
+
+    def handle_work_horse_killed(self, job: Job, *told: Any) -> None:
+        """Out of memory, say: the row is free at once, unless it may be in other hands by now."""
+        super().handle_work_horse_killed(job, *told)
+        if time.monotonic() - self._forked_at >= LEASE.total_seconds():
+            return
+        try:
+            with self._app.app_context():
+                end_after_death(uuid.UUID(job.args[0]))
+        except SQLAlchemyError as error:
+            log.warning("the lease of a killed job runs out by itself: %s", error)
         finally:
             self._forget_connections()
 
@@ -81,16 +116,34 @@ def work(app: Flask, queue: Queue, *, burst: bool = False) -> None:
     """Serve one queue until told to stop (SIGTERM, SIGINT)."""
     global _app  # noqa: PLW0603
     _app = app
+    with app.app_context():
+        record_settings("worker")
     _warm_up(app, queue)
+    with suppress(StopRequested):  # told so between two of them
+        while not _serve(app, queue, burst=burst):
+            time.sleep(1.0)
+
+
+def _serve(app: Flask, queue: Queue, *, burst: bool) -> bool:
+    """Until told to stop (True), or until RQ quits because Redis went away in the middle of something (False)."""
     connection = redis.Redis.from_url(app.config["CSSS"].redis_url)
-    worker = SweepingWorker(
-        [rq_queue(queue, connection)],
-        connection=connection,
-        serializer=JSONSerializer,
-        app=app,
-        worker_ttl=15 + SWEEP_SECONDS,  # RQ waits for a job `worker_ttl - 15` seconds before it looks around
-    )
-    worker.work(burst=burst, logging_level="WARNING")
+    worker = None
+    try:
+        worker = SweepingWorker(
+            [rq_queue(queue, connection)],
+            connection=connection,
+            serializer=JSONSerializer,
+            app=app,
+            queue=queue,
+            worker_ttl=15
+            + SWEEP_SECONDS,  # RQ waits for a job `worker_ttl - 15` seconds before it looks around
+        )
+        worker.work(burst=burst, logging_level="WARNING")
+    except redis.RedisError as error:
+        if burst:
+            raise
+        log.warning("Redis went away: %s", error)
+    return burst or (worker is not None and worker.told_to_stop)
 
 
 def _warm_up(app: Flask, queue: Queue) -> None:

@@ -15,6 +15,7 @@ from csss.database import db
 def alive_in(app: Flask) -> Callable[[frozenset[uuid.UUID]], set[uuid.UUID]]:
     """A function for the hub: those of the given sessions that are signed in still, by the rules of the guard."""
     idle = timedelta(minutes=app.config["CSSS"].session_minutes)
+    longest = timedelta(hours=app.config["CSSS"].session_hours)
 
     def alive(sessions: frozenset[uuid.UUID]) -> set[uuid.UUID]:
         with app.app_context():
@@ -26,6 +27,7 @@ def alive_in(app: Flask) -> Callable[[frozenset[uuid.UUID]], set[uuid.UUID]]:
                     UserSession.complete,
                     UserSession.ended_at.is_(None),
                     UserSession.last_used_at > now() - idle,
+                    UserSession.created_at > now() - longest,
                     User.state == AccountState.ACTIVE,
                 )
             )

@@ -31,14 +31,6 @@ CHECK_SECONDS = 2.0  # how soon a stream ends after its session has
 REDIS_SECONDS = (0.5, 5.0)  # between tries to reach Redis
 BACKLOG_BYTES = 64_000  # a reader that is so far behind is cut off
 
-HEAD = (
-    b"HTTP/1.1 200 OK\r\n"
-    b"Content-Type: text/event-stream; charset=utf-8\r\n"
-    b"Cache-Control: no-store\r\n"
-    b"X-Content-Type-Options: nosniff\r\n"
-    b"X-Accel-Buffering: no\r\n"  # nginx would keep the lines back
-    b"Connection: close\r\n\r\n"
-)
 # Given the sessions that have streams: those of them that are still alive. May ask the database.
 Alive = Callable[[frozenset[uuid.UUID]], set[uuid.UUID]]
 
@@ -46,8 +38,9 @@ Alive = Callable[[frozenset[uuid.UUID]], set[uuid.UUID]]
 class Stream(asyncio.Protocol):
     """One open stream. All methods run in the hub's thread."""
 
-    def __init__(self, hub: "Hub", listener: Listener) -> None:
+    def __init__(self, hub: "Hub", listener: Listener, head: bytes) -> None:
         self.hub, self.listener = hub, listener
+        self._head = head
         now = hub.loop.time()
         self.ends_at = now + random.uniform(*LIFE_SECONDS)  # noqa: S311 - a spread, no secret  # nosec B311
         self.quiet_since = now
@@ -57,7 +50,7 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # nosec B101  # for the type checker
         self._transport = transport
-        transport.write(HEAD + f"retry: {random.randint(*RETRY_MS)}\n".encode())  # noqa: S311  # nosec B311
+        transport.write(self._head + f"retry: {random.randint(*RETRY_MS)}\n".encode())  # noqa: S311  # nosec B311
         self.say_how_it_is()
         self.hub.opened(self)
 
@@ -134,15 +127,18 @@ class Hub:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(5)
 
-    def adopt(self, connection: socket.socket, listener: Listener) -> None:
-        """Take over a connection whose request has been read and not answered. From any thread."""
+    def adopt(self, connection: socket.socket, listener: Listener, head: bytes) -> None:
+        """Take over a connection whose request has been read and not answered; the answer begins with `head`.
+
+        From any thread.
+        """
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if connection.family in {socket.AF_INET, socket.AF_INET6}:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_USER_TIMEOUT"):  # a laptop that was shut says no good-bye
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
-        self.loop.call_soon_threadsafe(self._adopt, connection, listener)
+        self.loop.call_soon_threadsafe(self._adopt, connection, listener, head)
 
     # Everything below runs in the hub's own thread.
 
@@ -174,12 +170,12 @@ class Hub:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _adopt(self, connection: socket.socket, listener: Listener) -> None:
-        self._spawn(self._connect(connection, listener))
+    def _adopt(self, connection: socket.socket, listener: Listener, head: bytes) -> None:
+        self._spawn(self._connect(connection, listener, head))
 
-    async def _connect(self, connection: socket.socket, listener: Listener) -> None:
+    async def _connect(self, connection: socket.socket, listener: Listener, head: bytes) -> None:
         try:
-            await self.loop.connect_accepted_socket(lambda: Stream(self, listener), connection)
+            await self.loop.connect_accepted_socket(lambda: Stream(self, listener, head), connection)
         except OSError as error:
             log.info("a stream was gone before it began: %s", error)
             connection.close()

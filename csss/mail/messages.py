@@ -9,8 +9,8 @@ from flask import current_app
 from flask_mail import Message
 from sqlalchemy import func, select
 
-from csss.auth import accounts, second_factor
-from csss.auth.models import CodePurpose, OneTimeCode
+from csss.auth import accounts, password_reset, second_factor
+from csss.auth.models import CodePurpose, OneTimeCode, PasswordReset, Patient
 from csss.database import db
 from csss.i18n import _, _n
 from csss.mail.models import MailKind, MailMessage
@@ -50,8 +50,11 @@ def compose(message: MailMessage, draft: Draft) -> Message:
     headers = {"Auto-Submitted": "auto-generated"}
     if message.maybe_repeated:
         headers["X-CSSS-Repeated"] = "possibly"
+    subject = _("%(subject)s – %(hospital)s", subject=draft.subject, hospital=hospital)
     composed = Message(
-        subject=_("%(subject)s – %(hospital)s", subject=draft.subject, hospital=hospital),
+        subject=" ".join(
+            subject.split()
+        ),  # one line, whatever a setting holds: a header ends where the line ends
         recipients=[message.user.email],
         body=body,
         extra_headers=headers,
@@ -83,12 +86,22 @@ def _scan_closed(message: MailMessage) -> Draft:
     return Draft(_("Please upload your scan again"), "scan_closed", {"scan_id": message.subject_id})
 
 
+def _password_changed(_message: MailMessage) -> Draft:
+    return Draft(_("Your password has been changed"), "password_changed", {})
+
+
+def _address_taken(_message: MailMessage) -> Draft:
+    return Draft(_("You have an account already"), "address_taken", {})
+
+
 DRAFTS: dict[MailKind, Callable[[MailMessage], Draft]] = {
     MailKind.CONFIRM_ADDRESS: _confirm_address,
     MailKind.ACCOUNT_APPROVED: _account_approved,
     MailKind.SCAN_CLOSED: _scan_closed,
+    MailKind.PASSWORD_CHANGED: _password_changed,
+    MailKind.ADDRESS_TAKEN: _address_taken,
 }
-"""Messages that need nothing but their row. Codes and reports are drafted by their jobs."""
+"""Messages that need nothing but their row. Codes, links that reset a password, and reports are drafted by their jobs."""
 
 
 def code_draft(code: OneTimeCode, digits: str) -> Draft:
@@ -99,13 +112,24 @@ def code_draft(code: OneTimeCode, digits: str) -> Draft:
 
 
 def _approves(code: OneTimeCode) -> str:
-    """For one report, or for how many together; which they are stands only on the page."""
+    """For one report, for how many together, or for erasing; which or whom stands only on the page."""
+    if db.session.get(Patient, code.subject_id) is not None:
+        return _("erase a patient")
     wanted = select(func.count()).where(ApprovalBatchItem.batch_id == code.subject_id)
     return _n("approve a report", "approve %(num)s reports", db.session.scalar(wanted) or 1)
 
 
 def report_draft(attachment: Attachment | None) -> Draft:
     return Draft(_("Your report is ready"), "report_ready", {"encrypted": attachment is not None}, attachment)
+
+
+def reset_draft(token: str) -> Draft:
+    minutes = int(password_reset.LIFE.total_seconds() // 60)
+    return Draft(_("Choose a new password"), "reset_password", {"token": token, "minutes": minutes})
+
+
+def reset_of(message: MailMessage) -> PasswordReset | None:
+    return db.session.get(PasswordReset, message.subject_id, with_for_update=True)
 
 
 def code_of(message: MailMessage) -> OneTimeCode | None:

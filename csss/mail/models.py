@@ -18,6 +18,9 @@ class MailKind(StrEnum):
     ACCOUNT_APPROVED = "account_approved"
     REPORT_READY = "report_ready"
     SCAN_CLOSED = "scan_closed"
+    RESET_PASSWORD = "reset_password"
+    PASSWORD_CHANGED = "password_changed"
+    ADDRESS_TAKEN = "address_taken"  # somebody registered with an address that has an account
 
 
 class MailState(StrEnum):
@@ -37,7 +40,7 @@ class MailMessage(Model):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     kind: Mapped[MailKind] = mapped_column(text_enum(MailKind))
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
-    subject_id: Mapped[uuid.UUID]  # the code, account, report version or scan
+    subject_id: Mapped[uuid.UUID]  # the code, account, report version, scan or password reset
     state: Mapped[MailState] = mapped_column(text_enum(MailState), default=MailState.QUEUED)
     created_at: Mapped[datetime] = mapped_column(default=now)
     sent_at: Mapped[datetime | None]

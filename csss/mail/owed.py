@@ -19,7 +19,7 @@ from csss.mail.models import MailKind, MailMessage, MailState
 def owe(kind: MailKind, user: User, subject_id: uuid.UUID) -> MailMessage:
     """One message of this kind about this subject; a second call owes nothing more.
 
-    Codes have a queue of their own, so that no pile of reports delays a sign-in.
+    Codes and links that somebody waits for have a queue of their own, so that no pile of reports delays a sign-in.
     """
     owed = db.session.scalars(
         select(MailMessage).where(
@@ -53,6 +53,8 @@ def release_waiting(user: User) -> None:
         _queue(message)
 
 
+# Drawn anew for each sending and soon too old; somebody sits before the screen and waits.
+_WAITED_FOR = frozenset({MailKind.CODE, MailKind.RESET_PASSWORD})
 # What has been sent is sent once more only when somebody asks: the patient has lost it, or it never came through.
 _SENT_ONCE_MORE = frozenset({MailKind.REPORT_READY, MailKind.SCAN_CLOSED, MailKind.ACCOUNT_APPROVED})
 BETWEEN_SENDINGS = timedelta(minutes=5)
@@ -68,8 +70,10 @@ def may_send_again(message: MailMessage) -> bool:
 
 
 def _check_may_send_again(message: MailMessage) -> None:
-    if message.kind is MailKind.CODE:
-        raise StateConflict(_("A one-time code is not sent again. The person can ask for a new one."))
+    if message.user.erased_at is not None:
+        raise StateConflict(_("The person this message was for has been erased."))
+    if message.kind in _WAITED_FOR:
+        raise StateConflict(_("A one-time code or link is not sent again. The person can ask for a new one."))
     if message.state is MailState.FAILED:
         return
     if message.state is not MailState.SENT or message.kind not in _SENT_ONCE_MORE:
@@ -91,10 +95,11 @@ def send_again(message_id: uuid.UUID, *, by: User) -> MailMessage:
     message.maybe_repeated = message.maybe_repeated or message.state is MailState.SENT
     message.state, message.last_error = MailState.QUEUED, ""
     record("mail.sent_again", message, by=by, kind=message.kind.value)
+    outbox.settle("send_mail", [message.id])
     _queue(message)
     return message
 
 
 def _queue(message: MailMessage) -> None:
-    queue = outbox.Queue.CODES if message.kind is MailKind.CODE else outbox.Queue.MAIL
+    queue = outbox.Queue.CODES if message.kind in _WAITED_FOR else outbox.Queue.MAIL
     outbox.add(queue, "send_mail", message.id)

@@ -15,6 +15,10 @@ class NotTakenError(Exception):
     """The mail server has surely not taken the message; trying again may help."""
 
 
+class NoLineError(NotTakenError):
+    """No message of anybody goes just now: the server is not there, does not answer, or does not let us in."""
+
+
 class MailRefusedError(Exception):
     """The mail server will never take this message (an answer of 500 or above): no use in trying again."""
 
@@ -23,7 +27,7 @@ class _Connection(Connection):
     """Flask-Mail's connection with a time limit, a checked certificate, and a goodbye that may fail."""
 
     def configure_host(self) -> smtplib.SMTP:
-        """Raises NotTakenError: whatever fails here, also a wrong password, is ours or the server's to mend."""
+        """Raises NoLineError: whatever fails here, also a wrong password, is ours or the server's to mend."""
         settings = current_app.config["CSSS"]
         host = None
         try:
@@ -35,7 +39,7 @@ class _Connection(Connection):
         except (smtplib.SMTPException, OSError) as error:
             if host is not None:
                 host.close()
-            raise NotTakenError(f"No line to the mail server: {error}") from error
+            raise NoLineError(f"No line to the mail server: {error}") from error
         return host
 
     def __exit__(self, exc_type: type[BaseException], exc_value: BaseException, tb: TracebackType) -> None:
@@ -74,6 +78,17 @@ def send(message: Message) -> None:
         raise NotTakenError(f"The mail server answered {error.smtp_code}: {error.smtp_error!r}") from error
 
 
+def answers() -> bool:
+    """Whether the mail server lets us in now."""
+    if current_app.config["CSSS"].mail_folder:
+        return True
+    try:
+        with _Connection(current_app.extensions["mail"]):
+            return True
+    except NoLineError:
+        return False
+
+
 def _sorted_out(code: int, text: bytes | str) -> Exception:
     words = text.decode(errors="replace") if isinstance(text, bytes) else text
     kind = MailRefusedError if code >= 500 else NotTakenError
@@ -86,3 +101,11 @@ def _write(folder: Path, message: Message) -> None:
     partial = folder / f"{name}.partial"
     partial.write_bytes(message.as_bytes())
     partial.replace(folder / f"{name}.eml")
+
+
+def remove_copy(message_id: str) -> None:
+    """Where mail is written to a folder: the copy of this message goes. What has been sent is out of reach."""
+    folder = current_app.config["CSSS"].mail_folder
+    if folder:
+        for name in (f"{message_id}.eml", f"{message_id}.partial"):
+            (Path(folder) / name).unlink(missing_ok=True)

@@ -160,8 +160,9 @@ class SentCode:
     message: MailMessage | None
 
 
-def approval_code(user: User, subject_id: uuid.UUID) -> SentCode | None:
-    """The newest code for approving this scan or batch; for showing how far it has come, so nothing is locked."""
+def approval_code(user: User, subject_id: uuid.UUID, session_id: uuid.UUID) -> SentCode | None:
+    """The newest code that this session has asked for to approve this scan or batch; for showing how far it has come, so
+    nothing is locked."""
     row = db.session.execute(
         select(OneTimeCode, MailMessage)
         .outerjoin(
@@ -174,6 +175,7 @@ def approval_code(user: User, subject_id: uuid.UUID) -> SentCode | None:
             OneTimeCode.user_id == user.id,
             OneTimeCode.purpose == CodePurpose.APPROVAL,
             OneTimeCode.subject_id == subject_id,
+            OneTimeCode.session_id == session_id,
         )
         .order_by(OneTimeCode.requested_at.desc())
         .limit(1)

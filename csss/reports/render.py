@@ -6,16 +6,13 @@ addresses. Anything else (a file, the network, a data address) stops the report 
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
-import re
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 import numpy as np
 import weasyprint
@@ -25,37 +22,25 @@ from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
 from csss.paths import STATIC
-from csss.reports.context import DISCLAIMER, ReportContext, day
+from csss.reports.context import ReportContext
+from csss.reports.document import HEATMAP, SCAN, SCHEME, ReportRenderError, Sheet, sheet
 
 # WeasyPrint lets Pillow accept truncated pictures everywhere in the process; an upload that is cut off must stay an error.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
-SCHEME = "csss-report"
-SCAN = f"{SCHEME}:scan"
-HEATMAP = f"{SCHEME}:heatmap"
 # Address, file in static/fonts, weight in the style sheet.
 FONTS = (
     (f"{SCHEME}:font-regular", "NotoSans-Regular.ttf", 400),
     (f"{SCHEME}:font-bold", "NotoSans-SemiBold.ttf", 700),
 )
-DRAFT = "DRAFT – not released"
 
 MAX_SIDE = 800  # pixels; about 240 to the inch at the size printed
 MAX_PICTURE_BYTES = 115_000  # two pictures, fonts and text then stay below 300 kB
-
-# Control characters have no place on paper, and direction overrides could make a text read as something else.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 
 log = logging.getLogger(__name__)
 
 # WeasyPrint makes no promise about threads, and the count of missing glyphs belongs to one report.
 _layout = threading.Lock()
-
-
-class ReportRenderError(RuntimeError):
-    """The report could not be made: a picture cannot be read, or something asked for a foreign address."""
 
 
 class HandedOver(URLFetcher):
@@ -163,62 +148,34 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((pixels - low) * (255 / ((high - low) or 1))).astype(np.uint8))
 
 
-def report_html(
-    context: ReportContext,
-    env: Environment,
-    *,
-    watermark: str | None = None,
-    scan_src: str = SCAN,
-    heatmap_src: str = HEATMAP,
-    whole: bool = True,
-) -> str:
-    """The report as HTML: a whole document, or with `whole=False` its one root element for a page to include.
-
-    `env` is the application's own environment (autoescape on). A page gives the addresses of its own pictures;
-    a draft is marked without being asked.
-    """
-    if not env.autoescape:
-        raise ValueError("The report needs an environment that escapes.")
-    mark = watermark or (DRAFT if context.draft else None)
-    values: dict[str, Any] = {
-        "report": context,
-        "day": day,
-        "created": context.local(context.created_at).isoformat(timespec="seconds"),
-        "scan_src": scan_src,
-        "heatmap_src": heatmap_src if context.prediction.heatmap else None,
-        "watermark": mark,
-        "disclaimer": DISCLAIMER,
-    }
-    template = env.get_template("report/scan_report.html" if whole else "report/_body.html")
-    return _UNPRINTABLE.sub("", template.render(values))
-
-
 def render_pdf(context: ReportContext, env: Environment, *, watermark: str | None = None) -> bytes:
     """The report as PDF/A-3u, tagged for screen readers. The same context gives the same bytes.
 
+    Here and now, without limits: pages and jobs go through `csss.reports.printing`.
     Raises ReportRenderError when a picture cannot be read or when anything asks for a foreign address.
     """
-    resources = {SCAN: ("image/jpeg", printable_jpeg(context.scan.image))}
-    if context.prediction.heatmap:
-        resources[HEATMAP] = ("image/jpeg", printable_jpeg(context.prediction.heatmap))
-    html = report_html(context, env, watermark=watermark)
-    identifier = hashlib.sha256(f"{context.report_id} {context.version}".encode()).digest()[:16]
+    return typeset(sheet(context, env, watermark=watermark))
+
+
+def typeset(given: Sheet) -> bytes:
+    """The sheet as a PDF, with its two pictures and our fonts. Raises ReportRenderError."""
+    resources = {SCAN: ("image/jpeg", printable_jpeg(given.scan))}
+    if given.heatmap:
+        resources[HEATMAP] = ("image/jpeg", printable_jpeg(given.heatmap))
     try:
         with _layout, _font_faces() as (config, faces):
             _missing.count = 0
-            document = weasyprint.HTML(string=html, url_fetcher=HandedOver(resources))
+            document = weasyprint.HTML(string=given.html, url_fetcher=HandedOver(resources))
             pdf: bytes = document.write_pdf(
                 stylesheets=[faces, _styles()],
                 font_config=config,
                 pdf_variant="pdf/a-3u",
                 pdf_tags=True,
-                pdf_identifier=identifier,
+                pdf_identifier=given.identifier,
             )
             if _missing.count:
                 log.warning(
-                    "Report %s has %d places where no font has the letter; they show a box.",
-                    context.report_id,
-                    _missing.count,
+                    "A report has %d places where no font has the letter; they show a box.", _missing.count
                 )
     except FatalURLFetchingError as error:
         # It derives from BaseException, which would take the worker down with the job.

@@ -27,6 +27,7 @@ def start(scan_id: uuid.UUID, *, by: User) -> AnalysisRun:
     run = AnalysisRun(id=uuid.uuid4(), scan_id=scan.id, requested_by_id=by.id, state=RunState.QUEUED)
     db.session.add(run)
     db.session.flush()
+    outbox.settle("analyse_scan", [each.id for each in scan.runs])
     outbox.add(outbox.Queue.INFERENCE, "analyse_scan", run.id)
     record("scan.analysis_requested", scan, by=by, run=str(run.id))
     return run
@@ -98,6 +99,7 @@ def read_without_classifier(scan_id: uuid.UUID, *, reason: str, by: User) -> Sca
         reason = "The analysis failed twice."
     if len(reason) > MAX_REASON:
         raise Invalid(reason=f"At most {MAX_REASON:,} characters can be taken; this has {len(reason):,}.")
+    outbox.settle("analyse_scan", [run.id for run in scan.runs])
     for run in scan.runs:
         if run.state in {RunState.QUEUED, RunState.RUNNING}:
             run.state, run.finished_at = RunState.FAILED, now()

@@ -47,7 +47,7 @@ def _reckon() -> dict[Status, timedelta]:
             ScanEvent.scan_id.in_(newest.scalar_subquery())
         )
     )
-    return three_of_four(steps.tuples())
+    return three_of_four(steps)
 
 
 def three_of_four(steps: Iterable[tuple[uuid.UUID, Status, datetime]]) -> dict[Status, timedelta]:

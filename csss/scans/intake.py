@@ -1,35 +1,40 @@
 """Taking in a picture: checked by its content, decoded, turned upright, stripped, written anew.
 
-What is stored is never the file that was sent but one that we wrote from its pixels, so nothing can hide in it.
-DICOM will be a further function beside `_read_picture`, chosen by the first bytes.
+This process looks at no more than the first bytes. The picture is opened once, in a child process with limits on memory,
+time and pixels (`csss.scans.decoder`); what is stored is what that child wrote from the pixels.
 """
 
 import hashlib
-import io
+import logging
 import math
-import struct
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-
+from csss.cell import Program
+from csss.confined import Busy, Exhausted, Room, Unfinished
 from csss.errors import Invalid
 from csss.i18n import _
+from csss.scans import decoder
+from csss.scans.decoder import MAX_PIXELS, MIN_SIDE, Size, Verdict, Written
 
-MAX_PIXELS = 40_000_000
-MIN_SIDE = 64
-_READERS: dict[str, type[ImageFile.ImageFile]] = {"JPEG": JpegImageFile, "PNG": PngImageFile}
-# What Pillow raises for files that are damaged or cut off (its SyntaxError says nothing of our own code).
-_UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, struct.error, zlib.error)
-_SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
+log = logging.getLogger(__name__)
+
+# Measured on 40 million pixels, the most that is taken: up to 470 MB (a progressive JPEG for printing, a turned PNG with
+# transparency) and 2 s of a processor.
+DECODER = Program(
+    "csss.scans.decoder",
+    memory=600_000_000,
+    cpu_seconds=10,
+    seconds=40,
+    largest_answer=64_000_000,
+    sealed=True,
+)
+# Two at once fill two cores, and together they may hold what one scan of 40 million pixels needs, twice.
+_room = Room(DECODER, at_once=2, patience=15, nice=5)
 
 
 @dataclass(frozen=True)
 class Intake:
-    """An accepted picture. `content` is 8-bit grey or RGB, JPEG or PNG."""
+    """An accepted picture. `content` is 8-bit grey or RGB, JPEG or PNG; `small` holds its preview and thumbnail."""
 
     content: bytes
     media_type: str
@@ -37,6 +42,16 @@ class Intake:
     width: int
     height: int
     sha256: str
+    small: dict[Size, bytes] = field(default_factory=dict, repr=False)
+
+
+class TryLater(Invalid):
+    """Nothing is wrong with the picture: too many are being checked. What has arrived of it stays."""
+
+
+def warm_up() -> None:
+    """Have a child ready before the first picture comes."""
+    _room.prepare()
 
 
 def take_in(content: bytes, *, limit: int) -> Intake:
@@ -47,18 +62,25 @@ def take_in(content: bytes, *, limit: int) -> Intake:
     if not content:
         raise Invalid(file=_("The file is empty. Choose the picture again."))
     check_length(len(content), limit=limit)
-    kind = next((name for start, name in _SIGNATURES.items() if content.startswith(start)), None)
+    kind = decoder.kind_of(content)
     if kind is None:
         raise Invalid(file=_("This is not a JPEG or PNG picture, whatever its name says."))
-    written, picture = _rewrite(content, kind)
+    written = _rewritten(content)
+    _check(written)
     return Intake(
-        content=written,
+        content=written.content,
         media_type=f"image/{kind.lower()}",
         suffix="jpg" if kind == "JPEG" else "png",
-        width=picture.width,
-        height=picture.height,
-        sha256=hashlib.sha256(written).hexdigest(),
+        width=written.width,
+        height=written.height,
+        sha256=hashlib.sha256(written.content).hexdigest(),
+        small={decoder.PREVIEW: written.preview, decoder.THUMBNAIL: written.thumbnail},
     )
+
+
+def shrink(content: bytes, size: Size) -> bytes:
+    """A stored picture as a small JPEG. Raises Unfinished."""
+    return _room.run(decoder.SHRINK[size] + content)
 
 
 def check_length(length: int, *, limit: int) -> None:
@@ -75,68 +97,47 @@ def check_length(length: int, *, limit: int) -> None:
         )
 
 
-def _rewrite(content: bytes, kind: str) -> tuple[bytes, Image.Image]:
+def _rewritten(content: bytes) -> Written:
     try:
-        # The format's own class: Image.open would make something else of a JPEG with a second picture in it (MPO).
-        original = _READERS[kind](io.BytesIO(content))
-        _check_size(*original.size)
-        picture = _read_picture(original)
-    except _UNREADABLE:
+        return decoder.unpack(_room.run(decoder.TAKE_IN + content))
+    except Busy as error:
+        log.warning("a picture has to wait: %s", error)
+        raise TryLater(
+            file=_("Many pictures are being checked just now. Send yours again in a minute.")
+        ) from None
+    except (Unfinished, ValueError) as error:
+        log.warning("a picture could not be checked within its limits: %s", error)
+        if isinstance(error, Exhausted):
+            raise Invalid(
+                file=_(
+                    "The picture takes too much memory or time to open. Save it as an ordinary JPEG or PNG and send "
+                    "that."
+                )
+            ) from None
+        raise Invalid(
+            file=_("The picture could not be opened. Save it as an ordinary JPEG or PNG and send that.")
+        ) from None
+
+
+def _check(written: Written) -> None:
+    """Raises Invalid unless the picture was taken."""
+    if written.verdict is Verdict.DAMAGED:
         raise Invalid(
             file=_("The picture cannot be read to its end. It may be damaged or cut off; save it again.")
-        ) from None
-    _check_size(*picture.size)
-    picture.info = {}  # Pillow would write colour profile, comment and transparency from here
-    target = io.BytesIO()
-    if kind == "PNG":
-        picture.save(target, "PNG", compress_level=6)
-    elif picture is original:
-        # The same quantisation tables: reading it again gives (nearly) the same pixels.
-        original.save(target, "JPEG", quality="keep")
-    else:
-        picture.save(target, "JPEG", quality=95, subsampling=0)
-    return target.getvalue(), picture
-
-
-def _read_picture(original: Image.Image) -> Image.Image:
-    """All pixels, upright, 8-bit grey or RGB. Returns `original` itself when nothing had to change."""
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise RuntimeError("truncated pictures must be refused")
-    turned = original.getexif().get(ExifTags.Base.Orientation) in range(2, 9)
-    original.load()
-    original.info.pop("transparency", None)  # it would make Pillow warn, and is dropped in any case
-    picture = ImageOps.exif_transpose(original) if turned else original
-    if picture.mode.startswith("I"):
-        return _to_eight_bits(picture)
-    if picture.mode in {"L", "RGB"}:
-        return picture
-    return picture.convert("L" if picture.mode in {"1", "LA"} else "RGB")
-
-
-def _to_eight_bits(picture: Image.Image) -> Image.Image:
-    """Sixteen bits to eight, from black to the picture's own white: X-rays often fill only twelve of them."""
-    values = np.asarray(picture).astype(np.uint16, copy=False)
-    top = max(int(values.max()), 1)
-    table = np.minimum(np.arange(2**16) * (255.0 / top), 255).astype(np.uint8)  # spares an array of floats
-    return Image.fromarray(table[values])
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise Invalid(file=_too_large())
-    if min(width, height) < MIN_SIDE:
+        )
+    if written.verdict is Verdict.TOO_MANY_PIXELS:
+        raise Invalid(
+            file=_(
+                "The picture has too many pixels; at most %(most)s million can be taken.",
+                most=MAX_PIXELS // 1_000_000,
+            )
+        )
+    if written.verdict is Verdict.TOO_SMALL:
         raise Invalid(
             file=_(
                 "The picture has %(width)s × %(height)s pixels; a scan needs at least %(least)s on each side.",
-                width=width,
-                height=height,
+                width=written.width,
+                height=written.height,
                 least=MIN_SIDE,
             )
         )
-
-
-def _too_large() -> str:
-    return _(
-        "The picture has too many pixels; at most %(most)s million can be taken.",
-        most=MAX_PIXELS // 1_000_000,
-    )

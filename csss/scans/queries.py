@@ -14,7 +14,7 @@ from csss.auth.models import Patient, User
 from csss.auth.roles import Role
 from csss.database import db
 from csss.errors import NotFound
-from csss.scans.models import Scan, ScanClosure, ScanHold
+from csss.scans.models import AnalysisRun, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Status
 
 PAGE_SIZE = 25
@@ -43,6 +43,12 @@ def scan_visible_to(user: User, scan_id: uuid.UUID) -> Scan:
     if scan is None:
         raise NotFound("There is no such scan.")
     return scan
+
+
+def those_that_exist(ids: Sequence[str]) -> set[str]:
+    """Which of these are ids of scans: a patient's are gone once the patient has been erased."""
+    found = db.session.scalars(select(Scan.id).where(Scan.id.in_({uuid.UUID(each) for each in ids})))
+    return {str(each) for each in found}
 
 
 def _open() -> ColumnElement[bool]:
@@ -137,10 +143,8 @@ def counts() -> dict[Status, int]:
     """How many open scans stand in each status."""
     by_status = select(Scan.status, func.count()).group_by(Scan.status)
     # All of them from the index alone, less the few closed ones: much quicker than asking each whether it is closed.
-    closed = dict(
-        db.session.execute(by_status.join(ScanClosure, ScanClosure.scan_id == Scan.id)).tuples().all()
-    )
-    found = dict(db.session.execute(by_status).tuples().all())
+    closed = dict(db.session.execute(by_status.join(ScanClosure, ScanClosure.scan_id == Scan.id)).all())
+    found = dict(db.session.execute(by_status).all())
     return {status: found.get(status, 0) - closed.get(status, 0) for status in Status}
 
 
@@ -172,3 +176,9 @@ def _page(query: Select[Any], number: int, *more: ExecutableOption) -> Page:
         )
     }
     return Page([found[id_] for id_ in wanted if id_ in found], number, total)
+
+
+def scans_of_runs(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+    """Which scan each of these analyses belongs to."""
+    rows = db.session.execute(select(AnalysisRun.id, AnalysisRun.scan_id).where(AnalysisRun.id.in_(run_ids)))
+    return {run: scan for run, scan in rows}

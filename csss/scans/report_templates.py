@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from csss.audit.record import record
 from csss.auth.models import User
 from csss.database import db
 from csss.errors import Invalid, NotFound
@@ -72,6 +73,7 @@ def add(block: Block, *, by: User) -> ReportTemplate:
     added = ReportTemplate(id=uuid.uuid4(), doctor_id=by.id, position=len(own) + 1)
     _write(added, block)
     db.session.add(added)
+    record("report_template.kept", added, by=by)
     return added
 
 
@@ -79,12 +81,15 @@ def change(template_id: uuid.UUID, block: Block, *, by: User) -> ReportTemplate:
     """Raises NotFound, Invalid."""
     found = _own_one(template_id, by)
     _write(found, block)
+    record("report_template.kept", found, by=by)
     return found
 
 
 def remove(template_id: uuid.UUID, *, by: User) -> None:
     """Raises NotFound."""
-    db.session.delete(_own_one(template_id, by))
+    found = _own_one(template_id, by)
+    record("report_template.removed", found, by=by)
+    db.session.delete(found)
     db.session.flush()
     _number(_own(by, copy=False))
 

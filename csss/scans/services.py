@@ -1,9 +1,12 @@
 """What a patient and a doctor do with a scan. Every function belongs inside transaction()."""
 
 import uuid
+from datetime import timedelta
+
+from sqlalchemy import select
 
 from csss.audit.record import record
-from csss.auth.models import User
+from csss.auth.models import Patient, User
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, NotFound
@@ -46,8 +49,33 @@ def submit_scan(
     )
     workflow.begin(scan, by=by)
     record("scan.submitted", scan, by=by, kind=kind.value)
-    previews.make_after_commit(file_key)
+    previews.keep_after_commit(file_key, intake)
     return scan
+
+
+# A form that comes a second time within this time is the same form; a picture may be sent again on purpose later.
+SAME_FORM = timedelta(minutes=2)
+
+
+def just_submitted(intake: Intake, *, kind: ScanKind, by: User) -> uuid.UUID | None:
+    """The scan that this patient has made of the very same picture a moment ago, unless it was closed.
+
+    Holds the patient, so that of two forms at once the second one sees what the first one has made.
+    """
+    if by.patient is None:
+        return None
+    db.session.get(Patient, by.patient.id, with_for_update=True)
+    return db.session.scalars(
+        select(Scan.id)
+        .where(
+            Scan.patient_id == by.patient.id,
+            Scan.sha256 == intake.sha256,
+            Scan.kind == kind,
+            Scan.uploaded_at > now() - SAME_FORM,
+            Scan.id.not_in(select(ScanClosure.scan_id)),
+        )
+        .limit(1)
+    ).first()
 
 
 def verify(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:

@@ -2,13 +2,29 @@
 
 import os
 import re
+import time
 import uuid
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
 from flask import current_app
 
-_KEY = re.compile(r"(scans|heatmaps|reports|previews|thumbnails)/[0-9a-f]{2}/[0-9a-f]{32}\.(jpg|png|pdf)")
+AREAS = ("scans", "heatmaps", "reports", "previews", "thumbnails")
+_PLACE = rf"({'|'.join(AREAS)})/[0-9a-f]{{2}}/[0-9a-f]{{32}}"
+_KEY = re.compile(rf"{_PLACE}\.(jpg|png|pdf)")
+_BROKEN_OFF = re.compile(rf"{_PLACE}\.[0-9a-f]{{8}}\.partial")
+
+
+class CannotOpen(Exception):
+    """A stored file is there and does not open. The text is a sentence for the deployer; people read one of ours."""
+
+
+def new_name(area: str, suffix: str) -> str:
+    """A fresh random key."""
+    name = uuid.uuid4().hex
+    return f"{area}/{name[:2]}/{name}.{suffix}"
 
 
 class Storage(Protocol):
@@ -21,10 +37,20 @@ class Storage(Protocol):
         """Keep `content` under a key that follows from another one (a preview); what was there goes."""
 
     def read(self, key: str) -> bytes:
-        """The content. Raises FileNotFoundError."""
+        """The content. Raises FileNotFoundError, CannotOpen."""
 
     def delete(self, key: str) -> None:
         """Remove it; nothing happens when it is not there."""
+
+    def stored(self, area: str = "") -> Iterator[str]:
+        """The key of every file there is (in one area)."""
+
+    def replace(self, key: str, content: bytes) -> bool:
+        """Put `content` in the place of a file that is there; False when there is none (any more)."""
+
+    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
+        """What has been kept for longer than `age` under names that begin with these two digits: keys, and the names
+        of writes that broke off."""
 
 
 class FolderStorage:
@@ -34,13 +60,18 @@ class FolderStorage:
         self._folder = folder
 
     def put(self, area: str, suffix: str, content: bytes) -> str:
-        name = uuid.uuid4().hex
-        key = f"{area}/{name[:2]}/{name}.{suffix}"
+        key = new_name(area, suffix)
         self.keep(key, content)
         return key
 
     def keep(self, key: str, content: bytes) -> None:
+        self._write(self._path(key), content)
+
+    def replace(self, key: str, content: bytes) -> bool:
         path = self._path(key)
+        return path.exists() and self._write(path, content, only_over=True)
+
+    def _write(self, path: Path, content: bytes, *, only_over: bool = False) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A name of its own: two people may look at the same scan for the first time at once.
         partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}.partial")
@@ -49,16 +80,41 @@ class FolderStorage:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            if only_over and not path.exists():  # deleted meanwhile: it must not come back
+                partial.unlink(missing_ok=True)
+                return False
             partial.replace(path)
         except OSError:
             partial.unlink(missing_ok=True)
             raise
+        return True
 
     def read(self, key: str) -> bytes:
         return self._path(key).read_bytes()
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        path = self._folder / key if _BROKEN_OFF.fullmatch(key) else self._path(key)
+        path.unlink(missing_ok=True)
+
+    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
+        latest = time.time() - age.total_seconds()
+        for area in AREAS:
+            folder = self._folder / area / shard
+            if not folder.is_dir():
+                continue
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    name = f"{area}/{shard}/{entry.name}"
+                    known = _KEY.fullmatch(name) or _BROKEN_OFF.fullmatch(name)
+                    if known and entry.stat().st_mtime < latest:
+                        yield name
+
+    def stored(self, area: str = "") -> Iterator[str]:
+        for each in (area,) if area else AREAS:
+            for path in self._folder.glob(f"{each}/*/*"):
+                key = path.relative_to(self._folder).as_posix()
+                if _KEY.fullmatch(key):
+                    yield key
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

@@ -7,26 +7,34 @@ from flask_login import current_user
 
 from csss.auth.permissions import Permission
 from csss.errors import NotFound, StateConflict
+from csss.scans.storage import CannotOpen
 from csss.web.assets import init_assets
-from csss.web.errors import SENTENCES, Sentence, error_response, init_errors
+from csss.web.errors import FILE_SHUT, SENTENCES, Sentence, error_response, init_errors, request_id
 from csss.web.events import init_events
+from csss.web.fetch_site import init_fetch_site
 from csss.web.filters import init_filters
-from csss.web.guard import init_guard
+from csss.web.guard import init_guard, is_confined
 from csss.web.headers import init_headers
 from csss.web.navigation import nav_items
+from csss.web.throttle import init_throttle
+from csss.web.watch import init_watch
 
 
 def init_web(app: Flask) -> None:
-    """Attach guard, headers, assets, filters, error pages and the blueprints."""
+    """Attach guard, limits, headers, assets, filters, error pages and the blueprints."""
     init_headers(app)
     init_assets(app)
     init_filters(app)
     init_errors(app)
+    init_fetch_site(app)
     init_guard(app)
+    init_throttle(app)
+    init_watch(app)
     _register_blueprints(app)
     init_events(app)
     app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(StateConflict, _conflict)
+    app.register_error_handler(CannotOpen, _cannot_open)
     app.context_processor(_template_values)
 
 
@@ -67,9 +75,12 @@ def _template_values() -> dict[str, Any]:
     from flask import current_app, url_for
 
     settings = current_app.config["CSSS"]
+    party, confined = settings.relying_party, is_confined()
+    may_read_models = current_user.may(Permission.MODEL_READ) and not confined
     return {
-        "nav_items": nav_items(current_user),
-        "models_url": url_for("models.index") if current_user.may(Permission.MODEL_READ) else None,
+        "nav_items": [] if confined else nav_items(current_user),
+        "models_url": url_for("models.index") if may_read_models else None,
+        "passkey_origin": party.origin if party else None,
         "hospital_name": settings.hospital_name,
         "zone": settings.zone,
     }
@@ -81,3 +92,11 @@ def _not_found(_: NotFound) -> Response:
 
 def _conflict(error: StateConflict) -> Response:
     return error_response(409, Sentence(SENTENCES[409].title, str(error)))
+
+
+def _cannot_open(error: CannotOpen) -> Response:
+    """The log says which key is missing or which file was changed; people read that it is not their fault."""
+    from flask import current_app
+
+    current_app.logger.error("request %s: %s", request_id(), error)
+    return error_response(503, FILE_SHUT)

@@ -1,5 +1,6 @@
 """What a person reads when something cannot be done: one plain sentence, a way on, and a number to quote."""
 
+import errno
 import secrets
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -7,10 +8,12 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask_babel.speaklater import LazyString
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from csss.i18n import _, _l
 from csss.web.fragments import is_htmx
+from csss.web.watch import refused_because
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,28 @@ SENTENCES: dict[int, Sentence] = {
     429: Sentence(_l("Too many tries"), _l("Wait a minute, then try again.")),
     500: Sentence(_l("Something went wrong on our side"), _l("It has been recorded. Try again in a minute.")),
     503: Sentence(_l("The system is not available just now"), _l("Try again in a minute.")),
+    507: Sentence(
+        _l("There is no room for more just now"),
+        _l(
+            "The system’s disk is full. Nothing of this was stored and nothing else was lost. Try again later."
+        ),
+    ),
 }
+_BUSY = Sentence(
+    SENTENCES[503].title,
+    _l("The database does not answer. Load the page again in a minute and look what has been kept."),
+)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 CSRF = Sentence(
     _l("This form is out of date"),
     _l(
         "It was loaded before you signed in or out, so it was not accepted. Load the page again and resend it."
+    ),
+)
+FILE_SHUT = Sentence(
+    _l("This file cannot be opened just now"),
+    _l(
+        "It is kept, but the system lacks what it needs to open it. This has been recorded for those who run the system."
     ),
 )
 
@@ -59,7 +79,7 @@ CSRF = Sentence(
 # must not differ between what does not exist and what belongs to somebody else.
 _OWN_WORDS = frozenset({403, 409, 413, 422, 429, 503})
 # These must come out whatever is broken, so nothing that needs the database or the session takes part.
-_STANDALONE = frozenset({500, 503})
+_STANDALONE = frozenset({500, 503, 507})
 
 
 def request_id() -> str:
@@ -75,6 +95,9 @@ def init_errors(app: Flask) -> None:
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(InternalServerError, _http_error)
+    app.register_error_handler(OperationalError, _no_database)
+    app.register_error_handler(InterfaceError, _no_database)
+    app.register_error_handler(OSError, _no_room)
     app.after_request(_stay_here)
 
 
@@ -112,6 +135,7 @@ def _plain(template: str, context: dict[str, object]) -> str:
 
 
 def _csrf_error(error: CSRFError) -> Response:
+    refused_because("form_token")
     return error_response(400, CSRF)
 
 
@@ -128,4 +152,23 @@ def _http_error(error: HTTPException) -> Response:
     for name, value in error.get_headers(request.environ):  # Allow, Retry-After, WWW-Authenticate
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
+    return response
+
+
+def _no_database(error: OperationalError | InterfaceError) -> Response:
+    """Locked for too long, gone, or its disk is full."""
+    current_app.logger.error("request %s: the database does not answer", request_id(), exc_info=error)
+    full = "full" in str(error.orig)  # SQLite: "database or disk is full"
+    response = error_response(507, SENTENCES[507]) if full else error_response(503, _BUSY)
+    response.headers["Retry-After"] = "30"
+    return response
+
+
+def _no_room(error: OSError) -> Response:
+    """The disk is full. Anything else is a fault of ours."""
+    if error.errno not in _FULL:
+        raise error
+    current_app.logger.error("request %s: the disk is full", request_id(), exc_info=error)
+    response = error_response(507, SENTENCES[507])
+    response.headers["Retry-After"] = "600"
     return response

@@ -26,12 +26,17 @@ class Detached:
     def __init__(self, hub: Hub, listener: Listener) -> None:
         self._hub, self._listener = hub, listener
         self._connection = request.environ["gunicorn.socket"]
+        # Every other part of the application has its say on the headers before the body is asked for.
+        self.answer = Response(self, mimetype="text/event-stream", direct_passthrough=True)
+        self.answer.headers.update({"X-Accel-Buffering": "no"})  # nginx would keep the lines back
 
     def __iter__(self) -> Iterator[bytes]:
         self._take_over()
 
     def _take_over(self) -> NoReturn:
-        self._hub.adopt(self._connection, self._listener)
+        headers = [f"{name}: {value}" for name, value in self.answer.headers if name != "Connection"]
+        head = "\r\n".join(["HTTP/1.1 200 OK", *headers, "Connection: close", "", ""])
+        self._hub.adopt(self._connection, self._listener, head.encode("latin-1"))
         raise HandedOver()
 
 
@@ -50,7 +55,7 @@ def stream() -> Response:
     if user.role is Role.PATIENT:
         own = frozenset(str(scan_id) for scan_id in queries.scan_ids_of(user))
     listener = Listener(user_session().id, user.role, own)
-    return Response(Detached(hub, listener), mimetype="text/event-stream", direct_passthrough=True)
+    return Detached(hub, listener).answer
 
 
 def init_events(app: Flask) -> None:

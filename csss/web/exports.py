@@ -2,12 +2,17 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 
 from flask import Response, stream_with_context
 
-# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection); an apostrophe makes it text.
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+from csss.web.headers import FILE_CSP
+
+# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection); an apostrophe makes it text. White space
+# and characters that nobody sees may stand before: some programs skip them.
+_UNSEEN = r"[\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*"
+_DANGEROUS = re.compile(_UNSEEN + r"[=+\-@＝＋－＠]|[\t\r\n]")
 _BLOCK = 200  # rows that are sent together
 
 
@@ -16,13 +21,14 @@ def inert(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     text = "" if value is None else str(value)
-    return f"'{text}" if text.lstrip(" ").startswith(_DANGEROUS) else text
+    return f"'{text}" if _DANGEROUS.match(text) else text
 
 
 def csv_response(name: str, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> Response:
     """A file for a spreadsheet, sent while it is read. `name` is a plain ASCII file name without a suffix."""
     response = Response(stream_with_context(_lines(heads, rows)), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    response.headers["Content-Security-Policy"] = FILE_CSP
     return response
 
 

@@ -14,9 +14,10 @@ from flask_login import AnonymousUserMixin, LoginManager, current_user, login_us
 from csss.audit import record as audit
 from csss.auth import sessions
 from csss.auth.models import User, UserSession
+from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.web.fragments import REFRESH_HEADER, is_htmx
+from csss.web.fragments import REFRESH_HEADER, is_htmx, redirect_after
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,17 @@ def never_extends_session(view: View) -> View:
     """For a view that a page calls by itself: it must not keep an abandoned screen signed in."""
     view.never_extends_session = True  # type: ignore[attr-defined]
     return view
+
+
+def open_to_confined(view: View) -> View:
+    """For a view that a session may use which must register a passkey before anything else."""
+    view.open_to_confined = True  # type: ignore[attr-defined]
+    return view
+
+
+def is_confined() -> bool:
+    """Whether who is signed in may only register a passkey now (CSSS_ADMIN_PASSKEY)."""
+    return bool(current_user.is_authenticated) and passkeys.is_confined(user_session())
 
 
 def user_session() -> UserSession:
@@ -124,8 +136,11 @@ def _check_permission() -> Response | None:
     if needed is None:
         log.error("the view %s declares no permission and is refused", request.endpoint)
         abort(403)
-    if needed is Permission.PUBLIC or current_user.may(needed):
+    if needed is Permission.PUBLIC:
         return None
+    if current_user.may(needed):
+        shut = is_confined() and not getattr(view, "open_to_confined", False)
+        return redirect_after(url_for("account.new_passkey")) if shut else None
     if current_user.is_authenticated:
         abort(403)
     return ask_to_sign_in()
@@ -151,8 +166,9 @@ def _touch_session() -> None:
         sessions.touch(g.user_session)
 
 
-def sign_in(user: User, *, second_factor_done: bool) -> UserSession:
-    """Begin a session: complete, or waiting for the second factor. The old cookie's session ends.
+def sign_in(user: User, *, second_factor_done: bool, method: str = "password") -> UserSession:
+    """Begin a session: complete, or waiting for the second factor. The old cookie's session ends. `method` is the step
+    that was just taken.
 
     Belongs inside transaction().
     """
@@ -162,16 +178,25 @@ def sign_in(user: User, *, second_factor_done: bool) -> UserSession:
         address=request.remote_addr or "",
         device=request.user_agent.string,
         complete=second_factor_done or not user.needs_second_factor,
+        method=method,
     )
     session.clear()  # whatever a stranger may have planted in the cookie goes, the CSRF token with it
     session.permanent = False
     if row.complete:
         user.session_key = key
         login_user(user)
-        audit.record("session.began", user, by=user)
+        g.user_session = row
+        audit.record("session.began", user, by=user, method=method)
     else:
         session[PENDING] = key
     return row
+
+
+def renew_session() -> None:
+    """Another key for this session, in the row and in the cookie. Belongs inside transaction()."""
+    user = me()
+    user.session_key = sessions.renew(user_session())
+    login_user(user)
 
 
 def pending_session() -> UserSession | None:

@@ -22,8 +22,10 @@ CSP = "; ".join(
     )
 )
 
-# For an SVG that is opened as a page.
-STATIC_CSP = "default-src 'none'"
+# For what is no page: a static file, a fragment that a script asks for, a stream.
+BARE_CSP = "default-src 'none'; frame-ancestors 'none'"
+# For files of people, opened by themselves: nothing in them runs, whatever it is.
+FILE_CSP = f"sandbox; {BARE_CSP}"
 
 _OFF = (
     "accelerometer",
@@ -37,16 +39,19 @@ _OFF = (
     "microphone",
     "midi",
     "payment",
-    "publickey-credentials-get",
     "screen-wake-lock",
     "serial",
     "usb",
     "xr-spatial-tracking",
 )
-# A patient may photograph a film with the phone's camera; nothing else is ever asked for.
-PERMISSIONS_POLICY = ", ".join(["camera=(self)", *(f"{feature}=()" for feature in _OFF)])
+# A patient may photograph a film with the phone's camera, and everybody sign in with a passkey; nothing else is ever
+# asked for.
+_OURS = ("camera", "publickey-credentials-create", "publickey-credentials-get")
+PERMISSIONS_POLICY = ", ".join(
+    [*(f"{feature}=(self)" for feature in _OURS), *(f"{feature}=()" for feature in _OFF)]
+)
 
-HSTS = "max-age=31536000"
+HSTS = "max-age=31536000; includeSubDomains"
 
 
 def init_headers(app: Flask) -> None:
@@ -61,25 +66,26 @@ def add_headers(response: Response) -> Response:
     shared, and a page for a visitor holds a form token that belongs to one session.
     """
     headers = response.headers
-    if request.endpoint == STATIC_ENDPOINT and response.status_code < 400:
-        # Six of these come with a first visit over a slow line: they get what matters for a file, and no more.
-        headers.setdefault("Content-Security-Policy", STATIC_CSP)
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        return response
-    if REFRESH_HEADER in request.headers and response.status_code < 400:
-        # Asked for by a script, many times an hour; no browser opens such an answer as a page.
-        headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    if request.is_secure or current_app.config.get("PREFERRED_URL_SCHEME") == "https":
+        headers.setdefault("Strict-Transport-Security", HSTS)
+    static = request.endpoint == STATIC_ENDPOINT and response.status_code < 400
+    if not static:
         headers["Cache-Control"] = "no-store"
+    if static or _is_for_a_script(response):
+        # Six files come with a first visit over a slow line, and regions refresh many times an hour: they get what
+        # matters for what no browser opens as a page, and no more.
+        headers.setdefault("Content-Security-Policy", BARE_CSP)
         return response
     headers.setdefault("Content-Security-Policy", CSP)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     headers.setdefault("X-Request-ID", request_id())
-    if request.is_secure or current_app.config.get("PREFERRED_URL_SCHEME") == "https":
-        headers.setdefault("Strict-Transport-Security", HSTS)
-    headers["Cache-Control"] = "no-store"
     return response
+
+
+def _is_for_a_script(response: Response) -> bool:
+    refresh = REFRESH_HEADER in request.headers and response.status_code < 400
+    return refresh or response.mimetype == "text/event-stream"

@@ -12,8 +12,10 @@ from csss.auth.permissions import Permission
 from csss.i18n import _, language
 from csss.inference.catalogue import CARD, installed, model_record
 from csss.inference.labels import ModelCorrupt, ModelMissing
+from csss.web.fetch_site import not_from_elsewhere
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import requires
+from csss.web.headers import FILE_CSP
 from csss.web.markdown import render
 
 models = Blueprint("models", __name__, url_prefix="/models")
@@ -61,6 +63,7 @@ def card(version: str) -> Response:
 
 @models.get("/<version>/<name>.png")
 @requires(Permission.MODEL_READ)
+@not_from_elsewhere
 def plot(version: str, name: str) -> Response:
     """A picture of a model folder. Only names of files that are there are taken, so no path can be smuggled in."""
     file = _plots(_folder(version)[0]).get(name)
@@ -68,7 +71,7 @@ def plot(version: str, name: str) -> Response:
         abort(404)
     response = make_response(file.read_bytes())
     response.headers["Content-Type"] = "image/png"
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response.headers["Content-Security-Policy"] = FILE_CSP
     return response
 
 

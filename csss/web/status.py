@@ -2,8 +2,10 @@
 
 import hmac
 import ipaddress
+import shutil
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -17,13 +19,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from csss.auth.permissions import PUBLIC
 from csss.clock import now
 from csss.database import db
-from csss.inference.labels import ModelCorrupt, ModelMissing, read_info
+from csss.inference.labels import ModelCorrupt, ModelMissing, check_files, read_info
 from csss.jobs.queues import rq_queue
-from csss.outbox import OutboxJob, Queue
+from csss.outbox import OLD, OutboxJob, Queue, given_up_rows, overdue
 from csss.scans import queries
 from csss.web.guard import requires
 
 status = Blueprint("status", __name__)
+
+# Below it, uploads and reports will soon fail; a hundred of the largest pictures still fit.
+LEAST_FREE = 1_000_000_000
 
 
 @status.get("/healthz")
@@ -36,12 +41,14 @@ def healthz() -> Response:
 @status.get("/readyz")
 @requires(PUBLIC)
 def readyz() -> Response:
-    """Database, Redis, a worker for each queue, storage and model: 200 when all are there, else 503."""
+    """Database, Redis, a worker for each queue, outbox, storage, room on the disk, model: 200 when all is well, else 503."""
     checks = {
         "database": _database(),
         "redis": _redis(),
         "workers": _workers(),
+        "outbox": _outbox(),
         "storage": _storage(),
+        "disk": _disk(),
         "model": _model(),
     }
     ready = all(value == "ok" for value in checks.values())
@@ -52,6 +59,7 @@ def _database() -> str:
     try:
         db.session.execute(text("SELECT version_num FROM alembic_version")).one()
     except SQLAlchemyError:
+        db.session.rollback()
         current_app.logger.exception("the database cannot be read")
         return "cannot be read; was `csss migrate` run?"
     return "ok"
@@ -79,6 +87,36 @@ def workers() -> dict[Queue, int]:
     return {queue: Worker.count(queue=rq_queue(queue, connection)) for queue in Queue}
 
 
+def _outbox() -> str:
+    try:
+        late = {queue: now() - since for queue, since in overdue().items() if now() - since > OLD}
+    except SQLAlchemyError:
+        db.session.rollback()
+        return "unknown, the database cannot be read"
+    told = [f"{queue.value} for {age.total_seconds() / 60:.0f} min" for queue, age in sorted(late.items())]
+    return f"jobs wait and nobody does them: {', '.join(told)}" if told else "ok"
+
+
+def _disk() -> str:
+    low = [f"{name} {free / 1e6:.0f} MB" for name, free in free_bytes().items() if free < LEAST_FREE]
+    return f"nearly full: {', '.join(low)} left" if low else "ok"
+
+
+def free_bytes() -> dict[str, int]:
+    """What is left for the scans and reports, and for everything else this machine keeps; 0 where that cannot be told."""
+    settings = current_app.config["CSSS"]
+    return {"storage": _free(settings.storage_folder), "instance": _free(settings.instance_folder)}
+
+
+def _free(folder: Path) -> int:
+    """Of the file system of `folder`, which may not have been made yet."""
+    there = next((each for each in (folder, *folder.parents) if each.is_dir()), None)
+    try:
+        return shutil.disk_usage(there).free if there else 0
+    except OSError:
+        return 0
+
+
 def _storage() -> str:
     probe = current_app.config["CSSS"].storage_folder / f".probe-{uuid.uuid4().hex}"
     try:
@@ -92,8 +130,8 @@ def _storage() -> str:
 
 def _model() -> str:
     try:
-        read_info(current_app.config["CSSS"].model or None)
-    except (ModelMissing, ModelCorrupt):
+        check_files(read_info(current_app.config["CSSS"].model or None))
+    except (ModelMissing, ModelCorrupt, OSError):
         return "cannot be loaded; see `csss check`"
     return "ok"
 
@@ -128,19 +166,27 @@ class _Numbers:
     """Read when asked for, so that any number of web processes tell the same."""
 
     def collect(self) -> Iterator[Metric]:
+        yield from self._machine()
+        yield from self._workers()
+        try:
+            yield from [*self._scans(), *self._outbox()]
+        except SQLAlchemyError:
+            db.session.rollback()  # `csss_up{part="database"}` is 0
+
+    def _scans(self) -> Iterator[Metric]:
         scans = GaugeMetricFamily("csss_scans", "Open scans by status", labels=["status"])
         for state, number in queries.counts().items():
             scans.add_metric([state.value], number)
         yield scans
-        yield from self._outbox()
-        yield from self._workers()
 
     def _outbox(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("csss_outbox_open", "Jobs owed and not done", labels=["queue"])
         oldest = GaugeMetricFamily(
             "csss_outbox_oldest_seconds", "Age of the oldest of them", labels=["queue"]
         )
-        given_up = GaugeMetricFamily("csss_outbox_failed", "Jobs given up", labels=["queue"])
+        given_up = GaugeMetricFamily(
+            "csss_outbox_failed", "Jobs given up that nobody has seen to", labels=["queue"]
+        )
         rows: dict[str, Any] = {
             row[0]: row
             for row in db.session.execute(
@@ -152,19 +198,41 @@ class _Numbers:
         failed: dict[Any, int] = {
             row[0]: row[1]
             for row in db.session.execute(
-                select(OutboxJob.queue, func.count())
-                .where(OutboxJob.failed_at.is_not(None))
-                .group_by(OutboxJob.queue)
+                select(OutboxJob.queue, func.count()).where(given_up_rows()).group_by(OutboxJob.queue)
             )
         }
+        late = overdue()
+        due = GaugeMetricFamily(
+            "csss_outbox_overdue_seconds",
+            "For how long the oldest job has been due and in no worker's hands",
+            labels=["queue"],
+        )
         for queue in Queue:
+            since = late.get(queue)
+            due.add_metric([queue.value], (now() - since).total_seconds() if since else 0)
             row = rows.get(queue)
             waiting.add_metric([queue.value], row[1] if row else 0)
             oldest.add_metric([queue.value], (now() - row[2]).total_seconds() if row else 0)
             given_up.add_metric([queue.value], failed.get(queue, 0))
-        yield from (waiting, oldest, given_up)
+        yield from (waiting, oldest, due, given_up)
+
+    def _machine(self) -> Iterator[Metric]:
+        free = GaugeMetricFamily("csss_disk_free_bytes", "Room left", labels=["folder"])
+        for folder, number in free_bytes().items():
+            free.add_metric([folder], number)
+        yield free
+        up = GaugeMetricFamily("csss_up", "1 when it answers or can be used", labels=["part"])
+        for part, check in (
+            ("database", _database),
+            ("redis", _redis),
+            ("storage", _storage),
+            ("model", _model),
+        ):
+            up.add_metric([part], int(check() == "ok"))
+        yield up
 
     def _workers(self) -> Iterator[Metric]:
+        """Without Redis nobody knows: then there is no number, and `csss_up{part="redis"}` is 0."""
         family = GaugeMetricFamily("csss_workers", "Workers listening", labels=["queue"])
         try:
             for queue, number in workers().items():

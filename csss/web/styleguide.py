@@ -1,6 +1,6 @@
 """`/styleguide`: every component in every state, to look at while working on them.
 
-Registered only in debug mode (`flask --app csss run --debug`), so in production the address does not exist. The page holds
+Registered only by `flask --app csss.development run --debug`, so in production the address does not exist. The page holds
 no data of anybody; all of it is made up here.
 """
 
@@ -19,6 +19,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
+from wtforms.fields.choices import SelectChoice
 
 from csss.auth.permissions import PUBLIC
 from csss.web.guard import requires
@@ -35,7 +36,12 @@ class Specimens(Form):
     findings = TextAreaField("Findings")
     route = SelectField("Route", choices=["by mouth", "inhaled", "into a vein"])
     agreement = RadioField(
-        "Agreement", choices=[("agree", "Agree"), ("partly", "Partly"), ("disagree", "Disagree")]
+        "Agreement",
+        choices=[
+            SelectChoice("agree", "Agree"),
+            SelectChoice("partly", "Partly"),
+            SelectChoice("disagree", "Disagree"),
+        ],
     )
     signed = BooleanField("I have read this scan myself")
     file = FileField("Picture of the scan")

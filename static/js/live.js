@@ -1,15 +1,17 @@
 // Regions that show changes by themselves: [data-live="names"], see csss/live/__init__.py. The server names what has
 // changed; each region concerned fetches its own fragment, calmly: seldom, not in a hidden window, without a lost letter.
 (() => {
-  const GAP = 2000, SPREAD = 400, SLOW = 60000, PATIENCE = 10000, HIDDEN = 30000;
+  // A region may ask TURNS times in a row and otherwise once in GAP: single changes show at once, a storm costs thirty
+  // requests a minute. SPREAD: not all open pages at the same moment.
+  const GAP = 2000, TURNS = 4, SPREAD = 400, SLOW = 60000, PATIENCE = 10000, HIDDEN = 30000;
   const notice = document.getElementById("live-notice");
   const regions = () => [...document.querySelectorAll("[data-live]")];
-  const asked = new Map(), due = new Map();
+  const spent = new Map(), due = new Map(); // spent: until when the turns of a region are used up
   let source, seen = notice?.dataset.liveNow, slow, doubt, leaving, stale = false;
 
   const refresh = (id) => {
     due.delete(id);
-    asked.set(id, Date.now());
+    spent.set(id, Math.max(spent.get(id) || 0, Date.now()) + GAP);
     const region = document.getElementById(id);
     if (region) window.htmx.trigger(region, "live");
   };
@@ -18,7 +20,7 @@
     if (document.hidden) { stale = true; return; }
     for (const { id, dataset } of regions()) {
       if (due.has(id) || (names && !dataset.live.split(" ").some((name) => names.includes(name)))) continue;
-      const wait = now ? 0 : Math.max(0, (asked.get(id) || 0) + GAP - Date.now()) + Math.random() * SPREAD;
+      const wait = now ? 0 : Math.max(0, (spent.get(id) || 0) - (TURNS - 1) * GAP - Date.now()) + Math.random() * SPREAD;
       due.set(id, setTimeout(refresh, wait, id));
     }
   };

@@ -13,7 +13,9 @@ class Line:
     def __init__(self, target: tuple[str, int], cuts: list[int]) -> None:
         self.cuts = sorted(cuts)
         self.breaks = 0
-        self.stays_broken = False  # True: after a break nothing comes through until this is False again
+        # A line that is there again at once would often go unnoticed: Chromium itself sends the request a second time.
+        self.stays_broken = False  # True: after a break nothing comes through until `mend`
+        self._down = False
         self.sent = 0
         self._target = target
         self._lock = threading.Lock()
@@ -25,7 +27,7 @@ class Line:
         while True:
             try:
                 browser, _ = self._listener.accept()
-                if self.stays_broken and self.breaks:
+                if self._down:
                     browser.close()
                     continue
                 server = socket.create_connection(self._target)
@@ -53,7 +55,11 @@ class Line:
                 return False
             self.cuts.pop(0)
             self.breaks += 1
+            self._down = self.stays_broken
             return True
+
+    def mend(self) -> None:
+        self._down = False
 
     def cut(self) -> None:
         """Every connection ends at once, without a good-bye (RST)."""

@@ -25,6 +25,11 @@ from tests.stack import Stack, eventually
 # One process of the run has the browser and the stack.
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 NewPage = Callable[..., Page]
+_DRAWN = """async stage => {
+  const pictures = [...stage.querySelectorAll("img")].filter((each) => each.src && each.checkVisibility());
+  await Promise.all(pictures.map((each) => each.decode()));
+  for (let frames = 0; frames < 2; frames += 1) await new Promise(requestAnimationFrame);
+}"""
 WIDE = picture(1600, 1200, "JPEG", quality=90)
 
 
@@ -78,7 +83,7 @@ def desk(stack: Stack, new_page: NewPage) -> Desk:
 
 def pixels(stage: Locator) -> np.ndarray:
     """What the eye sees of the picture, without the line that tells zoom and window."""
-    stage.page.wait_for_timeout(150)
+    stage.evaluate(_DRAWN)
     grey = np.asarray(Image.open(io.BytesIO(stage.screenshot())).convert("L"), float)
     return grey[8:-40, 8:-8]
 
@@ -245,7 +250,8 @@ def test_what_is_typed_survives_the_window_and_agreement_is_one_key(desk: Desk) 
     expect(page.get_by_label("I disagree")).to_be_checked()
 
     page.get_by_label("Diagnosis").fill("Pneumonia")
-    page.keyboard.press("Enter")
+    with page.expect_response(re.compile("/draft$")):
+        page.keyboard.press("Enter")
     expect(page.locator("#draft-status")).to_have_text(re.compile("Draft saved"))
     assert desk.status() is Status.AI_ANALYZED, "Enter in a line keeps, it never signs"
     page.get_by_text("Keys", exact=True).click()

@@ -20,6 +20,7 @@ from csss.clock import now
 from csss.database import db, transaction
 from csss.mail.models import MailKind, MailMessage, MailState
 from csss.outbox import OutboxJob
+from csss.scans import analysis
 from csss.scans.models import Scan
 from csss.scans.states import Agreement, Status
 from csss.statistics import queries
@@ -150,10 +151,66 @@ def test_a_given_up_report_is_tried_again(admin: Visitor, clinic: Clinic) -> Non
     assert "Make a report" in text and "OSError: disk full" in text and "200 tries" in text
     assert admin.post(f"/admin/jobs/{job_id}/again").status_code == 303
     assert admin.post(f"/admin/jobs/{job_id}/again").status_code == 409
+    assert tried_again(admin) == ["render_report"]
     clinic.run_jobs("render_report")
     assert "The report is being made" not in words(admin.get(f"/admin/scans/{scan_id}"))
     assert admin.post(f"/admin/jobs/{uuid.uuid4()}/again").status_code == 404
     assert [each.open for each in outbox.backlog() if each.queue is outbox.Queue.REPORTS] == [0]
+
+
+def tried_again(admin: Visitor) -> list[str]:
+    events = db.session.scalars(select(AuditEvent).where(AuditEvent.action == "job.tried_again")).all()
+    assert {event.actor_id for event in events} <= {admin.user_id}
+    return [event.detail["job"] for event in events]
+
+
+@pytest.mark.both_databases
+def test_a_given_up_mail_is_tried_again_from_the_same_list_and_leaves_it(
+    admin: Visitor, clinic: Clinic
+) -> None:
+    clinic.run_jobs()
+    address = clinic.person("doctor", name="Asha Unreached").email
+    with transaction():
+        row = db.session.scalars(select(OutboxJob).where(OutboxJob.done_at.is_(None))).one()
+        message = db.session.get_one(MailMessage, uuid.UUID(row.args[0]))
+        message.state, row.failed_at, row.last_error, job_id = MailState.FAILED, now(), "NoLineError", row.id
+    assert "Send a message" in words(admin.get("/admin/jobs"))
+    assert admin.post(f"/admin/jobs/{job_id}/again").status_code == 303
+    assert "No job was given up" in words(admin.get("/admin/jobs"))
+    clinic.run_jobs()
+    assert [mail["To"] for mail in clinic.mail].count(address) == 1
+    assert admin.post(f"/admin/jobs/{job_id}/again").status_code == 409
+
+
+def test_a_given_up_analysis_is_the_doctors_to_begin_again_and_leaves_the_list_then(
+    admin: Visitor, clinic: Clinic
+) -> None:
+    doctor = clinic.visitor(clinic.person("doctor"))
+    scan_id = clinic.scan().id
+    doctor.post(f"/doctor/scans/{scan_id}/analyze")
+    with transaction():
+        row = db.session.scalars(select(OutboxJob).where(OutboxJob.job == "analyse_scan")).one()
+        analysis.keep_failure(uuid.UUID(row.args[0]), "It took too long.")
+        row.failed_at, job_id = now(), row.id
+    page = admin.page("/admin/jobs")
+    assert page.select_one(f"#job-{job_id} a[href='/admin/scans/{scan_id}']")
+    assert "The doctor begins it again" in page.get_text()
+    assert admin.post(f"/admin/jobs/{job_id}/again").status_code == 409
+    assert doctor.post(f"/doctor/scans/{scan_id}/analyze").status_code == 303
+    assert "No job was given up" in words(admin.get("/admin/jobs"))
+
+
+def test_a_given_up_job_is_set_aside_once_and_the_alarm_ends(admin: Visitor, clinic: Clinic) -> None:
+    clinic.scan(Status.REPORT_READY)
+    with transaction():
+        row = db.session.scalars(select(OutboxJob).where(OutboxJob.job == "render_report")).one()
+        row.failed_at, job_id = now(), row.id
+    alarm = 'csss_outbox_failed{queue="reports"}'
+    assert f"{alarm} 1.0" in admin.get("/metrics").get_data(as_text=True)
+    assert admin.post(f"/admin/jobs/{job_id}/aside").status_code == 303
+    assert admin.post(f"/admin/jobs/{job_id}/aside").status_code == 409
+    assert f"{alarm} 0.0" in admin.get("/metrics").get_data(as_text=True)
+    assert db.session.scalar(select(AuditEvent.actor_id).where(AuditEvent.action == "job.set_aside"))
 
 
 # Mail

@@ -17,7 +17,7 @@ from csss.auth import second_factor
 from csss.auth.models import CodePurpose, OneTimeCode, User
 from csss.clock import now
 from csss.database import Base, db, transaction
-from csss.errors import Counted, Invalid
+from csss.errors import Counted, Invalid, TooMany
 from csss.mail.models import MailKind, MailMessage, MailState
 from csss.outbox import OutboxJob
 from tests.factories import Clinic
@@ -270,6 +270,52 @@ def test_the_hash_is_keyed(clinic: Clinic, admin_user: User) -> None:
     assert kept == second_factor._code_hash(code, digits)
     clinic.app.config["SECRET_KEY"] = "another key that is long enough to be taken"
     assert kept != second_factor._code_hash(code, digits)
+
+
+# Who begins a sign-in anew
+
+
+@pytest.mark.both_databases
+def test_signing_in_anew_brings_no_further_codes(clinic: Clinic, admin_user: User) -> None:
+    for _ in range(3):
+        request(admin_user, SIGN_IN, uuid.uuid4())
+    with pytest.raises(TooMany, match="for sign-ins begun elsewhere") as refusal:
+        request(admin_user, SIGN_IN, uuid.uuid4())
+    assert timedelta(minutes=14) < refusal.value.wait <= timedelta(minutes=15)
+    # What is approved is nobody's sign-in.
+    request(admin_user, APPROVAL, uuid.uuid4())
+
+
+def test_at_sign_in_a_newer_code_cancels_the_older_of_another_sign_in(
+    clinic: Clinic, admin_user: User
+) -> None:
+    one, two = uuid.uuid4(), uuid.uuid4()
+    request(admin_user, SIGN_IN, one)
+    older = mailed_code(clinic)
+    request(admin_user, SIGN_IN, two)
+    newer = mailed_code(clinic)
+    assert "A newer code has replaced this one" in refused(admin_user, older, SIGN_IN, one)
+    assert accepted(admin_user, newer, SIGN_IN, two)
+
+
+def test_who_uses_the_codes_may_sign_in_as_often_as_needed(clinic: Clinic, admin_user: User) -> None:
+    for _ in range(5):
+        session = uuid.uuid4()
+        request(admin_user, SIGN_IN, session)
+        assert accepted(admin_user, mailed_code(clinic), SIGN_IN, session)
+
+
+def test_a_code_works_only_in_the_session_that_asked_for_it(clinic: Clinic, admin_user: User) -> None:
+    scan, here, there = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+    with transaction():
+        code_id = second_factor.request_code(admin_user, APPROVAL, scan, here).id
+    digits = mailed_code(clinic)
+    for elsewhere in (there, None):
+        with pytest.raises(Counted, match="another device"), transaction():
+            second_factor.check(admin_user, APPROVAL, scan, digits, elsewhere)
+    assert db.session.get_one(OneTimeCode, code_id).tries == 0  # nobody else uses its tries up
+    with transaction():
+        assert second_factor.check(admin_user, APPROVAL, scan, digits, here).subject_id == scan
 
 
 # At once

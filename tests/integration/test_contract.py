@@ -100,10 +100,12 @@ def test_an_approval_sent_twice_at_once_is_told_the_state_and_not_that_its_code_
     clinic: Clinic,
 ) -> None:
     admin = clinic.person("admin")
-    visitors = [clinic.visitor(admin) for _ in range(2)]
+    visitors = [clinic.visitor(admin), Visitor(clinic.app)]
+    visitors[1].client.set_cookie("csss", visitors[0].client.get_cookie("csss").value)  # type: ignore[union-attr]
     scan_id = clinic.scan(Status.PHARMACIST_COMPLETED).id
     with transaction():
-        code = second_factor.draw_code(second_factor.request_code(admin, CodePurpose.APPROVAL, scan_id))
+        asked = second_factor.request_code(admin, CodePurpose.APPROVAL, scan_id, visitors[0].session_id)
+        code = second_factor.draw_code(asked)
     start = threading.Barrier(2)
     answers: list[tuple[int, str]] = []
 
@@ -127,7 +129,8 @@ def test_an_approval_sent_twice_at_once_is_told_the_state_and_not_that_its_code_
 def test_a_wrong_approval_code_counts_and_leaves_the_scan(clinic: Clinic, admin: Visitor) -> None:
     scan_id = clinic.scan(Status.PHARMACIST_COMPLETED).id
     with transaction():
-        code = second_factor.draw_code(second_factor.request_code(admin.user, CodePurpose.APPROVAL, scan_id))
+        asked = second_factor.request_code(admin.user, CodePurpose.APPROVAL, scan_id, admin.session_id)
+        code = second_factor.draw_code(asked)
     wrong = f"{(int(code) + 1) % 1_000_000:06d}"
     for _ in range(second_factor.MAX_TRIES):
         assert admin.post(f"/admin/scans/{scan_id}/approve", {"code": wrong}).status_code == 422

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from csss.database import Base, db, transaction
+from csss.erasing import services as erasing
 from csss.reports import services as reports
 from csss.scans import services
 from csss.scans.models import Scan
@@ -43,6 +44,10 @@ def full_clinic(clinic: Clinic) -> Clinic:
     with transaction():
         reports.add_addendum(released, note="The date in the indication is wrong.", by=doctor)
         services.close(unreadable, reason="Blurred", by=doctor)
+    somebody = clinic.person("patient").patient
+    with transaction():
+        assert somebody is not None
+        erasing.erase_as_deployer(somebody.mrn, reason="Asked for", password_hash="x")
     return clinic
 
 

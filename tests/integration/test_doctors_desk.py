@@ -279,7 +279,7 @@ def test_the_page_says_in_numbers_why_a_scan_is_uncertain(doctor: Visitor, clini
     scan = clinic.scan(Status.AI_ANALYZED, result=reading("COVID", 0.5))
     text = doctor.page(url(scan)).select_one("#classifier").get_text(" ")
     assert "COVID-19 reaches 50.0 %" in text and "a reading counts from 75 %" in text
-    assert "threshold τ of 75 %" in text
+    assert "threshold τ of 75\u00a0%" in text
 
 
 def test_the_page_asks_for_the_preview_alone(doctor: Visitor, clinic: Clinic) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
 import redis
@@ -229,7 +230,9 @@ def test_while_redis_is_away_pages_go_on_and_nothing_is_lost(clinic: Clinic) -> 
 # Real workers
 
 
-def worker(app: Flask, queue: Queue, code: str = "", *, burst: bool = True) -> subprocess.Popen[bytes]:
+def worker(
+    app: Flask, queue: Queue, code: str = "", *, burst: bool = True, output: IO[bytes] | None = None
+) -> subprocess.Popen[bytes]:
     """A worker process of this app's queue; `code` is run in it first."""
     script = f"""
         from csss import create_app
@@ -243,6 +246,8 @@ def worker(app: Flask, queue: Queue, code: str = "", *, burst: bool = True) -> s
         [sys.executable, "-c", script],
         cwd=ROOT,
         env={**os.environ, **environment(app.config["CSSS"])},
+        stdout=output,
+        stderr=output,
         start_new_session=True,
     )
 
@@ -299,7 +304,9 @@ import os, time
 from csss.inference.engine import Engine
 predict = Engine.predict
 def slowly(self, image):
-    Path(os.environ["CSSS_INSTANCE"], "at-it").touch()
+    note = Path(os.environ["CSSS_INSTANCE"], "at-it")
+    note.with_suffix(".new").write_text(str(os.getpid()))
+    note.with_suffix(".new").rename(note)
     time.sleep(30)
     return predict(self, image)
 Engine.predict = slowly
@@ -308,7 +315,8 @@ Engine.predict = slowly
 
 @needs_model
 @pytest.mark.slow
-@pytest.mark.both_databases
+@pytest.mark.postgres  # on SQLite: test_under_fire.py
+@pytest.mark.parametrize("settings", [{"_database": "postgresql"}], indirect=True)
 def test_after_a_kill_in_the_middle_another_worker_finishes_within_half_a_minute_once(
     clinic: Clinic, queue_server: redis.Redis
 ) -> None:
@@ -319,6 +327,7 @@ def test_after_a_kill_in_the_middle_another_worker_finishes_within_half_a_minute
     try:
         eventually(at_it.exists, 40)
         os.killpg(victim.pid, signal.SIGKILL)
+        os.kill(int(at_it.read_text()), signal.SIGKILL)  # the child that does the job, in a group of its own
         victim.wait(10)
         db.session.rollback()
         assert run.state is RunState.RUNNING
@@ -356,3 +365,35 @@ def test_a_worker_is_known_again_after_redis_has_forgotten_it(
         eventually(lambda: workers()[Queue.CODES] == 1, 20)
     finally:
         _end(process)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_started_before_redis_waits_for_it(clinic: Clinic, tmp_path: Path) -> None:
+    from csss.web.status import workers
+
+    with tempfile.TemporaryDirectory(prefix="csss-redis-") as folder:
+        socket = Path(folder) / "redis.sock"
+        try:
+            command = redis_command(socket)
+        except NoRedisError as error:
+            if IN_CI:
+                raise
+            pytest.skip(str(error))
+        app = clinic.app
+        app.config["CSSS"] = replace(app.config["CSSS"], redis_url=f"unix://{socket}")
+        init_jobs(app)
+        with (tmp_path / "worker.log").open("wb") as log:
+            process = worker(app, Queue.CODES, burst=False, output=log)
+        server = None
+        try:
+            eventually(lambda: "Redis went away" in (tmp_path / "worker.log").read_text(), 60)
+            server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            eventually(socket.exists)
+            eventually(lambda: workers()[Queue.CODES] == 1, 30)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            _end(process)
+            if server is not None:
+                server.terminate()
+                server.wait(10)

@@ -84,6 +84,16 @@ def test_everybody_hears_of_the_own_lists_and_a_patient_of_own_scans_only(site: 
     assert set(doctor.told) <= {"queue", str(scan_id), str(foreign)}
 
 
+def test_a_stream_carries_the_headers_of_every_other_answer(site: Site) -> None:
+    """It is the hub that writes them, from what the application has decided (tests/rules/test_headers.py)."""
+    headers = site.ready(site.clinic.person("doctor")).headers
+    assert headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert headers["Cache-Control"] == "no-store" and headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin" and headers["Connection"] == "close"
+    assert headers["X-Accel-Buffering"] == "no" and "Content-Length" not in headers
+
+
 def test_a_refused_change_is_not_told(site: Site) -> None:
     doctor = site.ready(site.clinic.person("doctor"))
     scan_id = site.clinic.scan().id

@@ -74,21 +74,32 @@ def bomb() -> bytes:
     return target.getvalue()
 
 
+def too_large() -> bytes:
+    return picture() + os.urandom(11_000_000)
+
+
 @pytest.mark.parametrize(
     ("content", "name", "sentence"),
     [
         (b"these are words", "words.png", "not a JPEG or PNG"),
         (b"", "empty.png", "The file is empty"),
-        (cut_off(), "cut.jpg", "cannot be read to its end"),
-        (bomb(), "huge.png", "too many pixels"),
-        (picture() + os.urandom(11_000_000), "large.png", "at most 10 MB"),
+        (cut_off, "cut.jpg", "cannot be read to its end"),
+        (bomb, "huge.png", "too many pixels"),
+        (too_large, "large.png", "at most 10 MB"),
         (b"", "", "Choose the picture"),
     ],
 )
 def test_what_is_no_scan_is_refused_beside_the_field_and_nothing_is_kept(
-    patient: Visitor, app: Flask, content: bytes, name: str, sentence: str
+    patient: Visitor, app: Flask, content: bytes | Callable[[], bytes], name: str, sentence: str
 ) -> None:
-    answer = send(patient, content, name, kind="cardiac_mri", indication="Palpitations <b>")
+    # Large pictures are made here, not when the tests are collected: every process of a run does that for all.
+    answer = send(
+        patient,
+        content if isinstance(content, bytes) else content(),
+        name,
+        kind="cardiac_mri",
+        indication="Palpitations <b>",
+    )
     assert answer.status_code == 422
     page = soup(answer)
     assert sentence in page.select_one("#file-error").get_text()

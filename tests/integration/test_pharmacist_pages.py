@@ -19,7 +19,7 @@ from csss.prescriptions.models import Route
 from csss.prescriptions.services import MAX_ITEMS
 from csss.reports import services as reports
 from csss.reports.build import report_context
-from csss.reports.render import report_html
+from csss.reports.document import report_html
 from csss.scans import services
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor, Priority, Status

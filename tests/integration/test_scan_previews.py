@@ -1,6 +1,8 @@
 """The picture of a scan over a slow line: a small preview first, the whole picture when it is wanted."""
 
 import io
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,10 @@ from PIL import Image
 
 from csss.database import db
 from csss.scans import previews
+from csss.scans.decoder import PREVIEW, THUMBNAIL, Size, shrink
 from csss.scans.intake import take_in
 from csss.scans.models import Scan
-from csss.scans.previews import PREVIEW, SIZES, THUMBNAIL, shrink
+from csss.scans.previews import SIZES
 from csss.scans.storage import FolderStorage, storage
 from tests.factories import Clinic, picture
 from tests.visitor import Visitor
@@ -39,19 +42,19 @@ def test_the_preview_of_a_scan_takes_at_most_15_kb(path: Path) -> None:
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 @pytest.mark.parametrize(
-    "content",
+    "draw",
     [
-        picture(3000, 2400, "JPEG", quality=95),
-        picture(64, 2000),
-        picture(900, 700, mode="RGB"),
-        noise(2000, 1000),
+        partial(picture, 3000, 2400, "JPEG", quality=95),
+        partial(picture, 64, 2000),
+        partial(picture, 900, 700, mode="RGB"),
+        cache(partial(noise, 2000, 1000)),
     ],
     ids=["large", "long", "coloured", "noise"],
 )
 def test_whatever_is_uploaded_becomes_small_and_keeps_its_proportions(
-    content: bytes, size: previews.Size
+    draw: Callable[[], bytes], size: Size
 ) -> None:
-    taken = take_in(content, limit=10_000_000)
+    taken = take_in(draw(), limit=10_000_000)
     made = shrink(taken.content, size)
     small = Image.open(io.BytesIO(made))
     assert len(made) <= size.bytes and max(small.size) <= size.side and small.format == "JPEG"
@@ -75,7 +78,9 @@ def test_the_page_is_given_the_preview_and_the_whole_picture_on_demand(
     assert len(doctor.get(f"{address}?size=thumbnail").data) <= THUMBNAIL.bytes
     for answer in (whole, preview):
         assert answer.headers["Cache-Control"] == "no-store", "nothing of a patient stays in a browser"
-        assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+        assert (
+            answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
+        )
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
@@ -121,5 +126,5 @@ def test_a_full_disk_does_not_refuse_an_upload(
 
     monkeypatch.setattr(FolderStorage, "keep", full)
     scan = clinic.scan()
-    assert "could not be made at intake" in caplog.text
+    assert "could not be kept at intake" in caplog.text
     assert db.session.get(Scan, scan.id) is not None

@@ -1,9 +1,20 @@
 """What monitoring is told."""
 
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
+from csss.clock import now
+from csss.database import db
+from csss.inference.labels import default_folder
 from csss.scans.states import Status
+from tests.disks import CannotMount, small_file_system
 from tests.factories import Clinic
+from tests.integration.jobs import change, needs_model, rows
 from tests.visitor import Visitor
 
 
@@ -47,3 +58,94 @@ def test_with_a_token_metrics_are_for_whoever_has_it(nobody: Visitor) -> None:
         nobody.get("/metrics", headers=right, environ_overrides={"REMOTE_ADDR": "198.51.100.7"}).status_code
         == 200
     )
+
+
+# What is wrong shows, each with the real thing
+
+
+def checks(nobody: Visitor) -> dict[str, str]:
+    response = nobody.get("/readyz")
+    assert response.status_code == 503
+    found: dict[str, str] = response.get_json()["checks"]
+    return found
+
+
+def number(nobody: Visitor, name: str) -> float:
+    for line in nobody.get("/metrics").get_data(as_text=True).splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.rpartition(" ")[2])
+    raise AssertionError(f"there is no {name}")
+
+
+@pytest.mark.both_databases
+def test_a_job_that_nobody_does_is_told(nobody: Visitor, clinic: Clinic) -> None:
+    clinic.person("doctor")
+    (row,) = rows("send_mail")
+    assert checks(nobody)["outbox"] == "ok"
+    change(row, due_at=now() - timedelta(minutes=12))
+    assert checks(nobody)["outbox"] == "jobs wait and nobody does them: mail for 12 min"
+    assert 720 <= number(nobody, 'csss_outbox_overdue_seconds{queue="mail"}') < 780
+    assert number(nobody, 'csss_outbox_overdue_seconds{queue="codes"}') == 0
+
+
+def test_a_job_that_waits_out_a_pause_or_is_being_done_is_nobodys_fault(
+    nobody: Visitor, clinic: Clinic
+) -> None:
+    clinic.person("doctor")
+    (row,) = rows("send_mail")
+    change(row, due_at=now() - timedelta(hours=1), leased_until=now() + timedelta(seconds=10))
+    assert checks(nobody)["outbox"] == "ok"
+    (row,) = rows("send_mail")
+    change(row, due_at=now() + timedelta(minutes=9), leased_until=None)
+    assert checks(nobody)["outbox"] == "ok"
+
+
+def test_a_disk_that_is_nearly_full_is_told(nobody: Visitor, small_disk: Path) -> None:
+    assert checks(nobody)["disk"] == "nearly full: storage 8 MB left"
+    assert number(nobody, 'csss_disk_free_bytes{folder="storage"}') < 9e6
+    assert number(nobody, 'csss_disk_free_bytes{folder="instance"}') > 9e6
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """The storage folder on a file system of 8 MB. Skips where nobody may mount one."""
+    folder = tmp_path / "storage"
+    folder.mkdir()
+    try:
+        with small_file_system(folder, "8m"):
+            yield folder
+    except CannotMount as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("settings", [{"storage_url": "file:///proc/no-such-storage"}], indirect=True)
+def test_a_storage_that_cannot_be_written_is_told(nobody: Visitor) -> None:
+    assert checks(nobody)["storage"].startswith("cannot be written: ")
+    assert number(nobody, 'csss_up{part="storage"}') == 0
+
+
+@needs_model
+def test_a_model_that_is_damaged_or_gone_is_told(nobody: Visitor, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(default_folder(), tmp_path / "model"))
+    nobody.app.config["CSSS"] = replace(nobody.app.config["CSSS"], model=str(folder))
+    assert checks(nobody)["model"] == "ok"
+    file = folder / "model.tflite"
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    assert checks(nobody)["model"] == "cannot be loaded; see `csss check`"
+    assert number(nobody, 'csss_up{part="model"}') == 0
+    file.unlink()
+    assert checks(nobody)["model"] == "cannot be loaded; see `csss check`"
+    file.write_bytes(content)
+    assert checks(nobody)["model"] == "ok"
+
+
+def test_a_database_that_is_gone_is_told(nobody: Visitor, tmp_path: Path) -> None:
+    assert number(nobody, 'csss_up{part="database"}') == 1
+    db.session.remove()
+    db.engine.dispose()
+    for file in tmp_path.glob("csss.db*"):
+        file.unlink()
+    assert checks(nobody)["database"] == "cannot be read; was `csss migrate` run?"
+    assert number(nobody, 'csss_up{part="database"}') == 0
+    assert nobody.get("/healthz").status_code == 200

@@ -321,7 +321,7 @@ def test_what_fails_after_the_scan_is_in_the_database_takes_no_picture_away(
 
     content = picture()
     upload = line.whole(content)
-    monkeypatch.setattr("csss.scans.previews._make", broken)
+    monkeypatch.setattr("csss.scans.previews._keep", broken)
     app.testing = False
     app.config["PROPAGATE_EXCEPTIONS"] = False
     assert line.finish(upload).status_code == 500

@@ -96,8 +96,9 @@ def snapshot() -> Snapshot:
     with db.engine.connect() as connection:
         for table in TABLES:
             rows = connection.exec_driver_sql(f"SELECT * FROM {table}").mappings()
+            key = Base.metadata.tables[table].primary_key.columns[0].name
             plain = ({name: _plain(value) for name, value in row.items()} for row in rows)
-            found[table] = {row["id"]: row for row in plain}
+            found[table] = {row[key]: row for row in plain}
     return found
 
 

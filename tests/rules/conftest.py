@@ -14,7 +14,9 @@ from werkzeug.routing import Rule
 
 from csss import create_app
 from csss.auth.accounts import confirmation_token
-from csss.auth.models import User
+from csss.auth.models import PasswordReset, User
+from csss.auth.passkeys.models import Passkey
+from csss.auth.password_reset import draw_token
 from csss.database import db, transaction
 from csss.inference.labels import read_info
 from csss.mail.models import MailMessage
@@ -43,6 +45,7 @@ class Site:
     message: uuid.UUID = field(default_factory=uuid.uuid4)
     batch: uuid.UUID = field(default_factory=uuid.uuid4)
     token: str = ""
+    reset_token: str = ""
     opened: dict[Any, Any] = field(default_factory=dict)  # pages by role, see test_pages.py
 
     def visitor(self, role: str | None) -> Visitor:
@@ -69,21 +72,25 @@ class Site:
             "preset_id": db.session.scalars(select(PrescriptionTemplate.id)).first(),
             "user_id": self.people["waiting"],
             "session_id": uuid.uuid4(),
-            "token": self.token,
+            "token": self.reset_token if rule.endpoint == "auth.reset_password" else self.token,
+            "passkey_id": uuid.uuid4(),
             "path": "icons.svg",
             "version": read_info().version,
             "name": "confusion",
         } | instead
         with self.app.test_request_context():
             values = {name: known[name] for name in rule.arguments if name in known}
-            about = self.scans if "scan_id" in rule.arguments and "scan_id" not in instead else {"": None}
+            argument, about = "scan_id", {"": None}
+            if "scan_id" in rule.arguments and "scan_id" not in instead:
+                about = self.scans
+            if "user_id" in rule.arguments and "user_id" not in instead:
+                # Staff, and a patient, of whom there is more to say.
+                argument, about = "user_id", {each: self.people[each] for each in ("waiting", "patient")}
             return {
                 name: str(
-                    self.app.url_map.bind("").build(
-                        rule.endpoint, values | ({"scan_id": scan} if scan else {})
-                    )
+                    self.app.url_map.bind("").build(rule.endpoint, values | ({argument: id_} if id_ else {}))
                 )
-                for name, scan in about.items()
+                for name, id_ in about.items()
             }
 
 
@@ -113,6 +120,13 @@ def _furnish(site: Site) -> None:
     site.people = {name: user.id for name, user in people.items()}
     site.token = confirmation_token(clinic.person("patient", confirmed=False))
     of: dict[str, User] = {role: people[role] for role in ROLES}
+    with transaction():
+        reset = PasswordReset(id=uuid.uuid4(), user_id=people["another patient"].id)
+        db.session.add(reset)
+        site.reset_token = draw_token(reset)
+        for number, role in enumerate(ROLES):
+            values = {"name": "My phone", "public_key": b"", "sign_count": 0, "synced": True}
+            db.session.add(Passkey(user_id=people[role].id, credential_id=f"AAA{number}", **values))
     make = {
         "uploaded": clinic.scan(patient=of["patient"]),
         "queued": clinic.scan(patient=of["patient"]),

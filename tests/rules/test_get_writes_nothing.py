@@ -10,7 +10,7 @@ from tests.rules.test_routes import WHO, methods, rules
 
 pytestmark = pytest.mark.xdist_group("site")
 # What is kept of looking: who looked, and that the session was used.
-MAY_CHANGE = {"audit_events", "user_sessions"}
+MAY_CHANGE = {"audit_events", "audit_seals", "user_sessions"}
 
 
 @pytest.mark.parametrize("role", [None, *ROLES], ids=lambda role: role or "nobody")

@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CAPABILITIES = ("assistant", "auth", "scans", "prescriptions", "reports", "mail", "live", "statistics")
+CAPABILITIES = (
+    "assistant",
+    "auth",
+    "erasing",
+    "live",
+    "mail",
+    "prescriptions",
+    "reports",
+    "scans",
+    "statistics",
+    "throttle",
+)
 FILES = sorted([*(ROOT / "csss").rglob("*.py"), *(ROOT / "training").rglob("*.py")])
 
 

@@ -35,15 +35,19 @@ class Own(set[str | None]):
 # Add a new route here. One that is missing fails, and so does one that names no permission. Where an address names
 # something that belongs to one person, say so with `Own`: test_strangers.py tries it as somebody else.
 WHO: dict[str, set[str | None]] = {
+    "account.add_passkey": SIGNED_IN,
     "account.authenticator": SIGNED_IN,
     "account.change": SIGNED_IN,
     "account.confirm_authenticator": SIGNED_IN,
     "account.end_other_sessions": SIGNED_IN,
     "account.end_session": Own(SIGNED_IN, own=SIGNED_IN),
     "account.make_recovery_codes": SIGNED_IN,
+    "account.new_passkey": SIGNED_IN,
     "account.page": SIGNED_IN,
+    "account.passkey_question": SIGNED_IN,
     "account.recovery_codes": SIGNED_IN,
     "account.remove_authenticator": SIGNED_IN,
+    "account.remove_passkey": Own(SIGNED_IN, own=SIGNED_IN),
     "account.remove_passphrase": SIGNED_IN,
     "account.send_confirmation": SIGNED_IN,
     "admin.approve": ADMIN,
@@ -52,19 +56,28 @@ WHO: dict[str, set[str | None]] = {
     "admin.audit_log": ADMIN,
     "admin.batch": Own(ADMIN, own=ADMIN),
     "admin.batch_code_state": Own(ADMIN, own=ADMIN),
+    "admin.batch_passkey_question": Own(ADMIN, own=ADMIN),
     "admin.code_state": ADMIN,
     "admin.deactivate_user": ADMIN,
     "admin.end_user_sessions": ADMIN,
+    "admin.erase": ADMIN,
+    "admin.erase_code_state": ADMIN,
+    "admin.erase_form": ADMIN,
+    "admin.erasures": ADMIN,
     "admin.hold": ADMIN,
     "admin.leave_out": Own(ADMIN, own=ADMIN),
     "admin.lift": ADMIN,
+    "admin.lift_legal_hold": ADMIN,
     "admin.mail_log": ADMIN,
+    "admin.passkey_question": ADMIN,
+    "admin.place_legal_hold": ADMIN,
     "admin.prepare_batch": ADMIN,
     "admin.preview": ADMIN,
     "admin.queue": ADMIN,
     "admin.statistics_csv": ADMIN,
     "admin.statistics": ADMIN,
     "admin.retry_job": ADMIN,
+    "admin.set_job_aside": ADMIN,
     "admin.jobs": ADMIN,
     "admin.audit_csv": ADMIN,
     "admin.reactivate_user": ADMIN,
@@ -75,16 +88,22 @@ WHO: dict[str, set[str | None]] = {
     "admin.scan": ADMIN,
     "admin.send_batch_code": Own(ADMIN, own=ADMIN),
     "admin.send_code": ADMIN,
+    "admin.send_erase_code": ADMIN,
     "admin.user": ADMIN,
     "admin.users": ADMIN,
     "assistant.ask": SIGNED_IN,
     "assistant.page": SIGNED_IN,
     "auth.confirm": EVERYBODY,
+    "auth.forgot_password": EVERYBODY,
     "auth.home": EVERYBODY,
     "auth.login": EVERYBODY,
     "auth.login_code": EVERYBODY,
     "auth.logout": EVERYBODY,
+    "auth.passkey_login": EVERYBODY,
+    "auth.passkey_login_question": EVERYBODY,
+    "auth.passkey_question": EVERYBODY,
     "auth.register": EVERYBODY,
+    "auth.reset_password": EVERYBODY,
     "auth.send_login_code": EVERYBODY,
     "doctor.add_template": DOCTOR,
     "doctor.addendum": DOCTOR,
@@ -186,7 +205,8 @@ def test_permissions_are_those_of_the_design() -> None:
         Role.PATIENT: everybody | {"scan.upload"},
         Role.DOCTOR: everybody | {"scan.review", "model.read"},
         Role.PHARMACIST: everybody | {"scan.prescribe", "model.read"},
-        Role.ADMIN: everybody | {"report.approve", "account.manage", "audit.read", "model.read"},
+        Role.ADMIN: everybody
+        | {"report.approve", "account.manage", "audit.read", "model.read", "patient.erase"},
     }
     assert Permission.PUBLIC not in ALLOWED
 
@@ -203,7 +223,7 @@ def test_every_route_is_open_to_those_in_the_table_and_shut_to_all_others(
             told = f"{method} {rule.rule} as {role or 'nobody'} answered {status}"
             if role in WHO[rule.endpoint]:
                 assert status < 500 or rule.endpoint == "status.readyz", told
-                assert status not in {401, 403} or rule.endpoint == "auth.login", told
+                assert status not in {401, 403} or rule.endpoint in {"auth.login", "auth.passkey_login"}, told
                 assert "/login" not in target or rule.endpoint.startswith("auth."), told
             elif role is None:
                 assert status == 302 and target.startswith("/login"), told

@@ -90,6 +90,7 @@ def test_an_empty_variable_means_the_default(
         ("CSSS_THRESHOLD", "1.5", "CSSS_THRESHOLD is 1.5: it must lie between 0 and 1."),
         ("CSSS_TIME_ZONE", "Mars/Crater", "CSSS_TIME_ZONE is 'Mars/Crater': it must be an IANA name."),
         ("CSSS_BASE_URL", "ftp://x", "CSSS_BASE_URL must begin with http:// or https://."),
+        ("CSSS_ADMIN_PASSKEY", "always", "CSSS_ADMIN_PASSKEY is 'always': it must be 1 or 0."),
         (
             "CSSS_STORAGE_URL",
             "s3://x",

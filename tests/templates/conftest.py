@@ -23,6 +23,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Length
 
 from csss.i18n import init_i18n
@@ -43,7 +44,7 @@ class ReviewForm(FlaskForm):
     name = StringField("Name", [Length(max=5, message="At most five letters.")])
     agreement = RadioField(
         "Agreement",
-        choices=[("agree", "Agree"), ("partly", "Partly")],
+        choices=[SelectChoice("agree", "Agree"), SelectChoice("partly", "Partly")],
         validators=[DataRequired("Say which.")],
     )
     read_myself = BooleanField("I have read this scan myself", [DataRequired("Tick this box.")])

@@ -97,7 +97,7 @@ def test_security_headers_are_on_every_answer(shell: FlaskClient, path: str) -> 
     assert "unsafe" not in CSP and CSP.startswith("default-src 'none'; script-src 'self'; style-src 'self'; ")
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
-    assert headers["Permissions-Policy"].startswith("camera=(self), ")
+    assert headers["Permissions-Policy"].startswith("camera=(self), publickey-credentials-create=(self), ")
     assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert headers["Cache-Control"] == "no-store"
     assert "Strict-Transport-Security" not in headers

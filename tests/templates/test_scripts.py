@@ -131,7 +131,7 @@ def test_progress_moves_and_the_upload_can_be_cancelled(page: Page) -> None:
     session = page.context.new_cdp_session(page)
     session.send(
         "Network.emulateNetworkConditions",
-        {"offline": False, "latency": 50, "downloadThroughput": 60_000, "uploadThroughput": 60_000},
+        {"offline": False, "latency": 50, "downloadThroughput": 60_000, "uploadThroughput": 15_000},
     )
     picture = {"name": "slow.png", "mimeType": "image/png", "buffer": b"0" * 400_000}
     page.get_by_label("Scan").set_input_files(picture)  # type: ignore[arg-type]

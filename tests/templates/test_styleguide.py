@@ -1,11 +1,14 @@
 """The style guide shows everything there is, and only to people who work on it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from jinja2 import Environment, nodes
 
-from csss import create_app
+from csss import create_app, development
+from csss.config import BadSetting, Settings
 from csss.paths import STATIC, TEMPLATES
 from tests.conftest import settings_for
 
@@ -27,11 +30,18 @@ def test_every_icon_of_the_sprite_stands_there_too() -> None:
     assert {name for name in names if f'"{name}"' not in guide} == set()
 
 
-@pytest.mark.parametrize(("debug", "status"), [("1", 200), ("0", 404)])
+@pytest.mark.parametrize(("make", "status"), [(development.create_app, 200), (create_app, 404)])
 def test_it_is_there_for_development_only(
-    tmp_path: Path, migrated_sqlite: Path, monkeypatch: pytest.MonkeyPatch, debug: str, status: int
+    tmp_path: Path, migrated_sqlite: Path, make: Callable[[Settings], Flask], status: int
 ) -> None:
     (tmp_path / "csss.db").write_bytes(migrated_sqlite.read_bytes())
-    monkeypatch.setenv("FLASK_DEBUG", debug)
-    app = create_app(settings_for(tmp_path))
+    app = make(settings_for(tmp_path))
     assert app.test_client().get("/styleguide").status_code == status
+
+
+@pytest.mark.parametrize("reachable", [{"base_url": "https://csss.example"}, {"trusted_proxies": 1}])
+def test_development_does_not_start_where_others_can_reach_it(
+    tmp_path: Path, reachable: dict[str, object]
+) -> None:
+    with pytest.raises(BadSetting, match="your own machine"):
+        development.create_app(settings_for(tmp_path, **reachable))

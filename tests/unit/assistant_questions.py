@@ -5,6 +5,8 @@
 
 # Question, who asks, the topic that answers it.
 ASKED = [
+    ("it says to many wrong paswords, wait", "patient", "too-many-tries"),
+    ("got a mail that my pasword was changed", "doctor", "mail-not-mine"),
     ("how can i uplod my x ray", "patient", "send-scan"),
     ("where do i put the picture of my scan", "patient", "send-scan"),
     ("i want to sumbit a new mri", "patient", "send-scan"),
@@ -84,6 +86,7 @@ ASKED = [
     ("deactivate a user acount", "admin", "accounts"),
     ("patient got no mail where do i look", "admin", "mail-delivery"),
     ("where is the audit log", "admin", "audit"),
+    ("how can i erase a pacient", "admin", "erase-patient"),
     # What was held back the first time (30 of 40 found); tuned with since.
     ("hi, how do i get my xray into this?", "patient", "send-scan"),
     ("does it take png", "patient", "formats"),

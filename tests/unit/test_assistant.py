@@ -84,6 +84,7 @@ def test_staff_topics_are_not_for_patients() -> None:
         "accounts",
         "close-scan",
         "analysis-failed",
+        "erase-patient",
     }
     assert ask("how do i approve a report", "patient").topic is None or "approve" not in keys
 

@@ -56,7 +56,9 @@ def test_transactions_do_not_nest(app: Flask) -> None:
 
 
 def test_a_change_outside_a_transaction_is_refused(app: Flask) -> None:
-    record("stray.change")
+    with pytest.raises(RuntimeError, match=r"outside transaction\(\)"):
+        record("stray.change")
+    db.session.add(AuditEvent(action="stray.change", origin="here"))
     with pytest.raises(RuntimeError, match=r"outside transaction\(\)"):
         db.session.commit()
     assert actions() == []

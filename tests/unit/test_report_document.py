@@ -13,8 +13,9 @@ from PIL import Image
 
 from csss.reports.bench import drawn_pictures, example_context, plain_environment
 from csss.reports.context import Addendum, NoPrediction, PrescriptionText
+from csss.reports.document import ReportRenderError, report_html
 from csss.reports.pdf import pdfa_problems
-from csss.reports.render import ReportRenderError, printable_jpeg, render_pdf, report_html
+from csss.reports.render import printable_jpeg, render_pdf
 
 DISCLAIMER = (
     "This report was generated with AI assistance and has been reviewed and approved by a qualified medical "

@@ -3,6 +3,7 @@
 import io
 import shutil
 import subprocess
+from contextlib import suppress
 
 import pikepdf
 import pytest
@@ -12,8 +13,9 @@ from PIL import ImageFile
 from weasyprint.urls import FatalURLFetchingError
 
 from csss.reports.bench import example_context, plain_environment
+from csss.reports.document import report_html
 from csss.reports.pdf import encrypt_pdf, pdfa_problems, sha256
-from csss.reports.render import HandedOver, render_pdf, report_html
+from csss.reports.render import HandedOver, render_pdf
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +113,60 @@ def test_the_fetcher_hands_out_what_it_was_given_and_nothing_else(address):
     page = weasyprint.HTML(string=f'<img src="{address}">', url_fetcher=fetcher)
     with pytest.raises(FatalURLFetchingError):
         page.write_pdf()
+
+
+SECRET = "What only this machine should know"
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<link rel="stylesheet" href="{}">',
+        '<style>@import url("{}");</style>',
+        '<style>@font-face {{ font-family: x; src: url("{}") }} p {{ font-family: x }}</style><p>a</p>',
+        '<p style="background-image: url({})">a</p>',
+        '<ul style="list-style-image: url({})"><li>a</li></ul>',
+        '<p style="content: url({})">a</p>',
+        '<img srcset="{} 2x" src="{}">',
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="{}" width="9" height="9"/></svg>',
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><use href="{}#a"/></svg>',
+        '<object data="{}"></object>',
+        '<embed src="{}">',
+        '<iframe src="{}"></iframe>',
+        '<link rel="attachment" href="{}">',
+        '<a rel="attachment" href="{}">a</a>',
+        '<base href="{}"><img src="a.png">',
+    ],
+)
+def test_nothing_in_a_document_leads_outside(html, tmp_path, monkeypatch):
+    """Not even a file that is there: what is asked for stops the report, and nothing of it is in the PDF."""
+    (tmp_path / "secret").write_text(SECRET)
+    given = []
+    monkeypatch.setattr(HandedOver, "fetch", _watched(HandedOver.fetch, given))
+    for address in (
+        (tmp_path / "secret").as_uri(),
+        "http://127.0.0.1:9/secret",
+        "secret",
+        "//127.0.0.1:9/secret",
+    ):
+        page = weasyprint.HTML(
+            string=html.replace("{{", "{").replace("}}", "}").replace("{}", address),
+            base_url=f"{tmp_path.as_uri()}/",
+            url_fetcher=HandedOver({}),
+        )
+        with suppress(FatalURLFetchingError):
+            made = page.write_pdf(uncompressed_pdf=True)
+            assert SECRET.encode() not in made and b"/EmbeddedFile" not in made
+    assert given == []
+
+
+def _watched(fetch, given):
+    def watched(self, url, headers=None):
+        response = fetch(self, url, headers)
+        given.append(url)
+        return response
+
+    return watched
 
 
 def test_the_report_refuses_an_environment_that_does_not_escape():

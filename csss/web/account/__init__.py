@@ -4,4 +4,4 @@ from flask import Blueprint
 
 account = Blueprint("account", __name__, url_prefix="/account")
 
-from csss.web.account import routes, second_step  # noqa: E402, F401
+from csss.web.account import passkeys, routes, second_step  # noqa: E402, F401

@@ -4,9 +4,11 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 from wtforms import PasswordField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
 from csss.auth.models import User
+from csss.auth.passkeys.models import NAME_MAX
 from csss.i18n import _l
 from csss.web.auth.forms import check_phone, filled, tidy
 from csss.web.forms import TextForm, one_line
@@ -32,7 +34,10 @@ class PatientForm(ProfileForm):
     address = TextAreaField(_l("Address"), [_at_most(LONGEST_TEXT)], filters=[tidy])
     blood_group = SelectField(
         _l("Blood group"),
-        choices=[("", _l("Not known")), *((group, group.replace("-", "−")) for group in BLOOD_GROUPS)],
+        choices=[
+            SelectChoice("", _l("Not known")),
+            *(SelectChoice(group, group.replace("-", "−")) for group in BLOOD_GROUPS),
+        ],
     )
     allergies = TextAreaField(_l("Allergies"), [_at_most(LONGEST_TEXT)], filters=[tidy])
     emergency_contact_name = StringField(_l("Emergency contact: name"), [_at_most(120)], filters=[one_line])
@@ -65,6 +70,21 @@ class SetUpAppForm(TextForm):
     code = StringField(
         _l("Six-digit code from the app"), [filled(_l("Enter the six digits."))], filters=[tidy]
     )
+
+
+class NewPasskeyForm(TextForm):
+    """The password is asked again: a screen left open must not gain a second owner."""
+
+    name = StringField(
+        _l("Name of this passkey"),
+        [filled(_l("Give the passkey a name, such as “My phone”.")), _at_most(NAME_MAX)],
+        filters=[one_line],
+    )
+    current_password = PasswordField(_l("Current password"))
+
+
+class RemovePasskeyForm(TextForm):
+    current_password = PasswordField(_l("Current password"))
 
 
 def profile_form(user: User, sent: MultiDict[str, str] | None = None) -> tuple[ProfileForm, dict[str, Any]]:

@@ -6,10 +6,11 @@ from flask import Response, g
 
 from csss.auth import second_factor, sessions
 from csss.auth.models import User
+from csss.auth.passkeys import services as passkeys
 from csss.i18n import _
 from csss.scans.presenters import SEX_NAMES
 from csss.web.account.forms import PassphraseForm, PasswordForm, RemoveAppForm, profile_form
-from csss.web.account.presenters import ROLE_NAMES, session_rows
+from csss.web.account.presenters import ROLE_NAMES, passkey_rows, session_rows
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import idle_limit, me
 
@@ -25,10 +26,13 @@ def account_page(status: int = 200, **forms: Any) -> Response:
         "password_form": None,
         "remove_form": None,
         "confirmation_problem": None,
+        "remove_passkey": None,
+        "passkey_required": passkeys.is_required(user),
         "recovery_left": second_factor.recovery_codes_left(user),
         "sessions": session_rows(sessions.living(user, idle_limit()), g.user_session.id),
         **forms,
     }
+    context["passkeys"] = passkey_rows(passkeys.of(user), context["remove_passkey"])
     context["profile_form"] = context["profile_form"] or profile_form(user)[0]
     context["passphrase_form"] = context["passphrase_form"] or PassphraseForm(formdata=None)
     context["password_form"] = context["password_form"] or PasswordForm(formdata=None)

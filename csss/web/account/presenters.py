@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from csss.auth.models import UserSession
+from csss.auth.passkeys.models import Passkey
 from csss.auth.roles import Role
 from csss.i18n import _, _l
+from csss.web.account.forms import RemovePasskeyForm
 
 ROLE_NAMES: dict[Role, str] = {
     Role.ADMIN: _l("Administrator"),
@@ -45,6 +47,31 @@ class SessionRow:
     began: datetime
     last_used: datetime
     is_this: bool
+
+
+@dataclass(frozen=True)
+class PasskeyRow:
+    """`form` removes it."""
+
+    id: uuid.UUID
+    name: str
+    synced: bool
+    added: datetime
+    last_used: datetime | None
+    form: RemovePasskeyForm
+
+
+def passkey_rows(
+    passkeys: Sequence[Passkey], refused: tuple[uuid.UUID, RemovePasskeyForm] | None
+) -> list[PasskeyRow]:
+    """`refused` is the form of one of them that came back with errors."""
+    rows = []
+    for number, each in enumerate(passkeys, start=1):
+        came_back = refused is not None and refused[0] == each.id
+        form = refused[1] if refused is not None and came_back else RemovePasskeyForm(formdata=None)
+        form.current_password.id = f"passkey-{number}-password"  # there is one such field for each
+        rows.append(PasskeyRow(each.id, each.name, each.synced, each.created_at, each.last_used_at, form))
+    return rows
 
 
 def session_rows(sessions: Sequence[UserSession], this: uuid.UUID) -> list[SessionRow]:

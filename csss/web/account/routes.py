@@ -1,22 +1,24 @@
 """Routes: What everybody may change of their own account."""
 
 import uuid
+from datetime import timedelta
 
 from flask import Response, abort, flash, g, request, session, url_for
-from flask_login import logout_user
+from flask_login import current_user, logout_user
 
 from csss.audit.record import record
 from csss.auth import accounts, sessions
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.errors import Invalid
-from csss.i18n import _
+from csss.errors import Invalid, TooMany
+from csss.i18n import _, _n
 from csss.web.account import account
 from csss.web.account.forms import PassphraseForm, PasswordForm, profile_form
 from csss.web.account.page import account_page
 from csss.web.auth.forms import add_errors
 from csss.web.fragments import redirect_after
-from csss.web.guard import me, requires
+from csss.web.guard import me, renew_session, requires
+from csss.web.throttle import minutes, throttled, too_many
 
 
 @account.get("")
@@ -25,8 +27,43 @@ def page() -> Response:
     return account_page()
 
 
+WRONG_PASSWORDS = "10 per 15 minutes"
+
+
+def _wait_with_passwords(wait: timedelta) -> Response:
+    form = PasswordForm()
+    form.current_password.errors = [
+        _n(
+            "Too many wrong passwords. Wait %(num)s minute, then try again.",
+            "Too many wrong passwords. Wait %(num)s minutes, then try again.",
+            minutes(wait),
+        )
+    ]
+    return account_page(429, password_form=form)
+
+
+def _own_id() -> str:
+    return str(me().id)
+
+
+def _no_password_sent() -> bool:
+    return not current_user.is_authenticated or not request.form.get("current_password")
+
+
+def _is_wrong_password(response: Response) -> bool:
+    return response.status_code == 422 and g.get("wrong_password", False)
+
+
 @account.post("")
 @requires(Permission.OWN_ACCOUNT)
+@throttled(
+    WRONG_PASSWORDS,
+    "password-change.account",
+    key=_own_id,
+    page=_wait_with_passwords,
+    refused=_is_wrong_password,
+    exempt=_no_password_sent,
+)
 def change() -> Response:
     """Change what was sent: fields of the own record, the report pass phrase, the password; all of it or nothing.
 
@@ -54,6 +91,10 @@ def change() -> Response:
         passphrase = forms["passphrase_form"].report_passphrase.data if "passphrase_form" in forms else None
         _change(values, passphrase, password_hash)
     except Invalid as refusal:
+        g.wrong_password = "current_password" in refusal.errors
+        if "current_password" in refusal.errors:
+            with transaction():
+                record("account.password_refused", me(), by=me())
         for form in forms.values():
             add_errors(form, Invalid(**{n: s for n, s in refusal.errors.items() if n in form}))
         return account_page(422, **forms)
@@ -71,6 +112,7 @@ def _change(values: dict[str, str], passphrase: str | None, password_hash: str |
             done.append(_("The report pass phrase has been set. It holds for reports mailed from now on."))
         if password_hash is not None:
             accounts.change_password(me(), password_hash, keep_session=g.user_session.id)
+            renew_session()
             done.append(_("The password has been changed. You are signed out everywhere else."))
     for sentence in done:
         flash(sentence, "success")
@@ -92,8 +134,8 @@ def send_confirmation() -> Response:
     try:
         with transaction():
             accounts.send_confirmation_again(me())
-    except Invalid as refusal:
-        return account_page(422, confirmation_problem=str(refusal))
+    except TooMany as refusal:
+        return too_many(account_page(confirmation_problem=str(refusal)), refusal.wait)
     flash(_("A new link is on its way to %(email)s.", email=me().email), "success")
     return redirect_after(url_for("account.page", _anchor="email"))
 

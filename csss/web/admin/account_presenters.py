@@ -89,14 +89,16 @@ def account_row(user: User, viewer: User) -> AccountRow:
         confirmed=user.email_confirmed_at is not None,
         role=user.role.human,
         registered=user.created_at,
-        tag=Tag(STATE_WORDS[user.state], *_ACCOUNT_TAGS[user.state]),
-        steps=() if user.id == viewer.id else account_steps(user.state),
+        tag=Tag(_("Erased"), "neutral", "trash")
+        if user.erased_at is not None
+        else Tag(STATE_WORDS[user.state], *_ACCOUNT_TAGS[user.state]),
+        steps=() if user.id == viewer.id or user.erased_at is not None else account_steps(user.state),
     )
 
 
 def account_page_steps(user: User, viewer: User, *, sessions: int, recovery_codes: int) -> tuple[Step, ...]:
     """What may be done on the account's own page: the steps of the list, and help for who is locked out."""
-    if user.id == viewer.id:
+    if user.id == viewer.id or user.erased_at is not None:
         return ()
     steps = list(account_steps(user.state))
     if sessions:
@@ -109,15 +111,15 @@ def account_page_steps(user: User, viewer: User, *, sessions: int, recovery_code
                 ),
             )
         )
-    if user.totp_confirmed_at is not None or recovery_codes:
+    if user.totp_confirmed_at is not None or user.passkeys or recovery_codes:
         steps.append(
             Step(
                 _("Reset the second factor"),
                 "admin.reset_second_factor",
                 warning=_(
-                    "Do this only when you are sure who asks. The authenticator app and the recovery codes stop "
-                    "working and all sessions end. An administrator then signs in with a code by e-mail, anybody "
-                    "else with the password alone."
+                    "Do this only when you are sure who asks. The authenticator app, the passkeys and the recovery "
+                    "codes stop working and all sessions end. An administrator then signs in with a code by e-mail, "
+                    "anybody else with the password alone."
                 ),
             )
         )
@@ -127,14 +129,15 @@ def account_page_steps(user: User, viewer: User, *, sessions: int, recovery_code
 def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None]]:
     """What there is to know about an account."""
     confirmed = user.email_confirmed_at
-    app = (
-        _("Authenticator app since %(moment)s", moment=when(user.totp_confirmed_at))
-        if user.totp_confirmed_at is not None
-        else _("Code by e-mail")
-        if user.role is Role.ADMIN
-        else _("None")
-    )
-    codes = _n("%(num)s recovery code left", "%(num)s recovery codes left", recovery_codes)
+    factors = []
+    if user.passkeys:
+        factors.append(_n("%(num)s passkey", "%(num)s passkeys", len(user.passkeys)))
+    if user.totp_confirmed_at is not None:
+        factors.append(_("Authenticator app since %(moment)s", moment=when(user.totp_confirmed_at)))
+    if not factors:
+        factors.append(_("Code by e-mail") if user.role is Role.ADMIN else _("None"))
+    if recovery_codes:
+        factors.append(_n("%(num)s recovery code left", "%(num)s recovery codes left", recovery_codes))
     facts: list[tuple[str, str | None]] = [
         (_("E-mail address"), user.email),
         (
@@ -143,8 +146,10 @@ def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None
         ),
         (_("Role"), user.role.human),
         (_("Registered"), when(user.created_at)),
-        (_("Second factor"), f"{app}; {codes}" if recovery_codes else app),
+        (_("Second factor"), "; ".join(factors)),
     ]
+    if user.erased_at is not None:
+        return [(_("Role"), user.role.human), (_("Registered"), when(user.created_at))]
     if user.patient is not None:
         facts.insert(0, (_("MRN"), user.patient.mrn))
     return facts

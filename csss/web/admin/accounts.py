@@ -16,7 +16,8 @@ from csss.errors import NotFound, StateConflict
 from csss.i18n import _, _n
 from csss.web.admin import admin
 from csss.web.admin.account_presenters import account_facts, account_page_steps, account_row, session_rows
-from csss.web.admin.forms import AccountFilter
+from csss.web.admin.erasing_presenters import keeping
+from csss.web.admin.forms import AccountFilter, LegalHoldForm
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import idle_limit, me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
@@ -33,7 +34,7 @@ def users() -> Response:
 @requires(Permission.ACCOUNT_MANAGE)
 def user(user_id: uuid.UUID) -> Response:
     """One account: who it is, where it is signed in, and what may be done with it."""
-    return _show_account(user_id)
+    return show_account(user_id)
 
 
 @admin.post("/users/<uuid:user_id>/approve")
@@ -88,11 +89,11 @@ def end_user_sessions(user_id: uuid.UUID) -> Response:
 @admin.post("/users/<uuid:user_id>/reset-second-factor")
 @requires(Permission.ACCOUNT_MANAGE)
 def reset_second_factor(user_id: uuid.UUID) -> Response:
-    """Remove the authenticator app and the recovery codes of somebody who has lost them."""
+    """Remove the authenticator app, the passkeys and the recovery codes of somebody who has lost them."""
 
     def done(name: str) -> str:
         return _(
-            "The authenticator app and the recovery codes of %(name)s do not work any more. "
+            "The authenticator app, the passkeys and the recovery codes of %(name)s do not work any more. "
             "All sessions have been ended.",
             name=name,
         )
@@ -107,7 +108,7 @@ def _change(user_id: uuid.UUID, step: Callable[..., User], done: Callable[[str],
         with transaction():
             name = step(user_id, by=me()).name
     except StateConflict as conflict:
-        show = _show_account if on_its_page else _show_list
+        show = show_account if on_its_page else _show_list
         return show(user_id, status=409, conflict=str(conflict))
     flash(done(name), "success")
     if on_its_page:
@@ -115,7 +116,10 @@ def _change(user_id: uuid.UUID, step: Callable[..., User], done: Callable[[str],
     return redirect_after(list_url(".users", filters(but="")))
 
 
-def _show_account(user_id: uuid.UUID, *, status: int = 200, conflict: str = "") -> Response:
+def show_account(
+    user_id: uuid.UUID, *, status: int = 200, conflict: str = "", hold_form: LegalHoldForm | None = None
+) -> Response:
+    """The account's page; `hold_form` came back with errors."""
     found = db.session.get(User, user_id)
     if found is None:
         raise NotFound("There is no such account.")
@@ -127,6 +131,8 @@ def _show_account(user_id: uuid.UUID, *, status: int = 200, conflict: str = "") 
         "facts": account_facts(found, codes),
         "steps": account_page_steps(found, me(), sessions=len(living), recovery_codes=codes),
         "sessions": session_rows(living),
+        "keeping": keeping(found),
+        "hold_form": hold_form or LegalHoldForm(),
         "conflict": conflict,
     }
     return page_or_fragment("admin/user.html", "admin/_user.html", status=status, **values)

@@ -3,13 +3,14 @@
 import uuid
 from typing import Any
 
-from flask import Response, current_app, flash, g, make_response, render_template, request, url_for
+from flask import Response, current_app, flash, make_response, render_template, request, url_for
 
-from csss.auth import challenge, second_factor
+from csss.auth import second_factor
 from csss.auth.models import CodePurpose
+from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.errors import Invalid, NotFound, StateConflict
+from csss.errors import Invalid, NotFound, StateConflict, TooMany
 from csss.i18n import _, _n
 from csss.reports import approvals, batches
 from csss.reports.models import ApprovalBatch
@@ -20,7 +21,10 @@ from csss.web.admin.presenters import CodeView, code_view
 from csss.web.admin.routes import show_queue
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
-from csss.web.guard import me, requires
+from csss.web.guard import me, requires, user_session
+from csss.web.passkeys import question, second_factor_shown
+from csss.web.throttle import answer_to, too_many
+from csss.web.watch import also_shows
 
 
 @admin.post("/approvals")
@@ -75,32 +79,44 @@ def send_batch_code(batch_id: uuid.UUID) -> Response:
     try:
         with transaction():
             chosen, _problems = batches.lock(batch_id, by=me())
-            second_factor.request_code(me(), CodePurpose.APPROVAL, chosen.id)
+            second_factor.request_code(me(), CodePurpose.APPROVAL, chosen.id, user_session().id)
     except StateConflict as conflict:
         return _show(batch_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
+    except TooMany as refused:
         mark(form := ApproveForm(), refused.errors)
-        return _show(batch_id, status=UNPROCESSABLE, form=form)
+        return too_many(_show(batch_id, form=form), refused.wait)
     if is_htmx():
         return _show(batch_id)
     return redirect_after(url_for(".batch", batch_id=batch_id, _anchor="approve"))
 
 
+@admin.post("/approvals/<uuid:batch_id>/passkey")
+@requires(Permission.REPORT_APPROVE)
+def batch_passkey_question(batch_id: uuid.UUID) -> Response:
+    """What the browser has to ask the administrator's passkey, for approving exactly these reports."""
+
+    def make() -> str:
+        chosen, _problems = batches.lock(batch_id, by=me())
+        return passkeys.ask(user_session(), CodePurpose.APPROVAL, chosen.id)
+
+    return question(make)
+
+
 @admin.post("/approvals/<uuid:batch_id>/approve")
 @requires(Permission.REPORT_APPROVE)
 def approve_batch(batch_id: uuid.UUID) -> Response:
-    """Release them all with one code. What has changed meanwhile stays, and is named."""
+    """Release them all with one code or passkey. What has changed meanwhile stays, and is named."""
     form = ApproveForm(request.form)
     try:
         with transaction():  # which keeps a wrong code, too: it counts
             chosen, problems = batches.lock(batch_id, by=me())
-            proof = challenge.take_code(g.user_session, CodePurpose.APPROVAL, batch_id, form.code.data or "")
+            proof = second_factor_shown(CodePurpose.APPROVAL, batch_id, form.code.data or "")
             outcome = batches.approve(chosen, problems, proof=proof, by=me())
     except StateConflict as conflict:
         return _show(batch_id, status=409, conflict=str(conflict))
     except Invalid as refused:
         mark(form, refused.errors)
-        return _show(batch_id, status=UNPROCESSABLE, form=form)
+        return answer_to(refused, _show(batch_id, status=UNPROCESSABLE, form=form))
     released = _n(
         "%(num)s report is released. It is made now and then mailed to the patient.",
         "%(num)s reports are released. They are made now and then mailed to the patients.",
@@ -125,13 +141,16 @@ def batch_code_state(batch_id: uuid.UUID) -> Response:
 
 def _code(chosen: ApprovalBatch) -> CodeView | None:
     minutes: int = current_app.config["CSSS"].otp_minutes
-    return code_view(approvals.approval_code(me(), chosen.id), me().email, minutes, reports=len(chosen.items))
+    sent = approvals.approval_code(me(), chosen.id, user_session().id)
+    return code_view(sent, me().email, minutes, reports=len(chosen.items))
 
 
 def _show(
     batch_id: uuid.UUID, *, status: int = 200, conflict: str = "", form: ApproveForm | None = None
 ) -> Response:
     chosen = batches.batch_of(me(), batch_id)
+    for item in chosen.items:
+        also_shows(item.scan_id)
     reports = [chosen_report(each) for each in batches.choices(chosen)]
     done, cancelled = chosen.approved_at is not None, chosen.cancelled_at is not None
     ready = 0 if done or cancelled else sum(each.problem is None for each in reports)
@@ -145,6 +164,7 @@ def _show(
         "conflict": conflict,
         "form": form or ApproveForm(),
         "code": _code(chosen) if ready else None,
+        "passkey": ready > 0 and passkeys.offered(me()),
         "code_state_url": url_for(".batch_code_state", batch_id=batch_id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
     }

@@ -27,9 +27,10 @@ class QueueFilter(Form):
 
 
 class ApproveForm(Form):
-    """A code of any of the three kinds."""
+    """A code of any of the three kinds, or a passkey's answer."""
 
     code = StringField(_l("Code"))
+    passkey = StringField()
 
 
 class HoldForm(Form):
@@ -44,6 +45,20 @@ class HoldForm(Form):
         if len(roles) == 1 and not self.to.data:
             self.to.data = roles[0].value
         return self
+
+
+class LegalHoldForm(Form):
+    """Why a patient’s data has to be kept, or need not be kept any more."""
+
+    reason = TextAreaField(_l("Reason"), filters=[clean])
+
+
+class EraseForm(Form):
+    """Erasing a patient. The MRN is typed, so that nobody erases the one on the next line."""
+
+    reason = TextAreaField(_l("Reason"), filters=[clean])
+    mrn = StringField(_l("MRN of this patient"))
+    code = StringField(_l("Code"))
 
 
 STATE_WORDS: Words[AccountState] = Words(
@@ -61,6 +76,9 @@ MAIL_KIND_WORDS: Words[MailKind] = Words(
         MailKind.ACCOUNT_APPROVED: _l("Account approved"),
         MailKind.REPORT_READY: _l("Report"),
         MailKind.SCAN_CLOSED: _l("Scan closed"),
+        MailKind.RESET_PASSWORD: _l("Link for a new password"),
+        MailKind.PASSWORD_CHANGED: _l("Password changed"),
+        MailKind.ADDRESS_TAKEN: _l("Registered twice"),
     }
 )
 MAIL_STATE_WORDS: Words[MailState] = Words(
@@ -109,11 +127,17 @@ ACTION_GROUPS: Words[str] = Words(
         "approval.": _l("Approving several reports"),
         "report.": _l("Reports"),
         "account.": _l("Accounts"),
+        "patient.": _l("Legal holds and erasing"),
         "session.": _l("Signing in and out"),
         "code.": _l("One-time codes"),
         "second_factor.": _l("Second factors"),
+        "access.": _l("Refusals"),
+        "passkey.": _l("Passkeys"),
         "mail.": _l("Mail"),
         "job.": _l("Jobs"),
+        "settings.": _l("Settings"),
+        "backup.": _l("Backups"),
+        "statistics.": _l("Statistics"),
         "audit.": _l("The audit log itself"),
     }
 )

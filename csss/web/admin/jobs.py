@@ -10,8 +10,9 @@ from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import StateConflict
 from csss.i18n import _
+from csss.mail.owed import send_again
 from csss.web.admin import admin
-from csss.web.admin.list_presenters import job_row, queue_rows
+from csss.web.admin.list_presenters import job_rows, queue_rows
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
@@ -27,13 +28,30 @@ def jobs() -> Response:
 @admin.post("/jobs/<uuid:job_id>/again")
 @requires(Permission.ACCOUNT_MANAGE)
 def retry_job(job_id: uuid.UUID) -> Response:
-    """Owe a given-up job once more."""
+    """Owe a given-up job once more; of mail, the message that it was to send."""
     try:
         with transaction():
-            outbox.try_again(job_id, by=me())
+            job = outbox.given_up_job(job_id)
+            if job.job == "send_mail":
+                send_again(uuid.UUID(job.args[0]), by=me())
+            else:
+                outbox.try_again(job_id, by=me())
     except StateConflict as conflict:
         return _show(status=409, conflict=str(conflict))
     flash(_("The job is tried again."), "success")
+    return redirect_after(url_for(".jobs"))
+
+
+@admin.post("/jobs/<uuid:job_id>/aside")
+@requires(Permission.ACCOUNT_MANAGE)
+def set_job_aside(job_id: uuid.UUID) -> Response:
+    """A given-up job that need not be done any more: it leaves the list and the alarm."""
+    try:
+        with transaction():
+            outbox.set_aside(job_id, by=me())
+    except StateConflict as conflict:
+        return _show(status=409, conflict=str(conflict))
+    flash(_("The job is set aside."), "success")
     return redirect_after(url_for(".jobs"))
 
 
@@ -42,7 +60,7 @@ def _show(*, status: int = 200, conflict: str = "") -> Response:
     values: dict[str, Any] = {
         "conflict": conflict,
         "queues": queue_rows(outbox.backlog()),
-        "rows": [job_row(each) for each in page.jobs],
+        "rows": job_rows(page.jobs),
         "pager": pager(
             number=page.number, size=page.size, shown=len(page.jobs), total=page.total, endpoint=".jobs"
         ),

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Response, current_app, flash, request, url_for
 
+from csss.audit import chain
 from csss.audit import queries as audit_queries
 from csss.audit.queries import Asked
 from csss.audit.record import record
@@ -21,10 +22,12 @@ from csss.mail import queries as mail_queries
 from csss.mail.models import MailKind, MailState
 from csss.mail.owed import send_again
 from csss.reports import approvals
+from csss.scans import queries as scan_queries
 from csss.web.admin import admin
 from csss.web.admin.forms import AuditFilter, MailFilter
 from csss.web.admin.list_presenters import audit_row, mail_row
 from csss.web.exports import csv_response
+from csss.web.fetch_site import not_from_elsewhere
 from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
@@ -90,14 +93,18 @@ def _show_audit(*, status: int = 200, refused: str = "") -> Response:
     form.offer_action()
     cut = audit_queries.events(_asked(form), before=_event_number(request.args.get("before", "")))
     kept = filters(but="before")
+    about = [entry.event.subject_id for entry in cut.entries if entry.event.subject_type == "scan"]
+    there = scan_queries.those_that_exist(about)
     return page_or_fragment(
         "admin/audit.html",
         "admin/_audit.html",
         status=status,
         form=form,
         refused=refused,
-        rows=[audit_row(entry) for entry in cut.entries],
+        rows=[audit_row(entry, there) for entry in cut.entries],
         filtered=bool(kept),
+        head=chain.head(),
+        checked=audit_queries.last_check(),
         export_url=list_url(".audit_csv", kept),
         newest_url=list_url(".audit_log", kept) if "before" in request.args else None,
         older_url=list_url(".audit_log", kept | {"before": str(cut.older)}) if cut.older else None,
@@ -121,6 +128,7 @@ EXPORT_DAYS = 31  # without dates, so many days back
 
 @admin.get("/audit.csv")
 @requires(Permission.AUDIT_READ)
+@not_from_elsewhere
 def audit_csv() -> Response:
     """The log as it is filtered, for a spreadsheet: a year at most, the last month where no day is given."""
     form = AuditFilter(request.args)
@@ -133,14 +141,15 @@ def audit_csv() -> Response:
             status=UNPROCESSABLE,
             refused=_("At most %(days)s days can be exported at once. Choose nearer days.", days=days),
         )
-    searched = "; ".join(f"{name} {value}" for name, value in sorted(filters(but="before").items()))
+    # Which fields were filled in, not with what: a name or an MRN would stay here when the person is erased.
+    searched = sorted(filters(but="before"))
     with transaction():
         record(
             "audit.exported",
             by=me(),
             since=since.isoformat(),
             until=until.isoformat(),
-            searched=searched[:500],
+            searched=[name for name in searched if name in form],
         )
     heads = ("number", "at", "action", "who", "role", "about", "id", "details", "from")
     return csv_response("csss-audit", heads, _lines(replace(asked, since=since, until=until)))

@@ -157,11 +157,16 @@ class CodeView:
 
 
 def code_view(
-    sent: SentCode | None, address: str, minutes: int, *, reports: int | None = None
+    sent: SentCode | None,
+    address: str,
+    minutes: int,
+    *,
+    reports: int | None = None,
+    patient: bool = False,
 ) -> CodeView | None:
     """None when there is no code that could still be used or could still arrive.
 
-    `reports` is how many it is for, where it is for several.
+    `reports` is how many it is for, where it is for several; `patient` that it is for erasing one.
     """
     if sent is None or sent.code.used_at is not None or sent.code.cancelled_at is not None:
         return None
@@ -171,7 +176,13 @@ def code_view(
     state = sent.message.state if sent.message else MailState.QUEUED
     if state is MailState.SENT and expires is not None:
         until = when(expires).rpartition(", ")[2]
-        if reports is None:
+        if patient:
+            text = _(
+                "A code was sent to %(address)s. It works until %(time)s, once, and for this patient only.",
+                address=address,
+                time=until,
+            )
+        elif reports is None:
             text = _(
                 "A code was sent to %(address)s. It works until %(time)s, once, and for this scan only.",
                 address=address,
@@ -259,6 +270,7 @@ _FACTORS: dict[str, LazyString] = {
     "email_code": _l("with a code by e-mail"),
     "authenticator": _l("with an authenticator app"),
     "recovery_code": _l("with a recovery code"),
+    "passkey": _l("with a passkey"),
 }
 SOON = timedelta(minutes=2)  # so long the page looks often; a mail server may be down for hours
 _MOVING = frozenset({MailState.QUEUED, MailState.SENDING})

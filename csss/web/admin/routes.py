@@ -9,7 +9,6 @@ from flask import (
     abort,
     current_app,
     flash,
-    g,
     make_response,
     render_template,
     request,
@@ -18,15 +17,17 @@ from flask import (
 from werkzeug.exceptions import ServiceUnavailable
 
 from csss.audit.record import record
-from csss.auth import challenge, second_factor
+from csss.auth import second_factor
 from csss.auth.models import CodePurpose
+from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
+from csss.confined import Busy, Exhausted
 from csss.database import transaction
-from csss.errors import Invalid, StateConflict
+from csss.errors import Invalid, StateConflict, TooMany
 from csss.i18n import _
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.presenters import prescription_view
-from csss.reports import approvals, services
+from csss.reports import approvals, printing, services
 from csss.reports import queries as report_queries
 from csss.reports.build import report_context
 from csss.scans import policies, queries, workflow
@@ -47,14 +48,18 @@ from csss.web.admin.presenters import (
     waiting_rows,
     waits_because,
 )
+from csss.web.fetch_site import not_from_elsewhere
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
-from csss.web.guard import me, requires
+from csss.web.guard import me, requires, user_session
+from csss.web.headers import FILE_CSP
 from csss.web.listing import filters, list_url, page_number, pager
+from csss.web.passkeys import question, second_factor_shown
 from csss.web.staff_view import history, scan_view
+from csss.web.throttle import answer_to, too_many
 
 WATERMARK = "PREVIEW – NOT RELEASED"  # not translated: it stands in a report, which has one language
-# One is laid out at a time (csss.reports.render), one may wait for it; more would only fill the threads.
+# One is laid out at a time (csss.reports.printing), one may wait for it; more would only fill the threads.
 _previews = threading.BoundedSemaphore(2)
 
 
@@ -95,6 +100,7 @@ def scan(scan_id: uuid.UUID) -> Response:
 
 @admin.get("/scans/<uuid:scan_id>/preview.pdf")
 @requires(Permission.REPORT_APPROVE)
+@not_from_elsewhere
 def preview(scan_id: uuid.UUID) -> Response:
     """The report as it would be released now, watermarked on every page and kept nowhere."""
     scan = queries.scan_visible_to(me(), scan_id)
@@ -107,19 +113,23 @@ def preview(scan_id: uuid.UUID) -> Response:
             _("Other previews are being made just now. Try again in a moment."), retry_after=2
         )
     try:
-        # Only now: the layout engine costs 0.3 s and 40 MB, which a web process without previews need not carry.
-        from csss.reports.render import render_pdf
-
         draft = report_context(scan, report_id=str(services.report_id(scan.id, 1)), version=1, draft=True)
         name = f"preview-{scan.patient.mrn}.pdf"
         with transaction():
             record("report.previewed", scan, by=me())
-        content = render_pdf(draft, current_app.jinja_env, watermark=WATERMARK)
+        content = printing.print_report(draft, current_app.jinja_env, watermark=WATERMARK)
+    except Exhausted:
+        abort(422, _("The report takes too much memory or time to be made: its texts are too long."))
+    except Busy:
+        raise ServiceUnavailable(
+            _("Other previews are being made just now. Try again in a moment."), retry_after=2
+        ) from None
     finally:
         _previews.release()
     response = make_response(content)
     response.headers["Content-Type"] = "application/pdf"
     response.headers["Content-Disposition"] = f'inline; filename="{name}"'
+    response.headers["Content-Security-Policy"] = FILE_CSP
     return response
 
 
@@ -131,21 +141,34 @@ def send_code(scan_id: uuid.UUID) -> Response:
         with transaction():
             scan = queries.scan_visible_to(me(), scan_id)
             policies.check_can_approve(scan)
-            second_factor.request_code(me(), CodePurpose.APPROVAL, scan.id)
+            second_factor.request_code(me(), CodePurpose.APPROVAL, scan.id, user_session().id)
     except StateConflict as conflict:
         return _show(scan_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
+    except TooMany as refused:
         mark(form := ApproveForm(), refused.errors)
-        return _show(scan_id, status=UNPROCESSABLE, approve=form)
+        return too_many(_show(scan_id, approve=form), refused.wait)
     if is_htmx():
         return _show(scan_id)
     return redirect_after(url_for(".scan", scan_id=scan_id, _anchor="approval"))
 
 
+@admin.post("/scans/<uuid:scan_id>/passkey")
+@requires(Permission.REPORT_APPROVE)
+def passkey_question(scan_id: uuid.UUID) -> Response:
+    """What the browser has to ask the administrator's passkey, for approving this very scan."""
+
+    def make() -> str:
+        scan = queries.scan_visible_to(me(), scan_id)
+        policies.check_can_approve(scan)
+        return passkeys.ask(user_session(), CodePurpose.APPROVAL, scan.id)
+
+    return question(make)
+
+
 @admin.post("/scans/<uuid:scan_id>/approve")
 @requires(Permission.REPORT_APPROVE)
 def approve(scan_id: uuid.UUID) -> Response:
-    """Release the report with a one-time code. The state is checked before a code is used up.
+    """Release the report with a one-time code or a passkey. The state is checked before either is used up.
 
     The scan is held from the first look: of two who send the same code at once the second is told that the report is
     released, not that the code is used.
@@ -156,13 +179,13 @@ def approve(scan_id: uuid.UUID) -> Response:
             held = workflow.lock(scan_id)
             policies.check_can_approve(held)
             _check_seen(held)
-            proof = challenge.take_code(g.user_session, CodePurpose.APPROVAL, scan_id, form.code.data or "")
+            proof = second_factor_shown(CodePurpose.APPROVAL, scan_id, form.code.data or "")
             services.approve(scan_id, proof=proof, by=me())
     except StateConflict as conflict:
         return _show(scan_id, status=409, conflict=str(conflict))
     except Invalid as refused:
         mark(form, refused.errors)
-        return _show(scan_id, status=UNPROCESSABLE, approve=form)
+        return answer_to(refused, _show(scan_id, status=UNPROCESSABLE, approve=form))
     flash(_("The report is released. It is made now and then mailed to the patient."), "success")
     return redirect_after(url_for(".scan", scan_id=scan_id))
 
@@ -247,7 +270,7 @@ def release_state(scan_id: uuid.UUID) -> Response:
 
 def _code(scan: Scan) -> CodeView | None:
     minutes: int = current_app.config["CSSS"].otp_minutes
-    return code_view(approvals.approval_code(me(), scan.id), me().email, minutes)
+    return code_view(approvals.approval_code(me(), scan.id, user_session().id), me().email, minutes)
 
 
 def _show(
@@ -282,6 +305,7 @@ def _show(
         "may_lift": policies.may(policies.check_can_lift, scan),
         "approve_form": approve or ApproveForm(),
         "code": _code(scan) if may_approve else None,
+        "passkey": may_approve and passkeys.offered(me()),
         "code_state_url": url_for(".code_state", scan_id=scan.id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
         "hold_form": (hold_form or HoldForm()).offer(asked) if asked else None,

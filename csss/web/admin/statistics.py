@@ -4,15 +4,18 @@ from collections.abc import Iterator
 
 from flask import Response, request, url_for
 
+from csss.audit.record import record
 from csss.auth.permissions import Permission
+from csss.database import transaction
 from csss.i18n import _n
 from csss.scans.states import Agreement, Status
 from csss.statistics import queries
 from csss.statistics.figures import PERIODS, Figures
 from csss.web.admin import admin, plots
 from csss.web.exports import csv_response
+from csss.web.fetch_site import not_from_elsewhere
 from csss.web.fragments import page_or_fragment
-from csss.web.guard import requires
+from csss.web.guard import me, requires
 
 
 def _days() -> int:
@@ -62,9 +65,12 @@ def statistics() -> Response:
 
 @admin.get("/statistics.csv")
 @requires(Permission.AUDIT_READ)
+@not_from_elsewhere
 def statistics_csv() -> Response:
     """The same figures for a spreadsheet, one to a line; names as the system knows them, times in seconds."""
     days = _days()
+    with transaction():
+        record("statistics.exported", by=me(), days=days)
     heads = ("figure", "of", "beginning", "value")
     return csv_response(f"csss-statistics-{days}-days", heads, _rows(queries.figures(days)))
 

@@ -76,6 +76,7 @@ def _answer(question: str, topic: Topic) -> Exchange:
         upload_mb=settings.upload_mb,
         otp_minutes=settings.otp_minutes,
         session_minutes=settings.session_minutes,
+        session_hours=settings.session_hours,
         hospital_name=settings.hospital_name,
         hospital_address="".join(f", {line}" for line in lines),
     )

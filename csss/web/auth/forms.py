@@ -5,9 +5,10 @@ from datetime import date
 from typing import Any
 
 from wtforms import DateField, HiddenField, PasswordField, RadioField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, StopValidation
 
-from csss.auth import accounts, secrets
+from csss.auth import accounts
 from csss.auth.models import Sex
 from csss.auth.roles import Role
 from csss.clock import now
@@ -73,6 +74,14 @@ class LoginForm(TextForm):
     next = HiddenField(filters=[tidy])
 
 
+class ForgotForm(TextForm):
+    email = StringField(_l("E-mail address"), [filled(_l("Enter the e-mail address."))], filters=[tidy])
+
+
+class NewPasswordForm(TextForm):
+    new_password = PasswordField(_l("New password"))
+
+
 class CodeForm(TextForm):
     """The six digits, from the mail or the authenticator app."""
 
@@ -93,10 +102,10 @@ class RegisterForm(TextForm):
     role = RadioField(
         _l("I am registering as"),
         choices=[
-            (Role.PATIENT, _l("Patient")),
-            (Role.DOCTOR, _l("Doctor")),
-            (Role.PHARMACIST, _l("Pharmacist")),
-            (Role.ADMIN, _l("Administrator")),
+            SelectChoice(Role.PATIENT.value, _l("Patient")),
+            SelectChoice(Role.DOCTOR.value, _l("Doctor")),
+            SelectChoice(Role.PHARMACIST.value, _l("Pharmacist")),
+            SelectChoice(Role.ADMIN.value, _l("Administrator")),
         ],
         default=Role.PATIENT,
         validate_choice=False,
@@ -114,7 +123,10 @@ class RegisterForm(TextForm):
     date_of_birth = DayField(_l("Date of birth"))
     sex = SelectField(
         _l("Sex"),
-        choices=lambda: [("", _l("Choose…")), *((sex.value, words) for sex, words in SEX_NAMES.items())],
+        choices=lambda: [
+            SelectChoice("", _l("Choose…")),
+            *(SelectChoice(sex.value, words) for sex, words in SEX_NAMES.items()),
+        ],
         validate_choice=False,
     )
     phone = StringField(_l("Phone"), filters=[tidy])
@@ -135,7 +147,8 @@ class RegisterForm(TextForm):
                 raise StopValidation(refusal.errors["email"]) from None
 
     def validate_password(self, field: Any) -> None:
-        if problem := secrets.password_problem(field.data or ""):
+        email, name = self.email.data or "", self.name.data or ""
+        if problem := accounts.password_problem(field.data or "", email=email, name=name):
             raise StopValidation(problem)
 
     def validate_phone(self, field: Any) -> None:

@@ -1,5 +1,7 @@
 """Routes: the start page, signing in and out, registering, confirming an address."""
 
+from datetime import timedelta
+
 from flask import (
     Response,
     current_app,
@@ -14,15 +16,17 @@ from flask import (
 from flask_login import current_user
 
 from csss.audit.record import record
-from csss.auth import accounts, challenge, second_factor, secrets
+from csss.auth import accounts, challenge, registration, second_factor, secrets
 from csss.auth.accounts import PatientDetails
 from csss.auth.models import AccountState, CodePurpose, Sex, User, UserSession
+from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import PUBLIC
 from csss.auth.roles import Role
+from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import transaction
-from csss.errors import Invalid
-from csss.i18n import _l, gettext
+from csss.errors import Invalid, TooMany
+from csss.i18n import _l, gettext, ngettext
 from csss.web import guard
 from csss.web.auth import auth
 from csss.web.auth.forms import CodeForm, LoginForm, RecoveryForm, RegisterForm, add_errors
@@ -30,8 +34,36 @@ from csss.web.auth.way_on import local_path, way_on
 from csss.web.fragments import form_error, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.navigation import home_url
+from csss.web.passkeys import question
+from csss.web.throttle import (
+    account_is_known_here,
+    account_key,
+    answer_to,
+    forget,
+    from_here,
+    minutes,
+    nothing_typed,
+    throttled,
+    too_many,
+    typed_account,
+    typed_account_from_here,
+    was_accepted,
+    was_refused,
+)
 
 NEXT = "next"
+# Of one account from one address; of one account from everywhere else than where its owner signs in; of all accounts from
+# one address, behind which there may be a whole hospital.
+WRONG_PASSWORDS_HERE = "10 per 15 minutes"
+WRONG_PASSWORDS_ELSEWHERE = "30 per 15 minutes"
+WRONG_PASSWORDS_OF_AN_ADDRESS = "60 per 15 minutes"
+WRONG_CODES_OF_AN_ADDRESS = "60 per 15 minutes"
+CODES_FOR_AN_ADDRESS = "60 per 15 minutes"
+ACCOUNTS_OF_AN_ADDRESS = "60 per hour"
+_ONLY_PASSKEY = _l(
+    "Administrators sign in with a passkey here. If yours is lost, use a recovery code, or ask another administrator "
+    "to reset your second factor."
+)
 WRONG = _l("The e-mail address or the password is not right.")
 SHUT = {
     AccountState.WAITING: _l(
@@ -51,8 +83,44 @@ def home() -> Response:
     return page_or_fragment("home/start.html", "home/_start.html")
 
 
+def _wait_to_sign_in(wait: timedelta) -> Response:
+    """The same for an unknown address, so that it tells nothing."""
+    problem = ngettext(
+        "Too many wrong passwords. Wait %(num)s minute, then try again.",
+        "Too many wrong passwords. Wait %(num)s minutes, then try again.",
+        minutes(wait),
+    )
+    return _login_again(LoginForm(), 429, problem)
+
+
+def _is_wrong_password(response: Response) -> bool:
+    return response.status_code == 401
+
+
 @auth.route("/login", methods=["GET", "POST"])
 @requires(PUBLIC)
+@throttled(
+    WRONG_PASSWORDS_HERE,
+    "sign-in.here",
+    key=typed_account_from_here,
+    page=_wait_to_sign_in,
+    refused=_is_wrong_password,
+    exempt=nothing_typed,
+)
+@throttled(
+    WRONG_PASSWORDS_ELSEWHERE,
+    "sign-in.account",
+    key=typed_account,
+    page=_wait_to_sign_in,
+    refused=_is_wrong_password,
+    exempt=account_is_known_here,
+)
+@throttled(
+    WRONG_PASSWORDS_OF_AN_ADDRESS,
+    "sign-in.address",
+    page=_wait_to_sign_in,
+    refused=_is_wrong_password,
+)
 def login() -> Response:
     """Address and password. Who needs a second factor gets a session that waits for it."""
     form = LoginForm()
@@ -70,7 +138,15 @@ def login() -> Response:
     if not user.is_active:
         _keep_refusal(user.email, user.state.value)
         return _login_again(form, 403, SHUT[user.state])
+    forget(WRONG_PASSWORDS_HERE, "sign-in.here", typed_account_from_here())
     return _begin(user, target)
+
+
+def forget_wrong_passwords(email: str) -> None:
+    """Of somebody who has shown otherwise to be the owner."""
+    account = account_key(email)
+    forget(WRONG_PASSWORDS_HERE, "sign-in.here", from_here(account))
+    forget(WRONG_PASSWORDS_ELSEWHERE, "sign-in.account", account)
 
 
 def _login_again(form: LoginForm, status: int, problem: str) -> Response:
@@ -88,7 +164,10 @@ def _begin(user: User, target: str | None) -> Response:
     with transaction():
         row = guard.sign_in(user, second_factor_done=False)
         if not row.complete and _gets_a_mail(user):
-            second_factor.request_code(user, CodePurpose.SIGN_IN, row.id)
+            try:
+                second_factor.request_code(user, CodePurpose.SIGN_IN, row.id)
+            except TooMany as refusal:  # the sign-in goes on: another factor may be at hand
+                flash(str(refusal), "warning")
     if row.complete:
         return redirect_after(way_on(user, target))
     if target:
@@ -97,14 +176,36 @@ def _begin(user: User, target: str | None) -> Response:
 
 
 def _gets_a_mail(user: User) -> bool:
-    """Whether a code is mailed without being asked for: always to administrators, else where there is no app."""
-    return user.role is Role.ADMIN or user.totp_confirmed_at is None
+    """Whether a code is mailed without being asked for: to administrators, and where there is no app; nowhere with a
+    passkey, which needs none."""
+    return not passkeys.offered(user) and (user.role is Role.ADMIN or user.totp_confirmed_at is None)
+
+
+def _only_passkey(user: User) -> bool:
+    """Whether this person's second step is a passkey, or a recovery code where it is lost, and no other code."""
+    return passkeys.is_required(user) and passkeys.offered(user)
+
+
+def _wait_with_codes(wait: timedelta) -> Response:
+    waiting = guard.pending_session()
+    if waiting is None:
+        return _sign_in_first(gettext("Sign in with your password first."))
+    code_form, recovery_form = CodeForm(), RecoveryForm(formdata=None)
+    code_form.code.errors = [
+        ngettext(
+            "Too many codes were entered or asked for. Wait %(num)s minute, then try again.",
+            "Too many codes were entered or asked for. Wait %(num)s minutes, then try again.",
+            minutes(wait),
+        )
+    ]
+    return _code_page(waiting, code_form, recovery_form, 429)
 
 
 @auth.route("/login/code", methods=["GET", "POST"])
 @requires(PUBLIC)
+@throttled(WRONG_CODES_OF_AN_ADDRESS, "code.address", page=_wait_with_codes, refused=was_refused)
 def login_code() -> Response:
-    """The second factor: a mailed code, one from an authenticator app, or a recovery code."""
+    """The second factor: a passkey, a mailed code, one from an authenticator app, or a recovery code."""
     if current_user.is_authenticated:
         return redirect_after(home_url(me().role))
     waiting = guard.pending_session()
@@ -117,7 +218,7 @@ def login_code() -> Response:
     if request.method == "GET":
         return _code_page(waiting, code_form, recovery_form)
     (code_form if long else recovery_form).code.data = ""
-    if not form.validate():
+    if "passkey" not in request.form and not form.validate():
         return _code_page(waiting, code_form, recovery_form, 422)
     return _take_code(code_form, recovery_form, form)
 
@@ -130,33 +231,57 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
             return _sign_in_first(gettext("The time for the code is over. Sign in again."))
         user, target = waiting.user, session.get(NEXT)
         try:
-            challenge.take_code(waiting, CodePurpose.SIGN_IN, waiting.id, form.code.data)
+            proof = _shown(waiting, form.code.data or "")
         except Invalid as error:  # kept for later, so that the wrong try is committed
             refusal = error
         else:
-            guard.sign_in(user, second_factor_done=True)
+            guard.sign_in(user, second_factor_done=True, method=proof.method)
     if refusal is None:
         return redirect_after(way_on(user, target))
     if waiting.ended_at is not None:
         return _sign_in_first(gettext("Too many wrong codes. Sign in again."))
+    problem = refusal.errors.pop("passkey", None)
     add_errors(form, refusal)
-    return _code_page(waiting, code_form, recovery_form, 422)
+    return answer_to(refusal, _code_page(waiting, code_form, recovery_form, 422, passkey_problem=problem))
+
+
+def _shown(waiting: UserSession, code: str) -> Proof:
+    """Raises Invalid for the field `passkey` or `code`."""
+    if "passkey" in request.form:
+        return passkeys.show(waiting, CodePurpose.SIGN_IN, waiting.id, request.form["passkey"])
+    if _only_passkey(waiting.user) and not second_factor.is_recovery_code(code):
+        raise Invalid(code=_ONLY_PASSKEY)
+    return challenge.take_code(waiting, CodePurpose.SIGN_IN, waiting.id, code)
+
+
+@auth.post("/login/code/passkey")
+@requires(PUBLIC)
+def passkey_question() -> Response:
+    """What the browser has to ask the passkey, for this very sign-in."""
+    waiting = guard.pending_session()
+    if waiting is None:
+        return _sign_in_first(gettext("Sign in with your password first."))
+    return question(lambda: passkeys.ask(waiting, CodePurpose.SIGN_IN, waiting.id))
 
 
 @auth.post("/login/code/send")
 @requires(PUBLIC)
+@throttled(CODES_FOR_AN_ADDRESS, "code-mail.address", page=_wait_with_codes)
 def send_login_code() -> Response:
     """Another code by e-mail; the earlier ones stop working."""
     waiting = guard.pending_session()
     if waiting is None:
         return _sign_in_first(gettext("Sign in with your password first."))
     code_form, recovery_form = CodeForm(formdata=None), RecoveryForm(formdata=None)
+    if _only_passkey(waiting.user):
+        code_form.code.errors = [str(_ONLY_PASSKEY)]
+        return _code_page(waiting, code_form, recovery_form, 422)
     try:
         with transaction():
             second_factor.request_code(waiting.user, CodePurpose.SIGN_IN, waiting.id)
-    except Invalid as refusal:
+    except TooMany as refusal:
         add_errors(code_form, refusal)
-        return _code_page(waiting, code_form, recovery_form, 422)
+        return too_many(_code_page(waiting, code_form, recovery_form), refusal.wait)
     flash(gettext("A new code is on its way. Earlier codes no longer work."), "success")
     return redirect_after(url_for("auth.login_code"))
 
@@ -167,7 +292,11 @@ def _sign_in_first(sentence: str) -> Response:
 
 
 def _code_page(
-    waiting: UserSession, code_form: CodeForm, recovery_form: RecoveryForm, status: int = 200
+    waiting: UserSession,
+    code_form: CodeForm,
+    recovery_form: RecoveryForm,
+    status: int = 200,
+    passkey_problem: str | None = None,
 ) -> Response:
     user = waiting.user
     return page_or_fragment(
@@ -176,7 +305,10 @@ def _code_page(
         status,
         form=code_form,
         recovery_form=recovery_form,
-        mailed=_gets_a_mail(user),
+        mailed=second_factor.newest_code(user, CodePurpose.SIGN_IN, waiting.id) is not None,
+        passkey=passkeys.offered(user),
+        only_passkey=_only_passkey(user),
+        passkey_problem=passkey_problem,
         address=masked(user.email),
         has_app=user.totp_confirmed_at is not None,
         minutes=int(second_factor.code_life().total_seconds() // 60),
@@ -203,10 +335,26 @@ def logout() -> Response:
     return redirect_after(url_for("auth.home"))
 
 
+def _wait_to_register(wait: timedelta) -> Response:
+    form = RegisterForm()
+    form.form_errors.append(
+        ngettext(
+            "Many accounts have been made from your network. Wait %(num)s minute, then try again.",
+            "Many accounts have been made from your network. Wait %(num)s minutes, then try again.",
+            minutes(wait),
+        )
+    )
+    return page_or_fragment("auth/register.html", "auth/_register.html", 429, form=form, today=_today())
+
+
 @auth.route("/register", methods=["GET", "POST"])
 @requires(PUBLIC)
+@throttled(ACCOUNTS_OF_AN_ADDRESS, "register.address", page=_wait_to_register, refused=was_accepted)
 def register() -> Response:
-    """A new account: a patient may sign in at once, staff after an administrator's approval."""
+    """A new account: a patient may sign in at once, staff after an administrator's approval.
+
+    Where the address has an account the answer is the same, and its owner is told by mail.
+    """
     form = RegisterForm()
     if request.method == "GET":
         if current_user.is_authenticated:
@@ -225,7 +373,7 @@ def _registered(form: RegisterForm) -> bool:
     password_hash = secrets.hash_password(form.password.data)
     try:
         with transaction():
-            accounts.register(
+            registration.ask_for_account(
                 email=form.email.data,
                 name=form.name.data,
                 password=form.password.data,
@@ -239,16 +387,18 @@ def _registered(form: RegisterForm) -> bool:
     if role is Role.PATIENT:
         flash(
             gettext(
-                "Your account is ready. We have sent you a link: open it to confirm your e-mail address, "
-                "because reports are mailed only to confirmed addresses."
+                "Thank you for registering. We have sent you an e-mail: open the link in it to confirm your e-mail "
+                "address, because reports are mailed only to confirmed addresses. If you have had an account already, "
+                "the e-mail says so."
             ),
             "success",
         )
     else:
         flash(
             gettext(
-                "Your account has been made and waits for an administrator's approval. "
-                "Meanwhile confirm your e-mail address with the link that we have sent you."
+                "Thank you for registering. A new account waits for an administrator's approval. Meanwhile confirm your "
+                "e-mail address with the link that we have sent you. If you have had an account already, the e-mail "
+                "says so."
             ),
             "success",
         )

@@ -27,6 +27,7 @@ from csss.web.doctor.forms import (
 from csss.web.forms import mark
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
+from csss.web.watch import also_shows
 
 
 @doctor.get("/scans/<uuid:scan_id>")
@@ -161,7 +162,10 @@ def reading_page(
     """The reading page; the form that was `sent` keeps what was typed, the others are fresh."""
     scan = queries.scan_visible_to(me(), scan_id)
     draft = drafts.of(scan_id, me())
-    page = reading.reading_page(scan, draft, compare=_compared())
+    compared = _compared()
+    page = reading.reading_page(scan, draft, compare=compared)
+    if compared is not None:
+        also_shows(compared)
     beginning = draft if draft is not None and not reading.overtaken(draft, scan) else scan.review
     review = sent if isinstance(sent, ReviewForm) else ReviewForm.starting_with(beginning)
     offered = page.may.verify or page.may.correct

@@ -46,7 +46,7 @@ class Row:
     age_and_sex: str
     kind: str
     indication: str
-    waiting: str
+    ago: str
     uploaded: str
     tag: Tag
     urgent: bool
@@ -142,7 +142,7 @@ def _row(scan: Listed, reader: uuid.UUID | None, base: str) -> Row:
         age_and_sex=age_words(years, scan.sex),
         kind=KIND_NAMES[scan.kind],
         indication=shorten(scan.indication, 60),
-        waiting=waiting(scan),
+        ago=ago(scan),
         uploaded=when(scan.uploaded_at),
         tag=status_for_staff(as_scan),
         urgent=scan.priority is Priority.URGENT,
@@ -153,16 +153,16 @@ def _row(scan: Listed, reader: uuid.UUID | None, base: str) -> Row:
     )
 
 
-def waiting(scan: Listed) -> str:
+def ago(scan: Listed) -> str:
     """How long ago it was uploaded, no more exactly than a list needs: it should not flicker from minute to minute."""
     minutes = max(clock.now() - scan.uploaded_at, timedelta()) // timedelta(minutes=1)
     if minutes < 5:
-        return _("under 5 min")
+        return _("under 5 min ago")
     if minutes < 60:
-        return _("%(minutes)s min", minutes=minutes // 5 * 5)
+        return _("%(minutes)s min ago", minutes=minutes // 5 * 5)
     if minutes < 1440:
-        return _("%(hours)s h", hours=minutes // 60)
-    return _n("%(num)s day", "%(num)s days", minutes // 1440)
+        return _("%(hours)s h ago", hours=minutes // 60)
+    return _n("%(num)s day ago", "%(num)s days ago", minutes // 1440)
 
 
 def _why(scan: Listed) -> str | None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from flask import Response, current_app, request, url_for
+from sqlalchemy.exc import DBAPIError
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -116,7 +117,7 @@ def _arrived(upload_id: uuid.UUID) -> Intake:
     limit = current_app.config["CSSS"].upload_bytes
     try:
         return intake.take_in(uploads.content(upload_id, me()), limit=limit)
-    except uploads.Incomplete:
+    except (uploads.Incomplete, intake.TryLater):
         raise
     except Invalid:
         with transaction(), suppress(NotFound):
@@ -125,21 +126,27 @@ def _arrived(upload_id: uuid.UUID) -> Intake:
 
 
 def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uuid.UUID:
-    """Store the picture and begin its life; the file goes again when the database does not take the scan."""
+    """Store the picture and begin its life; the file goes again when the database does not take the scan.
+
+    A form that is sent twice (a second press, an answer that was lost) leads to the scan that the first one has made.
+    """
+    kind = ScanKind(form.kind.data)
     key = storage().put("scans", taken.suffix, taken.content)
     committed: list[str] = []
     try:
         with transaction():
             after_commit(lambda: committed.append(key))  # the first thing: what follows it may fail
-            scan = services.submit_scan(
-                taken, key, kind=ScanKind(form.kind.data), indication=form.indication.data or "", by=me()
-            )
+            if upload_id is None and (twice := services.just_submitted(taken, kind=kind, by=me())):
+                raise uploads.AlreadyFinished(twice)
+            scan = services.submit_scan(taken, key, kind=kind, indication=form.indication.data or "", by=me())
             scan_id = scan.id
             if upload_id:
                 uploads.finish(upload_id, scan_id, by=me())
-    except uploads.AlreadyFinished as error:  # the form came twice at once, and the other one was quicker
+    except uploads.AlreadyFinished as error:  # the form came twice, and the other one was quicker
         storage().delete(key)
         return error.scan_id
+    except DBAPIError:
+        raise  # a line that broke at the commit leaves open whether it happened: the file stays, or is swept
     except BaseException:
         if not committed:
             storage().delete(key)

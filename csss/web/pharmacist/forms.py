@@ -221,7 +221,10 @@ class TemplateForm(LinesForm):
     )
     owner = RadioField(
         _l("Who uses it"),
-        choices=[("me", _l("Only me")), ("hospital", _l("Every pharmacist of the hospital"))],
+        choices=[
+            SelectChoice("me", _l("Only me")),
+            SelectChoice("hospital", _l("Every pharmacist of the hospital")),
+        ],
         default="me",
     )
     notes = TextAreaField(_l("Notes"), filters=[clean])

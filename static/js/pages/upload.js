@@ -153,7 +153,7 @@
     for (job.failures = 0; !job.cancelled; job.failures += 1) {
       const xhr = await attempt();
       if (job.cancelled || !xhr) return null;
-      if (xhr.status && xhr.status < 500 && xhr.status !== 429) return xhr;
+      if (xhr.status && (xhr.status < 500 || xhr.status === 507) && xhr.status !== 429) return xhr;
       if (job.failures >= TRIES) { job.broken = true; return null; }
       report(form, job.percent, fill(form, "waiting", { percent: job.percent }));
       await rest(job, PAUSES[Math.min(job.failures, PAUSES.length - 1)]);
@@ -206,7 +206,7 @@
         continue;
       }
       if (job.cancelled) return null;
-      if ([400, 401, 403, 413, 415].includes(answer.status)) { job.refusal = answer; return null; }
+      if ([400, 401, 403, 413, 415, 507].includes(answer.status)) { job.refusal = answer; return null; }
       // The line broke, or the server knows better: ask where to go on.
       at = null;
       if (answer.status === 409) continue;

@@ -1,0 +1,138 @@
+"""Going through the whole chain, and saying in a sentence for each event what is wrong with it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from csss.audit.anchors import Anchor
+from csss.audit.chain import BEGINNING, Head, Key, canonical, head, link
+from csss.audit.models import AuditEvent, AuditSeal
+from csss.database import db
+
+_BLOCK = 1_000
+
+
+@dataclass
+class Verdict:
+    """What going through the chain has found. `events` is how many seals were looked at."""
+
+    events: int = 0
+    head: Head = field(default_factory=Head)
+    anchors: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def intact(self) -> bool:
+        return not self.problems
+
+
+def verify(keys: Sequence[Key], anchors: Sequence[Anchor] = ()) -> Verdict:
+    """Look at every event and every seal. `keys` are all secret keys there have been, `anchors` heads kept elsewhere.
+
+    Found is every event that was changed, removed, put in or moved by somebody without the secret key, at the end of
+    the log as far as the newest anchor reaches. Not found is what somebody does who has the key and all anchors.
+    """
+    verdict = Verdict(head=head(), anchors=len(anchors))
+    kept = {anchor.number: anchor for anchor in anchors}
+    known = {key.id: key for key in keys}
+    unknown: list[int] = []
+    number, before = 0, BEGINNING
+    for row in _sealed(verdict.head.number):
+        if row.number > number + 1:
+            verdict.problems.append(_missing(number + 1, row.number - 1))
+        number = row.number
+        verdict.events += 1
+        if row.id is None:
+            verdict.problems.append(f"Event {number} is gone; its seal is still there.")
+        elif link(before, canonical(number, row)) != row.hash:
+            verdict.problems.append(
+                f"Event {number} ({row.action}, {_moment(row.at)}) is not what was sealed: "
+                "it, its place or its seal was changed."
+            )
+        key = known.get(row.key_id)
+        if key is None:
+            unknown.append(number)
+        elif not key.signed(row.hash, row.mac):
+            verdict.problems.append(
+                f"The seal of event {number} was made by somebody without the secret key."
+            )
+        anchor = kept.pop(number, None)
+        if anchor is not None and anchor.hash != row.hash:
+            verdict.problems.append(
+                f"Event {number} had another seal on {_moment(anchor.at)}: "
+                "the log up to there was written anew since."
+            )
+        before = row.hash
+    verdict.problems += [_cut_off(anchor, verdict.head.number) for anchor in _beyond(kept.values(), number)]
+    if unknown:
+        verdict.problems.append(
+            f"The seals of {len(unknown)} events, from event {unknown[0]} to event {unknown[-1]}, were made with "
+            "another secret key. If the key was changed, give the earlier one with --key-file."
+        )
+    verdict.problems += _never_sealed()
+    return verdict
+
+
+def _sealed(last: int) -> Iterator[Row[Any]]:
+    """Every seal up to number `last` with its event, in order; the event's columns are None where it is gone."""
+    number: int | None = None
+    while True:
+        query = (
+            select(
+                AuditSeal.number,
+                AuditSeal.hash,
+                AuditSeal.mac,
+                AuditSeal.key_id,
+                *AuditEvent.__table__.columns,
+            )
+            .outerjoin(AuditEvent, AuditEvent.id == AuditSeal.event_id)
+            .where(AuditSeal.number <= last)
+            .order_by(AuditSeal.number)
+            .limit(_BLOCK)
+        )
+        if number is not None:
+            query = query.where(AuditSeal.number > number)
+        rows = db.session.execute(query).all()
+        yield from rows
+        if len(rows) < _BLOCK:
+            return
+        number = rows[-1].number
+
+
+def _never_sealed() -> list[str]:
+    rows = db.session.execute(
+        select(AuditEvent.id, AuditEvent.action, AuditEvent.at)
+        .outerjoin(AuditSeal, AuditSeal.event_id == AuditEvent.id)
+        .where(AuditSeal.event_id.is_(None))
+        .order_by(AuditEvent.id)
+    )
+    return [
+        f"The event with the id {row.id} ({row.action}, {_moment(row.at)}) has no seal: it was put in past the "
+        "application, its seal was removed, or an earlier release wrote it during an update (csss audit seal)."
+        for row in rows
+    ]
+
+
+def _beyond(anchors: Any, last: int) -> list[Anchor]:
+    """The anchors of events that are not there, told once: by the newest."""
+    return sorted((each for each in anchors if each.number > last), key=lambda each: each.number)[-1:]
+
+
+def _missing(first: int, last: int) -> str:
+    if first == last:
+        return f"Event {first} is missing, with its seal."
+    return f"Events {first} to {last} are missing, with their seals."
+
+
+def _cut_off(anchor: Anchor, last: int) -> str:
+    return (
+        f"The log ends with event {last}, but on {_moment(anchor.at)} it reached event {anchor.number}: "
+        "its end was removed."
+    )
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

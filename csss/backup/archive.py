@@ -1,0 +1,209 @@
+"""What a backup looks like: a folder, or a tar file of the same contents, compressed, also as a stream.
+
+`rows/<table>.jsonl`, `files/<key>`, `instance/<name>`, and last of all `manifest.json`, which names every one of them
+with its size and SHA-256. A copy that was cut off has no manifest, and is none.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Protocol
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+_ARCHIVES = (".tar", ".tar.gz", ".tgz")
+_BLOCK = 1 << 20
+
+
+class BackupError(Exception):
+    """A backup that cannot be made or restored; the text is a sentence for the person at the command line."""
+
+
+class Target(Protocol):
+    """Where a backup is written to."""
+
+    def add(self, name: str, content: IO[bytes], size: int) -> None: ...
+
+
+class _Folder:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, name: str, content: IO[bytes], size: int) -> None:
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            shutil.copyfileobj(content, file, _BLOCK)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class _Tar:
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+
+    def add(self, name: str, content: IO[bytes], size: int) -> None:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = size, 0o600
+        self._tar.addfile(info, content)
+
+
+class Writer:
+    """Adds files to a backup and keeps what the manifest will say of them."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.files: dict[str, dict[str, Any]] = {}
+
+    def add(self, name: str, path: Path) -> None:
+        """Raises FileNotFoundError, before anything of it is written."""
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            hashing = _Hashing(file)
+            self._target.add(name, hashing, size)  # type: ignore[arg-type]
+        self.files[name] = {"size": size, "sha256": hashing.digest.hexdigest()}
+
+    def finish(self, manifest: dict[str, Any]) -> None:
+        content = json.dumps({**manifest, "files": self.files}, indent=1, sort_keys=True).encode()
+        self._target.add(MANIFEST, io.BytesIO(content), len(content))
+
+
+class _Hashing:
+    """A file that is hashed while it is read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.digest = file, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self.digest.update(piece)
+        return piece
+
+
+@contextmanager
+def writing(target: str) -> Iterator[Writer]:
+    """A backup under this name, readable by its owner alone; it has the name only once it is whole.
+
+    `-` is standard output; a name that ends like a tar file is one; anything else is a folder.
+    """
+    if target == "-":
+        with tarfile.open(fileobj=sys.stdout.buffer, mode="w|gz", compresslevel=1) as tar:
+            yield Writer(_Tar(tar))
+        return
+    path = Path(target)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir()) and not target.endswith(_ARCHIVES)):
+        raise BackupError(f"{path} is there already; nothing is overwritten.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        if target.endswith(_ARCHIVES):
+            with (
+                open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
+                _compressed(file, target) as tar,
+            ):
+                yield Writer(_Tar(tar))
+        else:
+            partial.mkdir(mode=0o700)
+            yield Writer(_Folder(partial))
+        with suppress(FileNotFoundError):
+            path.rmdir()  # an empty folder that was there
+        partial.replace(path)
+    except BaseException:
+        _remove(partial)
+        raise
+
+
+@contextmanager
+def _compressed(file: IO[bytes], name: str) -> Iterator[tarfile.TarFile]:
+    # The pictures are compressed already; the fastest setting halves the rows and costs next to nothing.
+    if name.endswith(".tar"):
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            yield tar
+    else:
+        with gzip.GzipFile("", "wb", 1, file) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+            yield tar
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def unpacked(source: Path, into: Path) -> Path:
+    """The folder with the backup's files: the backup itself, or what was unpacked of it into `into`."""
+    if source.is_dir():
+        return source
+    if not source.is_file():
+        raise BackupError(f"There is no backup at {source}.")
+    try:
+        with tarfile.open(source, "r:*") as tar:
+            for member in tar:
+                if member.isfile() and _is_ours(member.name):
+                    content = tar.extractfile(member)
+                    if content is not None:
+                        _Folder(into).add(member.name, content, member.size)
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
+        raise BackupError(f"{source} is no whole backup: {error}.") from error
+    return into
+
+
+def _is_ours(name: str) -> bool:
+    """Nothing is written outside the folder, whatever an archive says."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and ".." not in parts and not name.startswith("/")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
+        raise BackupError("This is no whole backup: its manifest is missing or broken.") from error
+    if found.get("format") != FORMAT:
+        raise BackupError(
+            f"This backup has the format {found.get('format')}; this release reads format {FORMAT}."
+        )
+    return found
+
+
+def check(folder: Path, manifest: dict[str, Any], tell: Callable[[str], None]) -> None:
+    """Every file is there and is what the manifest says, and no other is. Raises BackupError."""
+    wrong = []
+    for name, known in manifest["files"].items():
+        path = folder / name
+        if not _is_ours(name) or not path.is_file():
+            wrong.append(f"{name} is missing")
+        elif path.stat().st_size != known["size"] or sha256_of(path) != known["sha256"]:
+            wrong.append(f"{name} is not what was backed up")
+    for path in all_files(folder):
+        name = path.relative_to(folder).as_posix()
+        if name != MANIFEST and name not in manifest["files"]:
+            wrong.append(f"{name} does not belong to the backup")
+    for each in wrong[:10]:
+        tell(each)
+    if wrong:
+        raise BackupError(f"The backup is damaged ({len(wrong)} files). Nothing has been changed.")
+
+
+def all_files(folder: Path) -> Iterable[Path]:
+    """Every file below, in order; nothing hidden, and nothing that is still being written."""
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.suffix != ".partial" and path.is_file() and not path.is_symlink():
+            yield path
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,83 @@
+"""`csss backup` and `csss restore`."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("target")
+@click.option(
+    "--with-secret-key",
+    is_flag=True,
+    help="Put the secret key into it, too. Whoever has the backup can then read everything.",
+)
+def backup(target: str, with_secret_key: bool) -> None:
+    """Copy database and files to TARGET while the system runs.
+
+    TARGET is a folder, a file that ends with .tar.gz, .tgz or .tar, or - for standard output.
+    """
+    from csss import create_app
+    from csss.audit.record import coming_from
+    from csss.backup.archive import BackupError
+    from csss.backup.make import make
+
+    with create_app().app_context(), coming_from("command line"):
+        try:
+            made = make(target, with_secret_key=with_secret_key)
+        except BackupError as error:
+            raise click.ClickException(str(error)) from error
+    click.echo(
+        f"{made.rows} rows of {made.tables} tables and {made.files} files, {made.size / 1e6:.1f} MB.",
+        err=True,
+    )
+    for key in made.missing[:20]:
+        click.echo(
+            f"{click.style('FAIL', fg='red', bold=True)}  {key} is named in the database and not there.",
+            err=True,
+        )
+    if not with_secret_key:
+        click.echo(
+            "The secret key is not in it. Keep it elsewhere: without it authenticator apps and pass phrases "
+            "cannot be read, and the seals of the audit log cannot be checked.",
+            err=True,
+        )
+    if made.missing:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path, exists=True))
+@click.option("--force", is_flag=True, help="Replace the database, and put stored files aside.")
+@click.option("--other-key", is_flag=True, help="Go on although the secret key is another one than then.")
+def restore(source: Path, force: bool, other_key: bool) -> None:
+    """Put the backup SOURCE back. Stop `csss web` and `csss worker` before.
+
+    Everything in it is checked before anything is changed.
+    """
+    from csss import create_app
+    from csss.audit.record import coming_from
+    from csss.backup import restore as restoring
+    from csss.backup.archive import BackupError
+    from csss.config import load_settings
+
+    settings = load_settings()
+    os.umask(0o077)  # the database holds patients' records
+    settings.instance_folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with restoring.opened(source, settings, click.echo) as (folder, manifest):
+            restoring.place_secret_key(folder, settings, force=force, tell=click.echo)
+            app = create_app(settings)
+            with app.app_context(), coming_from("command line"):
+                problems = restoring.restore(
+                    app, folder, manifest, force=force, other_key=other_key, tell=click.echo
+                )
+    except BackupError as error:
+        raise click.ClickException(str(error)) from error
+    for problem in problems[:20]:
+        click.echo(f"{click.style('FAIL', fg='red', bold=True)}  {problem}")
+    if problems:
+        sys.exit(1)
+    click.echo("The backup has been restored. Start `csss worker` and `csss web` again.")

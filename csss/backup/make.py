@@ -1,0 +1,169 @@
+"""Making a backup while the system runs."""
+
+import re
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+from flask import current_app
+
+from csss.audit import anchors, chain
+from csss.audit.record import record
+from csss.backup import archive, rows
+from csss.backup.archive import BackupError
+from csss.clock import now
+from csss.config import Settings
+from csss.database import db, transaction
+from csss.paths import MIGRATIONS
+
+SECRET_KEY = "secret_key"
+_FILE_KEY = re.compile(r"[a-z]+/[0-9a-f]{2}/[\w.-]+")
+# Still arriving: written in place, and worth nothing without the browser that sends the rest.
+_ARRIVING = "uploads"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a backup holds."""
+
+    tables: int
+    rows: int
+    files: int
+    size: int
+    missing: list[str]  # files that the database names and the storage has lost
+
+
+def make(target: str, *, with_secret_key: bool = False) -> Made:
+    """Copy database and files to `target`. Raises BackupError; then nothing has that name."""
+    settings: Settings = current_app.config["CSSS"]
+    db.session.remove()
+    with (
+        tempfile.TemporaryDirectory(prefix="csss-backup-", dir=_beside(target)) as folder,
+        archive.writing(target) as to,
+    ):
+        spool = Path(folder)
+        manifest: dict[str, Any] = {
+            "format": archive.FORMAT,
+            "csss": version("csss"),
+            "made_at": now().isoformat(),
+            "key_id": chain.current_key().id,
+            "with_secret_key": with_secret_key,
+        }
+        with rows.one_moment(db.engine) as connection:
+            manifest["database"] = db.engine.dialect.name
+            manifest["revision"] = rows.revision(connection)
+            if manifest["revision"] is None:
+                raise BackupError("The database is empty: there is nothing to back up.")
+            counts, named = _keep_rows(connection, to, spool)
+            manifest["audit_head"] = _audit_head(connection)
+        manifest["rows"] = counts
+        manifest["missing"] = _keep_files(settings.storage_folder, named, to)
+        _keep_instance(settings, to, spool, with_secret_key=with_secret_key)
+        to.finish(manifest)
+        made = Made(
+            tables=len(counts),
+            rows=sum(counts.values()),
+            files=sum(name.startswith("files/") for name in to.files),
+            size=sum(each["size"] for each in to.files.values()),
+            missing=manifest["missing"],
+        )
+    if manifest["revision"] != ScriptDirectory(str(MIGRATIONS)).get_current_head():
+        return made  # before an update; what this release would record, those tables cannot hold
+    with transaction():
+        record(
+            "backup.made",
+            rows=made.rows,
+            files=made.files,
+            missing=len(made.missing),
+            with_secret_key=with_secret_key,
+        )
+    return made
+
+
+def _beside(target: str) -> Path | None:
+    """The rows lie here for a while: on the disk that takes the backup, so that it alone needs room."""
+    if target == "-":
+        return None
+    folder = Path(target).absolute().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _keep_rows(connection: sa.Connection, to: archive.Writer, spool: Path) -> tuple[dict[str, int], set[str]]:
+    """All rows of this moment. Returns how many each table has, and the files that they name."""
+    counts, named = {}, set[str]()
+    for table in rows.tables(connection):
+        path = spool / "rows.jsonl"
+        with path.open("wb") as file:
+            count = -1  # the first line holds the columns
+            for line in rows.lines(connection, table):
+                file.write(line)
+                count += 1
+        counts[table.name] = count
+        to.add(f"rows/{table.name}.jsonl", path)
+        for column in table.columns:
+            if column.kind == "text" and column.name.endswith("_key"):
+                named |= _keys(connection, table, column.name)
+    return counts, named
+
+
+def _keys(connection: sa.Connection, table: rows.Table, column: str) -> set[str]:
+    clause = table.selectable()
+    found = connection.execute(sa.select(clause.c[column]).where(clause.c[column].is_not(None))).scalars()
+    return {each for each in found if _FILE_KEY.fullmatch(each)}
+
+
+def _keep_files(storage: Path, named: set[str], to: archive.Writer) -> list[str]:
+    """Every stored file, those first that the rows name. Returns those that are lost."""
+    gone = {key for key in sorted(named) if not _add(to, key, storage / key)}
+    # What was erased since the rows were read is named no more. The rest of a damaged storage is still worth keeping.
+    lost = sorted(gone & _named_now()) if gone else []
+    for path in archive.all_files(storage):
+        key = path.relative_to(storage).as_posix()
+        if key not in named and key.partition("/")[0] != _ARRIVING:
+            _add(to, key, path)  # a preview, or a file that came after the rows; it may be gone again
+    return lost
+
+
+def _add(to: archive.Writer, key: str, path: Path) -> bool:
+    try:
+        to.add(f"files/{key}", path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _named_now() -> set[str]:
+    """The files that the database names at this moment: what is missing from them was not erased, but lost."""
+    with rows.one_moment(db.engine) as connection:
+        return {
+            key
+            for table in rows.tables(connection)
+            for column in table.columns
+            if column.kind == "text" and column.name.endswith("_key")
+            for key in _keys(connection, table, column.name)
+        }
+
+
+def _keep_instance(settings: Settings, to: archive.Writer, spool: Path, *, with_secret_key: bool) -> None:
+    if anchors.path().exists():
+        to.add(f"instance/{anchors.NAME}", anchors.path())
+    if with_secret_key:
+        path = spool / SECRET_KEY
+        path.touch(mode=0o600)
+        path.write_text(settings.secret(), "ascii")
+        to.add(f"instance/{SECRET_KEY}", path)
+
+
+def _audit_head(connection: sa.Connection) -> dict[str, Any]:
+    """The newest seal of this moment; before the seals came, there was none."""
+    if not sa.inspect(connection).has_table("audit_seals"):
+        return {"number": 0, "hash": chain.BEGINNING}
+    newest = connection.exec_driver_sql(
+        "SELECT number, hash FROM audit_seals ORDER BY number DESC LIMIT 1"
+    ).first()
+    return {"number": newest[0], "hash": newest[1]} if newest else {"number": 0, "hash": chain.BEGINNING}

@@ -1,0 +1,175 @@
+"""Putting a backup back: into an empty system, or over one that is there when told so."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask_migrate import upgrade
+
+from csss.audit import anchors, chain
+from csss.audit.anchors import Anchor
+from csss.audit.record import record
+from csss.audit.verify import verify
+from csss.auth.models import UserSession
+from csss.backup import archive, rows
+from csss.backup.archive import BackupError
+from csss.backup.make import SECRET_KEY
+from csss.clock import now
+from csss.config import Settings
+from csss.database import changed_rows, db, transaction
+from csss.paths import MIGRATIONS
+
+Tell = Callable[[str], None]
+
+
+@contextmanager
+def opened(source: Path, settings: Settings, tell: Tell) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The backup's folder and manifest, every file checked; raises BackupError before anything is touched."""
+    settings.storage_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Beside the stored files, so that they need only be renamed into their places.
+    with tempfile.TemporaryDirectory(prefix=".restore-", dir=settings.storage_folder) as staging:
+        folder = archive.unpacked(source, Path(staging))
+        manifest = archive.read_manifest(folder)
+        known = {each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+        if manifest["revision"] not in known:
+            raise BackupError(
+                f"This backup was made by a newer release (CSSS {manifest['csss']}, migration "
+                f"{manifest['revision']}). Install that release first."
+            )
+        archive.check(folder, manifest, tell)
+        tell(f"All {len(manifest['files'])} files of the backup of {manifest['made_at'][:16]} UTC are whole.")
+        yield folder, manifest
+
+
+def place_secret_key(folder: Path, settings: Settings, *, force: bool, tell: Tell) -> None:
+    """Use the backup's secret key where none is set. Before the application is made: it would make one of its own."""
+    kept, place = folder / "instance" / SECRET_KEY, settings.instance_folder / SECRET_KEY
+    if settings.secret_key or not kept.exists():
+        return
+    key = kept.read_text("ascii")
+    if place.exists() and place.read_text("ascii") != key:
+        if not force:
+            raise BackupError(f"{place} holds another secret key than the backup; --force replaces it.")
+        place.rename(_aside(place))
+        tell(f"The secret key that was in {place} lies beside it.")
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(key)
+        tell(f"The secret key was put into {place}.")
+
+
+def restore(
+    app: Flask, folder: Path, manifest: dict[str, Any], *, force: bool, other_key: bool, tell: Tell
+) -> list[str]:
+    """Put everything back. Returns what the check of the audit log has found wrong. Raises BackupError."""
+    settings: Settings = app.config["CSSS"]
+    same_key = chain.current_key().id == manifest["key_id"]
+    if not same_key and not other_key:
+        raise BackupError(
+            "The secret key is not the one that the backup was made with: authenticator apps, pass phrases and the "
+            "seals of the audit log need it. Set CSSS_SECRET_KEY to that key, or go on without it with --other-key."
+        )
+    _check_room(settings, force=force)
+    _restore_rows(folder, manifest, tell)
+    _restore_files(folder, settings, tell)
+    _restore_anchors(folder, tell)
+    with transaction():
+        ended = changed_rows(
+            sa.update(UserSession).where(UserSession.ended_at.is_(None)).values(ended_at=now())
+        )
+        record("backup.restored", made_at=manifest["made_at"], csss=manifest["csss"], sessions_ended=ended)
+    tell("Everybody has to sign in anew.")
+    return _verdict(manifest, tell, same_key=same_key)
+
+
+def _check_room(settings: Settings, *, force: bool) -> None:
+    if force:
+        return
+    with db.engine.connect() as connection:
+        if not rows.is_empty(connection):
+            raise BackupError("The database is not empty; --force replaces what is in it.")
+    if any(True for _ in archive.all_files(settings.storage_folder)):
+        raise BackupError(f"{settings.storage_folder} holds files; --force puts them aside.")
+
+
+def _restore_rows(folder: Path, manifest: dict[str, Any], tell: Tell) -> None:
+    """The tables as they were then, filled in one transaction, then brought up to this release."""
+    with db.engine.begin() as connection:
+        rows.drop_everything(connection)
+    db.engine.dispose()
+    upgrade(revision=manifest["revision"])
+    with db.engine.begin() as connection:
+        content = {path.stem: _lines(path) for path in sorted((folder / "rows").glob("*.jsonl"))}
+        counts = rows.load(connection, content)
+        if counts != manifest["rows"] | dict.fromkeys(counts.keys() - manifest["rows"].keys(), 0):
+            raise BackupError("The database took other rows than the backup holds.")
+    upgrade()
+    db.engine.dispose()
+    tell(
+        f"{sum(counts.values())} rows of {len(counts)} tables were restored (migration {manifest['revision']})."
+    )
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+def _restore_files(folder: Path, settings: Settings, tell: Tell) -> None:
+    storage = settings.storage_folder
+    there = [path for path in storage.iterdir() if not path.name.startswith(".")]
+    if there:
+        aside = storage / f".replaced-{now():%Y%m%dT%H%M%S}"
+        aside.mkdir(mode=0o700)
+        for path in there:
+            path.rename(aside / path.name)
+        tell(f"The files that were there lie in {aside} now. Remove them when all is well.")
+    count = 0
+    for path in archive.all_files(folder / "files"):
+        place = storage / path.relative_to(folder / "files")
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.is_relative_to(storage):
+            path.rename(place)
+        else:
+            shutil.copyfile(path, place)
+            place.chmod(0o600)
+        count += 1
+    tell(f"{count} files were restored into {storage}.")
+
+
+def _restore_anchors(folder: Path, tell: Tell) -> None:
+    """The anchors of what was lost since the backup go aside: they would, rightly, tell of a removed end."""
+    place, kept = anchors.path(), folder / "instance" / anchors.NAME
+    if place.exists():
+        aside = place.rename(_aside(place))
+        tell(f"The heads of the audit log since the backup lie in {aside}.")
+    if kept.exists():
+        shutil.copyfile(kept, place)
+        place.chmod(0o600)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-before-{now():%Y%m%dT%H%M%S}{path.suffix}")
+
+
+def _verdict(manifest: dict[str, Any], tell: Tell, *, same_key: bool) -> list[str]:
+    head = manifest["audit_head"]
+    kept = anchors.kept(anchors.path())
+    if head["number"]:
+        kept.append(Anchor(head["number"], head["hash"], now()))
+    verdict = verify([chain.current_key()], kept)
+    problems = verdict.problems
+    if not same_key:
+        problems = [each for each in problems if "another secret key" not in each]
+        tell("The seals of the audit log were not checked: they were made with the other secret key.")
+    if not problems:
+        tell(f"The audit log is whole: {verdict.events} events.")
+    return problems

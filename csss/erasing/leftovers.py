@@ -1,0 +1,128 @@
+"""What of an erased patient lies outside the database's rows: files, and traces in the database's own file.
+
+Files are removed after the commit, so that nothing is lost when it fails. Each is removed again a while later: a request
+or job that was under way may have written a preview, a mail or a file encrypted anew in the meantime. Only then its row
+goes. A file that cannot be removed is tried again every minute.
+"""
+
+import logging
+import sqlite3
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from csss.clock import now
+from csss.database import db, transaction
+from csss.erasing.models import ErasedFile
+from csss.mail import transport
+from csss.scans.storage import storage
+from csss.scans.uploads import partial
+
+log = logging.getLogger(__name__)
+
+AGAIN = timedelta(minutes=15)  # longer than any request or job
+PAUSE = timedelta(minutes=1)
+_BATCH = 500
+
+
+def upload_key(upload_id: uuid.UUID) -> str:
+    return f"uploads/{upload_id.hex}"
+
+
+def mail_key(message_id: uuid.UUID) -> str:
+    return f"mail/{message_id}"
+
+
+def remove_now() -> None:
+    """Right after the commit. Never raises: what could not be removed is owed, and swept."""
+    try:
+        while sweep():
+            pass
+        checkpoint(patience=1.0)
+    except Exception:
+        log.exception("files of an erased patient could not be removed yet")
+
+
+def sweep() -> int:
+    """Remove the files that are due; returns how many were looked at. Any number of processes may."""
+    query = select(ErasedFile).where(ErasedFile.due_at <= now()).order_by(ErasedFile.due_at).limit(_BATCH)
+    found = [(row.id, row.key) for row in db.session.scalars(query)]
+    db.session.commit()
+    removed = [row_id for row_id, key in found if _remove(key)]
+    if not found:
+        return 0
+    with transaction():
+        for row_id, _key in found:
+            row = db.session.get(ErasedFile, row_id, with_for_update=True)
+            if row is None:
+                continue
+            if row_id not in removed:
+                row.due_at = now() + PAUSE
+            elif row.removed_at is None:
+                row.removed_at, row.due_at = now(), now() + AGAIN
+            else:
+                db.session.delete(row)
+    return len(found)
+
+
+def owed() -> int:
+    """How many files could not be removed yet."""
+    query = select(func.count()).select_from(ErasedFile).where(ErasedFile.removed_at.is_(None))
+    return db.session.scalar(query) or 0
+
+
+def _remove(key: str) -> bool:
+    area, _, name = key.partition("/")
+    try:
+        if area == "uploads":
+            partial.remove(uuid.UUID(name))
+        elif area == "mail":
+            transport.remove_copy(name)
+        else:
+            storage().delete(key)
+    except OSError as error:
+        log.error("the file %s of an erased patient cannot be removed yet: %s", key, error)
+        return False
+    return True
+
+
+def in_one_file() -> bool:
+    """Whether the database is a file of ours (SQLite), of which we can say what lies in it."""
+    return db.engine.dialect.name == "sqlite"
+
+
+def checkpoint(*, patience: float) -> bool:
+    """SQLite: put the write-ahead log, which holds earlier pages, into the database and cut it to nothing.
+
+    False when somebody read for longer than `patience` seconds. Deleted contents are overwritten with zeros at once
+    (`secure_delete`, see `csss.database`).
+    """
+    return _sqlite(("PRAGMA wal_checkpoint(TRUNCATE)",), patience)
+
+
+def scrub(*, patience: float = 60.0) -> bool:
+    """SQLite: write the whole file anew, so that not even the gaps within pages hold anything of what was deleted.
+
+    Takes the write lock for as long as that takes. On PostgreSQL nothing is done: its own vacuum comes by itself.
+    """
+    return _sqlite(("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"), patience)
+
+
+def _sqlite(commands: tuple[str, ...], patience: float) -> bool:
+    if not in_one_file():
+        return True
+    db.session.commit()  # an open reading transaction of our own would be waited for
+    path = Path(str(db.engine.url.database))
+    connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
+    try:
+        connection.execute("PRAGMA secure_delete = ON")
+        answers = [connection.execute(command).fetchone() for command in commands]
+    except sqlite3.OperationalError as error:
+        log.warning("the database's file could not be cleaned yet: %s", error)
+        return False
+    finally:
+        connection.close()
+    busy: int = answers[-1][0]
+    return busy == 0

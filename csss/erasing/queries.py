@@ -1,0 +1,108 @@
+"""Looking up who is due for erasing, who is on hold, and who has been erased. For administrators."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import current_app
+from sqlalchemy import func, select
+from sqlalchemy.orm import contains_eager
+
+from csss.auth.models import Patient, User
+from csss.clock import now
+from csss.database import db
+from csss.erasing.models import Erasure, LegalHold
+from csss.scans.models import Scan
+
+PAGE_SIZE = 25
+
+
+@dataclass(frozen=True)
+class Due:
+    """A patient whose data has been kept for as long as the hospital keeps it. `held`: a legal hold keeps it longer."""
+
+    patient: Patient
+    last: datetime
+    held: bool
+
+
+@dataclass(frozen=True)
+class DuePage:
+    """One page of them, the longest due first. `number` counts from 1."""
+
+    due: Sequence[Due]
+    number: int
+    total: int
+    size: int = PAGE_SIZE
+
+
+@dataclass(frozen=True)
+class ErasurePage:
+    """One page of the erasures, the newest first. `number` counts from 1."""
+
+    erasures: Sequence[Erasure]
+    number: int
+    total: int
+    size: int = PAGE_SIZE
+
+
+def due(page: int = 1) -> DuePage:
+    """Patients with whom nothing has happened for `CSSS_RETENTION_DAYS`: since the last step of a scan, else since the
+    registration. Nobody where the setting says that data is kept for ever."""
+    days: int = current_app.config["CSSS"].retention_days
+    if not days:
+        return DuePage((), 1, 0)
+    newest = (
+        select(Scan.patient_id, func.max(Scan.status_since).label("at")).group_by(Scan.patient_id).subquery()
+    )
+    last = func.coalesce(newest.c.at, User.created_at)
+    query = (
+        select(Patient, last)
+        .join(User, User.id == Patient.user_id)
+        .outerjoin(newest, newest.c.patient_id == Patient.id)
+        .where(User.erased_at.is_(None), last < now() - timedelta(days=days))
+    )
+    total = db.session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
+    page = min(max(1, page), max(1, -(-total // PAGE_SIZE)))
+    rows = db.session.execute(
+        query.options(contains_eager(Patient.user))
+        .order_by(last, Patient.id)
+        .limit(PAGE_SIZE)
+        .offset((page - 1) * PAGE_SIZE)
+    ).all()
+    held = _held([patient.id for patient, _ in rows])
+    return DuePage([Due(patient, at, patient.id in held) for patient, at in rows], page, total)
+
+
+def _held(patient_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    query = select(LegalHold.patient_id).where(
+        LegalHold.lifted_at.is_(None), LegalHold.patient_id.in_(patient_ids)
+    )
+    return set(db.session.scalars(query))
+
+
+def erasures(page: int = 1) -> ErasurePage:
+    total = db.session.scalar(select(func.count()).select_from(Erasure)) or 0
+    page = min(max(1, page), max(1, -(-total // PAGE_SIZE)))
+    found = db.session.scalars(
+        select(Erasure)
+        .order_by(Erasure.at.desc(), Erasure.id)
+        .limit(PAGE_SIZE)
+        .offset((page - 1) * PAGE_SIZE)
+    ).all()
+    return ErasurePage(found, page, total)
+
+
+def erasure_of(patient: Patient) -> Erasure | None:
+    return db.session.scalars(select(Erasure).where(Erasure.patient_id == patient.id)).one_or_none()
+
+
+def holds_of(patient: Patient) -> Sequence[LegalHold]:
+    """Every legal hold there was, the newest first."""
+    query = select(LegalHold).where(LegalHold.patient_id == patient.id)
+    return db.session.scalars(query.order_by(LegalHold.placed_at.desc(), LegalHold.id)).all()
+
+
+def scans_of(patient: Patient) -> int:
+    return db.session.scalar(select(func.count()).where(Scan.patient_id == patient.id)) or 0

@@ -1,0 +1,287 @@
+"""Erasing a patient, and what keeps one from being erased. Functions belong inside transaction().
+
+The database holds the way open only for the rows of exactly this patient and only until the transaction ends (migration
+0013); nothing here could take anybody else's. What goes and what stays stands in `erasing.tables`.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from flask import current_app
+from sqlalchemy import ColumnElement, Table, delete, or_, select, update
+
+from csss.audit.record import origin, record
+from csss.auth.models import AccountState, CodePurpose, Patient, Sex, User
+from csss.auth.roles import STAFF, Role
+from csss.auth.second_factor import Proof
+from csss.clock import now
+from csss.database import Base, after_commit, changed_rows, db
+from csss.erasing import leftovers
+from csss.erasing.models import ErasedFile, Erasure, LegalHold
+from csss.erasing.tables import GOES
+from csss.errors import Invalid, NotFound, StateConflict
+from csss.i18n import _
+from csss.live.names import ACCOUNTS, MAIL, QUEUE, Change
+from csss.live.publish import PUBLISHER
+from csss.mail.models import MailMessage, MailState
+from csss.outbox import OutboxJob
+from csss.prescriptions.models import Prescription
+from csss.reports import kept_files
+from csss.reports.models import ReportVersion
+from csss.scans.models import AnalysisRun, Scan
+from csss.scans.uploads.models import Upload
+
+MAX_REASON = 1_000
+NOBODY = "Erased patient"  # in place of the name; every page that shows names shows this
+_NO_DAY = date(1900, 1, 1)
+_NOT_SENT = frozenset({MailState.WAITING, MailState.QUEUED, MailState.SENDING})
+
+
+def patient_of(user_id: uuid.UUID) -> Patient:
+    """The patient record of this account. Raises NotFound, for the accounts of staff too."""
+    patient = db.session.scalars(select(Patient).where(Patient.user_id == user_id)).one_or_none()
+    if patient is None:
+        raise NotFound("There is no such patient.")
+    return patient
+
+
+def open_hold(patient: Patient) -> LegalHold | None:
+    """The legal hold that keeps this patient from being erased."""
+    query = select(LegalHold).where(LegalHold.patient_id == patient.id, LegalHold.lifted_at.is_(None))
+    return db.session.scalars(query).first()
+
+
+def place_hold(user_id: uuid.UUID, *, reason: str, by: User) -> LegalHold:
+    """Keep this patient's data until the hold is lifted. Raises NotFound, StateConflict, Invalid (`reason`)."""
+    patient = _locked(user_id)
+    _check_not_erased(patient)
+    if open_hold(patient) is not None:
+        raise StateConflict(_("There is a legal hold on this patient already."))
+    hold = LegalHold(
+        id=uuid.uuid4(), patient_id=patient.id, reason=_checked(reason), placed_by_id=by.id, lifted_at=None
+    )
+    db.session.add(hold)
+    record("patient.hold_placed", patient.user, by=by, hold=str(hold.id))
+    return hold
+
+
+def lift_hold(user_id: uuid.UUID, *, reason: str, by: User) -> LegalHold:
+    """The data need not be kept any more. Raises NotFound, StateConflict, Invalid (`reason`)."""
+    patient = _locked(user_id)
+    _check_not_erased(patient)
+    hold = open_hold(patient)
+    if hold is None:
+        raise StateConflict(_("There is no legal hold on this patient."))
+    hold.lifted_because, hold.lifted_by_id, hold.lifted_at = _checked(reason), by.id, now()
+    record("patient.hold_lifted", patient.user, by=by, hold=str(hold.id))
+    return hold
+
+
+def check_can_erase(patient: Patient) -> None:
+    """Raises StateConflict for somebody who has been erased, and while a legal hold stands."""
+    _check_not_erased(patient)
+    if open_hold(patient) is not None:
+        raise StateConflict(_("A legal hold keeps this patient’s data. Lift it first, if you may."))
+
+
+def check_request(patient: Patient, *, reason: str, mrn: str) -> None:
+    """Whether the form is filled in so that this patient is meant. Raises Invalid (`reason`, `mrn`)."""
+    errors: dict[str, str] = {}
+    try:
+        _checked(reason)
+    except Invalid as refused:
+        errors |= refused.errors
+    if mrn.strip() != patient.mrn:
+        errors["mrn"] = _("This is not the MRN of this patient. Type it as it stands above.")
+    if errors:
+        raise Invalid(**errors)
+
+
+def lock(user_id: uuid.UUID) -> Patient:
+    """The patient, held until the transaction ends, and found free to be erased. Raises NotFound, StateConflict."""
+    patient = _locked(user_id)
+    check_can_erase(patient)
+    return patient
+
+
+def erase(
+    user_id: uuid.UUID, *, reason: str, mrn: str, proof: Proof, password_hash: str, by: User
+) -> Erasure:
+    """Erase a patient. Only an administrator who has just shown a second factor for exactly this may.
+
+    Raises NotFound, StateConflict, Invalid; PermissionError when the proof is for something else.
+    """
+    patient = lock(user_id)
+    if (proof.user_id, proof.purpose, proof.subject_id) != (by.id, CodePurpose.APPROVAL, patient.id):
+        raise PermissionError("the second factor was shown for something else")
+    check_request(patient, reason=reason, mrn=mrn)
+    return _erase(patient, reason=reason, password_hash=password_hash, by=by)
+
+
+def erase_as_deployer(mrn: str, *, reason: str, password_hash: str) -> Erasure:
+    """The same on the command line, where whoever has the server proves who they are by being there."""
+    user_id = db.session.scalar(select(Patient.user_id).where(Patient.mrn == mrn.strip()))
+    if user_id is None:
+        raise NotFound("There is no patient with this MRN.")
+    return _erase(lock(user_id), reason=reason, password_hash=password_hash, by=None)
+
+
+# How it is done
+
+
+@dataclass(frozen=True)
+class _Theirs:
+    """The ids of all that belongs to one patient."""
+
+    patient_id: uuid.UUID
+    user_id: uuid.UUID
+    scans: Sequence[uuid.UUID]
+    messages: Sequence[uuid.UUID]
+    uploads: Sequence[uuid.UUID]
+    jobs_about: Sequence[uuid.UUID]  # what a job's arguments may name
+
+    def where(self, table: Table, column: str) -> ColumnElement[bool]:
+        """The rows of a table of `GOES` that are this patient's."""
+        found = table.c[column]
+        if column == "patient_id":
+            return found == self.patient_id
+        if column == "user_id":
+            return found == self.user_id
+        if column == "prescription_id":
+            return found.in_(select(Prescription.id).where(Prescription.scan_id.in_(self.scans)))
+        return found.in_(self.scans)
+
+
+def _erase(patient: Patient, *, reason: str, password_hash: str, by: User | None) -> Erasure:
+    user, at = patient.user, now()
+    theirs = _all_of(patient)
+    files = _files_of(theirs)
+    erasure = Erasure(
+        id=uuid.uuid4(),
+        patient_id=patient.id,
+        by_id=by.id if by else None,
+        at=at,
+        reason=_checked(reason),
+        origin=origin(),
+        opened=1,
+    )
+    db.session.add(erasure)
+    db.session.flush()  # from here on the database lets this patient's rows go
+    counts = _delete_rows(theirs) | {"files": sum(not _is_small(key) for key in files)}
+    _drop_work(theirs)
+    user.email, user.name, user.password_hash = f"{user.id.hex}@erased.invalid", NOBODY, password_hash
+    user.state, user.erased_at, user.email_confirmed_at = AccountState.DEACTIVATED, at, None
+    user.totp_secret = user.totp_confirmed_at = user.totp_last_step = None
+    patient.mrn, patient.date_of_birth, patient.sex = f"erased-{patient.id.hex[:13]}", _NO_DAY, Sex.UNKNOWN
+    patient.phone = patient.address = patient.blood_group = patient.allergies = ""
+    patient.emergency_contact_name = patient.emergency_contact_phone = ""
+    patient.report_passphrase = None
+    db.session.add_all(ErasedFile(id=uuid.uuid4(), key=key, due_at=at, removed_at=None) for key in files)
+    record("patient.erased", user, by=by, erasure=str(erasure.id), **counts)
+    db.session.flush()
+    erasure.opened, erasure.counts = None, counts
+    db.session.flush()  # and shuts the way again
+    after_commit(leftovers.remove_now)
+    _tell_open_pages(theirs.scans)
+    return erasure
+
+
+def _locked(user_id: uuid.UUID) -> Patient:
+    """The patient and everything that others hold while they work on it.
+
+    Scans before people, as everybody else does: whoever works on a scan holds it, and then owes its patient a mail.
+    """
+    patient = patient_of(user_id)
+    scans = select(Scan.id).where(Scan.patient_id == patient.id).order_by(Scan.id)
+    db.session.execute(scans.with_for_update()).all()
+    db.session.refresh(patient, with_for_update={"of": Patient})
+    db.session.refresh(patient.user, with_for_update={"of": User})
+    db.session.execute(scans.with_for_update()).all()  # one that was uploaded while we waited
+    return patient
+
+
+def _all_of(patient: Patient) -> _Theirs:
+    scans = db.session.scalars(select(Scan.id).where(Scan.patient_id == patient.id)).all()
+    runs = db.session.scalars(select(AnalysisRun.id).where(AnalysisRun.scan_id.in_(scans))).all()
+    versions = db.session.scalars(select(ReportVersion.id).where(ReportVersion.scan_id.in_(scans))).all()
+    messages = db.session.scalars(select(MailMessage.id).where(MailMessage.user_id == patient.user_id)).all()
+    uploads = db.session.scalars(select(Upload.id).where(Upload.patient_id == patient.id)).all()
+    about = (*scans, *runs, *versions, *messages)
+    return _Theirs(patient.id, patient.user_id, scans, messages, uploads, about)
+
+
+def _files_of(theirs: _Theirs) -> list[str]:
+    """Stored files, unfinished uploads, and mail where it is written to a folder instead of sent."""
+    stored = [key for kept in kept_files.named(theirs.scans) for key in kept_files.with_small_ones(kept.key)]
+    uploads = [leftovers.upload_key(each) for each in theirs.uploads]
+    mailed = current_app.config["CSSS"].mail_folder
+    return stored + uploads + [leftovers.mail_key(each) for each in theirs.messages if mailed]
+
+
+def _is_small(key: str) -> bool:
+    return key.startswith(("previews/", "thumbnails/", "mail/"))
+
+
+def _delete_rows(theirs: _Theirs) -> dict[str, int]:
+    """How many rows went, by table."""
+    gone: dict[str, int] = {}
+    for table in reversed(Base.metadata.sorted_tables):
+        if column := GOES.get(table.name):
+            number = changed_rows(delete(table).where(theirs.where(table, column)))
+            gone |= {table.name: number} if number else {}
+    return gone
+
+
+def _drop_work(theirs: _Theirs) -> None:
+    """What is owed about this patient is not done any more; a job that is being done finds nothing when it is."""
+    db.session.execute(
+        update(MailMessage)
+        .where(MailMessage.id.in_(theirs.messages), MailMessage.state.in_(_NOT_SENT))
+        .values(state=MailState.DROPPED)
+        .execution_options(synchronize_session=False)
+    )
+    db.session.execute(
+        update(MailMessage)
+        .where(MailMessage.id.in_(theirs.messages))
+        .values(last_error="")
+        .execution_options(synchronize_session=False)
+    )
+    about = {str(each) for each in theirs.jobs_about}
+    left = select(OutboxJob.id, OutboxJob.args).where(
+        or_(OutboxJob.done_at.is_(None), OutboxJob.failed_at.is_not(None))
+    )
+    gone = [row_id for row_id, args in db.session.execute(left) if about.intersection(args)]
+    db.session.execute(
+        delete(OutboxJob).where(OutboxJob.id.in_(gone)).execution_options(synchronize_session=False)
+    )
+
+
+def _tell_open_pages(scans: Sequence[uuid.UUID]) -> None:
+    """Lists and pages that show this patient ask again; rows deleted by table are not noticed by themselves."""
+    publisher = current_app.extensions[PUBLISHER]
+    changes = [
+        Change((QUEUE, *map(str, scans)), STAFF),
+        Change((ACCOUNTS, MAIL), frozenset({Role.ADMIN})),
+    ]
+    after_commit(lambda: publisher.tell(changes))
+
+
+def _check_not_erased(patient: Patient) -> None:
+    if patient.user.erased_at is not None:
+        raise StateConflict(_("This patient has been erased already."))
+
+
+def _checked(reason: str) -> str:
+    if not reason.strip():
+        raise Invalid(reason=_("Give the reason; it is kept."))
+    if len(reason) > MAX_REASON:
+        raise Invalid(
+            reason=_(
+                "At most %(most)s characters can be taken; this has %(count)s.",
+                most=f"{MAX_REASON:,}",
+                count=f"{len(reason):,}",
+            )
+        )
+    return reason.strip()

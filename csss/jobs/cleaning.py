@@ -1,0 +1,13 @@
+"""Removing what is over: uploads that nobody has finished, old sessions, links and counters."""
+
+from csss.auth import password_reset, sessions
+from csss.scans.uploads import services as uploads
+from csss.throttle import storage as throttle
+
+
+def clean_up() -> None:
+    """Any number of processes may; each part has short transactions of its own."""
+    uploads.sweep_expired()
+    sessions.sweep_expired()
+    password_reset.sweep_expired()
+    throttle.sweep_expired()

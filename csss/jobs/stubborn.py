@@ -1,0 +1,34 @@
+"""Keeping what has happened already, although the database does not take it at once."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from csss.database import db
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 25.0
+PAUSE_SECONDS = 0.5
+
+
+def stubbornly(keep: Callable[[], T]) -> T:
+    """Call `keep` until the database takes it: one that is locked, or whose connection broke, comes back.
+
+    Raises what the database said last when it does not within `PATIENCE_SECONDS`. `keep` opens its own transaction and
+    may run twice.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return keep()
+        except DBAPIError as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("what was done could not be kept yet: %s", error)
+            db.session.rollback()
+            time.sleep(PAUSE_SECONDS)

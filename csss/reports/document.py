@@ -1,0 +1,88 @@
+"""From a report context to HTML: all of a report but its layout, so that it can be made without the layout engine."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+from typing import Any, NamedTuple
+
+from jinja2 import Environment
+
+from csss.reports.context import DISCLAIMER, ReportContext, day
+
+SCHEME = "csss-report"
+SCAN = f"{SCHEME}:scan"
+HEATMAP = f"{SCHEME}:heatmap"
+DRAFT = "DRAFT – not released"
+
+# Control characters have no place on paper, and direction overrides could make a text read as something else.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+class ReportRenderError(RuntimeError):
+    """The report could not be made: a picture cannot be read, or something asked for a foreign address."""
+
+
+def report_html(
+    context: ReportContext,
+    env: Environment,
+    *,
+    watermark: str | None = None,
+    scan_src: str = SCAN,
+    heatmap_src: str = HEATMAP,
+    whole: bool = True,
+) -> str:
+    """The report as HTML: a whole document, or with `whole=False` its one root element for a page to include.
+
+    `env` is the application's own environment (autoescape on). A page gives the addresses of its own pictures;
+    a draft is marked without being asked.
+    """
+    if not env.autoescape:
+        raise ValueError("The report needs an environment that escapes.")
+    mark = watermark or (DRAFT if context.draft else None)
+    values: dict[str, Any] = {
+        "report": context,
+        "day": day,
+        "created": context.local(context.created_at).isoformat(timespec="seconds"),
+        "scan_src": scan_src,
+        "heatmap_src": heatmap_src if context.prediction.heatmap else None,
+        "watermark": mark,
+        "disclaimer": DISCLAIMER,
+    }
+    template = env.get_template("report/scan_report.html" if whole else "report/_body.html")
+    return _UNPRINTABLE.sub("", template.render(values))
+
+
+_LENGTHS = struct.Struct(">III")
+
+
+class Sheet(NamedTuple):
+    """All that the layout engine is given; `identifier` is the PDF's own number of 16 bytes."""
+
+    identifier: bytes
+    html: str
+    scan: bytes
+    heatmap: bytes | None
+
+    def pack(self) -> bytes:
+        parts = (self.html.encode(), self.scan, self.heatmap or b"")
+        return self.identifier + _LENGTHS.pack(*map(len, parts)) + b"".join(parts)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Sheet:
+        parts, start = [], 16 + _LENGTHS.size
+        for length in _LENGTHS.unpack_from(packed, 16):
+            parts.append(packed[start : start + length])
+            start += length
+        html, scan, heatmap = parts
+        return cls(packed[:16], html.decode(), scan, heatmap or None)
+
+
+def sheet(context: ReportContext, env: Environment, *, watermark: str | None = None) -> Sheet:
+    """The same version of the same report has the same number."""
+    number = hashlib.sha256(f"{context.report_id} {context.version}".encode()).digest()[:16]
+    html = report_html(context, env, watermark=watermark)
+    return Sheet(number, html, context.scan.image, context.prediction.heatmap)

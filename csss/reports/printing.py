@@ -1,0 +1,45 @@
+"""A report as PDF within limits of time and memory: a text that explodes on its way to paper brings nothing down."""
+
+from collections.abc import Callable
+
+from jinja2 import Environment
+
+from csss.cell import Program
+from csss.confined import Exhausted, Room, run_forked
+from csss.reports.context import ReportContext
+from csss.reports.document import ReportRenderError, sheet
+
+# A report with three texts as long as the forms take needs 3 s and 220 MB; so does each further version of them.
+PRESS = Program(
+    "csss.reports.press",
+    memory=800_000_000,
+    cpu_seconds=40,
+    seconds=50,
+    largest_answer=50_000_000,
+    sealed=False,  # the layout engine looks fonts up and writes its copies of ours
+)
+MOST_HTML = 10_000_000  # characters; some thousand pages
+
+_room = Room(PRESS, at_once=1, patience=10)
+
+
+def print_report(context: ReportContext, env: Environment, *, watermark: str | None = None) -> bytes:
+    """For a web process: in an interpreter of its own. Raises ReportRenderError and what `Room.run` raises."""
+    return _printed(_room.run, context, env, watermark)
+
+
+def print_in_job(context: ReportContext, env: Environment) -> bytes:
+    """For a worker's job, which has the layout engine loaded. Raises ReportRenderError, Exhausted, Died."""
+    return _printed(lambda request: run_forked(PRESS, request), context, env, None)
+
+
+def _printed(
+    run: Callable[[bytes], bytes], context: ReportContext, env: Environment, watermark: str | None
+) -> bytes:
+    made = sheet(context, env, watermark=watermark)
+    if len(made.html) > MOST_HTML:
+        raise Exhausted(f"{len(made.html):,} characters")
+    pdf = run(made.pack())
+    if not pdf.startswith(b"%PDF-"):
+        raise ReportRenderError(pdf.decode(errors="replace"))
+    return pdf

@@ -1,0 +1,103 @@
+"""Routes: the own passkeys."""
+
+import uuid
+
+from flask import Response, flash, request, url_for
+
+from csss.auth import second_factor, sessions
+from csss.auth.passkeys import services as passkeys
+from csss.auth.permissions import Permission
+from csss.database import transaction
+from csss.errors import Invalid, StateConflict
+from csss.i18n import _
+from csss.web import guard
+from csss.web.account import account
+from csss.web.account.forms import NewPasskeyForm, RemovePasskeyForm
+from csss.web.account.page import account_page
+from csss.web.account.presenters import device_words
+from csss.web.auth.forms import add_errors
+from csss.web.fragments import page_or_fragment, redirect_after
+from csss.web.guard import me, open_to_confined, requires, user_session
+from csss.web.navigation import home_url
+from csss.web.passkeys import question
+
+
+@account.get("/passkeys/new")
+@requires(Permission.OWN_ACCOUNT)
+@open_to_confined
+def new_passkey() -> Response:
+    name = device_words(request.user_agent.string)
+    return _new_page(NewPasskeyForm(formdata=None, data={"name": name}))
+
+
+@account.post("/passkeys/question")
+@requires(Permission.OWN_ACCOUNT)
+@open_to_confined
+def passkey_question() -> Response:
+    """What the browser needs to make a passkey, for somebody who knows the password."""
+    form = NewPasskeyForm()
+    right = passkeys.password_is_right(me(), form.current_password.data or "")
+    return question(
+        lambda: passkeys.begin_registration(
+            user_session(), name=form.name.data or "", password_is_right=right
+        )
+    )
+
+
+@account.post("/passkeys")
+@requires(Permission.OWN_ACCOUNT)
+@open_to_confined
+def add_passkey() -> Response:
+    """Keep the passkey that the browser has made."""
+    form, row, confined = NewPasskeyForm(), user_session(), guard.is_confined()
+    try:
+        with transaction():
+            passkeys.register(row, name=form.name.data or "", given=request.form.get("passkey", ""))
+            if confined:
+                # The passkey was just shown, so the session may do everything now; as always, with a new key.
+                user = row.user
+                sessions.end(row.id, user)
+                guard.sign_in(user, second_factor_done=True, method=passkeys.PASSKEY)
+    except Invalid as refusal:
+        problem = refusal.errors.pop("passkey", None)
+        add_errors(form, refusal)
+        return _new_page(form, 422, problem)
+    flash(_("The passkey is registered. You can use it when you sign in."), "success")
+    if not second_factor.recovery_codes_left(me()):
+        flash(_("Now make recovery codes, for the day when the device is lost."), "warning")
+    return redirect_after(home_url(me().role) if confined else url_for("account.page", _anchor="passkeys"))
+
+
+def _new_page(form: NewPasskeyForm, status: int = 200, problem: str | None = None) -> Response:
+    return page_or_fragment(
+        "account/new_passkey.html",
+        "account/_new_passkey.html",
+        status,
+        form=form,
+        problem=problem,
+        confined=guard.is_confined(),
+        others=len(passkeys.of(me())),
+    )
+
+
+@account.post("/passkeys/<uuid:passkey_id>/remove")
+@requires(Permission.OWN_ACCOUNT)
+def remove_passkey(passkey_id: uuid.UUID) -> Response:
+    """Remove a passkey with the password. Somebody else's is not found."""
+    form = RemovePasskeyForm()
+    right = passkeys.password_is_right(me(), form.current_password.data or "")
+    row = user_session()
+    try:
+        with transaction():
+            name = passkeys.remove(row, passkey_id, password_is_right=right)
+    except StateConflict as conflict:
+        form.current_password.errors = [str(conflict)]
+        return account_page(409, remove_passkey=(passkey_id, form))
+    except Invalid as refusal:
+        if row.ended_at is not None:
+            flash(_("Too many wrong passwords. Sign in again."), "warning")
+            return redirect_after(url_for("auth.login"))
+        add_errors(form, refusal)
+        return account_page(422, remove_passkey=(passkey_id, form))
+    flash(_("The passkey “%(name)s” has been removed.", name=name), "success")
+    return redirect_after(url_for("account.page", _anchor="passkeys"))

@@ -1,0 +1,171 @@
+"""Routes: legal holds, whose data is due, and erasing a patient."""
+
+import secrets as random
+import uuid
+from typing import Any
+
+from flask import Response, current_app, flash, make_response, render_template, request, url_for
+
+from csss.auth import challenge, second_factor
+from csss.auth.models import CodePurpose, Patient
+from csss.auth.permissions import Permission
+from csss.auth.secrets import hash_password
+from csss.database import db, transaction
+from csss.erasing import queries, services
+from csss.errors import Invalid, StateConflict
+from csss.i18n import _
+from csss.reports import approvals
+from csss.web.admin import admin
+from csss.web.admin.accounts import show_account
+from csss.web.admin.erasing_presenters import due_row, erasure_row, facts_before
+from csss.web.admin.forms import EraseForm, LegalHoldForm
+from csss.web.admin.presenters import CodeView, code_view
+from csss.web.forms import mark
+from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
+from csss.web.guard import me, requires, user_session
+from csss.web.listing import page_number, pager
+from csss.web.throttle import answer_to
+
+
+@admin.get("/erasing")
+@requires(Permission.PATIENT_ERASE)
+def erasures() -> Response:
+    """Whose data is due; with `show=erased` who has been erased, the newest first."""
+    number, erased = page_number(), request.args.get("show") == "erased"
+    values: dict[str, Any] = {
+        "show": "erased" if erased else "due",
+        "days": current_app.config["CSSS"].retention_days,
+        "due": [],
+        "erased": [],
+    }
+    if erased:
+        gone = queries.erasures(number)
+        values["erased"] = [erasure_row(each) for each in gone.erasures]
+        number, size, total = gone.number, gone.size, gone.total
+    else:
+        found = queries.due(number)
+        values["due"] = [due_row(each) for each in found.due]
+        number, size, total = found.number, found.size, found.total
+    shown = len(values["due"]) + len(values["erased"])
+    values["pager"] = pager(number=number, size=size, shown=shown, total=total, endpoint=".erasures")
+    return page_or_fragment("admin/erasures.html", "admin/_erasures.html", **values)
+
+
+@admin.post("/users/<uuid:user_id>/legal-hold")
+@requires(Permission.PATIENT_ERASE)
+def place_legal_hold(user_id: uuid.UUID) -> Response:
+    form = LegalHoldForm(request.form)
+    try:
+        with transaction():
+            services.place_hold(user_id, reason=form.reason.data or "", by=me())
+    except StateConflict as conflict:
+        return show_account(user_id, status=409, conflict=str(conflict))
+    except Invalid as refused:
+        mark(form, refused.errors)
+        return show_account(user_id, status=UNPROCESSABLE, hold_form=form)
+    flash(_("This patient’s data is kept until the legal hold is lifted."), "success")
+    return redirect_after(url_for(".user", user_id=user_id))
+
+
+@admin.post("/users/<uuid:user_id>/lift-legal-hold")
+@requires(Permission.PATIENT_ERASE)
+def lift_legal_hold(user_id: uuid.UUID) -> Response:
+    form = LegalHoldForm(request.form)
+    try:
+        with transaction():
+            services.lift_hold(user_id, reason=form.reason.data or "", by=me())
+    except StateConflict as conflict:
+        return show_account(user_id, status=409, conflict=str(conflict))
+    except Invalid as refused:
+        mark(form, refused.errors)
+        return show_account(user_id, status=UNPROCESSABLE, hold_form=form)
+    flash(_("The legal hold is lifted."), "success")
+    return redirect_after(url_for(".user", user_id=user_id))
+
+
+@admin.get("/users/<uuid:user_id>/erase")
+@requires(Permission.PATIENT_ERASE)
+def erase_form(user_id: uuid.UUID) -> Response:
+    """What goes and what stays, and the form that asks for a reason, the MRN and a code."""
+    return _show(user_id, EraseForm())
+
+
+@admin.post("/users/<uuid:user_id>/erase/code")
+@requires(Permission.PATIENT_ERASE)
+def send_erase_code(user_id: uuid.UUID) -> Response:
+    """Owe the administrator a code for erasing exactly this patient; what has been typed stays."""
+    form = EraseForm(request.form)
+    try:
+        with transaction():
+            patient = services.patient_of(user_id)
+            services.check_can_erase(patient)
+            second_factor.request_code(me(), CodePurpose.APPROVAL, patient.id, user_session().id)
+    except StateConflict as conflict:
+        return _show(user_id, form, status=409, conflict=str(conflict))
+    except Invalid as refused:
+        mark(form, refused.errors)
+        return answer_to(refused, _show(user_id, form, status=UNPROCESSABLE))
+    return _show(user_id, form)
+
+
+@admin.get("/users/<uuid:user_id>/erase/code-state")
+@requires(Permission.PATIENT_ERASE)
+def erase_code_state(user_id: uuid.UUID) -> Response:
+    """How far the mailed code has come: a region that asks again by itself."""
+    code = _code(services.patient_of(user_id))
+    return make_response(render_template("admin/_code.html", code=code, code_state_url=request.path))
+
+
+@admin.post("/users/<uuid:user_id>/erase")
+@requires(Permission.PATIENT_ERASE)
+def erase(user_id: uuid.UUID) -> Response:
+    """Erase. The state and what was typed are checked before a code is used up."""
+    form = EraseForm(request.form)
+    typed = {"reason": form.reason.data or "", "mrn": form.mrn.data or ""}
+    try:
+        # Before the transaction, because it takes its time: nobody will ever know this password.
+        password_hash = hash_password(random.token_urlsafe(32))
+        with transaction():  # which keeps a wrong code, too: it counts
+            patient = services.lock(user_id)
+            services.check_request(patient, **typed)
+            proof = challenge.take_code(
+                user_session(), CodePurpose.APPROVAL, patient.id, form.code.data or ""
+            )
+            services.erase(user_id, **typed, proof=proof, password_hash=password_hash, by=me())
+    except StateConflict as conflict:
+        return _show(user_id, form, status=409, conflict=str(conflict))
+    except Invalid as refused:
+        mark(form, refused.errors)
+        return answer_to(refused, _show(user_id, form, status=UNPROCESSABLE))
+    flash(_("The patient is erased. Nothing personal is left, and it cannot be taken back."), "success")
+    return redirect_after(url_for(".user", user_id=user_id))
+
+
+def _code(patient: Patient) -> CodeView | None:
+    minutes: int = current_app.config["CSSS"].otp_minutes
+    return code_view(
+        approvals.approval_code(me(), patient.id, user_session().id), me().email, minutes, patient=True
+    )
+
+
+def _show(user_id: uuid.UUID, form: EraseForm, *, status: int = 200, conflict: str = "") -> Response:
+    db.session.expire_all()
+    patient = services.patient_of(user_id)
+    refused = ""
+    try:
+        services.check_can_erase(patient)
+    except StateConflict as because:
+        refused = str(because)
+    form.code.data = ""  # one that was refused is of no more use
+    values: dict[str, Any] = {
+        "user_id": user_id,
+        "name": patient.user.name,
+        "facts": facts_before(patient),
+        "form": form,
+        "conflict": conflict,
+        "refused": refused,
+        "code": None if refused else _code(patient),
+        "code_state_url": url_for(".erase_code_state", user_id=user_id),
+        "otp_minutes": current_app.config["CSSS"].otp_minutes,
+    }
+    return page_or_fragment("admin/erase.html", "admin/_erase.html", status=status, **values)

@@ -1,0 +1,147 @@
+"""Legal holds, retention and erasures in an administrator's words."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from csss.auth.models import Patient, User
+from csss.clock import now
+from csss.erasing import queries
+from csss.erasing.models import Erasure, LegalHold
+from csss.erasing.queries import Due
+from csss.i18n import _, _n
+from csss.scans.presenters import Tag
+from csss.web.filters import when
+
+
+@dataclass(frozen=True)
+class HoldRow:
+    """One legal hold, open or lifted."""
+
+    open: bool
+    reason: str
+    placed: str
+    lifted: str
+    lifted_because: str
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What an account's page says of a patient's data. `gone` holds facts once it has been erased."""
+
+    gone: list[tuple[str, str | None]]
+    hold: HoldRow | None
+    earlier: list[HoldRow]
+
+
+@dataclass(frozen=True)
+class DueRow:
+    """One patient who is due."""
+
+    user_id: uuid.UUID
+    name: str
+    mrn: str
+    last: datetime
+    since: str
+    tag: Tag
+
+
+@dataclass(frozen=True)
+class ErasureRow:
+    """One erasure. Nothing here says who it was."""
+
+    id: uuid.UUID
+    user_id: uuid.UUID
+    at: datetime
+    by: str
+    reason: str
+    counts: str
+
+
+def keeping(user: User) -> Keeping | None:
+    """None for accounts of staff, which are deactivated and not erased."""
+    if user.patient is None:
+        return None
+    if user.erased_at is not None:
+        erasure = queries.erasure_of(user.patient)
+        return Keeping(_facts(erasure) if erasure else [], None, [])
+    holds = [_hold_row(each) for each in queries.holds_of(user.patient)]
+    return Keeping(
+        [], next((each for each in holds if each.open), None), [each for each in holds if not each.open]
+    )
+
+
+def _facts(erasure: Erasure) -> list[tuple[str, str | None]]:
+    return [
+        (_("Erased"), when(erasure.at)),
+        (_("By"), _by(erasure)),
+        (_("Reason"), erasure.reason),
+        (_("What went"), counts_words(erasure)),
+    ]
+
+
+def _by(erasure: Erasure) -> str:
+    return erasure.by.name if erasure.by is not None else _("Whoever runs the server, on the command line")
+
+
+def counts_words(erasure: Erasure) -> str:
+    """How much went, in the three numbers that people ask for."""
+    scans, reports, files = (
+        int(erasure.counts.get(name, 0)) for name in ("scans", "report_versions", "files")
+    )
+    return ", ".join(
+        (
+            _n("%(num)s scan", "%(num)s scans", scans),
+            _n("%(num)s report", "%(num)s reports", reports),
+            _n("%(num)s file", "%(num)s files", files),
+        )
+    )
+
+
+def _hold_row(hold: LegalHold) -> HoldRow:
+    lifted = ""
+    if hold.lifted_at is not None:
+        name = hold.lifted_by.name if hold.lifted_by else "–"
+        lifted = _("Lifted by %(name)s on %(moment)s", name=name, moment=when(hold.lifted_at))
+    return HoldRow(
+        hold.lifted_at is None,
+        hold.reason,
+        _("Placed by %(name)s on %(moment)s", name=hold.placed_by.name, moment=when(hold.placed_at)),
+        lifted,
+        hold.lifted_because,
+    )
+
+
+def due_row(due: Due) -> DueRow:
+    days = (now() - due.last).days
+    return DueRow(
+        due.patient.user_id,
+        due.patient.user.name,
+        due.patient.mrn,
+        due.last,
+        _n("%(num)s day ago", "%(num)s days ago", days),
+        Tag(_("Legal hold"), "warn", "lock") if due.held else Tag(_("Due"), "wait", "hourglass"),
+    )
+
+
+def erasure_row(erasure: Erasure) -> ErasureRow:
+    return ErasureRow(
+        erasure.id,
+        erasure.patient.user_id,
+        erasure.at,
+        _by(erasure),
+        erasure.reason,
+        counts_words(erasure),
+    )
+
+
+def facts_before(patient: Patient) -> list[tuple[str, str | None]]:
+    """Who is meant, so that nobody erases the wrong one."""
+    scans = queries.scans_of(patient)
+    return [
+        (_("Name"), patient.user.name),
+        (_("MRN"), patient.mrn),
+        (_("E-mail address"), patient.user.email),
+        (_("Registered"), when(patient.user.created_at)),
+        (_("Scans"), str(scans)),
+    ]

@@ -1,0 +1,104 @@
+"""Routes: a new password for somebody who has forgotten the old one."""
+
+from datetime import timedelta
+
+from flask import Response, flash, request, url_for
+from flask_login import current_user, logout_user
+
+from csss.auth import password_reset
+from csss.auth.permissions import PUBLIC
+from csss.database import transaction
+from csss.errors import Invalid, NotFound
+from csss.i18n import gettext, ngettext
+from csss.web.auth import auth
+from csss.web.auth.forms import ForgotForm, NewPasswordForm, add_errors
+from csss.web.auth.routes import forget_wrong_passwords
+from csss.web.fragments import UNPROCESSABLE, form_error, page_or_fragment, redirect_after
+from csss.web.guard import requires
+from csss.web.throttle import minutes, nothing_typed, throttled, typed_account, was_refused
+
+# Each mail cancels the link before it: a stranger who asks again and again leaves the owner one link that works.
+LINKS_FOR_AN_ACCOUNT = "5 per hour"
+LINKS_FOR_AN_ADDRESS = "30 per hour"
+WRONG_LINKS_OF_AN_ADDRESS = "60 per 15 minutes"
+
+
+def _wait_for_a_link(wait: timedelta) -> Response:
+    form = ForgotForm()
+    form.email.errors = [
+        ngettext(
+            "Many links have been asked for. Use the newest one, or wait %(num)s minute and try again.",
+            "Many links have been asked for. Use the newest one, or wait %(num)s minutes and try again.",
+            minutes(wait),
+        )
+    ]
+    return _forgot_page(form, 429)
+
+
+def _forgot_page(form: ForgotForm, status: int = 200) -> Response:
+    return page_or_fragment("auth/forgot.html", "auth/_forgot.html", status, form=form)
+
+
+@auth.route("/forgot-password", methods=["GET", "POST"])
+@requires(PUBLIC)
+@throttled(
+    LINKS_FOR_AN_ACCOUNT, "reset.account", key=typed_account, page=_wait_for_a_link, exempt=nothing_typed
+)
+@throttled(LINKS_FOR_AN_ADDRESS, "reset.address", page=_wait_for_a_link)
+def forgot_password() -> Response:
+    """Ask for a link by mail. The answer is the same for an address that nobody has."""
+    form = ForgotForm()
+    if request.method == "GET":
+        return _forgot_page(form)
+    if not form.validate():
+        return _forgot_page(form, UNPROCESSABLE)
+    try:
+        with transaction():
+            password_reset.request_reset(form.email.data or "")
+    except Invalid as refusal:
+        add_errors(form, refusal)
+        return _forgot_page(form, UNPROCESSABLE)
+    flash(
+        ngettext(
+            "If there is an account with this address, a link is on its way to it. It works once, for %(num)s minute.",
+            "If there is an account with this address, a link is on its way to it. It works once, for %(num)s minutes.",
+            int(password_reset.LIFE.total_seconds() // 60),
+        ),
+        "info",
+    )
+    return redirect_after(url_for("auth.login"))
+
+
+def _wait_with_links(wait: timedelta) -> Response:
+    return _no_such_link()
+
+
+@auth.route("/reset-password/<token>", methods=["GET", "POST"])
+@requires(PUBLIC)
+@throttled(WRONG_LINKS_OF_AN_ADDRESS, "reset-link.address", page=_wait_with_links, refused=was_refused)
+def reset_password(token: str) -> Response:
+    """Choose a new password. Opening the link changes nothing: mail scanners open links, people fill in forms."""
+    user = password_reset.user_of(token)
+    if user is None:
+        return _no_such_link()
+    email, form = user.email, NewPasswordForm()
+    if request.method == "GET":
+        return page_or_fragment("auth/reset.html", "auth/_reset.html", form=form, token=token, email=email)
+    try:
+        password_hash = password_reset.new_password_hash(user, form.new_password.data or "")
+        with transaction():
+            password_reset.set_password(token, password_hash)
+    except Invalid as refusal:
+        add_errors(form, refusal)
+        return form_error("auth/reset.html", "auth/_reset.html", form=form, token=token, email=email)
+    except NotFound:  # used up by another window meanwhile
+        return _no_such_link()
+    forget_wrong_passwords(email)  # they are what has led here
+    if current_user.is_authenticated:
+        logout_user()
+    flash(gettext("Your new password is set, and you are signed out everywhere. Sign in with it."), "success")
+    return redirect_after(url_for("auth.login"))
+
+
+def _no_such_link() -> Response:
+    return page_or_fragment("auth/reset_failed.html", "auth/_reset_failed.html", 404)

@@ -1,0 +1,43 @@
+"""What all pages that ask for a passkey share."""
+
+import uuid
+from collections.abc import Callable
+
+from flask import Response, current_app, request
+
+from csss.auth import challenge
+from csss.auth.models import CodePurpose
+from csss.auth.passkeys import services as passkeys
+from csss.auth.second_factor import Proof
+from csss.database import transaction
+from csss.errors import Invalid, StateConflict
+from csss.web.guard import user_session
+
+
+def question(make: Callable[[], str]) -> Response:
+    """The options that `make` returns, or why there are none, as JSON for js/pages/passkey.js.
+
+    The reasons stand by the names of their fields; one that belongs to no field stands under "".
+    """
+    try:
+        with transaction():
+            options = make()
+    except StateConflict as conflict:
+        return reasons({"": str(conflict)}, 409)
+    except Invalid as refusal:
+        return reasons(refusal.errors, 422)
+    return Response(options, mimetype="application/json")
+
+
+def reasons(errors: dict[str, str], status: int) -> Response:
+    return Response(current_app.json.dumps({"errors": errors}), status, mimetype="application/json")
+
+
+def second_factor_shown(purpose: CodePurpose, subject_id: uuid.UUID, code: str) -> Proof:
+    """The proof in this form: a passkey's answer where it brings one, else a code. Raises Invalid (`passkey`, `code`).
+
+    Belongs inside transaction().
+    """
+    if "passkey" in request.form:
+        return passkeys.show(user_session(), purpose, subject_id, request.form["passkey"])
+    return challenge.take_code(user_session(), purpose, subject_id, code)

@@ -1,0 +1,102 @@
+"""What people looked at, and what they were refused, for the audit log: one rule for every route there is or will be.
+
+A view is an answer that shows something of a scan or of somebody else's account; it is kept once per person, thing and
+network address in an hour. An open page fetches itself again all day, and a row for each time would bury what matters;
+but who still has it open an hour later is worth another row, and so is the same person elsewhere. A refusal is kept
+once a minute, so that nobody can fill the log without signing in.
+
+Nothing is shown that could not be recorded: when the log cannot be written, the answer is an error.
+"""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, Response, g, request
+from flask_login import current_user
+
+from csss.audit.record import About, coming_from, record_once
+from csss.database import db
+
+VIEW_AGAIN, REFUSED_AGAIN = timedelta(hours=1), timedelta(minutes=1)
+
+# A form that is shown again with what was wrong shows the page around it, too.
+_SHOWING = frozenset({200, 409, 422})
+_VIEWS = {"files.image": "scan.image_viewed", "files.heatmap": "scan.heatmap_viewed"}
+# These keep each time by themselves.
+_KEPT_ANYWAY = frozenset({"admin.preview", "files.report"})
+_REASONS = {403: "not_permitted", 404: "not_found"}
+
+
+def init_watch(app: Flask) -> None:
+    app.after_request(_keep)
+
+
+def also_shows(scan_id: uuid.UUID) -> None:
+    """Say that this answer shows another scan than the one in its address."""
+    g.setdefault("also_shown", []).append(scan_id)
+
+
+def refused_because(reason: str) -> None:
+    """Say in a word why this request is refused, where the status alone does not tell."""
+    g.refused_because = reason
+
+
+def _keep(response: Response) -> Response:
+    if request.endpoint is None:
+        return response  # no such address: nothing was asked for
+    # An address of its own: the request may have been refused before anything else knew where it comes from.
+    with coming_from(request.remote_addr or "unknown"):
+        if response.status_code in _SHOWING and current_user.is_authenticated:
+            _keep_views()
+        elif (reason := _refusal(response.status_code)) is not None:
+            _keep_refusal(reason)
+    return response
+
+
+def _keep_views() -> None:
+    person = current_user._get_current_object()
+    scan_id = _named("scan_id")
+    if scan_id is not None and request.endpoint not in _KEPT_ANYWAY:
+        action = _VIEWS.get(request.endpoint or "", "scan.viewed")
+        record_once(action, About("scan", scan_id), by=person, within=VIEW_AGAIN)
+    for other in g.get("also_shown", ()):
+        record_once("scan.viewed", About("scan", other), by=person, within=VIEW_AGAIN, beside=True)
+    user_id = _named("user_id")
+    if user_id is not None:
+        record_once("account.viewed", About("user", user_id), by=person, within=VIEW_AGAIN)
+    if request.endpoint == "admin.audit_log":
+        record_once("audit.viewed", by=person, within=VIEW_AGAIN)
+
+
+def _refusal(status: int) -> str | None:
+    """Why, in a word; None for what is no refusal, such as a mistyped address."""
+    reason: str | None = g.get("refused_because")
+    if reason is not None:
+        return reason
+    # The status first: pages for a broken database must come out without asking it who is there.
+    if status not in _REASONS or not current_user.is_authenticated:
+        return None  # who is not signed in is asked to; what sign-in refuses, it keeps itself
+    if status == 404 and _thing() is None:
+        return None
+    return _REASONS[status]
+
+
+def _keep_refusal(reason: str) -> None:
+    db.session.rollback()  # whatever the refused request has left
+    person = current_user._get_current_object() if current_user.is_authenticated else None
+    details: dict[str, Any] = {"reason": reason, "page": request.endpoint, "method": request.method}
+    record_once("access.refused", _thing(), by=person, within=REFUSED_AGAIN, **details)
+
+
+def _thing() -> About | None:
+    """What the address names: ids alone, since it may hold a link's secret, too."""
+    for name, value in (request.view_args or {}).items():
+        if isinstance(value, uuid.UUID):
+            return About(name.removesuffix("_id"), value)
+    return None
+
+
+def _named(argument: str) -> uuid.UUID | None:
+    value = (request.view_args or {}).get(argument)
+    return value if isinstance(value, uuid.UUID) else None

@@ -1,0 +1,426 @@
+"""Hostile and odd files, made on the fly and always alike, each with the answer that is expected.
+
+python -m tests.corpus FOLDER    writes them all into a folder, to be tried by hand
+"""
+
+import io
+import struct
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
+
+LIMIT = 10_000_000
+PNG = b"\x89PNG\r\n\x1a\n"
+EICAR_LIKE = b"<?php system($_GET['c']); ?><script>alert(document.cookie)</script>"
+MARK = b"Mrs Example of 12 Sample Street"
+
+EMPTY = "The file is empty. Choose the picture again."
+NO_PICTURE = "This is not a JPEG or PNG picture, whatever its name says."
+DAMAGED = "The picture cannot be read to its end. It may be damaged or cut off; save it again."
+TOO_MANY = "The picture has too many pixels; at most 40 million can be taken."
+COSTLY = (
+    "The picture takes too much memory or time to open. Save it as an ordinary JPEG or PNG and send that."
+)
+
+
+def too_small(width: int, height: int) -> str:
+    return f"The picture has {width} × {height} pixels; a scan needs at least 64 on each side."
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Accepted, and stored as this."""
+
+    kind: str  # JPEG or PNG
+    mode: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """`expected` is what it is stored as, or the sentence it is refused with."""
+
+    name: str
+    make: Callable[[], bytes]
+    expected: Taken | str
+    file_name: str = "scan.png"
+
+
+# Parts
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def header(width: int, height: int, bits: int = 8, colour: int = 0) -> bytes:
+    return PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+
+
+END = chunk(b"IEND", b"")
+
+
+def packed(length: int) -> bytes:
+    """So many zero bytes, compressed: one block of a million, repeated without being packed anew."""
+    millions, rest = divmod(length, 1_000_000)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(bytes(1_000_000)) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = struct.pack(">HH", length % 65521, 1)  # Adler-32 of zeros
+    return b"\x78\xda" + block * millions + packer.compress(bytes(rest)) + packer.flush() + checksum
+
+
+def picture(mode: str = "RGB", width: int = 200, height: int = 160) -> Image.Image:
+    y, x = np.mgrid[0:height, 0:width]
+    channels = [128 + 90 * np.sin(x / 19), 128 + 90 * np.cos(y / 23), (x + y) % 256 * 0.6]
+    return Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8)).convert(mode)
+
+
+def saved(image: Image.Image, kind: str = "PNG", **more: Any) -> bytes:
+    target = io.BytesIO()
+    image.save(target, kind, **more)
+    return target.getvalue()
+
+
+@cache
+def png() -> bytes:
+    return saved(picture("L"))
+
+
+@cache
+def jpeg() -> bytes:
+    return saved(picture(), "JPEG")
+
+
+def with_chunk(name: bytes, content: bytes) -> bytes:
+    """The picture with a further chunk before its pixels."""
+    return png()[:33] + chunk(name, content) + png()[33:]
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+def with_segment(marker: int, content: bytes) -> bytes:
+    return jpeg()[:2] + segment(marker, content) + jpeg()[2:]
+
+
+def archive() -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as file:
+        file.writestr("META-INF/MANIFEST.MF", "Main-Class: Evil\n")
+    return target.getvalue()
+
+
+def sixteen_bits() -> Image.Image:
+    return Image.fromarray(np.linspace(0, 4095, 200 * 160).reshape(160, 200).astype(np.uint16))
+
+
+def sixteen_bits_in_colour() -> bytes:
+    row = b"\0" + struct.pack(">HHH", 65535, 32768, 0) * 100
+    return header(100, 80, 16, 2) + chunk(b"IDAT", zlib.compress(row * 80)) + END
+
+
+def oriented(kind: str, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return saved(picture("L"), kind, exif=exif)
+
+
+def with_gps() -> bytes:
+    exif = Image.Exif()
+    exif[0x010E] = MARK.decode()
+    exif.get_ifd(0x8825)[1] = "N"
+    exif.get_ifd(0x8825)[2] = (13.0, 5.0, 1.0)
+    return saved(picture(), "JPEG", exif=exif)
+
+
+def with_words() -> bytes:
+    words = PngInfo()
+    words.add_text("Patient", MARK.decode())
+    words.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta><script>{MARK.decode()}</script></x:xmpmeta>")
+    return saved(picture("L"), pnginfo=words)
+
+
+def animated() -> bytes:
+    frames = [Image.new("L", (100, 100), grey) for grey in (200, 100, 50)]
+    return saved(frames[0], save_all=True, append_images=frames[1:])
+
+
+def animated_with_a_huge_frame() -> bytes:
+    control = struct.pack(">II", 2, 0)
+    frame = struct.pack(">IIIIIHHBB", 1, 60_000, 60_000, 0, 0, 1, 10, 0, 0)
+    body = png()[33:-12]
+    return png()[:33] + chunk(b"acTL", control) + body + chunk(b"fcTL", frame) + END
+
+
+def many_scans(count: int) -> bytes:
+    """A small file that makes a decoder walk over a large picture again and again: one more scan is 40 bytes."""
+    flat = saved(Image.new("L", (6400, 6240), 90), "JPEG", progressive=True)
+    last = flat.rindex(b"\xff\xda")
+    return flat[:-2] + flat[last:-2] * count + flat[-2:]
+
+
+def restarts() -> bytes:
+    return saved(picture("L", 640, 480), "JPEG", restart_marker_blocks=1)
+
+
+def adobe_cmyk() -> bytes:
+    """As Photoshop writes it: inverted, and marked so."""
+    return saved(picture("CMYK"), "JPEG", quality=90)
+
+
+def ycck() -> bytes:
+    """The same bytes, said to be YCCK: the colours are wrong, the file is not."""
+    content = adobe_cmyk()
+    at = content.index(b"Adobe") + 11
+    return content[:at] + b"\x02" + content[at + 1 :]
+
+
+def broken_profile(kind: str) -> bytes:
+    return saved(picture(), kind, icc_profile=b"\0\0\xff\xff" + b"no profile at all" * 9)
+
+
+def profiled() -> bytes:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return saved(picture(), "PNG", icc_profile=profile)
+
+
+def mpo() -> bytes:
+    second = Image.new("RGB", (200, 160), "red")
+    return saved(picture(), "MPO", save_all=True, append_images=[second])
+
+
+def claimed_jpeg(width: int, height: int) -> bytes:
+    """A JPEG whose head tells another size than it has."""
+    content = bytearray(jpeg())
+    at = content.index(b"\xff\xc0") + 5
+    content[at : at + 4] = struct.pack(">HH", height, width)
+    return bytes(content)
+
+
+def exactly(length: int) -> bytes:
+    """A picture that takes exactly so many bytes, most of them in a chunk that nobody knows."""
+    return with_chunk(b"prIv", bytes(length - len(png()) - 12))
+
+
+def interlaced() -> bytes:
+    """Adam7, whose seven passes are written by hand: Pillow writes none."""
+    passes = [
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ]
+    pixels = np.asarray(picture("L"))
+    rows = b"".join(
+        b"\0" + row.tobytes() for x, y, dx, dy in passes for row in np.ascontiguousarray(pixels[y::dy, x::dx])
+    )
+    head = PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 200, 160, 8, 0, 0, 0, 1))
+    return head + chunk(b"IDAT", zlib.compress(rows)) + END
+
+
+def dicom() -> bytes:
+    return bytes(128) + b"DICM" + b"\x02\x00\x00\x00UL\x04\x00" + bytes(400)
+
+
+GREY = Taken("PNG", "L", 200, 160)
+COLOUR = Taken("JPEG", "RGB", 200, 160)
+COLOUR_PNG = Taken("PNG", "RGB", 200, 160)
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(2)</script></svg>'
+
+
+CASES: list[Case] = [
+    # What is no picture, or no picture of ours
+    Case("empty", lambda: b"", EMPTY),
+    Case("one byte", lambda: b"\xff", NO_PICTURE),
+    Case("text", lambda: b"Dear doctor, this is my scan", NO_PICTURE),
+    Case("page", lambda: b"<!doctype html><script>alert(1)</script>", NO_PICTURE, "scan.jpg"),
+    Case("SVG", lambda: SVG, NO_PICTURE, "scan.svg"),
+    Case("SVG called PNG", lambda: b'<?xml version="1.0"?>' + SVG, NO_PICTURE, "scan.png"),
+    Case("PDF", lambda: b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj", NO_PICTURE, "scan.pdf"),
+    Case("archive", archive, NO_PICTURE, "scan.zip"),
+    Case("GIF", lambda: saved(picture("P"), "GIF"), NO_PICTURE, "scan.gif"),
+    Case("TIFF", lambda: saved(picture(), "TIFF"), NO_PICTURE, "scan.tif"),
+    Case("WebP", lambda: saved(picture(), "WEBP"), NO_PICTURE, "scan.webp"),
+    Case("BMP", lambda: saved(picture(), "BMP"), NO_PICTURE, "scan.bmp"),
+    Case("ICO", lambda: saved(picture(), "ICO", sizes=[(64, 64)]), NO_PICTURE, "scan.ico"),
+    Case("PPM", lambda: saved(picture(), "PPM"), NO_PICTURE, "scan.ppm"),
+    Case("JPEG 2000", lambda: b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(200), NO_PICTURE, "scan.jp2"),
+    Case("HEIC", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200), NO_PICTURE, "scan.heic"),
+    Case("DICOM", dicom, NO_PICTURE, "scan.dcm"),
+    Case("executable", lambda: b"\x7fELF\x02\x01\x01" + bytes(200), NO_PICTURE, "scan.jpg"),
+    Case("PostScript", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", NO_PICTURE),
+    Case("blank before the signature", lambda: b" " + png(), NO_PICTURE),
+    Case("signature of a PNG in capitals", lambda: b"\x89png" + png()[4:], NO_PICTURE),
+    # Wrong names, right pictures
+    Case("PNG called JPEG", png, GREY, "scan.jpg"),
+    Case("JPEG called PNG", jpeg, COLOUR, "scan.png"),
+    Case("PNG called HTML", png, GREY, "scan.html"),
+    # Two things in one
+    Case("JPEG and archive", lambda: jpeg() + archive(), COLOUR, "scan.jpg.zip"),
+    Case("JPEG and page", lambda: jpeg() + EICAR_LIKE, COLOUR, "scan.jpg.html"),
+    Case("JPEG with a page in its comment", lambda: with_segment(0xFE, EICAR_LIKE), COLOUR),
+    Case("JPEG with a program in its Exif", lambda: with_segment(0xE1, b"Exif\0\0" + EICAR_LIKE), COLOUR),
+    Case("PNG and program", lambda: png() + EICAR_LIKE, GREY, "scan.php"),
+    Case("PNG with a program in its text", lambda: with_chunk(b"tEXt", b"c\0" + EICAR_LIKE), GREY),
+    Case("PNG with a program in a chunk of its own", lambda: with_chunk(b"evIl", EICAR_LIKE), GREY),
+    Case("GIF and archive", lambda: saved(picture("P"), "GIF") + archive(), NO_PICTURE, "scan.jpg"),
+    Case("PDF with a JPEG in it", lambda: b"%PDF-1.4\n" + jpeg(), NO_PICTURE, "scan.jpg"),
+    Case("JPEG with a PDF in it", lambda: with_segment(0xFE, b"%PDF-1.4\n%%EOF"), COLOUR, "scan.pdf"),
+    Case("JPEG and PNG", lambda: jpeg() + png(), COLOUR),
+    Case("PNG signature, JPEG inside", lambda: PNG + jpeg(), DAMAGED),
+    Case("JPEG signature, PNG inside", lambda: b"\xff\xd8\xff\xe0" + png(), DAMAGED),
+    # Bombs
+    Case("PNG of 100,000 × 100,000", lambda: header(100_000, 100_000) + END, TOO_MANY),
+    Case("PNG of 2³¹ pixels a side", lambda: header(2**31 - 1, 2**31 - 1) + END, TOO_MANY),
+    Case("PNG of 2³² pixels a side", lambda: header(2**32 - 1, 2**32 - 1) + END, TOO_MANY),
+    Case("one pixel too many", lambda: header(6401, 6250) + END, TOO_MANY),
+    Case("JPEG of 65,500 × 65,500", lambda: claimed_jpeg(65_500, 65_500), TOO_MANY),
+    Case("long and thin", lambda: header(64, 2**31 - 1) + END, TOO_MANY),
+    Case(
+        "rows without end",
+        lambda: header(100, 100) + chunk(b"IDAT", packed(900_000_000)) + END,
+        Taken("PNG", "L", 100, 100),
+    ),
+    Case(
+        "text that unpacks to a gigabyte",
+        lambda: with_chunk(b"zTXt", b"a\0\0" + packed(1_000_000_000)),
+        DAMAGED,
+    ),
+    Case(
+        "international text that unpacks to a gigabyte",
+        lambda: with_chunk(b"iTXt", b"a\0\1\0\0\0" + packed(1_000_000_000)),
+        DAMAGED,
+    ),
+    Case(
+        "colour profile that unpacks to a gigabyte",
+        lambda: with_chunk(b"iCCP", b"a\0\0" + packed(1_000_000_000)),
+        DAMAGED,
+    ),
+    Case("a hundred thousand texts", lambda: png()[:33] + chunk(b"tEXt", b"a\0b") * 10**5 + png()[33:], GREY),
+    Case("animation with a frame of 60,000 × 60,000", animated_with_a_huge_frame, GREY),
+    Case("twenty thousand scans", lambda: many_scans(20_000), COSTLY),
+    Case("a restart after every block", restarts, Taken("JPEG", "L", 640, 480)),
+    # Cut off, broken
+    Case("JPEG: head only", lambda: jpeg()[:20], DAMAGED),
+    Case("JPEG: tables only", lambda: jpeg()[:300], DAMAGED),
+    Case("JPEG: half", lambda: jpeg()[: len(jpeg()) // 2], DAMAGED),
+    Case("PNG: signature only", lambda: PNG, DAMAGED),
+    Case("PNG: header only", lambda: png()[:33], DAMAGED),
+    Case("PNG: half", lambda: png()[: len(png()) // 2], DAMAGED),
+    Case("PNG: without an end", lambda: png()[:-30], DAMAGED),
+    Case("PNG: wrong checksum", lambda: png()[:50] + b"?" + png()[51:], DAMAGED),
+    Case("PNG: no pixels", lambda: header(100, 100) + END, DAMAGED),
+    Case("PNG: a chunk of four gigabytes", lambda: png()[:33] + b"\xff\xff\xff\xffIDAT" + bytes(99), DAMAGED),
+    Case("PNG: an unknown depth", lambda: header(100, 100, 7) + chunk(b"IDAT", packed(9000)) + END, DAMAGED),
+    Case("PNG: a palette without colours", lambda: header(100, 100, 8, 3) + END, DAMAGED),
+    # libjpeg fills what is missing before the end marker with grey; nobody can tell that from a grey picture.
+    Case("JPEG: larger than its pixels", lambda: claimed_jpeg(900, 900), Taken("JPEG", "RGB", 900, 900)),
+    # Sizes
+    Case("PNG of no width", lambda: header(0, 100) + END, DAMAGED),
+    Case("PNG of no height", lambda: header(100, 0) + END, DAMAGED),
+    Case("63 × 63", lambda: saved(picture("L", 63, 63)), too_small(63, 63)),
+    Case("63 × 64", lambda: saved(picture("L", 63, 64)), too_small(63, 64)),
+    Case("64 × 64", lambda: saved(picture("L", 64, 64)), Taken("PNG", "L", 64, 64)),
+    Case("one pixel high", lambda: saved(picture("L", 300, 1)), too_small(300, 1)),
+    Case("one pixel", lambda: saved(picture("L", 1, 1), "JPEG"), too_small(1, 1)),
+    Case("long and thin, yet taken", lambda: saved(picture("L", 4000, 64)), Taken("PNG", "L", 4000, 64)),
+    Case(
+        "40 million pixels",
+        lambda: header(8000, 5000) + chunk(b"IDAT", packed(8001 * 5000)) + END,
+        Taken("PNG", "L", 8000, 5000),
+    ),
+    Case("as many bytes as may be", lambda: exactly(LIMIT), GREY),
+    Case(
+        "one byte too many", lambda: exactly(LIMIT + 1), "The file has 10.1 MB; at most 10 MB can be taken."
+    ),
+    # Colours
+    Case("16-bit grey", lambda: saved(sixteen_bits()), GREY),
+    Case("16-bit colour", sixteen_bits_in_colour, Taken("PNG", "RGB", 100, 80)),
+    Case("one bit", lambda: saved(picture("1")), GREY),
+    Case("two bits", lambda: saved(picture().quantize(4), bits=2), COLOUR_PNG),
+    Case("palette", lambda: saved(picture().quantize(64)), COLOUR_PNG),
+    Case("palette with alpha", lambda: saved(picture().quantize(64), transparency=bytes(64)), COLOUR_PNG),
+    Case("grey with alpha", lambda: saved(picture("LA")), GREY),
+    Case("colour with alpha", lambda: saved(picture("RGBA")), COLOUR_PNG),
+    Case("grey with a transparent grey", lambda: saved(picture("L"), transparency=7), GREY),
+    Case("colour with a transparent colour", lambda: saved(picture(), transparency=(1, 2, 3)), COLOUR_PNG),
+    Case("interlaced", interlaced, GREY),
+    Case("grey JPEG", lambda: saved(picture("L"), "JPEG"), Taken("JPEG", "L", 200, 160)),
+    Case("progressive JPEG", lambda: saved(picture(), "JPEG", progressive=True), COLOUR),
+    Case("JPEG for printing, inverted", adobe_cmyk, COLOUR),
+    Case("JPEG for printing, YCCK", ycck, COLOUR),
+    Case("JPEG that is RGB inside", lambda: saved(picture(), "JPEG", keep_rgb=True), COLOUR),
+    Case("arithmetic JPEG", lambda: jpeg().replace(b"\xff\xc0\x00\x11", b"\xff\xc9\x00\x11"), COLOUR),
+    Case("lossless JPEG", lambda: jpeg().replace(b"\xff\xc0\x00\x11", b"\xff\xc3\x00\x11"), DAMAGED),
+    # What comes along
+    Case("position and words in Exif", with_gps, COLOUR),
+    Case("words and XMP", with_words, GREY),
+    Case("XMP with a script", lambda: with_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + SVG), COLOUR),
+    Case("colour profile", profiled, COLOUR_PNG),
+    Case("broken colour profile in a JPEG", lambda: broken_profile("JPEG"), COLOUR),
+    Case("broken colour profile in a PNG", lambda: broken_profile("PNG"), COLOUR_PNG),
+    Case(
+        "Exif that leads to itself",
+        lambda: with_segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 65535)),
+        COLOUR,
+    ),
+    Case("animation", animated, Taken("PNG", "L", 100, 100)),
+    Case("photograph with a second one in it", mpo, COLOUR),
+    *(
+        Case(
+            f"{kind} turned {turn}",
+            lambda kind=kind, turn=turn: oriented(kind, turn),  # type: ignore[misc]
+            Taken(kind, "L", *((160, 200) if turn >= 5 else (200, 160))),
+        )
+        for kind, turn in [("JPEG", 1), ("JPEG", 3), ("JPEG", 6), ("JPEG", 8), ("PNG", 2), ("PNG", 5)]
+    ),
+]
+
+# Names that a browser, or somebody without one, may send along. None of them is ever used.
+FILE_NAMES = [
+    "../../../../etc/passwd",
+    "..\\..\\windows\\win.ini",
+    "/etc/shadow",
+    "C:\\scan.png",
+    "scan\0.png",
+    "scan\r\nX-Evil: 1.png",
+    "scan\u202egnp.exe",
+    "a" * 300 + ".png",
+    "<img src=x onerror=alert(1)>.png",
+    '"; filename="other.png',
+    "CON",
+    "NUL.png",
+    ".htaccess",
+    "-rf",
+    "%2e%2e%2fscan.png",
+    "{{7*7}}.png",
+    "=cmd|' /C calc'!A0.png",
+    "'; DROP TABLE scans; --.png",
+    " ",
+    "காட்சி.png",
+]
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, case in enumerate(CASES, start=1):
+        (folder / f"{number:03}-{case.file_name}").write_bytes(case.make())
+        print(f"{number:03}  {case.name}: {case.expected}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
