@@ -65,12 +65,12 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _attach_database(app: Flask) -> None:
+def load_models() -> None:
+    """Let every table stand in the metadata."""
     from csss import outbox  # noqa: F401 - its table belongs to the metadata
     from csss.audit import models as audit_models  # noqa: F401
     from csss.auth import models as auth_models  # noqa: F401
     from csss.auth.passkeys import models as passkey_models  # noqa: F401
-    from csss.database import db
     from csss.erasing import models as erasing_models  # noqa: F401
     from csss.mail import models as mail_models  # noqa: F401
     from csss.prescriptions import models as prescription_models  # noqa: F401
@@ -81,6 +81,11 @@ def _attach_database(app: Flask) -> None:
     from csss.scans.uploads import models as upload_models  # noqa: F401
     from csss.throttle import models as throttle_models  # noqa: F401
 
+
+def _attach_database(app: Flask) -> None:
+    from csss.database import db
+
+    load_models()
     db.init_app(app)
     Migrate(app, db, directory=str(MIGRATIONS), render_as_batch=True)
 

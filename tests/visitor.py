@@ -41,7 +41,7 @@ class Visitor:
 
     def get(self, url: str, **more: Any) -> TestResponse:
         with self.app.app_context():  # `g` is the request's own, as it is when a server asks
-            response = self.client.get(url, **more)
+            response = self.client.open(url, **{"method": "GET", **more})
         db.session.remove()  # what the request did is looked at with fresh eyes
         return response
 

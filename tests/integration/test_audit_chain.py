@@ -254,7 +254,7 @@ def test_the_migration_seals_what_an_earlier_release_has_written(app: Flask, cli
     count = chain.head().number
     db.session.remove()
     db.engine.dispose()
-    downgrade(revision="0008")
+    downgrade(revision="0010")
     upgrade()
     db.engine.dispose()
     assert chain.head().number == count

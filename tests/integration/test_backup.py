@@ -297,7 +297,7 @@ def test_a_backup_of_an_earlier_release_is_brought_up_to_date(
     rules = described()
     db.session.remove()
     db.engine.dispose()
-    downgrade(revision="0008")
+    downgrade(revision="0010")
     db.engine.dispose()
     old = tmp_path / "old"
     done(settings, "backup", old)

@@ -64,12 +64,12 @@ def test_encryption_is_switched_on_and_its_key_changed_without_losing_a_file(
 ) -> None:
     folder = settings.storage_folder
     before = {key: storage().read(key) for key in storage().stored()}
-    assert len(before) == 4 and ids(folder) == {None}  # scan, preview, heat map, report
+    assert len(before) == 5 and ids(folder) == {None}  # scan, preview, thumbnail, heat map, report
 
     refused = csss("storage", "rotate")
     assert refused.exit_code == 1 and "there is no key to encrypt with" in refused.output
     done = csss("storage", "rotate", STORAGE_KEYS=ONE)
-    assert (done.exit_code, done.output) == (0, "4 files encrypted with the key one; 0 were so already.\n")
+    assert (done.exit_code, done.output) == (0, "5 files encrypted with the key one; 0 were so already.\n")
     assert csss("storage", "rotate", STORAGE_KEYS=ONE).output.startswith("0 files encrypted")
     checked = csss("storage", "check", STORAGE_KEYS=ONE, STORAGE_PLAIN="0")
     assert (checked.exit_code, checked.output) == (
@@ -78,7 +78,7 @@ def test_encryption_is_switched_on_and_its_key_changed_without_losing_a_file(
     )
 
     assert csss("storage", "rotate", STORAGE_KEYS=f"{TWO},{ONE}").output.startswith(
-        "4 files encrypted with the key two"
+        "5 files encrypted with the key two"
     )
     assert ids(folder) == {"two"}
     kept = storage_with(FolderStorage(folder), load_settings(storage_keys=TWO).storage_key_ring, plain=False)

@@ -12,11 +12,13 @@ from flask import Flask
 
 from csss import create_app
 from csss.database import Base, db
+from csss.factory import load_models
 from csss.scans.storage import storage
 from tests.conftest import POSTGRES, _maintain, create_database, settings_for
 from tests.factories import Clinic, picture
 
 ROLES = ("patient", "doctor", "pharmacist", "admin")
+load_models()
 TABLES = tuple(table.name for table in Base.metadata.sorted_tables)
 APPEND_ONLY = tuple(table.name for table in Base.metadata.sorted_tables if table.info.get("append_only"))
 _PEOPLE = {"users", "patients"}
