@@ -104,5 +104,5 @@ RECIPES = {recipe.name: recipe for recipe in (PAPER, CSSS)}
 
 
 def recipe_of(version: str) -> Recipe:
-    """The recipe a version is named after (`csss-2` is of `csss`). Raises `KeyError`."""
+    """The recipe a version is named after (`csss-3` is of `csss`). Raises `KeyError`."""
     return RECIPES[version.partition("-")[0]]
