@@ -61,7 +61,7 @@ def main(
         version = active_version(folders.get("models", MODELS))
     version = version or f"{recipe or CSSS.name}-1"
     if version.partition("-")[0] not in RECIPES or recipe not in {None, version.partition("-")[0]}:
-        raise click.UsageError(f"A version begins with its recipe ({', '.join(RECIPES)}), as in csss-2.")
+        raise click.UsageError(f"A version begins with its recipe ({', '.join(RECIPES)}), as in csss-3.")
     ctx.obj = (Run(version, **folders), data, weights)
 
 
@@ -156,12 +156,13 @@ def trials(obj: tuple[Run, Path | None, Path | None]) -> None:
 
 
 @main.command()
+@click.option("--seed", default=SEED, show_default=True)
 @click.pass_obj
-def calibrate(obj: tuple[Run, Path | None, Path | None]) -> None:
+def calibrate(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
     """Fit the temperature on the validation set."""
     from training.calibrate import calibrate as run_calibration
 
-    record = run_calibration(obj[0], data_folder(obj[1]), weights_file(obj[2]))
+    record = run_calibration(obj[0].of_seed(seed), data_folder(obj[1]), weights_file(obj[2]))
     val = record["val"]
     click.echo(
         f"Temperature {record['temperature']:.4f}; calibration error {val['ece_before']:.4f} -> {val['ece_after']:.4f}."
@@ -170,12 +171,13 @@ def calibrate(obj: tuple[Run, Path | None, Path | None]) -> None:
 
 @main.command()
 @click.option("--activate/--no-activate", default=False, help="Name this model in models/ACTIVE.")
+@click.option("--seed", default=SEED, show_default=True, help="Of several, the one best on validation.")
 @click.pass_obj
-def export(obj: tuple[Run, Path | None, Path | None], activate: bool) -> None:
+def export(obj: tuple[Run, Path | None, Path | None], activate: bool, seed: int) -> None:
     """Write the model folder and check that LiteRT and Keras agree."""
     from training.export import export as run_export
 
-    record = run_export(obj[0], data_folder(obj[1]), weights_file(obj[2]), activate)
+    record = run_export(obj[0].of_seed(seed), data_folder(obj[1]), weights_file(obj[2]), activate)
     precision = record["precision"]
     click.echo(f"{precision} weights: {record['parity'][precision]}. Written: {obj[0].model_folder}")
 

@@ -16,7 +16,7 @@ from csss.inference.preprocessing import preprocess
 from training import network, quantise
 from training.data import CLASSES, Image
 from training.evaluate import held_back, read_metrics
-from training.run import HEIGHT, WIDTH, Run, write_json
+from training.run import HEIGHT, SEED, WIDTH, Run, write_json
 
 PARITY_IMAGES = 256
 PARITY_LIMIT = 1e-3
@@ -83,7 +83,7 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
         folder / "metrics.json",
         {
             "version": run.version,
-            "data": run.read("split"),
+            "data": run.of_seed(SEED).read("split"),
             "training": trained,
             "calibration": calibrated,
             "export": record,

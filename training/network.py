@@ -185,13 +185,22 @@ def build_trained_part(recipe: Recipe, weights: str, classes: int, seed: int, st
             warmup_steps=warm,
         )
     model.compile(
-        optimizer=keras.optimizers.Adam(rate),
+        optimizer=_optimizer(recipe, rate),
         loss=losses,
         loss_weights=[1.0, recipe.findings][: len(losses)],
         metrics=[["accuracy"], []][: len(losses)],
         jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,  # on a processor slower
     )
     return model
+
+
+def _optimizer(recipe: Recipe, rate: Any) -> Any:
+    """Adam; with decoupled weight decay (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101) where asked."""
+    if not recipe.weight_decay:
+        return keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
 
 
 def classifier(trained: Any) -> Any:

@@ -10,11 +10,13 @@ class Recipe:
     `first_trained` is the first block of the base that learns, None when the base stays as it is. `scaled` puts the
     step from [0, 1] to [-1, 1], for which the base weights were made, into the network. `passes` is how many augmented
     passes over the training images are kept and taken in turn. `balance` is how far the sampling evens out the classes
-    and kinds of scan: 0 takes each image once an epoch, 1 takes each kind equally often, 0.5 lies between. `mixup` is the
-    parameter of the beta distribution by which two images are mixed (0: not at all). `findings` is the weight of what
-    is learned besides the class (`training.findings`). `averaged` is how many of the last epochs' weights are averaged
-    (0: none); the average is kept when it is better than the best epoch. `class_bias` lets calibration fit a bias for
-    each class besides the temperature.
+    and kinds of scan: 0 takes each image once an epoch, 1 takes each kind equally often, 0.5 lies between.
+    `softened` is the part of each label that networks trained on other patients decide (`training.softened`).
+    `weight_decay` is how much of a kernel is taken away at each step beside the gradient (AdamW; 0: plain Adam).
+    `mixup` is the parameter of the beta distribution by which two images are mixed (0: not at all). `findings` is the
+    weight of what is learned besides the class (`training.findings`). `averaged` is how many of the last epochs'
+    weights are averaged (0: none); the average is kept when it is better than the best epoch. `class_bias` lets
+    calibration fit a bias for each class besides the temperature.
     """
 
     name: str
@@ -24,6 +26,8 @@ class Recipe:
     passes: int
     balance: float
     label_smoothing: float
+    softened: float
+    weight_decay: float
     mixup: float
     findings: float
     dropout: float
@@ -51,6 +55,8 @@ PAPER = Recipe(
     passes=15,
     balance=0.0,
     label_smoothing=0.0,
+    softened=0.0,
+    weight_decay=0.0,
     mixup=0.0,
     findings=0.0,
     dropout=0.0,
@@ -71,18 +77,20 @@ CSSS = Recipe(
     scaled=True,
     first_trained="block_7",
     augmentation="csss",
-    passes=4,
+    passes=10,
     balance=0.5,
     label_smoothing=0.0,
-    mixup=0.3,
-    findings=0.5,
+    softened=0.3,
+    weight_decay=0.05,
+    mixup=0.4,
+    findings=1.0,
     dropout=0.2,
     learning_rate=3e-4,
-    warm_up_epochs=0.5,
+    warm_up_epochs=1.0,
     cosine=True,
     batch=32,
-    epochs=8,
-    patience=8,
+    epochs=10,
+    patience=10,
     averaged=3,
     monitor="val_scaled_loss",
     class_bias=True,
@@ -96,5 +104,5 @@ RECIPES = {recipe.name: recipe for recipe in (PAPER, CSSS)}
 
 
 def recipe_of(version: str) -> Recipe:
-    """The recipe a version is named after (`csss-2` is of `csss`). Raises `KeyError`."""
+    """The recipe a version is named after (`csss-3` is of `csss`). Raises `KeyError`."""
     return RECIPES[version.partition("-")[0]]

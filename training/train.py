@@ -25,11 +25,18 @@ from training.metrics import log_loss, macro_f1
 from training.recipes import PAPER, Recipe
 from training.run import HEIGHT, SEED, WIDTH, Run
 from training.scaling import fit_with_bias, with_bias
+from training.softened import FOLDS, TEACHERS, softened
 
 
 def targets(images: list[Image]) -> NDArray[np.int64]:
     """Class numbers of images."""
     return np.array([LABELS.index(image.label) for image in images], dtype=np.int64)
+
+
+def one_hot(images: list[Image]) -> NDArray[np.float32]:
+    """The labels of images as rows of noughts and a one."""
+    rows: NDArray[np.float32] = keras.utils.to_categorical(targets(images), len(LABELS)).astype(np.float32)
+    return rows
 
 
 def sampling_order(images: list[Image], balance: float, random: np.random.Generator) -> NDArray[np.int64]:
@@ -94,14 +101,16 @@ def one_epoch(
     seed: int,
     epoch: int,
     known: NDArray[np.float32] | None = None,
+    classes: NDArray[np.float32] | None = None,
 ) -> dict[str, float]:
     """One pass of gradient steps in an order that depends on seed and epoch only, so that a resumed run is equal.
 
-    `known` is what `training.findings` says of the images. Several graphics cards share each batch.
+    `known` is what `training.findings` says of the images, `classes` what to learn instead of their labels. Several
+    graphics cards share each batch.
     """
     random = np.random.default_rng((seed, epoch))
     order = sampling_order(images, recipe.balance, random)
-    classes = keras.utils.to_categorical(targets(images), len(LABELS)).astype(np.float32)
+    classes = one_hot(images) if classes is None else classes
     known = np.full((len(images), len(NAMES)), UNKNOWN, np.float32) if known is None else known
 
     def batches() -> Iterator[tuple[Any, tuple[Any, ...]]]:
@@ -224,6 +233,9 @@ def train(run: Run, data: Path, weights: str, resize: str | None = None) -> dict
     method = record["resize"]["chosen"]
     x_val, y_val = cache.get(sides["val"], "val", method, PLAIN), targets(sides["val"])
     known = findings(sides["train"], data)
+    classes = one_hot(sides["train"])
+    if recipe.softened:
+        classes = softened(run, cache, sides["train"], classes=classes, known=known, resize=method)
     history: list[dict[str, float]] = record["history"]
     run.epoch_file(1).parent.mkdir(parents=True, exist_ok=True)
     with strategy.apply().scope():
@@ -237,7 +249,16 @@ def train(run: Run, data: Path, weights: str, resize: str | None = None) -> dict
     bar = tqdm(total=recipe.epochs, initial=len(history), desc="training", unit="epoch")
     while len(history) < recipe.epochs and not (history and stalled(history, recipe)):
         x_train = cache.get(sides["train"], "train", method, len(history) % recipe.passes)
-        row = one_epoch(model, x_train, sides["train"], recipe, seed=seed, epoch=len(history), known=known)
+        row = one_epoch(
+            model,
+            x_train,
+            sides["train"],
+            recipe,
+            seed=seed,
+            epoch=len(history),
+            known=known,
+            classes=classes,
+        )
         row |= validate(model, x_val, y_val)
         model.save(run.epoch_file(len(history) + 1))
         history.append(row)
@@ -259,9 +280,8 @@ def train(run: Run, data: Path, weights: str, resize: str | None = None) -> dict
 
 
 def feature_cache(run: Run, data: Path, weights: str) -> FeatureCache:
-    """The features of a run; the seeds of a frozen recipe share the augmented passes, which are nearly all of its cost."""
-    seed = SEED if run.recipe.first_trained is None else run.seed
-    return FeatureCache(run.features, data, weights, run.recipe, size=(WIDTH, HEIGHT), seed=seed)
+    """The features of a run; all seeds share the augmented passes, which are most of the cost."""
+    return FeatureCache(run.features, data, weights, run.recipe, size=(WIDTH, HEIGHT), seed=SEED)
 
 
 def _last(epochs: int, recipe: Recipe) -> range:
@@ -324,7 +344,8 @@ def recipe_in_words(recipe: Recipe) -> dict[str, Any]:
         else f"MobileNetV2, trained from {recipe.first_trained} on, batch normalisation frozen",
         "head": f"GlobalAveragePooling2D, Dense({network.HIDDEN}, ReLU), Dense({len(LABELS)}, softmax)",
         "scaling": "-1..1, inside the network" if recipe.scaled else "0..1",
-        "optimizer": f"Adam, learning rate {recipe.learning_rate:.0e}".replace("e-0", "e-") + schedule,
+        "optimizer": f"{_optimizer(recipe)}, learning rate {recipe.learning_rate:.0e}".replace("e-0", "e-")
+        + schedule,
         "loss": "categorical cross-entropy" + smoothing,
         "batch": recipe.batch,
         "epochs_at_most": recipe.epochs,
@@ -334,10 +355,17 @@ def recipe_in_words(recipe: Recipe) -> dict[str, Any]:
         "balance": recipe.balance,
         "passes": recipe.passes,
         "mixup": recipe.mixup,
+        "softened": {"share": recipe.softened, "folds": FOLDS, "teachers": TEACHERS}
+        if recipe.softened
+        else None,
         "findings": recipe.findings,
         "averaged": recipe.averaged,
         "augmentation": recipe.words,
     }
+
+
+def _optimizer(recipe: Recipe) -> str:
+    return f"AdamW (weight decay {recipe.weight_decay:g})" if recipe.weight_decay else "Adam"
 
 
 def _weights_name(weights: str) -> dict[str, str]:
