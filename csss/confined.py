@@ -121,7 +121,7 @@ class _Fresh:
         places = "\n".join(str(Path(place).absolute()) for place in sys.path)
         try:
             # -I: nothing from the environment or the working folder; -S: no site, whose work is done in our path.
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter  # nosec B603
                 [sys.executable, "-I", "-S", "-c", _BEGIN, places, *words],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,

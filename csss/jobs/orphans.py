@@ -33,7 +33,7 @@ class OrphanSweep:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._next = random.randrange(SHARDS)  # noqa: S311 - so that several processes look at different places
+        self._next = random.randrange(SHARDS)  # noqa: S311 - so that several processes look at different places  # nosec B311
         self._looked_at = float("-inf")
         self._seen: dict[int, set[str]] = {}
 

@@ -50,7 +50,7 @@ class Handler:
 
 def _doubling(first: float, most: float) -> Callable[[int], timedelta]:
     """Up to a quarter shorter by chance, so that what failed together does not come back together."""
-    return lambda n: timedelta(seconds=min(first * 2 ** (n - 1), most) * random.uniform(0.75, 1.0))  # noqa: S311
+    return lambda n: timedelta(seconds=min(first * 2 ** (n - 1), most) * random.uniform(0.75, 1.0))  # noqa: S311  # nosec B311
 
 
 HANDLERS: dict[str, Handler] = {
