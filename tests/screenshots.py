@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from sqlalchemy import select
 
 from csss.auth import sessions
-from csss.auth.accounts import by_email
+from csss.auth.accounts import by_email, confirmation_token
 from csss.auth.models import UserSession
 from csss.clock import now
 from csss.database import db, transaction
@@ -31,11 +31,14 @@ from csss.scans import report_templates
 from csss.scans.models import Prediction, Scan
 from csss.scans.states import Status
 from csss.scans.storage import storage
+from csss.web.guard import PENDING
 from tests.stack import Stack, running_stack
 
 WIDTHS = (360, 1440)
 THEMES = ("light", "dark")
 OUT = Path("screenshots")
+HALFWAY = "halfway"
+"""An administrator who has given the password and not yet the code."""
 
 
 def main() -> None:
@@ -87,6 +90,12 @@ def _pages() -> Iterator[tuple[str, str, str]]:
             ("offline", "/offline"),
         )
     )
+    patient = by_email("patient@csss.example")
+    assert patient is not None
+    yield "nobody", "confirm", f"/confirm/{confirmation_token(patient)}"
+    yield "nobody", "confirm-too-late", "/confirm/too-late"
+    yield "nobody", "reset-too-late", "/reset-password/too-late"
+    yield HALFWAY, "code", "/login/code"
     yield "patient", "home", "/patient/"
     yield "patient", "account", "/account"
     yield "patient", "help", "/assistant"
@@ -145,15 +154,17 @@ def _context(browser: Browser, stack: Stack, role: str, width: int, theme: str) 
 
 
 def _cookie(stack: Stack, role: str) -> str:
-    """A session cookie, made as the sign-in makes it."""
-    user = by_email(f"{role}@csss.example")
+    """A session cookie, made as the sign-in makes it; `HALFWAY` still owes the second factor."""
+    complete = role != HALFWAY
+    user = by_email(f"{role if complete else 'admin'}@csss.example")
     assert user is not None
     with transaction():
-        row, key = sessions.begin(user, address="127.0.0.1", device="Screenshots", complete=True)
+        row, key = sessions.begin(user, address="127.0.0.1", device="Screenshots", complete=complete)
         row_id = row.id
     assert db.session.get(UserSession, row_id) is not None
     serializer = stack.app.session_interface.get_signing_serializer(stack.app)  # type: ignore[attr-defined]
-    return str(serializer.dumps({"_user_id": key, "_fresh": True, "at": now().isoformat()}))
+    kept = {"_user_id": key, "_fresh": True} if complete else {PENDING: key}
+    return str(serializer.dumps({**kept, "at": now().isoformat()}))
 
 
 def _shoot(browser: Browser, stack: Stack, role: str, name: str, address: str) -> None:
