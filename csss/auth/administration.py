@@ -32,20 +32,28 @@ def reset_second_factor(user_id: uuid.UUID, *, by: User) -> User:
     up. Raises NotFound; StateConflict for the own account and where there is nothing to remove.
     """
     user = _somebody_else(user_id, by)
-    removed = changed_rows(
+    if not forget_second_factor(user, by=by):
+        raise StateConflict(
+            _("%(name)s has no authenticator app, no passkey and no recovery codes.", name=user.name)
+        )
+    sessions.end_all(user)
+    return user
+
+
+def forget_second_factor(user: User, *, by: User) -> bool:
+    """Remove what a person has set up for the second step; False when there was nothing."""
+    had_app = user.totp_secret is not None
+    codes = changed_rows(
         update(RecoveryCode)
         .where(RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None))
         .values(used_at=now())
     )
     lost = passkeys.remove_all(user)
-    if user.totp_secret is None and not removed and not lost:
-        raise StateConflict(
-            _("%(name)s has no authenticator app, no passkey and no recovery codes.", name=user.name)
-        )
+    if not (had_app or codes or lost):
+        return False
     user.totp_secret = user.totp_confirmed_at = user.totp_last_step = None
-    sessions.end_all(user)
     record("account.second_factor_reset", user, by=by, passkeys=lost)
-    return user
+    return True
 
 
 def _somebody_else(user_id: uuid.UUID, by: User) -> User:

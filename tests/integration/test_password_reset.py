@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from csss.audit.models import AuditEvent
-from csss.auth import password_reset, sessions
+from csss.auth import password_reset, secrets, sessions
 from csss.auth.models import AccountState, PasswordReset, User
 from csss.clock import now, pretending
 from csss.database import Base, db, transaction
@@ -226,3 +226,21 @@ def test_a_changed_password_gives_this_browser_a_new_key_and_ends_the_others(cli
     clinic.run_jobs("send_mail")
     assert "password has been changed" in clinic.mail[-1]["Subject"]
     assert len(sessions.living(here.user, timedelta(hours=1))) == 1
+
+
+@pytest.mark.parametrize("confirmed", [False, True], ids=["a stranger's address", "one's own address"])
+def test_what_a_stranger_has_set_up_on_somebodys_address_goes(
+    clinic: Clinic, nobody: Visitor, confirmed: bool
+) -> None:
+    """Who registers another's address and sets up an app would else keep the owner out for good."""
+    patient = clinic.person("patient", confirmed=confirmed)
+    email = patient.email
+    with transaction():
+        patient.totp_secret, patient.totp_confirmed_at = secrets.encrypt("totp", "JBSWY3DPEHPK3PXP"), now()
+    ask(nobody, email)
+    assert nobody.post(link_to(clinic), {"new_password": NEW}).status_code == 303
+    owner = Visitor(clinic.app)
+    answer = owner.post("/login", {"email": email, "password": NEW})
+    assert answer.location == ("/login/code" if confirmed else "/patient/")
+    actions = db.session.scalars(select(AuditEvent.action)).all()
+    assert ("account.second_factor_reset" in actions) is not confirmed
