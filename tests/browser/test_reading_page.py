@@ -224,7 +224,7 @@ def test_the_heat_map_is_asked_for_only_when_it_is_wanted(desk: Desk) -> None:
     assert desk.asked_for("heatmap") == 0
     page.keyboard.press("h")
     expect(page.locator(".viewer__heatmap")).to_be_visible()
-    page.wait_for_function("document.querySelector('.viewer__heatmap').complete")
+    expect(page.locator(".viewer__heatmap")).to_have_js_property("complete", True)
     full = pixels(stage)
     assert desk.asked_for("heatmap") == 1 and far(full, plain) > 2
     page.get_by_label("Opacity").fill("10")

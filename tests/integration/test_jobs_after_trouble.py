@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from flask import current_app
 from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
@@ -170,7 +171,7 @@ def test_patience_with_the_database_ends(clinic: Clinic, monkeypatch: pytest.Mon
 
 
 def age(key: str, by: timedelta = timedelta(days=2)) -> Path:
-    path: Path = storage()._path(key)  # type: ignore[attr-defined]
+    path: Path = current_app.config["CSSS"].storage_folder / key
     os.utime(path, (time.time() - by.total_seconds(),) * 2)
     return path
 

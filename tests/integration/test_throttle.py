@@ -25,7 +25,7 @@ from csss.demo.redis import NoRedisError, redis_command
 from csss.jobs.queues import connect, init_jobs
 from csss.throttle.models import ThrottleCounter
 from csss.throttle.storage import STORE, DatabaseStorage, Store, init_store, sweep_expired
-from csss.web.auth import forgotten, routes
+from csss.web.auth import forgotten, registering, routes
 from csss.web.throttle import limiter, network_of
 from tests.conftest import IN_CI
 from tests.factories import PASSWORD, Clinic
@@ -185,7 +185,13 @@ def test_a_line_with_many_ipv6_addresses_is_one() -> None:
 @pytest.mark.parametrize(
     ("address", "limit", "scope", "form", "sentence"),
     [
-        ("/register", routes.ACCOUNTS_OF_AN_ADDRESS, "register.address", {"name": "Kavya"}, "Many accounts"),
+        (
+            "/register",
+            registering.ACCOUNTS_OF_AN_ADDRESS,
+            "register.address",
+            {"name": "Kavya"},
+            "Many accounts",
+        ),
         (
             "/forgot-password",
             forgotten.LINKS_FOR_AN_ADDRESS,

@@ -59,6 +59,6 @@ def test_a_wrong_label_is_doubted_and_a_right_one_stays(tmp_path, monkeypatch):
     assert len(kept) == FOLDS * TEACHERS
     made = [file.stat().st_mtime_ns for file in kept]
     again = softened(
-        run, cache, chosen, one_hot(chosen), known, "area"
+        run, cache, chosen, classes=one_hot(chosen), known=known, resize="area"
     )  # as after a kill: nothing is trained twice
     assert (again == rows).all() and [file.stat().st_mtime_ns for file in kept] == made
