@@ -158,7 +158,11 @@ class Artist:
         return best
 
     def _miss(self, result: Result, aim: float) -> float:
-        return abs(result.probabilities[self.label] - aim)
+        """How far from the aim; a drawing that is to be read surely must also look like a scan to the engine."""
+        strange = 0.0
+        if aim >= self.engine.threshold and result.outlier_score is not None:
+            strange = max(0.0, result.outlier_score / self.engine.info.outliers_threshold - 1)
+        return abs(result.probabilities[self.label] - aim) + strange
 
 
 def choose(
