@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NoReturn
 
-from flask import Blueprint, Flask, Response, current_app, make_response, request
+from flask import Blueprint, Flask, Response, current_app, g, make_response, request
 
 from csss.auth.permissions import Permission
 from csss.auth.roles import Role
@@ -59,11 +59,22 @@ def stream() -> Response:
 
 
 def init_events(app: Flask) -> None:
-    """The address, and for templates `live_version()`: the number of the last change this process has heard of."""
+    """The address, and `live_version()`: the number of the last change this process had heard of when the request began.
+
+    Call it before anything that asks the database. Read later, the number could be newer than what the request sees: it
+    looks at one moment, that of its first question, and an answer of before a change would pass for one of after it.
+    """
     app.register_blueprint(events)
-    app.jinja_env.globals["live_version"] = lambda: _version(app)
+    app.before_request(_note_version)
+    app.jinja_env.globals["live_version"] = live_version
 
 
-def _version(app: Flask) -> str:
-    hub: Hub | None = app.extensions.get(HUB)
-    return hub.version if hub is not None else ""
+def live_version() -> str:
+    """Empty where nothing is heard of: outside a request, and in a process that `csss.server` has not started."""
+    found: str = g.get("live_version", "")
+    return found
+
+
+def _note_version() -> None:
+    hub: Hub | None = current_app.extensions.get(HUB)
+    g.live_version = hub.version if hub is not None else ""

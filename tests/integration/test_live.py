@@ -7,8 +7,10 @@ import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from flask import Flask
 
 from csss.auth import sessions
 from csss.auth.models import AccountState, User, UserSession
@@ -18,6 +20,7 @@ from csss.live.names import Change, Listener, change_of
 from csss.scans import services
 from csss.scans.models import AnalysisRun
 from csss.scans.states import Priority
+from csss.web import events
 from tests.ears import Ear, cookie_for, streaming
 from tests.factories import Clinic, reading
 from tests.stack import Stack, eventually
@@ -220,3 +223,14 @@ def test_a_refresh_without_a_change_is_empty_and_one_with_a_change_is_not(
     assert (first.status_code, same.status_code, same.get_data()) == (200, 204, b"")
     clinic.scan()
     assert doctor.get("/doctor/", headers=again).status_code == 200
+
+
+def test_what_a_request_says_it_knows_is_not_newer_than_what_it_looked_at(app: Flask) -> None:
+    """A change between a request's first question and its answer must not pass for seen: nobody would ask again."""
+    hub = SimpleNamespace(version="a1")
+    app.extensions[events.HUB] = hub
+    assert app.before_request_funcs[None][0] is events._note_version, "before anything asks the database"
+    with app.test_request_context("/login"):
+        app.preprocess_request()
+        hub.version = "a2"
+        assert events.live_version() == "a1"

@@ -17,7 +17,8 @@ _lock = threading.Lock()
 def looked_up_once(key: Hashable, version: str, look_up: Callable[[], T]) -> T:
     """What `look_up` gives, or gave within the last second at this very `version` of the live changes.
 
-    A change that is committed after the look-up has another version, so who asks because of it gets a fresh answer.
+    `version` was read before the request's first question to the database, so the look-up sees at least that change. One
+    that is committed after the look-up has another version, so who asks because of it gets a fresh answer.
     Without a version (no live changes in this process) nothing is kept. Others who ask meanwhile wait for the first.
     """
     if not version:

@@ -22,6 +22,7 @@ from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, human_name, sta
 from csss.scans.states import Priority, Status
 from csss.scans.worklist import Counts, Listed, Page
 from csss.web.doctor.shared import looked_up_once
+from csss.web.events import live_version
 from csss.web.filters import shorten, when
 from csss.web.forms import clean
 from csss.web.fragments import digest, is_refresh
@@ -112,8 +113,7 @@ def look_up(asked: Asked) -> "Found":
     """The counts and the page; for refreshes that ask for the same at once, a single time."""
     if not is_refresh():
         return _look_up(asked)
-    version = current_app.jinja_env.globals["live_version"]()  # type: ignore[operator]
-    return looked_up_once((asked, page_number(), language()), version, lambda: _look_up(asked))
+    return looked_up_once((asked, page_number(), language()), live_version(), lambda: _look_up(asked))
 
 
 def _look_up(asked: Asked) -> "Found":
