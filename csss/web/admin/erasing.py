@@ -2,6 +2,7 @@
 
 import secrets as random
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, current_app, flash, make_response, render_template, request, url_for
@@ -54,32 +55,27 @@ def erasures() -> Response:
 @admin.post("/users/<uuid:user_id>/legal-hold")
 @requires(Permission.PATIENT_ERASE)
 def place_legal_hold(user_id: uuid.UUID) -> Response:
-    form = LegalHoldForm(request.form)
-    try:
-        with transaction():
-            services.place_hold(user_id, reason=form.reason.data or "", by=me())
-    except StateConflict as conflict:
-        return show_account(user_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        mark(form, refused.errors)
-        return show_account(user_id, status=UNPROCESSABLE, hold_form=form)
-    flash(_("This patient’s data is kept until the legal hold is lifted."), "success")
-    return redirect_after(url_for(".user", user_id=user_id))
+    done = _("This patient’s data is kept until the legal hold is lifted.")
+    return _change_hold(user_id, services.place_hold, done)
 
 
 @admin.post("/users/<uuid:user_id>/lift-legal-hold")
 @requires(Permission.PATIENT_ERASE)
 def lift_legal_hold(user_id: uuid.UUID) -> Response:
+    return _change_hold(user_id, services.lift_hold, _("The legal hold is lifted."))
+
+
+def _change_hold(user_id: uuid.UUID, change: Callable[..., object], done: str) -> Response:
     form = LegalHoldForm(request.form)
     try:
         with transaction():
-            services.lift_hold(user_id, reason=form.reason.data or "", by=me())
+            change(user_id, reason=form.reason.data or "", by=me())
     except StateConflict as conflict:
         return show_account(user_id, status=409, conflict=str(conflict))
     except Invalid as refused:
         mark(form, refused.errors)
         return show_account(user_id, status=UNPROCESSABLE, hold_form=form)
-    flash(_("The legal hold is lifted."), "success")
+    flash(done, "success")
     return redirect_after(url_for(".user", user_id=user_id))
 
 
