@@ -1,4 +1,4 @@
-"""What makes the site installable: the service worker and the page it shows without a connection."""
+"""What makes the site installable: the service worker and the page it shows without a connection. And its colours."""
 
 import hashlib
 import json
@@ -36,3 +36,6 @@ def worker() -> Response:
 def offline() -> Response:
     """Calm words and "try again". The same for everybody: the service worker keeps it."""
     return make_response(render_template("shell/offline.html"))
+
+
+from csss.web import colours  # noqa: E402, F401

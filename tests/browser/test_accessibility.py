@@ -164,6 +164,7 @@ def test_every_page_is_accessible_in_every_choice_of_colours_narrow_and_with_lar
             "/login/code",
             "/register",
             "/forgot-password",
+            "/colours",
             "/reset-password/too-late",
         ]
         addresses += [f"/confirm/{token}", "/confirm/too-late", "/offline", "/nothing-here"]

@@ -154,6 +154,8 @@ WHO: dict[str, set[str | None]] = {
     "pharmacist.scan": PHARMACIST,
     "pharmacist.template": Own(PHARMACIST, own=PHARMACIST),
     "pharmacist.template_list": PHARMACIST,
+    "shell.colours": EVERYBODY,
+    "shell.keep_colours": EVERYBODY,
     "shell.offline": EVERYBODY,
     "shell.worker": EVERYBODY,
     "static_file": EVERYBODY,

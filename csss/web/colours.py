@@ -1,0 +1,53 @@
+"""Routes: choosing the colours without JavaScript. Where scripts run, the switch at the top of every page does it."""
+
+from flask import Response, current_app, flash, request, url_for
+from wtforms import RadioField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import AnyOf
+
+from csss.auth.permissions import PUBLIC
+from csss.i18n import _, _l
+from csss.web.forms import TextForm
+from csss.web.fragments import form_error, page_or_fragment, redirect_after
+from csss.web.guard import requires
+from csss.web.shell import shell
+
+COOKIE, YEAR = "theme", 31_536_000  # as static/js/theme.js keeps it
+THEMES = {
+    "auto": _l("As on this device"),
+    "light": _l("Light"),
+    "dark": _l("Dark"),
+    "contrast": _l("High contrast"),
+}
+
+
+class ColoursForm(TextForm):
+    theme = RadioField(
+        _l("Colours"),
+        choices=[SelectChoice(value, words) for value, words in THEMES.items()],
+        validate_choice=False,
+        validators=[AnyOf(list(THEMES), message=_l("Choose one of these."))],
+    )
+
+
+@shell.get("/colours")
+@requires(PUBLIC)
+def colours() -> Response:
+    chosen = request.cookies.get(COOKIE, "")
+    form = ColoursForm(data={"theme": chosen if chosen in THEMES else "auto"})
+    return page_or_fragment("shell/colours.html", "shell/_colours.html", form=form)
+
+
+@shell.post("/colours")
+@requires(PUBLIC)
+def keep_colours() -> Response:
+    """Remembered in a cookie that holds one of four words and nothing about the person."""
+    form = ColoursForm()
+    if not form.validate():
+        return form_error("shell/colours.html", "shell/_colours.html", form=form)
+    flash(_("These colours are kept on this device."), "success")
+    response = redirect_after(url_for("shell.colours"))
+    secure = current_app.config["CSSS"].https
+    # Scripts change it too, so they must reach it.
+    response.set_cookie(COOKIE, form.theme.data, max_age=YEAR, samesite="Lax", secure=secure)
+    return response

@@ -1,0 +1,238 @@
+"""What an administrator does."""
+
+import re
+import uuid
+from datetime import timedelta
+
+from playwright.sync_api import expect
+from sqlalchemy import select
+
+from csss import outbox
+from csss.auth import second_factor
+from csss.auth.models import User
+from csss.clock import now
+from csss.database import db, transaction
+from csss.mail.models import MailKind, MailState
+from csss.mail.owed import owe
+from csss.scans.models import Scan
+from csss.scans.states import Status
+from tests.browser.scene import Crowd, Scene
+
+
+def approve_one(scene: Scene) -> None:
+    """Found in the queue, looked at as it will go out, a code asked for, released."""
+    scan_id = scene.case("admin", Status.PHARMACIST_COMPLETED)
+    hand = scene.hand
+    hand.open("/admin/")
+    hand.write("Patient’s name or MRN", scene.patient)
+    hand.press("Show")
+    expect(scene.page.locator("#queue tbody tr")).to_have_count(1)
+    hand.follow(scene.patient, "#queue")
+    hand.fetch(hand.link(re.compile("^Preview the report")), r"/preview\.pdf$")
+    hand.press("Send me a code by e-mail")
+    hand.write("Code", scene.stack.mailbox.code_for(scene.email))
+    hand.press("Approve and release")
+    scene.becomes(scan_id, Status.REPORT_READY)
+    scene.reads("Approved by")
+
+
+def get_a_released_report(scene: Scene) -> None:
+    scene.case("admin", Status.REPORT_READY, lambda clinic, *_: clinic.run_jobs("render_report"))
+    scene.hand.open("/admin/")
+    scene.hand.follow("Released", ".tabs")
+    scene.hand.write("Patient’s name or MRN", scene.patient)
+    scene.hand.press("Show")
+    expect(scene.page.locator("#queue tbody tr")).to_have_count(1)
+    scene.hand.fetch(scene.hand.link(re.compile("^Version 1")), r"/reports/.*\.pdf$")
+
+
+def approve_several(scene: Scene) -> None:
+    """Three are ticked, one is left out, two are released with one code."""
+    ids: list[uuid.UUID] = []
+    names: list[str] = []
+
+    def more(clinic: Crowd, people: dict[str, User], scan: Scan) -> None:
+        ids.append(scan.id)
+        for number in (2, 3):
+            names.append(f"{scene.patient} the {number}.")
+            people["patient"] = clinic.person("patient", name=names[-1])
+            ids.append(clinic.scan(Status.PHARMACIST_COMPLETED, **people).id)
+
+    scene.case("admin", Status.PHARMACIST_COMPLETED, more)
+    names.insert(0, scene.patient)
+    hand = scene.hand
+    hand.open(f"/admin/?q={scene.patient}")
+    for name in names:
+        hand.tick(f"Choose the report of {name}")
+    hand.press(re.compile("^Approve (3|the ticked) reports"))
+    expect(scene.page).to_have_url(re.compile("/admin/approvals/"))
+    hand.press(f"Leave out the report of {names[1]}")
+    expect(scene.page.locator(".chosen__report")).to_have_count(2)
+    hand.fetch(hand.link(f"Preview the report of {names[2]} (PDF)"), r"/preview\.pdf$")
+    hand.press("Send me a code by e-mail")
+    hand.write("Code", scene.stack.mailbox.code_for(scene.email))
+    hand.press("Approve and release 2 reports")
+    scene.reads("2 reports have been released")
+    scene.becomes(ids[0], Status.REPORT_READY)
+    scene.becomes(ids[1], Status.PHARMACIST_COMPLETED)
+
+
+def hold_and_lift(scene: Scene) -> None:
+    scan_id = scene.case("admin", Status.PHARMACIST_COMPLETED)
+    hand = scene.hand
+    hand.open(f"/admin/scans/{scan_id}")
+    hand.unfold("Put on hold …")
+    hand.choose(re.compile("^The pharmacist"))
+    hand.write("What has to be corrected?", "Which dose?")
+    hand.press("Put on hold")
+    scene.reads("While the scan is on hold it cannot be approved")
+    hand.press("Lift the hold")
+    scene.reads("Earlier holds")
+
+
+def approve_and_refuse_accounts(scene: Scene) -> None:
+    name = f"New {uuid.uuid4().hex[:8].title()}"
+    with scene.clinic() as clinic:
+        for each in ("One", "Two"):
+            clinic.person("doctor", name=f"{name} {each}", active=False)
+        scene.come_in(clinic.person("admin"))
+    hand = scene.hand
+    hand.open("/admin/")
+    hand.follow(re.compile("^Accounts"), ".main-nav")
+    hand.pick("Role", "Doctor")
+    hand.write("Name or e-mail address", name)
+    hand.press("Show")
+    expect(scene.page.locator("#users tbody tr")).to_have_count(2)
+    hand.press(f"Approve {name} One")
+    expect(hand.button(f"Approve {name} One")).to_have_count(0)
+    hand.unfold("Refuse …", "#users tr:has-text('Two')")
+    hand.press(f"Refuse {name} Two")
+    scene.reads("Refused", "#users")
+
+
+def shut_and_open_an_account(scene: Scene) -> None:
+    """Signed out everywhere, the second factor reset, shut, and opened again, on the account's own page."""
+    name = f"Dr {uuid.uuid4().hex[:8].title()}"
+    with scene.clinic() as clinic:
+        doctor = clinic.person("doctor", name=name)
+        clinic.visitor(doctor)
+        with transaction():
+            second_factor.new_recovery_codes(doctor)
+        scene.come_in(clinic.person("admin"))
+    hand = scene.hand
+    hand.open(f"/admin/users?q={name}")
+    hand.follow(name, "#users")
+    for step in ("End all sessions", "Reset the second factor", "Deactivate"):
+        hand.unfold(f"{step} …")
+        hand.press(step)
+        expect(hand.fold(f"{step} …")).to_have_count(0)
+    hand.press("Reactivate")
+    expect(hand.fold("Deactivate …")).to_be_visible()
+
+
+def send_a_message_again(scene: Scene) -> None:
+    name = f"Lost {uuid.uuid4().hex[:8].title()}"
+    with scene.clinic() as clinic:
+        doctor = clinic.person("doctor", name=name)
+        with transaction():
+            owe(MailKind.ACCOUNT_APPROVED, doctor, doctor.id).state = MailState.FAILED
+        scene.come_in(clinic.person("admin"))
+    hand = scene.hand
+    hand.open("/admin/")
+    hand.follow(re.compile("^Mail"), ".main-nav")
+    hand.pick("State", "Not delivered")
+    hand.write("Name or e-mail address", name)
+    hand.press("Show")
+    expect(scene.page.locator("#mail tbody tr")).to_have_count(1)
+    hand.press(f"Send the message to {name} again")
+    expect(hand.button(f"Send the message to {name} again")).to_have_count(0)
+
+
+def see_to_given_up_jobs(scene: Scene) -> None:
+    """One is tried again, one is set aside."""
+    jobs: list[uuid.UUID] = []
+
+    def given_up(clinic: Crowd, people: dict[str, User], scan: Scan) -> None:
+        clinic.scan(Status.REPORT_READY, **people)
+        wanted = select(outbox.OutboxJob).where(
+            outbox.OutboxJob.job == "render_report", outbox.OutboxJob.done_at.is_(None)
+        )
+        with transaction():
+            for job in db.session.scalars(wanted.order_by(outbox.OutboxJob.created_at.desc()).limit(2)):
+                job.failed_at = now()
+                jobs.append(job.id)
+
+    scene.case("admin", Status.REPORT_READY, given_up)
+    scene.hand.open("/admin/mail")
+    scene.hand.follow("Jobs", ".tabs")
+    scene.hand.press(re.compile("^Try again"), f"#job-{jobs[0]}")
+    scene.reads("The job is tried again")
+    scene.hand.press(re.compile("^Set aside"), f"#job-{jobs[1]}")
+    scene.reads("The job is set aside")
+
+
+def search_and_export_the_audit_log(scene: Scene) -> None:
+    scene.case("admin", Status.AI_ANALYZED)
+    hand, today = scene.hand, now().date()
+    hand.open("/admin/")
+    hand.follow("Audit log", ".main-nav")
+    hand.pick("What", "Scans")
+    hand.write_day("From", today - timedelta(days=2))
+    hand.write_day("To", today + timedelta(days=1))
+    hand.press("Show")
+    expect(scene.page.locator("#audit tbody tr").first).to_be_visible()
+    hand.fetch(hand.link("Export as CSV"), r"/admin/audit\.csv")
+
+
+def read_the_statistics(scene: Scene) -> None:
+    scene.as_a("admin")
+    scene.hand.open("/admin/")
+    scene.hand.follow("Statistics", ".main-nav")
+    scene.hand.act(scene.page.locator(".tabs a:not([aria-current])").first)
+    scene.hand.unfold("The same as a table", "#done")
+    scene.hand.fetch(scene.hand.link("Figures as CSV"), r"/admin/statistics\.csv")
+
+
+def place_and_lift_a_legal_hold(scene: Scene) -> None:
+    name, _ = _patient_to_keep(scene)
+    hand = scene.hand
+    hand.open(f"/admin/users?q={name}")
+    hand.follow(name, "#users")
+    hand.unfold("Place a legal hold …")
+    hand.write("Reason", "A lawsuit.", "#keeping")
+    hand.press("Place the legal hold")
+    hand.unfold("Lift the legal hold …")
+    hand.write("Reason", "It is over.", "#legal-hold")
+    hand.press("Lift the legal hold")
+    scene.reads("Earlier legal holds")
+
+
+def erase_a_patient(scene: Scene) -> None:
+    name, mrn = _patient_to_keep(scene)
+    hand = scene.hand
+    hand.open("/admin/users")
+    hand.follow("Due for erasing", ".tabs")
+    hand.follow("Accounts", ".tabs")
+    hand.write("Name or e-mail address", name)
+    hand.press("Show")
+    expect(scene.page.locator("#users tbody tr")).to_have_count(1)
+    hand.follow(name, "#users")
+    hand.follow("Erase this patient …")
+    hand.write("Reason", "Asked for by letter.")
+    hand.write("MRN of this patient", mrn)
+    hand.press("Send me a code by e-mail")
+    code = scene.stack.mailbox.code_for(scene.email)
+    expect(hand.field("MRN of this patient")).to_have_value(mrn)
+    hand.write("Code", code)
+    hand.press("Erase this patient for good")
+    scene.reads("This patient has been erased")
+
+
+def _patient_to_keep(scene: Scene) -> tuple[str, str]:
+    name = f"Eve {uuid.uuid4().hex[:8].title()}"
+    with scene.clinic() as clinic:
+        patient = clinic.person("patient", name=name).patient
+        assert patient is not None
+        mrn = patient.mrn
+        scene.come_in(clinic.person("admin"))
+    return name, mrn

@@ -1,0 +1,122 @@
+"""What a pharmacist does."""
+
+import re
+import uuid
+
+from playwright.sync_api import expect
+
+from csss.auth.models import User
+from csss.database import db, transaction
+from csss.reports import services as reports
+from csss.scans.models import Scan
+from csss.scans.states import HoldFor, Status
+from tests.browser.scene import Crowd, Scene
+
+ROW = ".repeat__row >> nth={}"
+
+
+def _line(scene: Scene, number: int, drug: str, dose: str = "500 mg", duration: str = "5 days") -> None:
+    row = ROW.format(number)
+    scene.hand.write("Medicine", drug, row)
+    scene.hand.write("Dose", dose, row)
+    scene.hand.pick("Route", "oral", row)
+    scene.hand.write("Frequency", "three times a day", row)
+    scene.hand.write("Duration", duration, row)
+
+
+def find_and_prescribe(scene: Scene) -> None:
+    """Found in the queue; a second line is added, a third one taken away again."""
+    scan_id = scene.case("pharmacist", Status.DOCTOR_VERIFIED)
+    hand, page = scene.hand, scene.page
+    hand.open("/pharmacist/")
+    hand.pick("Order", "Newest first")
+    hand.write("Patient’s name or MRN", scene.patient)
+    hand.press("Show")
+    expect(page.locator("#queue tbody tr")).to_have_count(1)
+    hand.follow(scene.patient, "#queue")
+    _line(scene, 0, "Amoxicillin")
+    hand.press("Add a medicine", ".repeat")
+    expect(page.locator(".repeat__row")).to_have_count(2)
+    _line(scene, 1, "Paracetamol")
+    hand.press("Add a medicine", ".repeat")
+    expect(page.locator(".repeat__row")).to_have_count(3)
+    hand.press("Remove medicine 3")
+    expect(page.locator(".repeat__row")).to_have_count(2)
+    hand.write("Notes", "Take with food.")
+    hand.tick("Show heat map")
+    hand.press("Complete the prescription")
+    scene.becomes(scan_id, Status.PHARMACIST_COMPLETED)
+    scene.reads("Paracetamol")
+
+
+def fill_in_from_a_template(scene: Scene) -> None:
+    scan_id = scene.case("pharmacist", Status.DOCTOR_VERIFIED)
+    scene.hand.open(f"/pharmacist/scans/{scan_id}")
+    option = scene.page.locator("#template option").nth(1).inner_text()
+    scene.hand.pick("Fill in from a template", option)
+    scene.hand.press("Fill in")
+    expect(scene.page.locator("[name=drug]").first).not_to_have_value("")
+    scene.hand.press("Complete the prescription")
+    scene.becomes(scan_id, Status.PHARMACIST_COMPLETED)
+
+
+def override_a_warning(scene: Scene) -> None:
+    """Against an allergy: refused without a reason, taken with one."""
+
+    def allergic(clinic: Crowd, people: dict[str, User], scan: Scan) -> None:
+        with transaction():
+            patient = db.session.get_one(User, people["patient"].id).patient
+            assert patient is not None
+            patient.allergies = "penicillin"
+
+    scan_id = scene.case("pharmacist", Status.DOCTOR_VERIFIED, allergic)
+    scene.hand.open(f"/pharmacist/scans/{scan_id}")
+    _line(scene, 0, "Amoxicillin")
+    scene.hand.press("Complete the prescription")
+    expect(scene.page.locator("[data-error-summary]")).to_be_visible()
+    scene.hand.write("Why it is right all the same", "Taken last year without harm.", ROW.format(0))
+    scene.hand.press("Complete the prescription")
+    scene.becomes(scan_id, Status.PHARMACIST_COMPLETED)
+
+
+def say_that_none_is_needed(scene: Scene) -> None:
+    scan_id = scene.case("pharmacist", Status.DOCTOR_VERIFIED)
+    scene.hand.open(f"/pharmacist/scans/{scan_id}")
+    scene.hand.tick("No medicine is needed")
+    scene.hand.press("Complete the prescription")
+    scene.becomes(scan_id, Status.PHARMACIST_COMPLETED)
+
+
+def answer_a_hold(scene: Scene) -> None:
+    def held(clinic: Crowd, people: dict[str, User], scan: Scan) -> None:
+        with transaction():
+            reports.hold(scan.id, to=HoldFor.PHARMACIST, note="Which dose?", by=people["admin"])
+
+    scan_id = scene.case("pharmacist", Status.PHARMACIST_COMPLETED, held)
+    scene.hand.open(f"/pharmacist/scans/{scan_id}")
+    scene.reads("Which dose?")
+    scene.hand.write("Dose", "250 mg", ROW.format(0))
+    scene.hand.press("Keep the correction")
+    scene.reads("The correction is kept as a new version")
+
+
+def keep_templates(scene: Scene) -> None:
+    scene.as_a("pharmacist")
+    hand, name = scene.hand, f"Cough {uuid.uuid4().hex[:6]}"
+    hand.open("/pharmacist/")
+    hand.follow("Templates", ".page-header")
+    hand.follow("New template")
+    hand.press("Keep the template")
+    expect(scene.page.locator("[data-error-summary]")).to_be_visible()
+    hand.write("Name", name)
+    hand.choose("Only me")
+    _line(scene, 0, "Amoxicillin")
+    hand.write("Notes", "With food.")
+    hand.press("Keep the template")
+    hand.follow(name)
+    hand.write("Dose", "250 mg", ROW.format(0))
+    hand.press("Keep the template")
+    hand.follow(name)
+    hand.press("Remove the template")
+    expect(scene.page).to_have_url(re.compile("/pharmacist/templates$"))
+    expect(hand.link(name)).to_have_count(0)
