@@ -97,6 +97,7 @@ class Hand:
     def fetch(self, target: Locator, address: str) -> Response:
         """Press what leads to a file, look at the answer, and come back: the file may have opened in place of the page, in
         a window of its own, or been put away."""
+        expect(target).to_have_count(1)  # on the page that the last step has led to
         here, wanted = self.page.url, re.compile(address)
         with self.page.context.expect_event(
             "response", lambda answer: bool(wanted.search(answer.url))
@@ -104,7 +105,6 @@ class Hand:
             self.act(target)
         answer: Response = got.value
         assert answer.status == 200, f"{answer.url} answered {answer.status}"
-        answer.finished()
         for other in self.page.context.pages:
             if other is not self.page:
                 other.close()

@@ -19,7 +19,7 @@ def _line(scene: Scene, number: int, drug: str, dose: str = "500 mg", duration: 
     row = ROW.format(number)
     scene.hand.write("Medicine", drug, row)
     scene.hand.write("Dose", dose, row)
-    scene.hand.pick("Route", "oral", row)
+    scene.hand.pick("Route", "Oral", row)
     scene.hand.write("Frequency", "three times a day", row)
     scene.hand.write("Duration", duration, row)
 
@@ -34,6 +34,10 @@ def find_and_prescribe(scene: Scene) -> None:
     hand.press("Show")
     expect(page.locator("#queue tbody tr")).to_have_count(1)
     hand.follow(scene.patient, "#queue")
+    # The browser itself completes from these lists, with the arrow keys and without scripts; no test can press into its list.
+    for field, words in (("drug", "Amoxicillin"), ("frequency", "twice a day"), ("duration", "5 days")):
+        source = page.locator(f"[name={field}]").first.get_attribute("list")
+        expect(page.locator(f"#{source} option[value='{words}']")).to_be_attached()
     _line(scene, 0, "Amoxicillin")
     hand.press("Add a medicine", ".repeat")
     expect(page.locator(".repeat__row")).to_have_count(2)
