@@ -16,7 +16,7 @@ from tests.stack import Stack
 # One process of the run has the browser and the stack.
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 NewPage = Callable[..., Page]
-CONTROLS = "main :is(input, textarea, select, button):visible"
+CONTROLS = "main :is(input, textarea, select, button):not(.visually-hidden):visible"
 
 
 def printed(
