@@ -194,11 +194,14 @@ class Keyboard(Hand):
         expect(box).to_be_checked()
 
     def pick(self, words: Words, option: str, within: str = "") -> None:
-        chosen = self.field(words, within)
-        self.reach(chosen)
-        self.page.keyboard.type(option)
-        chosen = chosen.locator("option:checked")
-        expect(chosen).to_have_text(re.compile(rf"^\s*{re.escape(option)}"))
+        """With the arrows: letters would do, but a blank that comes late opens the list."""
+        listed = self.field(words, within)
+        self.reach(listed)
+        wanted = [each.strip() for each in listed.locator("option").all_inner_texts()].index(option)
+        self.page.keyboard.press("Home")
+        for _ in range(wanted):
+            self.page.keyboard.press("ArrowDown")
+        expect(listed.locator("option:checked")).to_have_text(re.compile(rf"^\s*{re.escape(option)}\s*$"))
 
     def give(self, words: Words, file: Path, within: str = "") -> None:
         self.reach(self.field(words, within))
