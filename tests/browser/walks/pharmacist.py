@@ -34,7 +34,7 @@ def find_and_prescribe(scene: Scene) -> None:
     hand.press("Show")
     expect(page.locator("#queue tbody tr")).to_have_count(1)
     hand.follow(scene.patient, "#queue")
-    # The browser itself completes from these lists, with the arrow keys and without scripts; no test can press into its list.
+    # The browser itself completes from these lists, by keys and without scripts; no test can press into what it opens.
     for field, words in (("drug", "Amoxicillin"), ("frequency", "twice a day"), ("duration", "5 days")):
         source = page.locator(f"[name={field}]").first.get_attribute("list")
         expect(page.locator(f"#{source} option[value='{words}']")).to_be_attached()
