@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from csss.auth import sessions
 from csss.auth.accounts import by_email, confirmation_token
-from csss.auth.models import UserSession
+from csss.auth.models import Patient, UserSession
 from csss.clock import now
 from csss.database import db, transaction
 from csss.demo.seed import seed
@@ -117,12 +117,13 @@ def _pages() -> Iterator[tuple[str, str, str]]:
         others = select(Scan).where(Scan.patient_id == uncertain.patient_id, Scan.id != uncertain.id)
         if other := db.session.scalars(others.order_by(Scan.uploaded_at)).first():
             yield "doctor", "compared", f"{address}?compare={other.id}"
+    mine = db.session.scalars(select(Scan).join(Scan.patient).where(Patient.user_id == patient.id))
+    for status, scan in sorted({scan.status: scan for scan in mine}.items()):
+        yield "patient", f"scan-{status.value.lower()}", f"/patient/scans/{scan.id}"
     for status, scan in by_status.items():
         if scan is not None:
             for role in ("doctor", "pharmacist", "admin"):
                 yield role, f"scan-{status.value.lower()}", f"/{role}/scans/{scan.id}"
-            if scan.patient.user.email == "patient@csss.example":
-                yield "patient", f"scan-{status.value.lower()}", f"/patient/scans/{scan.id}"
 
 
 def _single_things(waiting: Scan | None) -> Iterator[tuple[str, str, str]]:

@@ -231,7 +231,7 @@ class Stack:
         """End one process and, with it, the job it is at."""
         process = self.processes.pop(name)
         os.killpg(process.pid, sign)
-        process.wait(10)
+        process.wait(30)
 
     def stop(self) -> None:
         for process in self.processes.values():

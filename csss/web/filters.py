@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 
 from babel.dates import format_date
 from flask import Flask, current_app
+from markupsafe import Markup, escape
 
 from csss import clock
 from csss.i18n import SOURCE_LANGUAGE, _, _n, language
@@ -13,8 +14,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def init_filters(app: Flask) -> None:
-    """Make the filters `when`, `ago`, `day`, `size` and `shorten` known to every template."""
-    app.jinja_env.filters.update(when=when, ago=ago, day=day, size=size, shorten=shorten)
+    """Make the filters `when`, `ago`, `day`, `size`, `shorten` and `address` known to every template."""
+    app.jinja_env.filters.update(when=when, ago=ago, day=day, size=size, shorten=shorten, address=address)
 
 
 def day(value: date) -> str:
@@ -64,6 +65,11 @@ def shorten(text: str, limit: int = 80) -> str:
         return line
     cut = line[: limit - 1]
     return f"{cut[: cut.rfind(' ')] if ' ' in cut[limit // 2 :] else cut}…"
+
+
+def address(email: str) -> Markup:
+    """An e-mail address that a narrow column breaks before the @ and before a dot, not within a word."""
+    return Markup(str(escape(email)).replace("@", "<wbr>@").replace(".", "<wbr>."))  # noqa: S704 - escaped  # nosec B704
 
 
 def _local(value: datetime) -> datetime:

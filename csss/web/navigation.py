@@ -12,9 +12,11 @@ from csss.i18n import _l
 
 @dataclass(frozen=True)
 class NavItem:
+    """An entry; `current` is "page" on its own page, "true" on a page below it, else empty (as in aria-current)."""
+
     url: str
     label: str
-    current: bool
+    current: str
     count: int | None = None
 
 
@@ -36,8 +38,8 @@ _ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
         ("admin.statistics", _l("Statistics")),
     ),
 }
-
-
+# Pages that belong to an entry without lying below its address.
+_ALSO: dict[str, str] = {"admin.erasures": "admin.users", "admin.jobs": "admin.mail_log"}
 _HELP = ("assistant.page", _l("Help"))
 
 
@@ -49,7 +51,14 @@ def home_url(role: Role) -> str:
 def nav_items(user: Any) -> list[NavItem]:
     if not user.is_authenticated:
         return []
+    entries = {url_for(endpoint): (endpoint, label) for endpoint, label in (*_ENTRIES[user.role], _HELP)}
+    here = url_for(_ALSO[request.endpoint]) if request.endpoint in _ALSO else request.path
+    nearest = max((url for url in entries if here.startswith(url)), key=len, default="")
     return [
-        NavItem(url_for(endpoint), str(label), current=request.endpoint == endpoint)
-        for endpoint, label in (*_ENTRIES[user.role], _HELP)
+        NavItem(url, str(label), current=_current(endpoint) if url == nearest else "")
+        for url, (endpoint, label) in entries.items()
     ]
+
+
+def _current(endpoint: str) -> str:
+    return "page" if request.endpoint == endpoint else "true"

@@ -17,7 +17,7 @@ from csss.reports.models import ReportVersion
 from csss.scans.models import Review, Scan
 from csss.scans.presenters import AGREEMENT_NAMES, KIND_NAMES, Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, RunState, Status
-from csss.web.filters import day, when
+from csss.web.filters import address, day, when
 from csss.web.scan_view import ClassifierView, age_and_sex, classifier_view
 
 
@@ -83,7 +83,7 @@ def scan_view(scan: Scan) -> ScanView:
             (_("At the scan"), age_and_sex(scan)),
             (_("Blood group"), record.blood_group or None),
             (_("Phone"), record.phone or None),
-            (_("E-mail"), record.user.email),
+            (_("E-mail"), address(record.user.email)),
             (_("Address"), record.address or None),
             (
                 _("Scan"),

@@ -15,7 +15,7 @@ from csss.outbox import Queue
 from csss.reports import services as reports
 from csss.scans.states import Status
 from tests.chaos.matrix import Run, fault
-from tests.chaos.world import Chaos, Failed, kill_process
+from tests.chaos.world import Chaos, Failed, kill_process, parent_of
 
 LOOKS = "The classifier is looking at the scan."
 
@@ -113,6 +113,8 @@ def _killed_at_pdf(point: str) -> Run:
                 if "is being made" not in text:
                     raise Failed("the patient is not told that the report is being made")
             began = time.monotonic()
+            if point == "during-pdf":  # laid out in a child of the job's process: both must go
+                jobs += [parent_of(pid) for pid in jobs]
             for name in names:
                 chaos.kill(name)
             for pid in jobs:

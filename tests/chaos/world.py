@@ -380,6 +380,12 @@ class Chaos:
             yield "a message has arrived that nobody owes"
 
 
+def parent_of(pid: int) -> int:
+    """The process that started this one. Raises FileNotFoundError when it is gone."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("PPid:")).split()[1])
+
+
 def kill_process(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)

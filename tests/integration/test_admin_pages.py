@@ -555,3 +555,34 @@ def test_a_code_that_was_asked_for_elsewhere_approves_nothing_here(clinic: Clini
     answer = there.post(url(scan_id, "approve"), {"code": code})
     assert answer.status_code == 422 and "another device" in words(answer)
     assert here.post(url(scan_id, "approve"), {"code": code}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("address", "entry", "kind"),
+    [
+        ("/admin/users", "Accounts", "page"),
+        ("/admin/erasing", "Accounts", "true"),
+        ("/admin/jobs", "Mail", "true"),
+        ("/assistant", "Help", "page"),
+    ],
+)
+def test_the_navigation_says_which_part_a_page_belongs_to(
+    admin: Visitor, address: str, entry: str, kind: str
+) -> None:
+    marked = soup(admin.get(address)).select(".main-nav [aria-current]")
+    assert [(link.get_text(strip=True), link["aria-current"]) for link in marked] == [(entry, kind)]
+
+
+def test_a_scan_belongs_to_the_approvals_and_an_account_to_the_accounts(
+    admin: Visitor, clinic: Clinic
+) -> None:
+    for address, entry in ((url(clinic.scan()), "Approvals"), (f"/admin/users/{admin.user_id}", "Accounts")):
+        marked = soup(admin.get(address)).select(".main-nav [aria-current]")
+        assert [link.get_text(strip=True) for link in marked] == [entry], address
+
+
+def test_an_address_breaks_at_its_signs_and_hides_no_markup(admin: Visitor, clinic: Clinic) -> None:
+    person = clinic.person("doctor", email="o'hara.long@hospital.example")
+    page = admin.get(f"/admin/users/{person.id}")
+    assert "o&#39;hara<wbr>.long<wbr>@hospital<wbr>.example" in page.text
+    assert "o'hara.long@hospital.example" in soup(page).get_text()

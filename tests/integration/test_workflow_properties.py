@@ -36,7 +36,9 @@ def no_typesetting() -> Iterator[None]:
     """The report's context is made for real; setting it in type takes too long for hundreds of reports."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            report_jobs.render, "render_pdf", lambda context, env: b"%PDF-1.7 " + context.report_id.encode()
+            report_jobs.printing,
+            "print_in_job",
+            lambda context, env: b"%PDF-1.7 " + context.report_id.encode(),
         )
         yield
 

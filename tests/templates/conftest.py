@@ -105,7 +105,7 @@ class Person(UserMixin):
 
 
 class NavItem:
-    def __init__(self, label: str, *, current: bool, count: int | None) -> None:
+    def __init__(self, label: str, *, current: str, count: int | None) -> None:
         self.url, self.label, self.current, self.count = "/review", label, current, count
 
 
@@ -126,7 +126,7 @@ def shell_app() -> Flask:
     def frame() -> dict[str, Any]:
         if request.path == "/fail/500":
             raise AssertionError("the page for 500 must not ask who is signed in")
-        items = [NavItem("Queue", current=True, count=3), NavItem("Assistant", current=False, count=None)]
+        items = [NavItem("Queue", current="page", count=3), NavItem("Assistant", current="", count=None)]
         return {"hospital_name": "Test & Hospital", "nav_items": items}
 
     @app.get("/in")

@@ -13,7 +13,7 @@ from csss.i18n import _, _l, _n
 from csss.scans.presenters import Tag
 from csss.web.account.presenters import device_words
 from csss.web.admin.forms import STATE_WORDS
-from csss.web.filters import when
+from csss.web.filters import address, when
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None
     if recovery_codes:
         factors.append(_n("%(num)s recovery code left", "%(num)s recovery codes left", recovery_codes))
     facts: list[tuple[str, str | None]] = [
-        (_("E-mail address"), user.email),
+        (_("E-mail address"), address(user.email)),
         (
             _("Address confirmed"),
             when(confirmed) if confirmed is not None else _("Not yet: reports wait until it is"),

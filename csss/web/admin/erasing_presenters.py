@@ -11,7 +11,7 @@ from csss.erasing.models import Erasure, LegalHold
 from csss.erasing.queries import Due
 from csss.i18n import _, _n
 from csss.scans.presenters import Tag
-from csss.web.filters import when
+from csss.web.filters import address, when
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def facts_before(patient: Patient) -> list[tuple[str, str | None]]:
     return [
         (_("Name"), patient.user.name),
         (_("MRN"), patient.mrn),
-        (_("E-mail address"), patient.user.email),
+        (_("E-mail address"), address(patient.user.email)),
         (_("Registered"), when(patient.user.created_at)),
         (_("Scans"), str(scans)),
     ]

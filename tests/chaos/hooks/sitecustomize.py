@@ -24,7 +24,7 @@ POINTS = {
     "after-inference": ("csss.scans.analysis", "keep_result", "before"),
     "keeping-result": ("csss.scans.analysis", "keep_result", "after"),
     "result-kept": ("csss.jobs.scan_jobs", "analyse_scan", "after"),
-    "during-pdf": ("csss.reports.render", "render_pdf", "before"),
+    "during-pdf": ("csss.reports.render", "typeset", "before"),  # in a child of the job's process
     "keeping-pdf": ("csss.reports.services", "keep_version", "before"),
     "mail-accepted": ("csss.mail.transport", "send", "after"),
     "upload-taken": ("csss.scans.intake", "take_in", "after"),
