@@ -107,7 +107,8 @@ class Settings:
     hospital_address: str = _setting("", "Stands on reports; vertical bars separate its lines")
     formulary: str = _setting("", "File of the hospital's medicines; empty: ours (`csss/prescriptions/data`)")
     admin_passkey: bool = _setting(
-        False, "Administrators must sign in with a passkey (recovery codes stay the way out of a lost one)"
+        False,
+        "Administrators must sign in, approve and erase with a passkey (a recovery code leads to a new one)",
     )
     bcrypt_rounds: int = _setting(12, "Cost of password hashing (10 to 16)")
     metrics_token: str = _setting("", "Bearer token for `/metrics`; empty: only this machine may read it")

@@ -63,6 +63,7 @@ WHO: dict[str, set[str | None]] = {
     "admin.erase": ADMIN,
     "admin.erase_code_state": ADMIN,
     "admin.erase_form": ADMIN,
+    "admin.erase_passkey_question": ADMIN,
     "admin.erasures": ADMIN,
     "admin.hold": ADMIN,
     "admin.leave_out": Own(ADMIN, own=ADMIN),

@@ -14,7 +14,6 @@ from csss.auth.models import CodePurpose, User, UserSession
 from csss.auth.passkeys import ceremony
 from csss.auth.passkeys.ceremony import Known, NotTaken
 from csss.auth.passkeys.models import NAME_MAX, Ceremony, Passkey, PasskeyChallenge
-from csss.auth.roles import Role
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.config import RelyingParty
@@ -44,7 +43,7 @@ def _party() -> RelyingParty:
 
 def is_required(user: User) -> bool:
     """Whether this person may use the system only after showing a passkey (CSSS_ADMIN_PASSKEY)."""
-    return user.role is Role.ADMIN and bool(current_app.config["CSSS"].admin_passkey)
+    return challenge.needs_passkey(user)
 
 
 def is_confined(session: UserSession) -> bool:

@@ -59,6 +59,7 @@ class EraseForm(Form):
     reason = TextAreaField(_l("Reason"), filters=[clean])
     mrn = StringField(_l("MRN of this patient"))
     code = StringField(_l("Code"))
+    passkey = StringField()
 
 
 STATE_WORDS: Words[AccountState] = Words(
