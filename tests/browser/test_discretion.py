@@ -135,7 +135,13 @@ def test_a_whole_run_leaves_nothing_that_was_typed_in_logs_queues_and_audit_log(
     record |= {"emergency_contact_name": typed["contact"], "emergency_contact_phone": phone}
     assert patient.send("/account", "/account", section="profile", name=typed["name"], **record) == 200
     assert (
-        patient.send("/account", "/account", section="passphrase", report_passphrase=typed["passphrase"])
+        patient.send(
+            "/account",
+            "/account",
+            section="passphrase",
+            report_passphrase=typed["passphrase"],
+            current_password=typed["password"],
+        )
         == 200
     )
     wrong = {"current_password": typed["wrong"], "new_password": typed["wrong"]}

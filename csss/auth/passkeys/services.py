@@ -20,6 +20,8 @@ from csss.config import RelyingParty
 from csss.database import changed_rows, db
 from csss.errors import Counted, Invalid, NotFound, StateConflict
 from csss.i18n import _, _l
+from csss.mail.models import MailKind
+from csss.mail.owed import owe
 
 PASSKEY = "passkey"  # the method of a Proof, and of a session that was begun with one
 LIFE = timedelta(minutes=5)
@@ -116,6 +118,7 @@ def register(asked: UserSession, *, name: str, given: str) -> Passkey:
     db.session.flush()
     db.session.expire(user, ["passkeys"])
     record("passkey.added", passkey, by=user)
+    owe(MailKind.PASSKEY_ADDED, user, passkey.id)
     return passkey
 
 
@@ -149,6 +152,7 @@ def remove(asked: UserSession, passkey_id: uuid.UUID, *, password_is_right: bool
     _check_password(asked, password_is_right, "remove")
     name = found.name
     record("passkey.removed", found, by=user)
+    owe(MailKind.PASSKEY_REMOVED, user, found.id)
     db.session.delete(found)
     db.session.flush()
     db.session.expire(user, ["passkeys"])
