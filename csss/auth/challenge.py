@@ -52,9 +52,9 @@ def request_approval_code(asked: UserSession, subject_id: uuid.UUID) -> None:
 def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, given: str) -> Proof:
     """Like `second_factor.check` for the person of this session; the tenth wrong code ends the session.
 
-    Raises Invalid with a sentence for the field `code` (`passkey` where an approval needs one), TooMany when the account has used up its tries; the caller
-    commits in any case, so that wrong tries count. A recovery code (64 bits) is taken even then. Belongs inside
-    transaction().
+    Raises Invalid with a sentence for the field `code` (`passkey` where an approval needs one), TooMany when the account
+    has used up its tries; the caller commits in any case, so that wrong tries count. A recovery code (64 bits) is taken even
+    then. Belongs inside transaction().
     """
     if purpose is CodePurpose.APPROVAL and needs_passkey(asked.user):
         record("code.refused", by=asked.user, purpose=purpose.value, reason="passkey needed")

@@ -1,4 +1,4 @@
-"""Steps that ask once more who is there: approving and erasing with a passkey, and with nothing else where that is required."""
+"""Asked once more who is there: approving and erasing with a passkey, and with nothing else where that is required."""
 
 import re
 import uuid
