@@ -45,10 +45,6 @@ class Intake:
     small: dict[Size, bytes] = field(default_factory=dict, repr=False)
 
 
-class TooLarge(Invalid):
-    """More bytes than a picture may have."""
-
-
 class TryLater(Invalid):
     """Nothing is wrong with the picture: too many are being checked. What has arrived of it stays."""
 
@@ -92,7 +88,7 @@ def check_length(length: int, *, limit: int) -> None:
     if length > limit:
         # Rounded up, so that a file a little above the limit is not said to be exactly as large.
         megabytes = math.ceil(length / 1e5) / 10
-        raise TooLarge(
+        raise Invalid(
             file=_(
                 "The file has %(size)s MB; at most %(most)s MB can be taken.",
                 size=f"{megabytes:.1f}",

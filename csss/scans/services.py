@@ -59,8 +59,12 @@ def submit_scan(
 A_DAY = timedelta(hours=24)
 
 
+class UsedUp(Invalid):
+    """Nothing is wrong with the picture: this patient has sent as many as a day allows."""
+
+
 def check_may_send(patient: Patient) -> None:
-    """Whether one more scan fits into the day: nobody fills the disk or the doctors' worklist. Raises Invalid (`file`)."""
+    """Whether one more scan fits into the day: nobody fills the disk or the doctors' worklist. Raises UsedUp (`file`)."""
     most = current_app.config["CSSS"].uploads_a_day
     sent = db.session.scalars(
         select(Scan.uploaded_at)
@@ -70,7 +74,7 @@ def check_may_send(patient: Patient) -> None:
     ).all()
     if len(sent) == most:
         free = (sent[-1] + A_DAY).astimezone(current_app.config["CSSS"].zone)
-        raise Invalid(
+        raise UsedUp(
             file=_n(
                 "You have sent %(num)s scan within a day, which is all that can be taken. The next one can be sent at "
                 "%(time)s.",

@@ -13,7 +13,7 @@ from werkzeug.http import http_date
 from csss.auth.permissions import Permission
 from csss.database import db, transaction
 from csss.errors import Invalid, NotFound
-from csss.scans import intake
+from csss.scans.services import UsedUp
 from csss.scans.uploads import partial, services
 from csss.scans.uploads.models import Upload
 from csss.web.guard import me, requires, takes_files
@@ -39,10 +39,10 @@ def begin_upload() -> Response:
                 length=length, digest=_digest(), limit=current_app.config["CSSS"].upload_bytes, by=me()
             )
             upload_id = upload.id
-    except intake.TooLarge as error:
-        return _sentence(413, error)
-    except Invalid as error:
+    except UsedUp as error:
         return _sentence(422, error)
+    except Invalid as error:
+        return _sentence(413, error)
     found = services.own(upload_id, me())
     answer = _state(found, 201 if is_new else 200)
     answer.headers["Location"] = url_for("patient.upload_state", upload_id=upload_id)
