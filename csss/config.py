@@ -38,6 +38,7 @@ _BOUNDS = {
     "session_hours": (1, 8_760),
     "otp_minutes": (1, 1_440),
     "upload_mb": (1, 64),
+    "uploads_a_day": (1, 100_000),
     "mail_port": (1, 65_535),
     "bcrypt_rounds": (4, 16),
     "retention_days": (0, 36_500),
@@ -93,6 +94,7 @@ class Settings:
     session_hours: int = _setting(12, "A session ends so many hours after signing in, used or not")
     otp_minutes: int = _setting(10, "Life of an e-mailed one-time code")
     upload_mb: int = _setting(10, "Largest JPEG or PNG, in megabytes (10^6 bytes)")
+    uploads_a_day: int = _setting(50, "Scans that one patient may send within 24 hours")
     mail_server: str = _setting("127.0.0.1", "SMTP server")
     mail_port: int = _setting(587, "SMTP port")
     mail_starttls: bool = _setting(True, "Use STARTTLS (0 only for a server on the same machine)")
@@ -107,7 +109,8 @@ class Settings:
     hospital_address: str = _setting("", "Stands on reports; vertical bars separate its lines")
     formulary: str = _setting("", "File of the hospital's medicines; empty: ours (`csss/prescriptions/data`)")
     admin_passkey: bool = _setting(
-        False, "Administrators must sign in with a passkey (recovery codes stay the way out of a lost one)"
+        False,
+        "Administrators must sign in, approve and erase with a passkey (a recovery code leads to a new one)",
     )
     bcrypt_rounds: int = _setting(12, "Cost of password hashing (10 to 16)")
     metrics_token: str = _setting("", "Bearer token for `/metrics`; empty: only this machine may read it")

@@ -6,6 +6,10 @@ from types import TracebackType
 
 from sqlalchemy.exc import SQLAlchemyError
 
+# For gunicorn: from where, when, which page, with what outcome. Not `%(r)s`, `%(q)s` or `%(f)s`: a search for a patient
+# stands in the query string, and so in the referrer of the next request.
+ACCESS_LOG_FORMAT = '%(h)s %(t)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms'
+
 _DATABASES = ("psycopg", "sqlite3")
 
 

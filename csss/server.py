@@ -14,6 +14,7 @@ from csss.config import Settings
 from csss.database import db
 from csss.live.alive import alive_in
 from csss.live.hub import Hub
+from csss.logs import ACCESS_LOG_FORMAT
 from csss.scans import intake
 from csss.web.events import HUB, HandedOver
 
@@ -60,6 +61,8 @@ class _Server(BaseApplication):
             # Proxies are trusted as CSSS_TRUSTED_PROXIES says (ProxyFix), not by gunicorn.
             "forwarded_allow_ips": "",
             "control_socket_disable": True,
+            # None is written unless somebody wants one; then it names no patient.
+            "access_log_format": ACCESS_LOG_FORMAT,
         }
         for name, value in values.items():
             if name in self.cfg.settings:

@@ -186,6 +186,7 @@ class Stack:
             mail_ca_file=str(self.mailbox.certificate),
             hospital_name="Hospital of the Tests",
             bcrypt_rounds=4,
+            uploads_a_day=100_000,  # in measurements and under fire one patient stands for many
         )
         if more:
             self.settings = replace(self.settings, **more)  # type: ignore[arg-type]

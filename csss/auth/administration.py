@@ -12,6 +12,8 @@ from csss.clock import now
 from csss.database import changed_rows, db
 from csss.errors import NotFound, StateConflict
 from csss.i18n import _
+from csss.mail.models import MailKind
+from csss.mail.owed import owe
 
 
 def end_sessions(user_id: uuid.UUID, *, by: User) -> tuple[User, int]:
@@ -41,7 +43,7 @@ def reset_second_factor(user_id: uuid.UUID, *, by: User) -> User:
 
 
 def forget_second_factor(user: User, *, by: User) -> bool:
-    """Remove what a person has set up for the second step; False when there was nothing."""
+    """Remove what a person has set up for the second step and tell them; False when there was nothing."""
     had_app = user.totp_secret is not None
     codes = changed_rows(
         update(RecoveryCode)
@@ -53,6 +55,7 @@ def forget_second_factor(user: User, *, by: User) -> bool:
         return False
     user.totp_secret = user.totp_confirmed_at = user.totp_last_step = None
     record("account.second_factor_reset", user, by=by, passkeys=lost)
+    owe(MailKind.SECOND_FACTOR_RESET, user, uuid.uuid4())
     return True
 
 

@@ -272,11 +272,13 @@ def confirm_totp(user: User, secret: str, digits: str) -> None:
     user.totp_secret = secrets.encrypt("totp", secret)
     user.totp_confirmed_at, user.totp_last_step = now(), step
     record("second_factor.authenticator_added", user, by=user)
+    owe(MailKind.APP_ADDED, user, uuid.uuid4())
 
 
 def remove_totp(user: User, *, by: User) -> None:
     user.totp_secret = user.totp_confirmed_at = user.totp_last_step = None
     record("second_factor.authenticator_removed", user, by=by)
+    owe(MailKind.APP_REMOVED, user, uuid.uuid4())
 
 
 def _take_totp(user: User, digits: str) -> bool:
@@ -315,6 +317,7 @@ def new_recovery_codes(user: User) -> Sequence[str]:
     for code in codes:
         db.session.add(RecoveryCode(user_id=user.id, code_hash=_recovery_hash(user, code)))
     record("second_factor.recovery_codes_made", user, by=user)
+    owe(MailKind.RECOVERY_CODES_MADE, user, uuid.uuid4())
     return ["-".join(code[at : at + 4] for at in range(0, 16, 4)) for code in codes]
 
 

@@ -36,6 +36,7 @@ def demo_settings(settings: Settings, port: int, redis_socket: Path) -> Settings
         web_processes=1,
         trusted_proxies=0,
         mail_folder=str(folder / "mail"),
+        uploads_a_day=100_000,  # its one patient stands for all that somebody tries out
         admin_passkey=False,  # its administrator has none
     )
 

@@ -3,6 +3,9 @@
 Files are removed after the commit, so that nothing is lost when it fails. Each is removed again a while later: a request
 or job that was under way may have written a preview, a mail or a file encrypted anew in the meantime. Only then its row
 goes. A file that cannot be removed is tried again every minute.
+
+SQLite's own file is one of them (`DATABASE`): it is cut clean of earlier pages at once, or as soon as nobody reads any
+more, and written wholly anew the second time.
 """
 
 import logging
@@ -24,6 +27,10 @@ log = logging.getLogger(__name__)
 
 AGAIN = timedelta(minutes=15)  # longer than any request or job
 PAUSE = timedelta(minutes=1)
+DATABASE = "database/traces"
+# Bytes. Writing a file anew holds up all writers: a second or two for this much. Of a larger one `csss finish-erasures` asks
+# the deployer, who chooses the hour.
+SMALL = 256_000_000
 _BATCH = 500
 
 
@@ -40,7 +47,6 @@ def remove_now() -> None:
     try:
         while sweep():
             pass
-        checkpoint(patience=1.0)
     except Exception:
         log.exception("files of an erased patient could not be removed yet")
 
@@ -48,13 +54,13 @@ def remove_now() -> None:
 def sweep() -> int:
     """Remove the files that are due; returns how many were looked at. Any number of processes may."""
     query = select(ErasedFile).where(ErasedFile.due_at <= now()).order_by(ErasedFile.due_at).limit(_BATCH)
-    found = [(row.id, row.key) for row in db.session.scalars(query)]
+    found = [(row.id, row.key, row.removed_at is not None) for row in db.session.scalars(query)]
     db.session.commit()
-    removed = [row_id for row_id, key in found if _remove(key)]
+    removed = [row_id for row_id, key, again in found if _remove(key, again=again)]
     if not found:
         return 0
     with transaction():
-        for row_id, _key in found:
+        for row_id, _key, _again in found:
             row = db.session.get(ErasedFile, row_id, with_for_update=True)
             if row is None:
                 continue
@@ -69,13 +75,16 @@ def sweep() -> int:
 
 def owed() -> int:
     """How many files could not be removed yet."""
-    query = select(func.count()).select_from(ErasedFile).where(ErasedFile.removed_at.is_(None))
+    left = (ErasedFile.removed_at.is_(None), ErasedFile.key != DATABASE)
+    query = select(func.count()).select_from(ErasedFile).where(*left)
     return db.session.scalar(query) or 0
 
 
-def _remove(key: str) -> bool:
+def _remove(key: str, *, again: bool) -> bool:
     area, _, name = key.partition("/")
     try:
+        if key == DATABASE:
+            return _clean(again=again)
         if area == "uploads":
             partial.remove(uuid.UUID(name))
         elif area == "mail":
@@ -86,6 +95,17 @@ def _remove(key: str) -> bool:
         log.error("the file %s of an erased patient cannot be removed yet: %s", key, error)
         return False
     return True
+
+
+def _clean(*, again: bool) -> bool:
+    """What lay in the database's file; True when it does so no more."""
+    if again and in_one_file() and _path().stat().st_size <= SMALL:
+        return scrub(patience=5.0)
+    return checkpoint(patience=1.0)
+
+
+def _path() -> Path:
+    return Path(str(db.engine.url.database))
 
 
 def in_one_file() -> bool:
@@ -114,8 +134,7 @@ def _sqlite(commands: tuple[str, ...], patience: float) -> bool:
     if not in_one_file():
         return True
     db.session.commit()  # an open reading transaction of our own would be waited for
-    path = Path(str(db.engine.url.database))
-    connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
+    connection = sqlite3.connect(_path(), timeout=patience, isolation_level=None)
     try:
         connection.execute("PRAGMA secure_delete = ON")
         answers = [connection.execute(command).fetchone() for command in commands]

@@ -179,6 +179,8 @@ def _erase(patient: Patient, *, reason: str, password_hash: str, by: User | None
     patient.emergency_contact_name = patient.emergency_contact_phone = ""
     patient.report_passphrase = None
     db.session.add_all(ErasedFile(id=uuid.uuid4(), key=key, due_at=at, removed_at=None) for key in files)
+    if leftovers.in_one_file():
+        db.session.add(ErasedFile(id=uuid.uuid4(), key=leftovers.DATABASE, due_at=at, removed_at=None))
     record("patient.erased", user, by=by, erasure=str(erasure.id), **counts)
     db.session.flush()
     erasure.opened, erasure.counts = None, counts

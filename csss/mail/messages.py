@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from csss.auth import accounts, password_reset, second_factor
 from csss.auth.models import CodePurpose, OneTimeCode, PasswordReset, Patient
 from csss.database import db
-from csss.i18n import _, _n
+from csss.i18n import _, _l, _n
 from csss.mail.models import MailKind, MailMessage
 from csss.reports.models import ApprovalBatchItem
 
@@ -90,6 +90,53 @@ def _password_changed(_message: MailMessage) -> Draft:
     return Draft(_("Your password has been changed"), "password_changed", {})
 
 
+# Subject, and what has just happened. No device, no name of a passkey, no code: the mail may be read by others.
+_ACCESS_CHANGED: dict[MailKind, tuple[str, str]] = {
+    MailKind.PASSKEY_ADDED: (
+        _l("A passkey was added"),
+        _l("a passkey has just been registered for your account. Whoever holds it can sign in with it."),
+    ),
+    MailKind.PASSKEY_REMOVED: (
+        _l("A passkey was removed"),
+        _l("a passkey has just been removed from your account."),
+    ),
+    MailKind.APP_ADDED: (
+        _l("An authenticator app was added"),
+        _l("an authenticator app has just been set up for your account. Its codes are asked for at sign-in."),
+    ),
+    MailKind.APP_REMOVED: (
+        _l("Your authenticator app was removed"),
+        _l("the authenticator app of your account has just been removed."),
+    ),
+    MailKind.RECOVERY_CODES_MADE: (
+        _l("New recovery codes were made"),
+        _l("new recovery codes have just been made for your account. Earlier ones do not work any more."),
+    ),
+    MailKind.SECOND_FACTOR_RESET: (
+        _l("Your second step at sign-in was reset"),
+        _l(
+            "the authenticator app, the passkeys and the recovery codes of your account do not work any more: an "
+            "administrator has reset them, or a new password was set by mail before this address was confirmed."
+        ),
+    ),
+    MailKind.PASSPHRASE_SET: (
+        _l("Your report pass phrase was set"),
+        _l("the pass phrase of the reports that are mailed to you has just been set."),
+    ),
+    MailKind.PASSPHRASE_REMOVED: (
+        _l("Your report pass phrase was removed"),
+        _l(
+            "the pass phrase of the reports that are mailed to you has just been removed. Reports are no longer attached."
+        ),
+    ),
+}
+
+
+def _access_changed(message: MailMessage) -> Draft:
+    subject, happened = _ACCESS_CHANGED[message.kind]
+    return Draft(str(subject), "access_changed", {"happened": str(happened)})
+
+
 def _address_taken(_message: MailMessage) -> Draft:
     return Draft(_("You have an account already"), "address_taken", {})
 
@@ -100,6 +147,7 @@ DRAFTS: dict[MailKind, Callable[[MailMessage], Draft]] = {
     MailKind.SCAN_CLOSED: _scan_closed,
     MailKind.PASSWORD_CHANGED: _password_changed,
     MailKind.ADDRESS_TAKEN: _address_taken,
+    **dict.fromkeys(_ACCESS_CHANGED, _access_changed),
 }
 """Messages that need nothing but their row. Codes, links that reset a password, and reports are drafted by their jobs."""
 

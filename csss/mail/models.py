@@ -20,6 +20,15 @@ class MailKind(StrEnum):
     SCAN_CLOSED = "scan_closed"
     RESET_PASSWORD = "reset_password"
     PASSWORD_CHANGED = "password_changed"
+    # What lets somebody in, or opens a mailed report, has changed: its owner shall know, whoever it was.
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    APP_ADDED = "app_added"
+    APP_REMOVED = "app_removed"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    SECOND_FACTOR_RESET = "second_factor_reset"
+    PASSPHRASE_SET = "passphrase_set"
+    PASSPHRASE_REMOVED = "passphrase_removed"
     ADDRESS_TAKEN = "address_taken"  # somebody registered with an address that has an account
 
 

@@ -102,9 +102,13 @@ class PrescriptionTemplate(Model):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    # Who answers for it; nobody for those that came with CSSS.
+    made_by_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
     name: Mapped[str] = mapped_column(String(100))
     lines: Mapped[list[dict[str, Any]]] = mapped_column(
         JSON
     )  # drug, dose, route, frequency, duration of each
     notes: Mapped[str] = mapped_column(Text, default="")
     changed_at: Mapped[datetime] = mapped_column(default=now)
+
+    made_by: Mapped[User | None] = relationship(foreign_keys=[made_by_id])

@@ -1,4 +1,9 @@
-"""Templates: lines written often, one's own or the hospital's. `keep` and `remove` belong inside transaction()."""
+"""Templates: lines written often, one's own or the hospital's. `keep` and `remove` belong inside transaction().
+
+All pharmacists use the hospital's; only the one who made it changes or removes it, since colleagues fill it in without
+reading it anew each time. One that nobody answers for (it came with CSSS, or its maker's account is shut) may be changed
+by any pharmacist, who then answers for it.
+"""
 
 import uuid
 from collections.abc import Sequence
@@ -10,7 +15,7 @@ from csss import clock
 from csss.audit.record import record
 from csss.auth.models import User
 from csss.database import db
-from csss.errors import Invalid, NotFound
+from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import gettext as _
 from csss.prescriptions.models import PrescriptionTemplate
 from csss.prescriptions.services import LIMITS, MAX_NOTES, Line, line_problems
@@ -38,6 +43,23 @@ def usable(template_id: uuid.UUID, user: User) -> PrescriptionTemplate:
     return found
 
 
+def may_change(template: PrescriptionTemplate, user: User) -> bool:
+    """Whether this pharmacist, who may use it, may also change and remove it."""
+    maker = template.made_by
+    return template.owner_id == user.id or maker is None or maker.id == user.id or not maker.is_active
+
+
+def _to_change(template_id: uuid.UUID, by: User) -> PrescriptionTemplate:
+    """Raises NotFound, and StateConflict where a colleague answers for it."""
+    found = usable(template_id, by)
+    db.session.refresh(found, with_for_update=True)
+    if not may_change(found, by):
+        raise StateConflict(
+            _("Only the colleague who made this template of the hospital changes or removes it.")
+        )
+    return found
+
+
 def lines_of(template: PrescriptionTemplate) -> list[Line]:
     return [Line(**{name: line.get(name, "") for name in _KEPT}) for line in template.lines]
 
@@ -45,7 +67,7 @@ def lines_of(template: PrescriptionTemplate) -> list[Line]:
 def keep(
     template_id: uuid.UUID | None, *, name: str, lines: Sequence[Line], notes: str, shared: bool, by: User
 ) -> PrescriptionTemplate:
-    """Make a template, or change one. `shared` makes it the hospital's. Raises Invalid, NotFound."""
+    """Make a template, or change one. `shared` makes it the hospital's. Raises Invalid, NotFound, StateConflict."""
     filled = [(place, line) for place, line in enumerate(lines) if not line.blank]
     owner_id = None if shared else by.id
     errors: dict[str, str] = {}
@@ -63,7 +85,7 @@ def keep(
         )
     if len(notes) > MAX_NOTES:
         errors["notes"] = _("At most %(most)s characters can be taken.", most=MAX_NOTES)
-    template = usable(template_id, by) if template_id else None
+    template = _to_change(template_id, by) if template_id else None
     if template is None and sum(each.owner_id == owner_id for each in usable_by(by)) >= MAX_TEMPLATES:
         errors["name"] = _("There are %(most)s templates already. Remove one first.", most=MAX_TEMPLATES)
     if errors:
@@ -71,7 +93,7 @@ def keep(
     if template is None:
         template = PrescriptionTemplate(id=uuid.uuid4())
         db.session.add(template)
-    template.owner_id = owner_id
+    template.owner_id, template.made_by_id = owner_id, by.id
     template.name = name.strip()
     template.lines = [
         {key: value.strip() for key, value in asdict(line).items() if key in _KEPT} for _p, line in filled
@@ -83,7 +105,7 @@ def keep(
 
 
 def remove(template_id: uuid.UUID, *, by: User) -> None:
-    """Take a template away. Raises NotFound."""
-    template = usable(template_id, by)
+    """Take a template away. Raises NotFound, StateConflict."""
+    template = _to_change(template_id, by)
     record("prescription_template.removed", template, by=by, shared=template.owner_id is None)
     db.session.delete(template)

@@ -3,6 +3,7 @@
 import uuid
 from datetime import timedelta
 
+from flask import current_app
 from sqlalchemy import select
 
 from csss.audit.record import record
@@ -10,7 +11,7 @@ from csss.auth.models import Patient, User
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, NotFound
-from csss.i18n import _
+from csss.i18n import _, _n
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
 from csss.scans import claims, drafts, policies, previews, report_templates, workflow
@@ -31,10 +32,12 @@ def submit_scan(
     priority: Priority = Priority.ROUTINE,
     by: User,
 ) -> Scan:
-    """A patient's own scan, whose file has been stored under `file_key`."""
+    """A patient's own scan, whose file has been stored under `file_key`. Raises NotFound, Invalid."""
     if by.patient is None:
         raise NotFound(_("Only patients upload scans."))
     _check_length(indication=indication, limit=MAX_REASON)
+    db.session.get(Patient, by.patient.id, with_for_update=True)  # of two at once the second counts the first
+    check_may_send(by.patient)
     scan = Scan(
         id=uuid.uuid4(),
         patient_id=by.patient.id,
@@ -51,6 +54,36 @@ def submit_scan(
     record("scan.submitted", scan, by=by, kind=kind.value)
     previews.keep_after_commit(file_key, intake)
     return scan
+
+
+A_DAY = timedelta(hours=24)
+
+
+class UsedUp(Invalid):
+    """Nothing is wrong with the picture: this patient has sent as many as a day allows."""
+
+
+def check_may_send(patient: Patient) -> None:
+    """Whether one more scan fits into the day: nobody fills the disk or the doctors' worklist. Raises UsedUp (`file`)."""
+    most = current_app.config["CSSS"].uploads_a_day
+    sent = db.session.scalars(
+        select(Scan.uploaded_at)
+        .where(Scan.patient_id == patient.id, Scan.uploaded_at > now() - A_DAY)
+        .order_by(Scan.uploaded_at.desc())
+        .limit(most)
+    ).all()
+    if len(sent) == most:
+        free = (sent[-1] + A_DAY).astimezone(current_app.config["CSSS"].zone)
+        raise UsedUp(
+            file=_n(
+                "You have sent %(num)s scan within a day, which is all that can be taken. The next one can be sent at "
+                "%(time)s.",
+                "You have sent %(num)s scans within a day, which is all that can be taken. The next one can be sent at "
+                "%(time)s.",
+                most,
+                time=f"{free:%H:%M}",
+            )
+        )
 
 
 # A form that comes a second time within this time is the same form; a picture may be sent again on purpose later.

@@ -9,6 +9,7 @@ from csss.auth.permissions import Permission
 from csss.errors import NotFound, StateConflict
 from csss.scans.storage import CannotOpen
 from csss.web.assets import init_assets
+from csss.web.cookie import init_cookie
 from csss.web.errors import FILE_SHUT, SENTENCES, Sentence, error_response, init_errors, request_id
 from csss.web.events import init_events
 from csss.web.fetch_site import init_fetch_site
@@ -21,7 +22,8 @@ from csss.web.watch import init_watch
 
 
 def init_web(app: Flask) -> None:
-    """Attach guard, limits, headers, assets, filters, error pages and the blueprints."""
+    """Attach cookie, guard, limits, headers, assets, filters, error pages and the blueprints."""
+    init_cookie(app)
     init_headers(app)
     init_assets(app)
     init_filters(app)

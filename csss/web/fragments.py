@@ -20,6 +20,12 @@ def is_htmx() -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
+def asks_only() -> bool:
+    """Whether the request only asks for the page. HEAD asks like GET: taken for a form that was sent, it would be a wrong
+    password in the log."""
+    return request.method in {"GET", "HEAD"}
+
+
 def page_or_fragment(page: str, fragment: str, status: int = 200, **context: Any) -> Response:
     """Render `fragment` for htmx and `page` (which includes that same file) for everybody else.
 

@@ -17,7 +17,7 @@ from csss.auth.models import User, UserSession
 from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.web.fragments import REFRESH_HEADER, is_htmx, redirect_after
+from csss.web.fragments import REFRESH_HEADER, asks_only, is_htmx, redirect_after
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ def _check_permission() -> Response | None:
 
 def ask_to_sign_in() -> Response:
     """Pages are sent to sign-in; htmx is told to go there, since it would put the page into a card (guide, 12)."""
-    came_from = request.full_path.rstrip("?") if request.method == "GET" and not is_htmx() else None
+    came_from = request.full_path.rstrip("?") if asks_only() and not is_htmx() else None
     target = url_for("auth.login", next=came_from)
     if is_htmx():
         response = make_response("", 401)

@@ -38,6 +38,7 @@ def second_factor_shown(purpose: CodePurpose, subject_id: uuid.UUID, code: str) 
 
     Belongs inside transaction().
     """
-    if "passkey" in request.form:
+    # One form may hold both ways (erasing): where the code was typed, the passkey's field came along empty.
+    if request.form.get("passkey"):
         return passkeys.show(user_session(), purpose, subject_id, request.form["passkey"])
     return challenge.take_code(user_session(), purpose, subject_id, code)

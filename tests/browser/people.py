@@ -61,8 +61,9 @@ class Person:
     def set_passphrase(self) -> None:
         self.page.goto("/account")
         self.page.locator("[name=report_passphrase]").first.fill(PASSPHRASE)
+        self.page.locator("#passphrase-password").fill(PASSWORD)
         self.page.get_by_role("button", name="Set the pass phrase").first.click()
-        expect(self.page.get_by_role("button", name="Remove the pass phrase")).to_be_visible()
+        expect(self.page.locator("#remove-passphrase summary")).to_be_visible()
 
     def upload(self, picture: Path, indication: str = "Cough and fever for a week") -> str:
         """Send a scan; returns its id."""

@@ -164,6 +164,47 @@ def test_an_administrator_approves_with_a_passkey(stack: Stack, device: Device) 
     assert _approved_with(stack, scan_id, email) == "passkey"
 
 
+def test_an_administrator_erases_with_a_passkey_and_may_still_type_a_code(
+    stack: Stack, device: Device
+) -> None:
+    with stack.app.app_context():
+        clinic = Clinic(stack.app)
+        email = clinic.person("admin", email="erasing-admin@csss.example").email
+        people = [clinic.person("patient", email=f"erased{at}@csss.example") for at in range(2)]
+        known = [(each.id, each.patient.mrn) for each in people if each.patient]
+        db.session.remove()
+    page = device.page
+    device.sign_in(email)
+    page.get_by_label("Six-digit code").fill(stack.mailbox.code_for(email))
+    page.get_by_role("button", name="Go on").click()
+    expect(page).to_have_url(f"{device.site}/admin/")
+    device.open("/account/passkeys/new")
+    device.register("Office key")
+    expect(page.get_by_text("The passkey is registered.")).to_be_visible()
+
+    (first, mrn), (second, _) = known
+    device.open(f"/admin/users/{first}/erase")
+    assert not violations(page)
+    button = page.get_by_role("button", name="Erase this patient for good, with your passkey")
+    page.get_by_label("Reason").fill("Asked for by letter")
+    page.get_by_label("MRN of this patient").fill("12345678")
+    button.click()
+    expect(page.locator("[data-passkey-problem]")).to_contain_text("This is not the MRN of this patient")
+    expect(page.get_by_label("MRN of this patient")).to_be_focused()
+    page.get_by_label("MRN of this patient").fill(mrn)
+    button.click()
+    expect(page.get_by_text("This patient has been erased")).to_be_visible()
+
+    # A code that was typed is meant when Enter is pressed, and no passkey is asked for.
+    device.open(f"/admin/users/{second}/erase")
+    page.get_by_label("Reason").fill("Asked for by letter")
+    page.get_by_label("MRN of this patient").fill(known[1][1])
+    page.get_by_label("Code", exact=True).fill("123456")
+    page.get_by_label("Code", exact=True).press("Enter")
+    expect(page.locator("#code-error")).to_contain_text("This code is not right")
+    expect(page.get_by_label("Reason")).to_have_value("Asked for by letter")
+
+
 def _approved_with(stack: Stack, scan_id: uuid.UUID, email: str) -> str:
     with stack.app.app_context():
         approval = reports.approval(db.session.get_one(Scan, scan_id))

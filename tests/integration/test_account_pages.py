@@ -38,7 +38,8 @@ def set_up_app(visitor: Visitor) -> str:
     page = visitor.page("/account/authenticator")
     secret = page.select_one(".setup-key").get_text().replace(" ", "")  # type: ignore[union-attr]
     token = page.select_one("input[name=set_up]")["value"]  # type: ignore[index]
-    answer = visitor.post("/account/authenticator", {"set_up": token, "code": pyotp.TOTP(secret).now()})
+    given = {"set_up": token, "code": pyotp.TOTP(secret).now(), "current_password": PASSWORD}
+    answer = visitor.post("/account/authenticator", given)
     assert answer.status_code == 303
     return secret
 
@@ -96,7 +97,8 @@ def test_only_what_is_sent_is_changed(patient: Visitor) -> None:
 
 
 def test_details_and_pass_phrase_may_come_together(patient: Visitor) -> None:
-    answer = patient.post("/account", {"name": "New Name", "report_passphrase": "open my report"})
+    together = {"name": "New Name", "report_passphrase": "open my report", "current_password": PASSWORD}
+    answer = patient.post("/account", together)
     assert answer.status_code == 303 and patient.user.name == "New Name"
     assert patient.user.patient is not None
     assert accounts.report_passphrase(patient.user.patient) == "open my report"
@@ -117,9 +119,10 @@ def test_a_mistake_changes_nothing_and_keeps_what_was_typed(
     patient: Visitor, field: str, value: str, sentence: str
 ) -> None:
     before = patient.user.name
-    answer = patient.post(
-        "/account", {"name": "Another Name", "emergency_contact_name": "Typed", field: value}
-    )
+    typed = {"name": "Another Name", "emergency_contact_name": "Typed", field: value}
+    if field == "report_passphrase":
+        typed["current_password"] = PASSWORD
+    answer = patient.post("/account", typed)
     assert answer.status_code == 422 and sentence in words(answer)
     (error,) = soup(answer).select(".field__error")
     assert sentence in error.get_text()
@@ -144,10 +147,11 @@ def test_role_address_and_number_cannot_be_changed_here(patient: Visitor) -> Non
 
 
 def test_the_pass_phrase_is_never_shown_and_can_be_removed(patient: Visitor) -> None:
-    patient.post("/account", {"section": "passphrase", "report_passphrase": "open my report"})
+    mine = {"current_password": PASSWORD}
+    patient.post("/account", {"section": "passphrase", "report_passphrase": "open my report", **mine})
     page = patient.get("/account")
     assert "open my report" not in page.text and soup(page).select("form[action$='/passphrase/remove']")
-    assert patient.post("/account/passphrase/remove").status_code == 303
+    assert patient.post("/account/passphrase/remove", mine).status_code == 303
     assert patient.user.patient and patient.user.patient.report_passphrase is None
 
 
@@ -237,7 +241,9 @@ def test_an_authenticator_app_is_set_up_from_the_picture_or_the_key(clinic: Clin
 def test_a_wrong_first_code_keeps_the_same_key(doctor: Visitor, code: str) -> None:
     page = doctor.page("/account/authenticator")
     token = page.select_one("input[name=set_up]")["value"]  # type: ignore[index]
-    answer = doctor.post("/account/authenticator", {"set_up": token, "code": code})
+    answer = doctor.post(
+        "/account/authenticator", {"set_up": token, "code": code, "current_password": PASSWORD}
+    )
     assert answer.status_code == 422 and soup(answer).select_one("#code[aria-invalid=true]")
     key = page.select_one(".setup-key").get_text()  # type: ignore[union-attr]
     assert soup(answer).select_one(".setup-key").get_text() == key  # type: ignore[union-attr]
@@ -253,7 +259,8 @@ def test_a_key_of_somebody_else_or_of_yesterday_is_not_taken(
     def answer_to(page, token=None):  # type: ignore[no-untyped-def]
         secret = page.select_one(".setup-key").get_text().replace(" ", "")
         token = token or page.select_one("input[name=set_up]")["value"]
-        return doctor.post("/account/authenticator", {"set_up": token, "code": pyotp.TOTP(secret).now()})
+        given = {"set_up": token, "code": pyotp.TOTP(secret).now(), "current_password": PASSWORD}
+        return doctor.post("/account/authenticator", given)
 
     assert answer_to(other).status_code == 422
     assert answer_to(own, token="forged").status_code == 422
@@ -288,14 +295,14 @@ def test_guessing_at_an_open_screen_ends_the_session(doctor: Visitor) -> None:
 
 def test_ten_recovery_codes_are_shown_once(admin: Visitor) -> None:
     assert "You have none" in words(admin.get("/account"))
-    answer = admin.post("/account/recovery-codes")
+    answer = admin.post("/account/recovery-codes", {"current_password": PASSWORD})
     codes = [code.get_text() for code in soup(answer).select(".recovery-codes code")]
     assert answer.status_code == 200 and len(set(codes)) == 10
     assert answer.headers["Cache-Control"] == "no-store"
     assert "10 are left" in words(admin.get("/account"))
     assert admin.get("/account/recovery-codes").location == "/account#second-step"
     assert not any(code in admin.get("/account").text for code in codes)
-    admin.post("/account/recovery-codes")
+    admin.post("/account/recovery-codes", {"current_password": PASSWORD})
     assert second_factor.recovery_codes_left(admin.user) == 10
 
 

@@ -73,10 +73,15 @@ def test_a_pass_phrase_that_grows_is_refused_before_it_stops_the_mail(
     clinic: Clinic, patient: Visitor
 ) -> None:
     """PDF readers turn each of these letters into eighteen; the mail job could not encrypt with what is left."""
-    refused = patient.post("/account", {"section": "passphrase", "report_passphrase": "\ufdfa" * 8})
+    refused = patient.post("/account", {"report_passphrase": "\ufdfa" * 8, "current_password": PASSWORD})
     assert refused.status_code == 422
     assert "8 to 100 characters" in refused.get_data(as_text=True)
-    assert patient.post("/account", {"report_passphrase": "ﬁne phrase"}).status_code == 303
+    assert (
+        patient.post(
+            "/account", {"report_passphrase": "ﬁne phrase", "current_password": PASSWORD}
+        ).status_code
+        == 303
+    )
     clinic.scan(Status.REPORT_READY, patient=patient.user)
     clinic.run_jobs()
     assert "report" in clinic.mail[-1]["Subject"]

@@ -537,6 +537,7 @@ def test_an_administrator_with_a_passkey_signs_in_with_nothing_else(
 ) -> None:
     email = clinic.person("admin").email
     register(by_mail(clinic, email), device)
+    clinic.run_jobs("send_mail")  # which tells of the passkey
     sent = len(clinic.mail)
     visitor = Visitor(clinic.app)
     password(visitor, email)
@@ -601,8 +602,11 @@ def test_whoever_has_set_up_an_app_is_asked_for_it_and_a_code_works_once(
     totp = pyotp.TOTP(page.select_one(".setup-key").get_text().replace(" ", ""))  # type: ignore[union-attr]
     sealed = page.select_one("input[name=set_up]")["value"]  # type: ignore[index]
     first = totp.now()
-    assert visitor.post("/account/authenticator", {"set_up": sealed, "code": first}).status_code == 303
-    codes = soup(visitor.post("/account/recovery-codes")).select(".recovery-codes code")
+    mine = {"current_password": PASSWORD}
+    assert (
+        visitor.post("/account/authenticator", {"set_up": sealed, "code": first, **mine}).status_code == 303
+    )
+    codes = soup(visitor.post("/account/recovery-codes", mine)).select(".recovery-codes code")
     monkeypatch.setattr("csss.auth.second_factor.now", lambda: now() + timedelta(seconds=30))
     later = totp.at(now() + timedelta(seconds=30))
     for code, lets_in in ((first, False), (later, True), (later, False), (codes[0].get_text(), True)):

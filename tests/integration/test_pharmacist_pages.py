@@ -549,9 +549,55 @@ def test_templates_are_ones_own_or_the_hospitals(pharmacist: Visitor, clinic: Cl
     )
     assert pharmacist.post(mine, {**fields, "owner": "hospital", "dose": "1 g"}).status_code == 303
     assert value(colleague.page(mine), "dose-0") == "1 g"
-    assert colleague.post(f"{mine}/remove").status_code == 303
+    assert pharmacist.post(f"{mine}/remove").status_code == 303
     assert "My cough" not in words(pharmacist.get("/pharmacist/templates"))
     assert pharmacist.get(mine).status_code == 404
+
+
+@pytest.mark.both_databases
+def test_only_its_maker_changes_a_template_of_the_hospital(
+    clinic: Clinic, pharmacist: Visitor, admin: Visitor
+) -> None:
+    fields = {**AMOXICILLIN, "name": "For all", "owner": "hospital"}
+    assert pharmacist.post("/pharmacist/templates/new", fields).status_code == 303
+    colleague = clinic.visitor(clinic.person("pharmacist"))
+
+    def address(visitor: Visitor) -> str:
+        links = visitor.page("/pharmacist/templates").select("#templates a")
+        return str(next(a["href"] for a in links if "For all" in a.text))
+
+    theirs = address(colleague)
+    page = colleague.page(theirs)
+    assert f"{pharmacist.user.name} has made this template" in page.get_text()
+    assert not page.select(f"form[action='{theirs}'], form[action='{theirs}/remove']")
+    assert page.select_one("form[action='/pharmacist/templates/new'] [value=me]").has_attr("checked")
+    for answer in (
+        colleague.post(theirs, {**fields, "dose": "9 g"}),
+        colleague.post(theirs, {**fields, "owner": "me"}),
+        colleague.post(f"{theirs}/remove"),
+    ):
+        assert answer.status_code == 409 and "Only the colleague who made" in words(answer)
+    assert value(pharmacist.page(theirs), "dose-0") == AMOXICILLIN["dose"]
+    assert pharmacist.post(theirs, {**fields, "dose": "1 g"}).status_code == 303
+    # Nobody is left who answers for it: then any pharmacist may, and answers for it from then on.
+    assert admin.post(f"/admin/users/{pharmacist.user_id}/deactivate").status_code == 303
+    assert colleague.post(theirs, {**fields, "dose": "2 g"}).status_code == 303
+    third = clinic.visitor(clinic.person("pharmacist"))
+    assert value(third.page(theirs), "dose-0") == "2 g"
+    assert third.post(f"{theirs}/remove").status_code == 409
+    assert colleague.post(f"{theirs}/remove").status_code == 303
+
+
+def test_a_template_that_came_with_the_system_belongs_to_whoever_changes_it_first(
+    clinic: Clinic, pharmacist: Visitor
+) -> None:
+    links = pharmacist.page("/pharmacist/templates").select("#templates a")
+    first = str(links[0]["href"])
+    fields = {**AMOXICILLIN, "name": "Ours now", "owner": "hospital"}
+    assert pharmacist.post(first, fields).status_code == 303
+    colleague = clinic.visitor(clinic.person("pharmacist"))
+    assert colleague.post(first, fields).status_code == 409
+    assert colleague.post(f"{links[1]['href']}/remove").status_code == 303
 
 
 def test_a_template_that_lacks_something_says_so_and_loses_nothing(pharmacist: Visitor) -> None:

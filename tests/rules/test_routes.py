@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import func, select
 from werkzeug.routing import Rule
 
+from csss.audit.models import AuditEvent
 from csss.auth import sessions
 from csss.auth.models import AccountState, User
 from csss.auth.permissions import ALLOWED, Permission
@@ -63,6 +65,7 @@ WHO: dict[str, set[str | None]] = {
     "admin.erase": ADMIN,
     "admin.erase_code_state": ADMIN,
     "admin.erase_form": ADMIN,
+    "admin.erase_passkey_question": ADMIN,
     "admin.erasures": ADMIN,
     "admin.hold": ADMIN,
     "admin.leave_out": Own(ADMIN, own=ADMIN),
@@ -231,6 +234,28 @@ def test_every_route_is_open_to_those_in_the_table_and_shut_to_all_others(
                 assert status == 302 and target.startswith("/login"), told
             else:
                 assert status == 403, told
+
+
+@pytest.mark.parametrize("role", [None, *ROLES], ids=lambda role: role or "nobody")
+def test_asking_for_the_head_of_a_page_is_asking_for_the_page(site: Site, role: str | None) -> None:
+    """The same status and headers without the content; and never a form that was sent, which would be kept as a refusal."""
+    before = _refusals()
+    for rule in rules(site.app):
+        if "GET" not in (rule.methods or set()) or rule.arguments:
+            continue
+        page = site.visitor(role).get(rule.rule)
+        head = site.visitor(role).get(rule.rule, method="HEAD")
+        told = f"HEAD {rule.rule} as {role or 'nobody'}"
+        assert head.status_code == page.status_code, told
+        assert head.headers.get("Location") == page.headers.get("Location"), told
+        assert head.mimetype == page.mimetype and not head.data, told
+    assert _refusals() == before
+
+
+def _refusals() -> int:
+    db.session.remove()
+    refused = AuditEvent.action.in_(["session.refused", "code.refused", "account.registered"])
+    return db.session.scalar(select(func.count()).select_from(AuditEvent).where(refused)) or 0
 
 
 def test_htmx_without_a_session_is_told_to_sign_in_and_gets_no_page(site: Site) -> None:

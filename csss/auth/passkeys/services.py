@@ -14,13 +14,14 @@ from csss.auth.models import CodePurpose, User, UserSession
 from csss.auth.passkeys import ceremony
 from csss.auth.passkeys.ceremony import Known, NotTaken
 from csss.auth.passkeys.models import NAME_MAX, Ceremony, Passkey, PasskeyChallenge
-from csss.auth.roles import Role
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.config import RelyingParty
 from csss.database import changed_rows, db
 from csss.errors import Counted, Invalid, NotFound, StateConflict
 from csss.i18n import _, _l
+from csss.mail.models import MailKind
+from csss.mail.owed import owe
 
 PASSKEY = "passkey"  # the method of a Proof, and of a session that was begun with one
 LIFE = timedelta(minutes=5)
@@ -44,7 +45,7 @@ def _party() -> RelyingParty:
 
 def is_required(user: User) -> bool:
     """Whether this person may use the system only after showing a passkey (CSSS_ADMIN_PASSKEY)."""
-    return user.role is Role.ADMIN and bool(current_app.config["CSSS"].admin_passkey)
+    return challenge.needs_passkey(user)
 
 
 def is_confined(session: UserSession) -> bool:
@@ -117,6 +118,7 @@ def register(asked: UserSession, *, name: str, given: str) -> Passkey:
     db.session.flush()
     db.session.expire(user, ["passkeys"])
     record("passkey.added", passkey, by=user)
+    owe(MailKind.PASSKEY_ADDED, user, passkey.id)
     return passkey
 
 
@@ -150,6 +152,7 @@ def remove(asked: UserSession, passkey_id: uuid.UUID, *, password_is_right: bool
     _check_password(asked, password_is_right, "remove")
     name = found.name
     record("passkey.removed", found, by=user)
+    owe(MailKind.PASSKEY_REMOVED, user, found.id)
     db.session.delete(found)
     db.session.flush()
     db.session.expire(user, ["passkeys"])

@@ -12,7 +12,7 @@ from csss.clock import now
 from csss.database import after_commit, changed_rows, db, transaction
 from csss.errors import Invalid, NotFound, Refused
 from csss.i18n import _
-from csss.scans import intake
+from csss.scans import intake, services
 from csss.scans.uploads import partial
 from csss.scans.uploads.models import Upload
 
@@ -41,6 +41,7 @@ def begin(*, length: int, digest: str, limit: int, by: User) -> tuple[Upload, bo
     for known in open_ones:
         if digest and known.digest == digest and known.length == length and _is_there(known):
             return known, False
+    services.check_may_send(by.patient)  # told before a slow line has carried the picture
     for old in open_ones[: max(0, len(open_ones) - MAX_OPEN + 1)]:
         _remove(old.id)
     upload = Upload(

@@ -48,6 +48,15 @@ class PassphraseForm(TextForm):
     report_passphrase = PasswordField(
         _l("Report pass phrase"), [filled(_l("Enter the pass phrase."))], filters=[tidy]
     )
+    current_password = PasswordField(_l("Current password"), id="passphrase-password")
+
+
+class RemovePassphraseForm(TextForm):
+    current_password = PasswordField(_l("Current password"), id="remove-passphrase-password")
+
+
+class RecoveryCodesForm(TextForm):
+    current_password = PasswordField(_l("Current password"), id="recovery-password")
 
 
 class PasswordForm(TextForm):
@@ -70,6 +79,7 @@ class SetUpAppForm(TextForm):
     code = StringField(
         _l("Six-digit code from the app"), [filled(_l("Enter the six digits."))], filters=[tidy]
     )
+    current_password = PasswordField(_l("Current password"))
 
 
 class NewPasskeyForm(TextForm):

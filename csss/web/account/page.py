@@ -9,7 +9,14 @@ from csss.auth.models import User
 from csss.auth.passkeys import services as passkeys
 from csss.i18n import _
 from csss.scans.presenters import SEX_NAMES
-from csss.web.account.forms import PassphraseForm, PasswordForm, RemoveAppForm, profile_form
+from csss.web.account.forms import (
+    PassphraseForm,
+    PasswordForm,
+    RecoveryCodesForm,
+    RemoveAppForm,
+    RemovePassphraseForm,
+    profile_form,
+)
 from csss.web.account.presenters import ROLE_NAMES, passkey_rows, session_rows
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import idle_limit, me
@@ -24,7 +31,9 @@ def account_page(status: int = 200, **forms: Any) -> Response:
         "profile_form": None,
         "passphrase_form": None,
         "password_form": None,
+        "remove_passphrase_form": None,
         "remove_form": None,
+        "recovery_form": None,
         "confirmation_problem": None,
         "remove_passkey": None,
         "passkey_required": passkeys.is_required(user),
@@ -35,6 +44,10 @@ def account_page(status: int = 200, **forms: Any) -> Response:
     context["passkeys"] = passkey_rows(passkeys.of(user), context["remove_passkey"])
     context["profile_form"] = context["profile_form"] or profile_form(user)[0]
     context["passphrase_form"] = context["passphrase_form"] or PassphraseForm(formdata=None)
+    context["remove_passphrase_form"] = context["remove_passphrase_form"] or RemovePassphraseForm(
+        formdata=None
+    )
+    context["recovery_form"] = context["recovery_form"] or RecoveryCodesForm(formdata=None)
     context["password_form"] = context["password_form"] or PasswordForm(formdata=None)
     context["remove_form"] = context["remove_form"] or RemoveAppForm(formdata=None)
     return page_or_fragment("account/account.html", "account/_account.html", status, **context)

@@ -14,12 +14,13 @@ from csss.web import guard
 from csss.web.account import account
 from csss.web.account.forms import NewPasskeyForm, RemovePasskeyForm
 from csss.web.account.page import account_page
+from csss.web.account.password_again import asks_for_password, count_wrong_password
 from csss.web.account.presenters import device_words
 from csss.web.auth.forms import add_errors
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, open_to_confined, requires, user_session
 from csss.web.navigation import home_url
-from csss.web.passkeys import question
+from csss.web.passkeys import question, reasons
 
 
 @account.get("/passkeys/new")
@@ -30,13 +31,18 @@ def new_passkey() -> Response:
     return _new_page(NewPasskeyForm(formdata=None, data={"name": name}))
 
 
+def _wait_with_passkey(sentence: str) -> Response:
+    return reasons({"current_password": sentence}, 429)
+
+
 @account.post("/passkeys/question")
 @requires(Permission.OWN_ACCOUNT)
 @open_to_confined
+@asks_for_password(_wait_with_passkey)
 def passkey_question() -> Response:
     """What the browser needs to make a passkey, for somebody who knows the password."""
     form = NewPasskeyForm()
-    right = passkeys.password_is_right(me(), form.current_password.data or "")
+    right = _password_is_right(form)
     return question(
         lambda: passkeys.begin_registration(
             user_session(), name=form.name.data or "", password_is_right=right
@@ -80,12 +86,27 @@ def _new_page(form: NewPasskeyForm, status: int = 200, problem: str | None = Non
     )
 
 
+def _password_is_right(form: NewPasskeyForm | RemovePasskeyForm) -> bool:
+    """Counted here for the account; the service counts it for the session and keeps it."""
+    right = passkeys.password_is_right(me(), form.current_password.data or "")
+    if not right:
+        count_wrong_password()
+    return right
+
+
+def _wait_to_remove(sentence: str) -> Response:
+    form = RemovePasskeyForm()
+    form.current_password.errors = [sentence]
+    return account_page(429, remove_passkey=((request.view_args or {})["passkey_id"], form))
+
+
 @account.post("/passkeys/<uuid:passkey_id>/remove")
 @requires(Permission.OWN_ACCOUNT)
+@asks_for_password(_wait_to_remove)
 def remove_passkey(passkey_id: uuid.UUID) -> Response:
     """Remove a passkey with the password. Somebody else's is not found."""
     form = RemovePasskeyForm()
-    right = passkeys.password_is_right(me(), form.current_password.data or "")
+    right = _password_is_right(form)
     row = user_session()
     try:
         with transaction():

@@ -1,24 +1,24 @@
 """Routes: What everybody may change of their own account."""
 
 import uuid
-from datetime import timedelta
 
 from flask import Response, abort, flash, g, request, session, url_for
-from flask_login import current_user, logout_user
+from flask_login import logout_user
 
 from csss.audit.record import record
 from csss.auth import accounts, sessions
 from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, TooMany
-from csss.i18n import _, _n
+from csss.i18n import _
 from csss.web.account import account
-from csss.web.account.forms import PassphraseForm, PasswordForm, profile_form
+from csss.web.account.forms import PassphraseForm, PasswordForm, RemovePassphraseForm, profile_form
 from csss.web.account.page import account_page
+from csss.web.account.password_again import asks_for_password, check_password
 from csss.web.auth.forms import add_errors
 from csss.web.fragments import redirect_after
 from csss.web.guard import me, renew_session, requires
-from csss.web.throttle import minutes, throttled, too_many
+from csss.web.throttle import too_many
 
 
 @account.get("")
@@ -27,43 +27,30 @@ def page() -> Response:
     return account_page()
 
 
-WRONG_PASSWORDS = "10 per 15 minutes"
+def _wait_with_passwords(sentence: str) -> Response:
+    """Beside the field of the form that was sent."""
+    form = PassphraseForm() if _sets_passphrase() and not _sets_password() else PasswordForm()
+    form.current_password.errors = [sentence]
+    name = "passphrase_form" if isinstance(form, PassphraseForm) else "password_form"
+    return account_page(429, **{name: form})
 
 
-def _wait_with_passwords(wait: timedelta) -> Response:
-    form = PasswordForm()
-    form.current_password.errors = [
-        _n(
-            "Too many wrong passwords. Wait %(num)s minute, then try again.",
-            "Too many wrong passwords. Wait %(num)s minutes, then try again.",
-            minutes(wait),
-        )
-    ]
-    return account_page(429, password_form=form)
+def _sets_passphrase() -> bool:
+    sent = request.form
+    asked = sent.get("section") == "passphrase" or bool(sent.get("report_passphrase"))
+    return asked and me().patient is not None
 
 
-def _own_id() -> str:
-    return str(me().id)
-
-
-def _no_password_sent() -> bool:
-    return not current_user.is_authenticated or not request.form.get("current_password")
-
-
-def _is_wrong_password(response: Response) -> bool:
-    return response.status_code == 422 and g.get("wrong_password", False)
+def _sets_password() -> bool:
+    sent = request.form
+    if sent.get("section") == "password" or sent.get("new_password"):
+        return True
+    return bool(sent.get("current_password")) and not _sets_passphrase()
 
 
 @account.post("")
 @requires(Permission.OWN_ACCOUNT)
-@throttled(
-    WRONG_PASSWORDS,
-    "password-change.account",
-    key=_own_id,
-    page=_wait_with_passwords,
-    refused=_is_wrong_password,
-    exempt=_no_password_sent,
-)
+@asks_for_password(_wait_with_passwords)
 def change() -> Response:
     """Change what was sent: fields of the own record, the report pass phrase, the password; all of it or nothing.
 
@@ -74,9 +61,9 @@ def change() -> Response:
     profile, values = profile_form(me(), sent if section in {None, "profile"} else None)
     if values:
         forms["profile_form"] = profile
-    if me().patient is not None and (section == "passphrase" or sent.get("report_passphrase")):
+    if _sets_passphrase():
         forms["passphrase_form"] = PassphraseForm()
-    if section == "password" or sent.get("current_password") or sent.get("new_password"):
+    if _sets_password():
         forms["password_form"] = PasswordForm()
     # A list first, because every form shall tell its mistakes and `all` stops at the first one.
     valid = [form.validate() for form in forms.values()]
@@ -84,17 +71,13 @@ def change() -> Response:
         return account_page(422, **forms)
     try:
         password_hash = None
+        if "password_form" in forms or "passphrase_form" in forms:
+            check_password("password" if "password_form" in forms else "report pass phrase")
         if "password_form" in forms:
-            password_hash = accounts.new_password_hash(
-                me(), current=sent.get("current_password", ""), new=sent.get("new_password", "")
-            )
+            password_hash = accounts.new_password_hash(me(), sent.get("new_password", ""))
         passphrase = forms["passphrase_form"].report_passphrase.data if "passphrase_form" in forms else None
         _change(values, passphrase, password_hash)
     except Invalid as refusal:
-        g.wrong_password = "current_password" in refusal.errors
-        if "current_password" in refusal.errors:
-            with transaction():
-                record("account.password_refused", me(), by=me())
         for form in forms.values():
             add_errors(form, Invalid(**{n: s for n, s in refusal.errors.items() if n in form}))
         return account_page(422, **forms)
@@ -108,7 +91,7 @@ def _change(values: dict[str, str], passphrase: str | None, password_hash: str |
             accounts.update_profile(me(), values)
             done.append(_("Your details have been saved."))
         if passphrase is not None:
-            accounts.set_report_passphrase(me(), passphrase)
+            accounts.change_report_passphrase(me(), passphrase)
             done.append(_("The report pass phrase has been set. It holds for reports mailed from now on."))
         if password_hash is not None:
             accounts.change_password(me(), password_hash, keep_session=g.user_session.id)
@@ -118,9 +101,26 @@ def _change(values: dict[str, str], passphrase: str | None, password_hash: str |
         flash(sentence, "success")
 
 
+def _remove_passphrase_again(form: RemovePassphraseForm, status: int = 422) -> Response:
+    return account_page(status, remove_passphrase_form=form)
+
+
+def _wait_to_remove_passphrase(sentence: str) -> Response:
+    form = RemovePassphraseForm()
+    form.current_password.errors = [sentence]
+    return _remove_passphrase_again(form, 429)
+
+
 @account.post("/passphrase/remove")
 @requires(Permission.OWN_ACCOUNT)
+@asks_for_password(_wait_to_remove_passphrase)
 def remove_passphrase() -> Response:
+    form = RemovePassphraseForm()
+    try:
+        check_password("report pass phrase")
+    except Invalid as refusal:
+        add_errors(form, refusal)
+        return _remove_passphrase_again(form)
     with transaction():
         accounts.remove_report_passphrase(me())
     flash(_("The report pass phrase has been removed. Reports are no longer attached to mails."), "success")

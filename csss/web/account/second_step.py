@@ -16,8 +16,9 @@ from csss.database import transaction
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _
 from csss.web.account import account
-from csss.web.account.forms import RemoveAppForm, SetUpAppForm
+from csss.web.account.forms import RecoveryCodesForm, RemoveAppForm, SetUpAppForm
 from csss.web.account.page import account_page
+from csss.web.account.password_again import asks_for_password, check_password
 from csss.web.auth.forms import add_errors
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
@@ -35,10 +36,18 @@ def authenticator() -> Response:
     return _set_up_page(SetUpAppForm(formdata=None), second_factor.new_totp_secret())
 
 
+def _wait_to_set_up(sentence: str) -> Response:
+    form = SetUpAppForm()
+    form.current_password.errors = [sentence]
+    secret = _unsealed(request.form.get("set_up", ""), me()) or second_factor.new_totp_secret()
+    return _set_up_page(form, secret, 429)
+
+
 @account.post("/authenticator")
 @requires(Permission.OWN_ACCOUNT)
+@asks_for_password(_wait_to_set_up)
 def confirm_authenticator() -> Response:
-    """Turn the app on with a first code from it."""
+    """Turn the app on with the password and a first code from it."""
     if me().totp_confirmed_at is not None:
         raise StateConflict(
             _("An authenticator app is set up already. Remove it before you set up another one.")
@@ -51,6 +60,7 @@ def confirm_authenticator() -> Response:
     if not form.validate():
         return _set_up_page(form, secret, 422)
     try:
+        check_password("authenticator app")
         with transaction():
             second_factor.confirm_totp(me(), secret, form.code.data)
     except Invalid as refusal:
@@ -134,10 +144,23 @@ def remove_authenticator() -> Response:
     return account_page(422, remove_form=form)
 
 
+def _wait_for_recovery_codes(sentence: str) -> Response:
+    form = RecoveryCodesForm()
+    form.current_password.errors = [sentence]
+    return account_page(429, recovery_form=form)
+
+
 @account.post("/recovery-codes")
 @requires(Permission.OWN_ACCOUNT)
+@asks_for_password(_wait_for_recovery_codes)
 def make_recovery_codes() -> Response:
-    """Ten new codes, shown in this answer and never again; the older ones stop working."""
+    """With the password: ten new codes, shown in this answer and never again; the older ones stop working."""
+    form = RecoveryCodesForm()
+    try:
+        check_password("recovery codes")
+    except Invalid as refusal:
+        add_errors(form, refusal)
+        return account_page(422, recovery_form=form)
     with transaction():
         codes = second_factor.new_recovery_codes(me())
     return page_or_fragment(

@@ -5,12 +5,12 @@ from typing import Any
 
 from flask import Response, current_app, flash, make_response, render_template, request, url_for
 
-from csss.auth import second_factor
+from csss.auth import challenge
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.errors import Invalid, NotFound, StateConflict, TooMany
+from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _, _n
 from csss.reports import approvals, batches
 from csss.reports.models import ApprovalBatch
@@ -23,7 +23,7 @@ from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.passkeys import question, second_factor_shown
-from csss.web.throttle import answer_to, too_many
+from csss.web.throttle import answer_to
 from csss.web.watch import also_shows
 
 
@@ -79,12 +79,12 @@ def send_batch_code(batch_id: uuid.UUID) -> Response:
     try:
         with transaction():
             chosen, _problems = batches.lock(batch_id, by=me())
-            second_factor.request_code(me(), CodePurpose.APPROVAL, chosen.id, user_session().id)
+            challenge.request_approval_code(user_session(), chosen.id)
     except StateConflict as conflict:
         return _show(batch_id, status=409, conflict=str(conflict))
-    except TooMany as refused:
+    except Invalid as refused:
         mark(form := ApproveForm(), refused.errors)
-        return too_many(_show(batch_id, form=form), refused.wait)
+        return answer_to(refused, _show(batch_id, status=UNPROCESSABLE, form=form))
     if is_htmx():
         return _show(batch_id)
     return redirect_after(url_for(".batch", batch_id=batch_id, _anchor="approve"))
@@ -165,6 +165,7 @@ def _show(
         "form": form or ApproveForm(),
         "code": _code(chosen) if ready else None,
         "passkey": ready > 0 and passkeys.offered(me()),
+        "only_passkey": challenge.needs_passkey(me()),
         "code_state_url": url_for(".batch_code_state", batch_id=batch_id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
     }

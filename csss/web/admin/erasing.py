@@ -7,8 +7,9 @@ from typing import Any
 
 from flask import Response, current_app, flash, make_response, render_template, request, url_for
 
-from csss.auth import challenge, second_factor
+from csss.auth import challenge
 from csss.auth.models import CodePurpose, Patient
+from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
 from csss.auth.secrets import hash_password
 from csss.database import db, transaction
@@ -25,6 +26,7 @@ from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.listing import page_number, pager
+from csss.web.passkeys import question, second_factor_shown
 from csss.web.throttle import answer_to
 
 
@@ -82,7 +84,7 @@ def _change_hold(user_id: uuid.UUID, change: Callable[..., object], done: str) -
 @admin.get("/users/<uuid:user_id>/erase")
 @requires(Permission.PATIENT_ERASE)
 def erase_form(user_id: uuid.UUID) -> Response:
-    """What goes and what stays, and the form that asks for a reason, the MRN and a code."""
+    """What goes and what stays, and the form that asks for a reason, the MRN and a passkey or a code."""
     return _show(user_id, EraseForm())
 
 
@@ -95,13 +97,28 @@ def send_erase_code(user_id: uuid.UUID) -> Response:
         with transaction():
             patient = services.patient_of(user_id)
             services.check_can_erase(patient)
-            second_factor.request_code(me(), CodePurpose.APPROVAL, patient.id, user_session().id)
+            challenge.request_approval_code(user_session(), patient.id)
     except StateConflict as conflict:
         return _show(user_id, form, status=409, conflict=str(conflict))
     except Invalid as refused:
         mark(form, refused.errors)
         return answer_to(refused, _show(user_id, form, status=UNPROCESSABLE))
     return _show(user_id, form)
+
+
+@admin.post("/users/<uuid:user_id>/erase/passkey")
+@requires(Permission.PATIENT_ERASE)
+def erase_passkey_question(user_id: uuid.UUID) -> Response:
+    """What the browser has to ask the administrator's passkey, for erasing exactly this patient; mistakes in the form are
+    told first."""
+    form = EraseForm(request.form)
+
+    def make() -> str:
+        patient = services.lock(user_id)
+        services.check_request(patient, reason=form.reason.data or "", mrn=form.mrn.data or "")
+        return passkeys.ask(user_session(), CodePurpose.APPROVAL, patient.id)
+
+    return question(make)
 
 
 @admin.get("/users/<uuid:user_id>/erase/code-state")
@@ -115,7 +132,7 @@ def erase_code_state(user_id: uuid.UUID) -> Response:
 @admin.post("/users/<uuid:user_id>/erase")
 @requires(Permission.PATIENT_ERASE)
 def erase(user_id: uuid.UUID) -> Response:
-    """Erase. The state and what was typed are checked before a code is used up."""
+    """Erase. The state and what was typed are checked before a code or a passkey's answer is used up."""
     form = EraseForm(request.form)
     typed = {"reason": form.reason.data or "", "mrn": form.mrn.data or ""}
     try:
@@ -124,9 +141,7 @@ def erase(user_id: uuid.UUID) -> Response:
         with transaction():  # which keeps a wrong code, too: it counts
             patient = services.lock(user_id)
             services.check_request(patient, **typed)
-            proof = challenge.take_code(
-                user_session(), CodePurpose.APPROVAL, patient.id, form.code.data or ""
-            )
+            proof = second_factor_shown(CodePurpose.APPROVAL, patient.id, form.code.data or "")
             services.erase(user_id, **typed, proof=proof, password_hash=password_hash, by=me())
     except StateConflict as conflict:
         return _show(user_id, form, status=409, conflict=str(conflict))
@@ -162,6 +177,8 @@ def _show(user_id: uuid.UUID, form: EraseForm, *, status: int = 200, conflict: s
         "refused": refused,
         "code": None if refused else _code(patient),
         "code_state_url": url_for(".erase_code_state", user_id=user_id),
+        "passkey": not refused and passkeys.offered(me()),
+        "only_passkey": challenge.needs_passkey(me()),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
     }
     return page_or_fragment("admin/erase.html", "admin/_erase.html", status=status, **values)

@@ -59,6 +59,7 @@ class EraseForm(Form):
     reason = TextAreaField(_l("Reason"), filters=[clean])
     mrn = StringField(_l("MRN of this patient"))
     code = StringField(_l("Code"))
+    passkey = StringField()
 
 
 STATE_WORDS: Words[AccountState] = Words(
@@ -78,6 +79,14 @@ MAIL_KIND_WORDS: Words[MailKind] = Words(
         MailKind.SCAN_CLOSED: _l("Scan closed"),
         MailKind.RESET_PASSWORD: _l("Link for a new password"),
         MailKind.PASSWORD_CHANGED: _l("Password changed"),
+        MailKind.PASSKEY_ADDED: _l("Passkey added"),
+        MailKind.PASSKEY_REMOVED: _l("Passkey removed"),
+        MailKind.APP_ADDED: _l("Authenticator app added"),
+        MailKind.APP_REMOVED: _l("Authenticator app removed"),
+        MailKind.RECOVERY_CODES_MADE: _l("Recovery codes made"),
+        MailKind.SECOND_FACTOR_RESET: _l("Second factor reset"),
+        MailKind.PASSPHRASE_SET: _l("Report pass phrase set"),
+        MailKind.PASSPHRASE_REMOVED: _l("Report pass phrase removed"),
         MailKind.ADDRESS_TAKEN: _l("Registered twice"),
     }
 )

@@ -17,13 +17,13 @@ from flask import (
 from werkzeug.exceptions import ServiceUnavailable
 
 from csss.audit.record import record
-from csss.auth import second_factor
+from csss.auth import challenge
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
 from csss.confined import Busy, Exhausted
 from csss.database import transaction
-from csss.errors import Invalid, StateConflict, TooMany
+from csss.errors import Invalid, StateConflict
 from csss.i18n import _
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.presenters import prescription_view
@@ -56,7 +56,7 @@ from csss.web.headers import FILE_CSP
 from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.passkeys import question, second_factor_shown
 from csss.web.staff_view import history, scan_view
-from csss.web.throttle import answer_to, too_many
+from csss.web.throttle import answer_to
 
 WATERMARK = "PREVIEW – NOT RELEASED"  # not translated: it stands in a report, which has one language
 # One is laid out at a time (csss.reports.printing), one may wait for it; more would only fill the threads.
@@ -141,12 +141,12 @@ def send_code(scan_id: uuid.UUID) -> Response:
         with transaction():
             scan = queries.scan_visible_to(me(), scan_id)
             policies.check_can_approve(scan)
-            second_factor.request_code(me(), CodePurpose.APPROVAL, scan.id, user_session().id)
+            challenge.request_approval_code(user_session(), scan.id)
     except StateConflict as conflict:
         return _show(scan_id, status=409, conflict=str(conflict))
-    except TooMany as refused:
+    except Invalid as refused:
         mark(form := ApproveForm(), refused.errors)
-        return too_many(_show(scan_id, approve=form), refused.wait)
+        return answer_to(refused, _show(scan_id, status=UNPROCESSABLE, approve=form))
     if is_htmx():
         return _show(scan_id)
     return redirect_after(url_for(".scan", scan_id=scan_id, _anchor="approval"))
@@ -306,6 +306,7 @@ def _show(
         "approve_form": approve or ApproveForm(),
         "code": _code(scan) if may_approve else None,
         "passkey": may_approve and passkeys.offered(me()),
+        "only_passkey": challenge.needs_passkey(me()),
         "code_state_url": url_for(".code_state", scan_id=scan.id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
         "hold_form": (hold_form or HoldForm()).offer(asked) if asked else None,

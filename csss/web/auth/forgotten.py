@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from flask import Response, flash, request, url_for
+from flask import Response, flash, url_for
 from flask_login import current_user, logout_user
 
 from csss.auth import password_reset
@@ -13,7 +13,7 @@ from csss.i18n import gettext, ngettext
 from csss.web.auth import auth
 from csss.web.auth.forms import ForgotForm, NewPasswordForm, add_errors
 from csss.web.auth.routes import forget_wrong_passwords
-from csss.web.fragments import UNPROCESSABLE, form_error, page_or_fragment, redirect_after
+from csss.web.fragments import UNPROCESSABLE, asks_only, form_error, page_or_fragment, redirect_after
 from csss.web.guard import requires
 from csss.web.throttle import minutes, nothing_typed, throttled, typed_account, was_refused
 
@@ -48,7 +48,7 @@ def _forgot_page(form: ForgotForm, status: int = 200) -> Response:
 def forgot_password() -> Response:
     """Ask for a link by mail. The answer is the same for an address that nobody has."""
     form = ForgotForm()
-    if request.method == "GET":
+    if asks_only():
         return _forgot_page(form)
     if not form.validate():
         return _forgot_page(form, UNPROCESSABLE)
@@ -82,7 +82,7 @@ def reset_password(token: str) -> Response:
     if user is None:
         return _no_such_link()
     email, form = user.email, NewPasswordForm()
-    if request.method == "GET":
+    if asks_only():
         return page_or_fragment("auth/reset.html", "auth/_reset.html", form=form, token=token, email=email)
     try:
         password_hash = password_reset.new_password_hash(user, form.new_password.data or "")

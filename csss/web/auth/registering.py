@@ -8,7 +8,6 @@ from flask import (
     flash,
     make_response,
     render_template,
-    request,
     url_for,
 )
 from flask_login import current_user
@@ -24,7 +23,7 @@ from csss.errors import Invalid
 from csss.i18n import gettext, ngettext
 from csss.web.auth import auth
 from csss.web.auth.forms import RegisterForm, add_errors
-from csss.web.fragments import form_error, page_or_fragment, redirect_after
+from csss.web.fragments import asks_only, form_error, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.navigation import home_url
 from csss.web.throttle import (
@@ -57,7 +56,7 @@ def register() -> Response:
     Where the address has an account the answer is the same, and its owner is told by mail.
     """
     form = RegisterForm()
-    if request.method == "GET":
+    if asks_only():
         if current_user.is_authenticated:
             return redirect_after(home_url(me().role))
         return page_or_fragment("auth/register.html", "auth/_register.html", form=form, today=_today())
@@ -117,7 +116,7 @@ def confirm(token: str) -> Response:
     user = accounts.user_of_confirmation(token)
     if user is None:
         return make_response(render_template("auth/confirm_failed.html"), 404)
-    if request.method == "GET":
+    if asks_only():
         return page_or_fragment("auth/confirm.html", "auth/_confirm.html", user=user, token=token)
     with transaction():
         accounts.confirm_address(user)

@@ -27,7 +27,7 @@ from csss.web import guard
 from csss.web.auth import auth
 from csss.web.auth.forms import CodeForm, LoginForm, RecoveryForm, add_errors
 from csss.web.auth.way_on import local_path, way_on
-from csss.web.fragments import page_or_fragment, redirect_after
+from csss.web.fragments import asks_only, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.navigation import home_url
 from csss.web.passkeys import question
@@ -118,12 +118,12 @@ def _is_wrong_password(response: Response) -> bool:
 def login() -> Response:
     """Address and password. Who needs a second factor gets a session that waits for it."""
     form = LoginForm()
-    if request.method == "GET":
+    if asks_only():
         form.next.data = local_path(request.args.get(NEXT)) or ""
     target = local_path(form.next.data or request.args.get(NEXT))
     if current_user.is_authenticated:
         return redirect_after(way_on(me(), target))
-    if request.method == "GET":
+    if asks_only():
         return page_or_fragment("auth/login.html", "auth/_login.html", form=form, problem=None)
     user = accounts.authenticate(form.email.data or "", form.password.data or "")
     if user is None:
@@ -209,7 +209,7 @@ def login_code() -> Response:
     long = len(given.strip()) > 8
     code_form, recovery_form = CodeForm(), RecoveryForm()
     form = recovery_form if long else code_form
-    if request.method == "GET":
+    if asks_only():
         return _code_page(waiting, code_form, recovery_form)
     (code_form if long else recovery_form).code.data = ""
     if "passkey" not in request.form and not form.validate():

@@ -13,6 +13,7 @@ from werkzeug.http import http_date
 from csss.auth.permissions import Permission
 from csss.database import db, transaction
 from csss.errors import Invalid, NotFound
+from csss.scans.services import UsedUp
 from csss.scans.uploads import partial, services
 from csss.scans.uploads.models import Upload
 from csss.web.guard import me, requires, takes_files
@@ -38,6 +39,8 @@ def begin_upload() -> Response:
                 length=length, digest=_digest(), limit=current_app.config["CSSS"].upload_bytes, by=me()
             )
             upload_id = upload.id
+    except UsedUp as error:
+        return _sentence(422, error)
     except Invalid as error:
         return _sentence(413, error)
     found = services.own(upload_id, me())

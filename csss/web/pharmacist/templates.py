@@ -6,7 +6,7 @@ from flask import Response, flash, request, url_for
 
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.errors import Invalid
+from csss.errors import Invalid, StateConflict
 from csss.i18n import gettext as _
 from csss.prescriptions import checks, templates
 from csss.prescriptions.models import PrescriptionTemplate
@@ -56,8 +56,12 @@ def change_template(preset_id: uuid.UUID) -> Response:
 @pharmacist.post("/templates/<uuid:preset_id>/remove")
 @requires(Permission.SCAN_PRESCRIBE)
 def remove_template(preset_id: uuid.UUID) -> Response:
-    with transaction():
-        templates.remove(preset_id, by=me())
+    try:
+        with transaction():
+            templates.remove(preset_id, by=me())
+    except StateConflict as conflict:
+        found = templates.usable(preset_id, me())
+        return _show(found, TemplateForm.starting_with(found), status=409, conflict=str(conflict))
     flash(_("The template has been removed."), "success")
     return redirect_after(url_for(".template_list"))
 
@@ -77,6 +81,8 @@ def _keep(found: PrescriptionTemplate | None) -> Response:
                 shared=form.owner.data == "hospital",
                 by=me(),
             )
+    except StateConflict as conflict:
+        return _show(found, form, status=409, conflict=str(conflict))
     except Invalid as refused:
         form.refuse(refused.errors)
         return _show(found, form, status=UNPROCESSABLE)
@@ -84,15 +90,24 @@ def _keep(found: PrescriptionTemplate | None) -> Response:
     return redirect_after(url_for(".template_list"))
 
 
-def _show(found: PrescriptionTemplate | None, form: TemplateForm, *, status: int = 200) -> Response:
-    address = url_for(".template", preset_id=found.id) if found else url_for(".new_template")
+def _show(
+    found: PrescriptionTemplate | None, form: TemplateForm, *, status: int = 200, conflict: str = ""
+) -> Response:
+    """A colleague's template of the hospital is shown as the beginning of one's own: it can be copied, not changed."""
+    own = found if found and templates.may_change(found, me()) else None
+    maker = found.made_by if found and found is not own else None
+    if maker:
+        form.owner.data = "me"
+    address = url_for(".template", preset_id=own.id) if own else url_for(".new_template")
     return page_or_fragment(
         "pharmacist/template.html",
         "pharmacist/_template.html",
         status=status,
         form=form,
         action=address,
-        remove_url=url_for(".remove_template", preset_id=found.id) if found else None,
+        remove_url=url_for(".remove_template", preset_id=own.id) if own else None,
+        maker=maker.name if maker else None,
+        conflict=conflict,
         medicines=checks.formulary().medicines,
         max_items=templates.MAX_LINES,
     )

@@ -38,7 +38,7 @@
   // Sentences beside the button, in one place, because the browser's own window has just taken the eyes away from the fields.
   const refused = (form, errors) => {
     say(form, Object.values(errors).join(" "));
-    for (const field of form.querySelectorAll("input:not([type=hidden])")) {
+    for (const field of form.querySelectorAll("input:not([type=hidden]), textarea")) {
       if (errors[field.name]) { field.setAttribute("aria-invalid", "true"); field.focus(); }
       else field.removeAttribute("aria-invalid");
     }
@@ -69,9 +69,16 @@
     form.requestSubmit();
   };
 
+  // Enter in a field presses the form's first button, whatever it is; with a code typed there the code is meant.
+  const isOtherWay = (button) => {
+    const at = document.activeElement;
+    return button?.matches("[data-other-way]") || (at?.matches("input[data-other-way]") && at.value !== "");
+  };
+
   document.addEventListener("submit", async (event) => {
     const form = event.target.closest?.("form[data-passkey]");
-    if (!form || form.elements.passkey.value) return;
+    // A form may have another way in it: a button that sends the code which was typed, or asks for one.
+    if (!form || form.elements.passkey.value || isOtherWay(event.submitter)) return;
     event.preventDefault();
     event.stopImmediatePropagation(); // htmx has to wait for the answer, too
     const button = form.querySelector("[data-passkey-button]");

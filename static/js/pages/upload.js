@@ -247,7 +247,7 @@
     if (xhr.status && xhr.status < 300) { location.assign(xhr.responseURL); return; }
     if (xhr.status === 422 && replace(form, xhr.responseText)) return;
     const input = form.querySelector("input[type=file]");
-    if (xhr.status === 413 && /^text\/plain/.test(xhr.getResponseHeader("Content-Type"))) {
+    if ((xhr.status === 413 || xhr.status === 422) && /^text\/plain/.test(xhr.getResponseHeader("Content-Type"))) {
       showError(input, xhr.responseText);
       input.focus();
       return;

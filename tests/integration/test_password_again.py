@@ -1,0 +1,164 @@
+"""What lets somebody in later asks for the password first, and its owner is told by mail when it has changed."""
+
+from typing import Any
+
+import pyotp
+import pytest
+from bs4 import BeautifulSoup
+
+from csss.auth import accounts, second_factor
+from csss.database import db
+from tests.authenticator import Authenticator
+from tests.factories import PASSPHRASE, PASSWORD, Clinic
+from tests.integration.test_passkeys import device, keys, register, told
+from tests.visitor import Visitor, soup, words
+
+__all__ = ["device"]
+MINE = {"current_password": PASSWORD}
+
+
+def set_up(visitor: Visitor) -> dict[str, str]:
+    """The form for an authenticator app, with a right code in it."""
+    page = visitor.page("/account/authenticator")
+    secret = page.select_one(".setup-key").get_text().replace(" ", "")  # type: ignore[union-attr]
+    return {"set_up": str(page.select_one("input[name=set_up]")["value"]), "code": pyotp.TOTP(secret).now()}  # type: ignore[index]
+
+
+def forms(visitor: Visitor) -> dict[str, tuple[str, dict[str, str], str]]:
+    """Each form that asks for the password: its address, what is typed besides, and the field."""
+    return {
+        "app": ("/account/authenticator", set_up(visitor), "current_password"),
+        "codes": ("/account/recovery-codes", {}, "recovery-password"),
+        "set phrase": (
+            "/account",
+            {"section": "passphrase", "report_passphrase": "a new pass phrase"},
+            "passphrase-password",
+        ),
+        "remove phrase": ("/account/passphrase/remove", {}, "remove-passphrase-password"),
+        "password": (
+            "/account",
+            {"section": "password", "new_password": "another long one"},
+            "current_password",
+        ),
+    }
+
+
+def kept(visitor: Visitor) -> tuple[Any, ...]:
+    db.session.remove()
+    user = visitor.user
+    assert user.patient is not None
+    phrase = accounts.report_passphrase(user.patient)
+    return user.totp_secret, second_factor.recovery_codes_left(user), phrase, user.password_hash
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("which", ["app", "codes", "set phrase", "remove phrase", "password"])
+def test_nothing_changes_on_a_screen_left_open(clinic: Clinic, patient: Visitor, which: str) -> None:
+    clinic.set_passphrase(patient.user)
+    address, typed, field = forms(patient)[which]
+    before = kept(patient)
+    for given, sentence in ((None, "Enter your current password."), ("a guess", "This is not your current")):
+        answer = patient.post(address, typed | ({"current_password": given} if given else {}))
+        assert answer.status_code == 422, which
+        page = soup(answer)
+        assert page.select_one(f"#{field}[aria-invalid=true]"), which
+        assert sentence in page.select_one(f"#{field}-error").get_text(), which  # type: ignore[union-attr]
+        assert kept(patient) == before, which
+        assert "a guess" not in answer.text and "a new pass phrase" not in answer.text
+    assert len(told("account.password_refused")) == 1
+    assert patient.post(address, typed | MINE).status_code in {200, 303}
+    assert kept(patient) != before, which
+
+
+def test_what_was_typed_besides_the_password_stays(doctor: Visitor) -> None:
+    typed = set_up(doctor)
+    page = soup(doctor.post("/account/authenticator", typed | {"current_password": "a guess"}))
+
+    def value(name: str, page: BeautifulSoup) -> str:
+        return str(page.select_one(f"form[action='/account/authenticator'] input[name={name}]")["value"])  # type: ignore[index]
+
+    assert value("code", page) == typed["code"]
+    again = {"set_up": value("set_up", page), "code": value("code", page), **MINE}
+    assert doctor.post("/account/authenticator", again).status_code == 303
+
+
+@pytest.mark.both_databases
+def test_ten_wrong_passwords_on_whichever_form_are_enough(
+    clinic: Clinic, patient: Visitor, device: Authenticator
+) -> None:
+    register(patient, device)
+    clinic.set_passphrase(patient.user)
+    wrong = {"current_password": "a guess"}
+    sent = [(address, typed) for address, typed, _field in forms(patient).values()]
+    sent.append(("/account/passkeys/question", {"name": "Mine"}))
+    sent.append((f"/account/passkeys/{keys()[0].id}/remove", {}))
+    for address, typed in [*sent, *sent][:10]:
+        assert patient.post(address, typed | wrong).status_code == 422, address
+    before = kept(patient)
+    for address, typed in sent:
+        for given in (wrong, MINE):
+            answer = patient.post(address, typed | given)
+            assert answer.status_code == 429 and int(answer.headers["Retry-After"]) > 0, address
+            assert "Too many wrong passwords. Wait" in answer.get_data(as_text=True), address
+    assert kept(patient) == before and len(keys()) == 1
+    assert told("request.throttled") == [{"scope": "current-password.account"}]
+    # It is this account that waits, and nothing else of it does.
+    other = clinic.visitor(clinic.person("doctor"))
+    assert other.post("/account/recovery-codes", MINE).status_code == 200
+    assert patient.post("/account", {"phone": "+91 44 5550 0199"}).status_code == 303
+
+
+# Mail about it
+
+
+def subjects(clinic: Clinic, email: str) -> list[str]:
+    """Of what has been mailed to this address since the last look, without the hospital's name."""
+    clinic.run_jobs("send_mail")
+    seen = clinic.__dict__.setdefault("seen", set())
+    new = [mail for mail in clinic.mail if mail["To"] == email and mail["Message-ID"] not in seen]
+    seen.update(mail["Message-ID"] for mail in new)
+    return [mail["Subject"].partition(" – ")[0] for mail in new]
+
+
+@pytest.mark.both_databases
+def test_the_owner_is_told_whenever_something_that_lets_in_has_changed(
+    clinic: Clinic, patient: Visitor, admin: Visitor, device: Authenticator
+) -> None:
+    email = patient.user.email
+    subjects(clinic, email)
+    register(patient, device, "Secret phone")
+    assert subjects(clinic, email) == ["A passkey was added"]
+    assert patient.post(f"/account/passkeys/{keys()[0].id}/remove", MINE).status_code == 303
+    assert subjects(clinic, email) == ["A passkey was removed"]
+    typed = set_up(patient) | MINE
+    assert patient.post("/account/authenticator", typed).status_code == 303
+    assert subjects(clinic, email) == ["An authenticator app was added"]
+    codes = [each.get_text() for each in soup(patient.post("/account/recovery-codes", MINE)).select("code")]
+    assert subjects(clinic, email) == ["New recovery codes were made"]
+    assert patient.post("/account/authenticator/remove", {"code": codes[0]}).status_code == 303
+    assert subjects(clinic, email) == ["Your authenticator app was removed"]
+    phrase = {"section": "passphrase", "report_passphrase": PASSPHRASE, **MINE}
+    assert patient.post("/account", phrase).status_code == 303
+    assert subjects(clinic, email) == ["Your report pass phrase was set"]
+    assert patient.post("/account/passphrase/remove", MINE).status_code == 303
+    assert subjects(clinic, email) == ["Your report pass phrase was removed"]
+    new = {"section": "password", "new_password": "another long password", **MINE}
+    assert patient.post("/account", new).status_code == 303
+    assert subjects(clinic, email) == ["Your password has been changed"]
+    assert admin.post(f"/admin/users/{patient.user_id}/reset-second-factor").status_code == 303
+    assert subjects(clinic, email) == ["Your second step at sign-in was reset"]
+    # Nothing that opens anything, and no name of a device, stands in any of these mails.
+    everything = "\n".join(mail.as_string() for mail in clinic.mail)
+    for secret in (*codes, PASSPHRASE, PASSWORD, "another long password", "Secret phone", typed["code"]):
+        assert secret not in everything
+    assert "If you did not do this or ask for it, set a new password" in clinic.mail[-1].get_content()
+    listed = words(admin.get("/admin/mail"))
+    assert "Passkey added" in listed and "Second factor reset" in listed
+
+
+def test_what_was_refused_is_not_told(clinic: Clinic, patient: Visitor) -> None:
+    email = patient.user.email
+    subjects(clinic, email)
+    for address, typed, _field in forms(patient).values():
+        patient.post(address, typed | {"current_password": "a guess"})
+    assert subjects(clinic, email) == []
