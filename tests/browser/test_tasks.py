@@ -215,6 +215,7 @@ ASIDE = {
     "POST account.add_passkey": PASSKEY,
     "POST account.passkey_question": PASSKEY,
     "POST admin.batch_passkey_question": PASSKEY,
+    "POST admin.erase_passkey_question": PASSKEY,
     "POST admin.passkey_question": PASSKEY,
     "POST auth.passkey_login": PASSKEY,
     "POST auth.passkey_login_question": PASSKEY,

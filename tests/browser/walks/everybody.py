@@ -173,8 +173,11 @@ def set_and_remove_the_pass_phrase(scene: Scene) -> None:
     scene.as_a("patient")
     scene.hand.open("/account")
     scene.hand.write("Report pass phrase", PASSPHRASE, "#passphrase form")
+    scene.hand.write("Current password", PASSWORD, "#passphrase form")
     scene.hand.press("Set the pass phrase")
-    scene.hand.press("Remove the pass phrase")
+    scene.hand.unfold("Remove the pass phrase")
+    scene.hand.write("Current password", PASSWORD, "#remove-passphrase form")
+    scene.hand.press("Remove the pass phrase", "#remove-passphrase form")
     expect(scene.hand.button("Set the pass phrase")).to_be_visible()
 
 
@@ -212,12 +215,15 @@ def set_up_an_app_and_recovery_codes(scene: Scene) -> None:
     hand.open("/account")
     hand.follow("Set up an authenticator app")
     secret = page.locator(".setup-key").inner_text().replace(" ", "")
+    hand.write("Current password", PASSWORD)
     hand.write("Six-digit code from the app", pyotp.TOTP(secret).now())
     hand.press("Turn it on")
-    hand.press("Make ten recovery codes")
-    hand.follow("I have kept them")
-    hand.unfold("Make new recovery codes")
-    hand.press("Make ten new codes")
+    for fold in ("Make ten recovery codes", "Make new recovery codes"):
+        hand.unfold(fold)
+        hand.write("Current password", PASSWORD, "#new-recovery-codes form")
+        hand.press("Make ten new codes")
+        if fold == "Make ten recovery codes":
+            hand.follow("I have kept them")
     code = page.locator(".recovery-codes code").first.inner_text()
     hand.open("/account/recovery-codes")
     scene.reads("shown only once")
