@@ -8,13 +8,13 @@ from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid
 from csss.i18n import gettext as _
-from csss.prescriptions import checks, templates
+from csss.prescriptions import templates
 from csss.prescriptions.models import PrescriptionTemplate
 from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.pharmacist import pharmacist
 from csss.web.pharmacist.forms import TemplateForm
-from csss.web.pharmacist.presenters import template_groups
+from csss.web.pharmacist.presenters import completion, template_groups
 
 
 @pharmacist.get("/templates")
@@ -93,6 +93,6 @@ def _show(found: PrescriptionTemplate | None, form: TemplateForm, *, status: int
         form=form,
         action=address,
         remove_url=url_for(".remove_template", preset_id=found.id) if found else None,
-        medicines=checks.formulary().medicines,
+        completion=completion(),
         max_items=templates.MAX_LINES,
     )
