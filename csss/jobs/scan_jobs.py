@@ -40,14 +40,13 @@ def warm_up() -> None:
 
 def _rehearse(session: Any, reading: Result) -> None:
     """Analyse a scan that there never was."""
-    nobody = User(email=f"{uuid.uuid4()}@rehearsal.invalid", name="", password_hash="!", role=Role.PATIENT)
-    nobody.id, nobody.state = uuid.uuid4(), AccountState.DEACTIVATED
-    patient = Patient(id=uuid.uuid4(), user_id=nobody.id, mrn=uuid.uuid4().hex[:20])
+    owner, doctor = (_nobody(role) for role in (Role.PATIENT, Role.DOCTOR))
+    patient = Patient(id=uuid.uuid4(), user_id=owner.id, mrn=uuid.uuid4().hex[:20])
     patient.date_of_birth, patient.sex = now().date(), Sex.UNKNOWN
     scan = Scan(id=uuid.uuid4(), patient_id=patient.id, kind=ScanKind.CHEST_XRAY, file_key="", media_type="")
     scan.sha256, scan.width, scan.height = "", 64, 64
-    run = AnalysisRun(id=uuid.uuid4(), scan_id=scan.id, requested_by_id=nobody.id, state=RunState.QUEUED)
-    for row in (nobody, patient, scan, run):
+    run = AnalysisRun(id=uuid.uuid4(), scan_id=scan.id, requested_by_id=doctor.id, state=RunState.QUEUED)
+    for row in (owner, doctor, patient, scan, run):
         session.add(row)
         session.flush()
     run_id = run.id
@@ -56,6 +55,17 @@ def _rehearse(session: Any, reading: Result) -> None:
     session.flush()
     session.expire_all()  # as after a commit
     analysis.keep_result(run_id, reading, None)
+
+
+def _nobody(role: Role) -> User:
+    return User(
+        id=uuid.uuid4(),
+        email=f"{uuid.uuid4()}@rehearsal.invalid",
+        name="",
+        password_hash="!",
+        role=role,
+        state=AccountState.DEACTIVATED,
+    )
 
 
 def between_jobs() -> None:
