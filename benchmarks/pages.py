@@ -49,6 +49,7 @@ def bench_pages(folder: Path) -> list[Row]:
         upgrade()
         people = _people(app)
         samples = _fill(people)
+        people["patient"] = _owner(app, samples[Status.REPORT_READY])
         settle()  # as the server does
         return [*_page_rows(people, samples), _session_row(people["doctor"])]
 
@@ -60,22 +61,15 @@ def _people(app: Flask) -> dict[str, Visitor]:
     }
 
 
+def _owner(app: Flask, scan_id: uuid.UUID) -> Visitor:
+    """The patient of this scan."""
+    patient = db.session.get_one(Scan, scan_id).patient
+    return Visitor(app, patient.user)
+
+
 def _page_rows(people: dict[str, Visitor], samples: dict[Status, uuid.UUID]) -> list[Row]:
-    visits = [
-        ("doctor", "worklist", "/doctor/"),
-        ("doctor", "worklist, searched", "/doctor/?q=patient+12"),
-        ("doctor", "worklist, all released, page 100", "/doctor/?status=REPORT_READY&page=100"),
-        ("doctor", "reading page", f"/doctor/scans/{samples[Status.AI_ANALYZED]}"),
-        ("pharmacist", "queue", "/pharmacist/"),
-        ("pharmacist", "prescribing page", f"/pharmacist/scans/{samples[Status.DOCTOR_VERIFIED]}"),
-        ("admin", "queue", "/admin/"),
-        ("admin", "approval page", f"/admin/scans/{samples[Status.PHARMACIST_COMPLETED]}"),
-        ("admin", "accounts", "/admin/users"),
-        ("admin", "audit log", "/admin/audit"),
-        ("patient", "own scans", "/patient/"),
-    ]
     rows = []
-    for role, what, url in visits:
+    for role, what, url in _visits(samples, people["patient"].user.id):
         visitor = people[role]
 
         def visit(visitor: Visitor = visitor, url: str = url) -> None:
@@ -87,6 +81,37 @@ def _page_rows(people: dict[str, Visitor], samples: dict[Status, uuid.UUID]) -> 
             (f"{role}: {what}, server time p50 at {SCANS:,} scans", "≤ 15 ms", f"{_p50(visit):.1f} ms")
         )
     return rows
+
+
+def _visits(samples: dict[Status, uuid.UUID], somebody: uuid.UUID) -> list[tuple[str, str, str]]:
+    """Who opens what: every page that shows more the more there is in the database, and those that people live in."""
+    return [
+        ("doctor", "worklist", "/doctor/"),
+        ("doctor", "worklist, searched", "/doctor/?q=patient+12"),
+        ("doctor", "worklist, all released, page 100", "/doctor/?status=REPORT_READY&page=100"),
+        ("doctor", "worklist, least sure first", "/doctor/?sort=confidence"),
+        ("doctor", "reading page", f"/doctor/scans/{samples[Status.AI_ANALYZED]}"),
+        ("doctor", "reading page of a released scan", f"/doctor/scans/{samples[Status.REPORT_READY]}"),
+        ("doctor", "templates", "/doctor/templates"),
+        ("doctor", "help", "/assistant"),
+        ("pharmacist", "queue", "/pharmacist/"),
+        ("pharmacist", "queue, searched", "/pharmacist/?q=patient+12"),
+        ("pharmacist", "prescribing page", f"/pharmacist/scans/{samples[Status.DOCTOR_VERIFIED]}"),
+        ("admin", "queue", "/admin/"),
+        ("admin", "released reports", "/admin/?show=released"),
+        ("admin", "approval page", f"/admin/scans/{samples[Status.PHARMACIST_COMPLETED]}"),
+        ("admin", "accounts", "/admin/users"),
+        ("admin", "accounts, searched", "/admin/users?q=patient+12"),
+        ("admin", "one account", f"/admin/users/{somebody}"),
+        ("admin", "mail", "/admin/mail"),
+        ("admin", "audit log", "/admin/audit"),
+        ("admin", "audit log, one action", "/admin/audit?action=scan.viewed"),
+        ("admin", "statistics", "/admin/statistics"),
+        ("admin", "models", "/models"),
+        ("patient", "own scans", "/patient/"),
+        ("patient", "one scan", f"/patient/scans/{samples[Status.REPORT_READY]}"),
+        ("patient", "account", "/account"),
+    ]
 
 
 def _session_row(visitor: Visitor) -> Row:

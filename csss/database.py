@@ -7,7 +7,7 @@ at its beginning (BEGIN IMMEDIATE), and everything else only reads.
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -126,6 +126,19 @@ def transaction() -> Iterator[Any]:
         action()
     if counted is not None:
         raise counted
+
+
+class _Over(Exception):
+    """The rehearsal is over."""
+
+
+@contextmanager
+def rehearsal() -> Iterator[Any]:
+    """A writing transaction of which nothing stays: it is rolled back, so nothing that waits for a commit happens."""
+    with suppress(_Over), transaction() as session:
+        yield session
+        session.flush()
+        raise _Over
 
 
 def after_commit(action: Callable[[], None]) -> None:

@@ -5,12 +5,15 @@ there is a request, such as form labels, `_l`. Placeholders are named: `_("%(cou
 """
 
 import gettext as standard
+from functools import lru_cache
 from typing import Any
 
-from flask import Flask, current_app, g, has_app_context, has_request_context, request
+from flask import Flask, current_app, g, has_request_context, request
 from flask_babel import Babel, get_domain, get_locale
 from flask_babel.speaklater import LazyString
-from jinja2 import Environment
+from jinja2 import Environment, pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup
 
 SOURCE_LANGUAGE = "en"
 _NO_CATALOGUE = standard.NullTranslations()
@@ -30,6 +33,7 @@ def into_templates(environment: Environment) -> None:
     """Give `_`, `ngettext` and `{% trans %}` to an environment that has Jinja's extension i18n."""
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(_plain, _plain_plural, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["_"] = environment.globals["gettext"] = _in_template
 
 
 def language() -> str:
@@ -42,17 +46,32 @@ def language() -> str:
 
 def _catalogue() -> standard.NullTranslations:
     """The catalogue of this request, looked up once: a page asks for hundreds of texts."""
-    if not has_app_context():
-        return _NO_CATALOGUE
-    found: standard.NullTranslations | None = g.get("csss_catalogue")
-    if found is None:
+    try:
+        found: standard.NullTranslations = g.csss_catalogue
+    except AttributeError:
         get_locale()
         found = g.csss_catalogue = get_domain().get_translations()
+    except RuntimeError:  # outside of an application
+        return _NO_CATALOGUE
     return found
 
 
 def _plain(message: str) -> str:
     return _catalogue().gettext(message)
+
+
+@pass_eval_context
+def _in_template(context: EvalContext, message: str, /, **variables: Any) -> str:
+    """What Jinja's own `_` does, in a third of the time: a list asks for two hundred texts."""
+    text = _plain(message)
+    if variables:
+        return (Markup(text) if context.autoescape else text) % variables  # noqa: S704 - ours, from the templates  # nosec B704
+    return _filled(text) if context.autoescape else text % {}
+
+
+@lru_cache(maxsize=4096)
+def _filled(text: str) -> Markup:
+    return Markup(text) % {}  # noqa: S704  # nosec B704
 
 
 def _plain_plural(singular: str, plural: str, count: int) -> str:

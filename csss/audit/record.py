@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 
 from csss.audit import chain
 from csss.audit.models import AuditEvent
@@ -80,16 +81,32 @@ def record_once(
     refused as often as it is sent. Two at once may both be kept; that harms nobody.
     """
     about = _about(subject)
-    same = select(AuditEvent.id).where(
-        AuditEvent.subject_id == about.id,
-        AuditEvent.at > now() - within,
-        AuditEvent.action == action,
-        AuditEvent.actor_id == (by.id if by else None),
-        AuditEvent.origin == origin(),
-    )
-    if db.session.scalars(same.limit(1)).first() is None:
+    same = {
+        "subject": about.id,
+        "since": now() - within,
+        "action": action,
+        "origin": origin(),
+        **({"actor": by.id} if by else {}),
+    }
+    if db.session.scalars(_same(by is not None), same).first() is None:
         with transaction():
             record(action, subject, by=by, **detail)
+
+
+@cache  # asked for with every page about somebody
+def _same(somebody: bool) -> Select[int]:
+    actor = AuditEvent.actor_id
+    return (
+        select(AuditEvent.id)
+        .where(
+            AuditEvent.subject_id == bindparam("subject"),
+            AuditEvent.at > bindparam("since"),
+            AuditEvent.action == bindparam("action"),
+            actor == bindparam("actor") if somebody else actor.is_(None),
+            AuditEvent.origin == bindparam("origin"),
+        )
+        .limit(1)
+    )
 
 
 def _about(subject: Any) -> About:

@@ -3,9 +3,10 @@
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
 from flask import current_app
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, select, update
 
 from csss.auth import secrets
 from csss.auth.models import AccountState, User, UserSession
@@ -47,14 +48,17 @@ def find(key: str, *, complete: bool, idle: timedelta) -> UserSession | None:
 
     The account's role and state are read here, on every request, never from the cookie.
     """
-    session = db.session.scalars(
-        select(UserSession).where(UserSession.key_hash == secrets.session_key_hash(key))
-    ).one_or_none()
+    session = db.session.scalars(_with_key(), {"hash": secrets.session_key_hash(key)}).one_or_none()
     if session is None or not _alive(session, idle if complete else PENDING_LIFE, now()):
         return None
     if session.complete is not complete or session.user.state is not AccountState.ACTIVE:
         return None
     return session
+
+
+@cache  # every request asks, and putting the statement together takes longer than answering it
+def _with_key() -> Select[UserSession]:
+    return select(UserSession).where(UserSession.key_hash == bindparam("hash"))
 
 
 def _alive(session: UserSession, idle: timedelta, at: datetime) -> bool:

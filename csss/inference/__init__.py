@@ -4,7 +4,13 @@ Knows neither Flask nor the database nor TensorFlow. The names below are loaded 
 that only wants to know the labels (`csss.inference.labels`) does not load LiteRT.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Read when numpy is loaded, which nothing does before. A prediction multiplies small matrices: one thread needs 0.05 ms
+# for them, and two need as long as it takes until both have a core, which is many milliseconds where others work, too;
+# and in a forked child the second one has to be started anew.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from csss.inference.engine import Engine, Result

@@ -49,11 +49,13 @@ def _smooth(cam: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.clip(fine, 0, 1), dtype=np.float32)
 
 
-def heatmap_png(cam: NDArray[np.float32], width: int, height: int, max_side: int = 512) -> bytes:
+def heatmap_png(cam: NDArray[np.float32], width: int, height: int, max_side: int = 256) -> bytes:
     """A transparent PNG layer in the scan's proportions, to be laid over a scan of `width` x `height` pixels.
 
     `cam` is a grid in 0..1, of any size. The PNG has a palette with transparency (any reader turns it into RGBA) and
-    a longest side of at most `max_side` pixels. Raises `ValueError` for a size below one pixel or a bad grid.
+    a longest side of at most `max_side` pixels: a grid of seven cells holds no more, and enlarged to the scan's size it
+    differs from the grid by 3 of 255 steps, as one of 512 pixels does, at less than half the time and the bytes.
+    Raises `ValueError` for a size below one pixel or a bad grid.
     """
     if min(width, height, max_side) < 1 or cam.ndim != 2 or not np.isfinite(cam).all():
         raise ValueError("A heat map needs a finite two-dimensional grid and a size of at least one pixel.")

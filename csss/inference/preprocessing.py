@@ -11,6 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+cv2.setNumThreads(
+    1
+)  # as in csss/inference/__init__.py: what is done here is too small to wait for a second core
+
 Resize = Callable[[NDArray[np.uint8], int, int], NDArray[np.uint8]]
 
 MAX_PIXELS: Final = 100_000_000
@@ -39,6 +43,11 @@ def decode(data: bytes) -> NDArray[np.uint8]:
     if bgr.shape[0] * bgr.shape[1] > MAX_PIXELS:
         raise UndecodableImage(f"The picture has more than {MAX_PIXELS // 1_000_000} million pixels.")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def blank() -> bytes:
+    """A small grey picture, for trying out whether everything works."""
+    return bytes(cv2.imencode(".jpg", np.full((64, 64), 128, np.uint8))[1])
 
 
 def _resize_bilinear(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from importlib import import_module
 
 from csss.clock import now
-from csss.database import db, transaction
+from csss.database import db, rehearsal, transaction
 from csss.errors import Hopeless
 from csss.jobs.leases import LEASE, Renewing
 from csss.jobs.stubborn import stubbornly
@@ -99,27 +99,49 @@ def _row(row_id: uuid.UUID) -> OutboxJob | None:
 def _take(row_id: uuid.UUID) -> _Lease | None:
     """Lease the row, or None when there is nothing to do, somebody is at it, or it has killed too many workers."""
     with transaction():
-        row = _row(row_id)
-        if row is None or row.done_at or row.failed_at:
-            return None
-        if row.leased_until is not None and row.leased_until > now():
-            return None  # the sweeper mends the lease that the clock has left in the far future
-        handler = HANDLERS[row.job]
-        args = tuple(uuid.UUID(each) for each in row.args)
-        if row.attempts >= handler.attempts:
-            row.failed_at, row.last_error = now(), row.last_error or DIED
-            handler.tell(args, row.last_error)
-            return None
-        row.attempts += 1
-        row.leased_until = now() + LEASE
-        return _Lease(row_id, row.job, row.queue, args, row.attempts)
+        return _leased(row_id)
+
+
+def _leased(row_id: uuid.UUID) -> _Lease | None:
+    row = _row(row_id)
+    if row is None or row.done_at or row.failed_at:
+        return None
+    if row.leased_until is not None and row.leased_until > now():
+        return None  # the sweeper mends the lease that the clock has left in the far future
+    handler = HANDLERS[row.job]
+    args = tuple(uuid.UUID(each) for each in row.args)
+    if row.attempts >= handler.attempts:
+        row.failed_at, row.last_error = now(), row.last_error or DIED
+        handler.tell(args, row.last_error)
+        return None
+    row.attempts += 1
+    row.leased_until = now() + LEASE
+    return _Lease(row_id, row.job, row.queue, args, row.attempts)
 
 
 def _keep_success(row_id: uuid.UUID) -> None:
     with transaction():
-        row = _row(row_id)
-        if row is not None and row.done_at is None:
-            row.done_at, row.failed_at, row.leased_until, row.last_error = now(), None, None, ""
+        _mark_done(row_id)
+
+
+def _mark_done(row_id: uuid.UUID) -> None:
+    row = _row(row_id)
+    if row is not None and row.done_at is None:
+        row.done_at, row.failed_at, row.leased_until, row.last_error = now(), None, None, ""
+
+
+def rehearse(queue: Queue) -> None:
+    """Take and finish a row that there never was: a child then finds these statements put together."""
+    with rehearsal() as session:
+        row = OutboxJob(id=uuid.uuid4(), queue=queue, job=next(iter(HANDLERS)), args=[])
+        session.add(row)
+        session.flush()
+        row_id = row.id
+        session.expunge_all()  # as in a child, which has seen nothing yet
+        for step in (_leased, _mark_done):
+            step(row_id)
+            session.flush()
+            session.expire_all()  # as after a commit
 
 
 def _keep_failure(lease: _Lease, handler: Handler, error: Exception) -> None:

@@ -3,16 +3,20 @@
 import uuid
 from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
 from flask import current_app
 
-from csss.database import db, transaction
-from csss.errors import NotFound
-from csss.inference import Engine, ModelCorrupt, ModelMissing
+from csss.auth.models import AccountState, Patient, Sex, User
+from csss.auth.roles import Role
+from csss.clock import now
+from csss.database import db, rehearsal, transaction
+from csss.inference import Engine, ModelCorrupt, ModelMissing, Result
 from csss.inference.heatmap import heatmap_png
-from csss.inference.preprocessing import UndecodableImage
-from csss.scans import analysis, workflow
-from csss.scans.models import AnalysisRun
+from csss.inference.preprocessing import UndecodableImage, blank
+from csss.scans import analysis
+from csss.scans.models import AnalysisRun, Scan
+from csss.scans.states import RunState, ScanKind
 from csss.scans.storage import storage
 
 
@@ -24,14 +28,44 @@ def engine() -> Engine:
 
 
 def warm_up() -> None:
-    """What every child would do anew: load the model, and let SQLAlchemy compile the queries of a run."""
-    with suppress(ModelMissing, ModelCorrupt):
-        engine()  # else each job says what is wrong, where the doctor sees it
-    nothing = uuid.uuid4()
-    analyse_scan(nothing)
-    with suppress(NotFound):
-        workflow.lock(nothing)
-    db.session.rollback()
+    """What every child would do anew: load the model, and go through a whole analysis once. A child then finds the
+    codecs loaded and each statement of an analysis put together; that was more than half of its work."""
+    with suppress(ModelMissing, ModelCorrupt):  # each job says what is wrong, where the doctor sees it
+        reading = engine().predict(blank())
+        if reading.heatmap is not None:
+            heatmap_png(reading.heatmap, 64, 64)
+        with rehearsal() as session:
+            _rehearse(session, reading)
+
+
+def _rehearse(session: Any, reading: Result) -> None:
+    """Analyse a scan that there never was."""
+    owner, doctor = (_nobody(role) for role in (Role.PATIENT, Role.DOCTOR))
+    patient = Patient(id=uuid.uuid4(), user_id=owner.id, mrn=uuid.uuid4().hex[:20])
+    patient.date_of_birth, patient.sex = now().date(), Sex.UNKNOWN
+    scan = Scan(id=uuid.uuid4(), patient_id=patient.id, kind=ScanKind.CHEST_XRAY, file_key="", media_type="")
+    scan.sha256, scan.width, scan.height = "", 64, 64
+    run = AnalysisRun(id=uuid.uuid4(), scan_id=scan.id, requested_by_id=doctor.id, state=RunState.QUEUED)
+    for row in (owner, doctor, patient, scan, run):
+        session.add(row)
+        session.flush()
+    run_id = run.id
+    session.expunge_all()  # as in a child, which has seen nothing yet
+    _begin(run_id)
+    session.flush()
+    session.expire_all()  # as after a commit
+    analysis.keep_result(run_id, reading, None)
+
+
+def _nobody(role: Role) -> User:
+    return User(
+        id=uuid.uuid4(),
+        email=f"{uuid.uuid4()}@rehearsal.invalid",
+        name="",
+        password_hash="!",
+        role=role,
+        state=AccountState.DEACTIVATED,
+    )
 
 
 def between_jobs() -> None:
@@ -41,11 +75,10 @@ def between_jobs() -> None:
 def analyse_scan(run_id: uuid.UUID) -> None:
     """Run the classifier on a scan and keep its prediction, once, however often this is called."""
     with transaction():
-        run = analysis.begin_run(run_id)
-        if run is None:
-            return
-        scan = run.scan
-        file_key, width, height = scan.file_key, scan.width, scan.height
+        begun = _begin(run_id)
+    if begun is None:
+        return
+    file_key, width, height = begun
     # Nothing stays open in the database while the model runs.
     try:
         reading = engine().predict(storage().read(file_key))
@@ -64,6 +97,12 @@ def analyse_scan(run_id: uuid.UUID) -> None:
         kept = analysis.keep_result(run_id, reading, heatmap_key)
     if not kept and heatmap_key is not None:
         storage().delete(heatmap_key)
+
+
+def _begin(run_id: uuid.UUID) -> tuple[str, int, int] | None:
+    """The scan's file and size; None when there is nothing left to do."""
+    run = analysis.begin_run(run_id)
+    return None if run is None else (run.scan.file_key, run.scan.width, run.scan.height)
 
 
 # What the doctor reads for what the log tells in full; the first word of a kept error is its class.

@@ -150,8 +150,8 @@ def _warm_up(app: Flask, queue: Queue) -> None:
     module = importlib.import_module(f"csss.jobs.{_JOBS[queue]}")
     try:
         with app.app_context(), coming_from("worker"):
-            runner.perform(uuid.uuid4())  # there is no such row; its query is compiled
             module.warm_up()
+            runner.rehearse(queue)
             db.session.remove()
             db.engine.dispose()
     except SQLAlchemyError as error:

@@ -27,6 +27,9 @@ COMMENT_SECONDS = 20.0
 LIFE_SECONDS = (900.0, 1200.0)
 RETRY_MS = (1000, 5000)  # how long a browser waits before it opens the next one
 GATHER_SECONDS = 0.05  # changes that belong together reach the page in one message
+# Streams are told one after the other, this far apart, and all within so long. Each that is told makes its page ask, and
+# pages that ask all at once keep everybody else waiting.
+PACE_SECONDS, SPREAD_SECONDS = 0.006, 0.6
 CHECK_SECONDS = 2.0  # how soon a stream ends after its session has
 REDIS_SECONDS = (0.5, 5.0)  # between tries to reach Redis
 BACKLOG_BYTES = 64_000  # a reader that is so far behind is cut off
@@ -103,7 +106,8 @@ class Hub:
         self._redis_url, self._alive, self._ceiling = redis_url, alive, ceiling
         self._streams: dict[Stream, None] = {}  # in the order of opening
         self._token, self._count = secrets.token_hex(3), 0
-        self._gathering = False
+        self._untold: dict[Stream, None] = {}  # those with names to tell, who has waited longest first
+        self._news = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -150,10 +154,11 @@ class Hub:
 
     def closed(self, stream: Stream) -> None:
         self._streams.pop(stream, None)
+        self._untold.pop(stream, None)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        for work in (self._hear(), self._look_after(), self._check_sessions()):
+        for work in (self._hear(), self._pass_on(), self._look_after(), self._check_sessions()):
             self._spawn(work)
         try:
             self.loop.run_forever()
@@ -227,15 +232,23 @@ class Hub:
             return
         self._count += 1
         for stream in self._streams:
-            stream.add(stream.listener.may_know(change))
-        if not self._gathering:
-            self._gathering = True
-            self.loop.call_later(GATHER_SECONDS, self._flush)
+            if names := stream.listener.may_know(change):
+                stream.add(names)
+                self._untold[stream] = None
+        if self._untold:
+            self._news.set()
 
-    def _flush(self) -> None:
-        self._gathering = False
-        for stream in list(self._streams):
-            stream.flush()
+    async def _pass_on(self) -> None:
+        """Tell each stream what it has not been told, never many at once. Nobody waits longer than one round."""
+        while True:
+            await self._news.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            while self._untold:
+                stream = next(iter(self._untold))
+                del self._untold[stream]
+                stream.flush()
+                await asyncio.sleep(min(PACE_SECONDS, SPREAD_SECONDS / max(1, len(self._streams))))
+            self._news.clear()
 
     async def _look_after(self) -> None:
         while True:

@@ -3,10 +3,11 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, Subquery, case, func, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, selectinload
+from sqlalchemy import Select, Subquery, bindparam, case, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from csss.auth.models import CodePurpose, OneTimeCode, Patient, User
 from csss.database import db
@@ -14,18 +15,28 @@ from csss.mail.models import MailKind, MailMessage
 from csss.prescriptions.models import Prescription
 from csss.reports import queries
 from csss.reports.models import Approval, ReportVersion
+from csss.scans.listed import Listed, listed
 from csss.scans.models import Review, Scan, ScanClosure, ScanHold
 from csss.scans.queries import PAGE_SIZE, Page
-from csss.scans.states import Status
+from csss.scans.states import Agreement, Status
+
+
+class Written(NamedTuple):
+    """Of the doctor's version that counts, what a list shows."""
+
+    doctor: str
+    findings: str
+    impression: str
+    diagnosis: str
+    agreement: Agreement | None
 
 
 @dataclass(frozen=True)
 class Signers:
-    """Names of those whose versions count, and the doctor's version; None where nothing has been written yet."""
+    """The versions that count, and who wrote them; None where nothing has been written yet."""
 
-    doctor: str | None = None
+    review: Written | None = None
     pharmacist: str | None = None
-    review: Review | None = None
 
 
 @dataclass(frozen=True)
@@ -48,65 +59,61 @@ class ReleasePage:
     size: int = PAGE_SIZE
 
 
-def waiting(*, search: str = "", page: int = 1) -> Page:
+def waiting(*, search: str = "", page: int = 1) -> Page[Listed]:
     """What waits for an administrator: answered holds first, then what can be approved, then unanswered holds.
 
     Within each, urgent first, then what has stood there longest.
     """
-    held = select(ScanHold.scan_id).where(ScanHold.lifted_at.is_(None))
-    answered = held.where(ScanHold.answered_at.is_not(None))
-    query = _search(
-        select(Scan)
-        # A list of ids, not EXISTS, so that both halves of the OR are found by an index.
-        .where(or_(Scan.status == Status.PHARMACIST_COMPLETED, Scan.id.in_(held)))
-        .where(Scan.id.not_in(select(ScanClosure.scan_id))),
-        search,
-    )
+    query, order = _waiting()
+    query = _search(query, search)
     total = _count(query)
     page = _within(page, total)
+    ids = db.session.scalars(query.order_by(*order).limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)).all()
+    return Page(listed(ids), page, total)
+
+
+@cache
+def _waiting() -> tuple[Select[uuid.UUID], tuple[Any, ...]]:
+    """The ids of what waits, and their order: put together once."""
+    held = select(ScanHold.scan_id).where(ScanHold.lifted_at.is_(None))
+    answered = held.where(ScanHold.answered_at.is_not(None))
     turn = case((Scan.id.in_(answered), 0), (Scan.id.in_(held), 2), else_=1)
-    # The ids first, which are few and small to sort; then only this page is read whole.
-    ids = db.session.scalars(
-        query.with_only_columns(Scan.id, maintain_column_froms=True)
-        .order_by(turn, Scan.priority.desc(), Scan.status_since, Scan.id)
-        .limit(PAGE_SIZE)
-        .offset((page - 1) * PAGE_SIZE)
-    ).all()
-    rows = select(Scan).where(Scan.id.in_(ids))
-    found = {
-        scan.id: scan
-        for scan in db.session.scalars(
-            rows.options(selectinload(Scan.holds), selectinload(Scan.closure), selectinload(Scan.prediction))
-        )
-    }
-    return Page([found[each] for each in ids], page, total)
+    return (
+        select(Scan.id)
+        # A list of ids, not EXISTS, so that both halves of the OR are found by an index.
+        .where(or_(Scan.status == Status.PHARMACIST_COMPLETED, Scan.id.in_(held)))
+        .where(Scan.id.not_in(select(ScanClosure.scan_id)))
+    ), (turn, Scan.priority.desc(), Scan.status_since, Scan.id)
 
 
-def signers(scans: Sequence[Scan]) -> dict[uuid.UUID, Signers]:
+def signers(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Signers]:
     """Who wrote the review and the prescription that count, for each of these scans (two queries)."""
-    ids = [scan.id for scan in scans]
-    last = _newest(Review.scan_id, Review.version, ids)
-    found = db.session.scalars(
-        select(Review).join(last, (last.c.scan_id == Review.scan_id) & (last.c.version == Review.version))
+    reading, prescribing = _signers()
+    wanted = {"ids": list(ids)}
+    reviews = {row[0]: Written(*row[1:]) for row in db.session.execute(reading, wanted)}
+    pharmacists = {row[0]: row[1] for row in db.session.execute(prescribing, wanted)}
+    return {each: Signers(reviews.get(each), pharmacists.get(each)) for each in ids}
+
+
+@cache
+def _signers() -> tuple[Any, Any]:
+    """The two statements, put together once."""
+    last = _newest(Review.scan_id, Review.version)
+    reading = (
+        select(
+            *(Review.scan_id, User.name, Review.findings),
+            *(Review.impression, Review.diagnosis, Review.agreement),
+        )
+        .join(User, User.id == Review.doctor_id)
+        .join(last, (last.c.scan_id == Review.scan_id) & (last.c.version == Review.version))
     )
-    reviews = {review.scan_id: review for review in found}
-    last = _newest(Prescription.scan_id, Prescription.version, ids)
-    pharmacists = {
-        row[0]: row[1]
-        for row in db.session.execute(
-            select(Prescription.scan_id, User.name)
-            .join(User, User.id == Prescription.pharmacist_id)
-            .join(last, (last.c.scan_id == Prescription.scan_id) & (last.c.version == Prescription.version))
-        )
-    }
-    return {
-        each: Signers(
-            reviews[each].doctor.name if each in reviews else None,
-            pharmacists.get(each),
-            reviews.get(each),
-        )
-        for each in ids
-    }
+    last = _newest(Prescription.scan_id, Prescription.version)
+    prescribing = (
+        select(Prescription.scan_id, User.name)
+        .join(User, User.id == Prescription.pharmacist_id)
+        .join(last, (last.c.scan_id == Prescription.scan_id) & (last.c.version == Prescription.version))
+    )
+    return reading, prescribing
 
 
 def released(*, search: str = "", page: int = 1) -> ReleasePage:
@@ -188,15 +195,11 @@ def _within(page: int, total: int) -> int:
     return min(max(1, page), max(1, -(-total // PAGE_SIZE)))
 
 
-def _newest(
-    scan_id: InstrumentedAttribute[uuid.UUID],
-    version: InstrumentedAttribute[int],
-    ids: Sequence[uuid.UUID],
-) -> Subquery:
-    """The number of the newest version of each of these scans."""
+def _newest(scan_id: InstrumentedAttribute[uuid.UUID], version: InstrumentedAttribute[int]) -> Subquery:
+    """The number of the newest version of each of the scans `ids`."""
     return (
         select(scan_id.label("scan_id"), func.max(version).label("version"))
-        .where(scan_id.in_(ids))
+        .where(scan_id.in_(bindparam("ids", expanding=True)))
         .group_by(scan_id)
         .subquery()
     )

@@ -3,28 +3,30 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
-from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.base import ExecutableOption
 
 from csss.auth.models import Patient, User
 from csss.auth.roles import Role
 from csss.database import db
 from csss.errors import NotFound
-from csss.scans.models import AnalysisRun, Scan, ScanClosure, ScanHold
+from csss.scans.listed import Listed, listed
+from csss.scans.models import AnalysisRun, Review, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Status
 
 PAGE_SIZE = 25
+Row = TypeVar("Row", Scan, Listed)
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[Row]):
     """One page of a list. `number` counts from 1."""
 
-    scans: Sequence[Scan]
+    scans: Sequence[Row]
     number: int
     total: int
     size: int = PAGE_SIZE
@@ -36,13 +38,21 @@ class Page:
 
 def scan_visible_to(user: User, scan_id: uuid.UUID) -> Scan:
     """Staff see any scan, a patient the own ones. Raises NotFound, so that guessing an id tells nothing."""
-    query = select(Scan).where(Scan.id == scan_id)
-    if user.role is Role.PATIENT:
-        query = query.join(Scan.patient).where(Patient.user_id == user.id)
-    scan = db.session.scalars(query).one_or_none()
+    one_of_own = user.role is Role.PATIENT
+    values = {"scan": scan_id, "person": user.id} if one_of_own else {"scan": scan_id}
+    scan = db.session.scalars(_one(one_of_own), values).one_or_none()
     if scan is None:
         raise NotFound("There is no such scan.")
     return scan
+
+
+@cache
+def _one(of_a_person: bool) -> Select[Scan]:
+    """A scan, and in the same question what there is at most one of and every page about it shows."""
+    query = select(Scan).where(Scan.id == bindparam("scan"))
+    if of_a_person:
+        query = query.join(Scan.patient).where(Patient.user_id == bindparam("person"))
+    return query.options(joinedload(Scan.prediction), joinedload(Scan.closure))
 
 
 def those_that_exist(ids: Sequence[str]) -> set[str]:
@@ -80,29 +90,58 @@ def queue(
     search: str = "",
     sort: str = "priority",
     page: int = 1,
-) -> Page:
+) -> Page[Listed]:
     """The scans somebody has to act on: open, in one of `statuses`, or held for a correction by `held_for`.
 
     `search` finds part of the patient's name or the beginning of the MRN. Unknown sorts mean priority.
     """
+    text = search.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+    words = {"part_of_name": f"%{text}%", "start_of_mrn": f"{text}%"} if text else {}
+    page = max(1, page)
+    ids, number = _queue(tuple(statuses), held_for, bool(text), sort if sort in SORTS else "priority")
+    total = db.session.scalar(number, words) or 0
+    found = db.session.scalars(ids, {"most": PAGE_SIZE, "skip": (page - 1) * PAGE_SIZE, **words}).all()
+    return Page(listed(found), page, total)
+
+
+# Put together once: that takes longer than the database needs to answer it.
+@lru_cache(maxsize=64)
+def _queue(
+    statuses: tuple[Status, ...], held_for: HoldFor | None, searched: bool, sort: str
+) -> tuple[Select[uuid.UUID], Select[int]]:
+    """The ids of a page (from the index alone), and how many there are."""
     wanted: ColumnElement[bool] = Scan.status.in_(statuses)
     if held_for is not None:
         wanted = or_(wanted, _held(held_for))
-    query = select(Scan).where(wanted, _open())
-    if search.strip():
-        text = search.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-        query = (
-            query.join(Scan.patient)
-            .join(Patient.user)
-            .where(or_(User.name.ilike(f"%{text}%", escape="\\"), Patient.mrn.like(f"{text}%", escape="\\")))
-        )
-    found = _page(query.order_by(*SORTS.get(sort, SORTS["priority"]), Scan.id), page)
-    for scan in found.scans:
-        set_committed_value(scan, "closure", None)  # the query says so; it need not be asked for each row
-    return found
+    query = select(Scan.id).where(wanted, _open())
+    if searched:
+        name = User.name.ilike(bindparam("part_of_name"), escape="\\")
+        mrn = Patient.mrn.like(bindparam("start_of_mrn"), escape="\\")
+        query = query.join(Scan.patient).join(Patient.user).where(or_(name, mrn))
+    number = query.with_only_columns(func.count(Scan.id), maintain_column_froms=True)
+    most, skip = bindparam("most", type_=Integer), bindparam("skip", type_=Integer)
+    return query.order_by(*SORTS[sort], Scan.id).limit(most).offset(skip), number
 
 
-def scans_of(user: User, page: int = 1) -> Page:
+def diagnoses(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """The diagnosis that counts of each of these scans, in one query; blank when the doctor wrote none."""
+    return dict(db.session.execute(_diagnoses(), {"ids": list(ids)}).all())
+
+
+@cache
+def _diagnoses() -> Select[uuid.UUID, str]:
+    ids: Any = bindparam("ids", expanding=True)
+    newest = (
+        select(Review.scan_id, func.max(Review.version).label("version"))
+        .where(Review.scan_id.in_(ids))
+        .group_by(Review.scan_id)
+        .subquery()
+    )
+    counts = (newest.c.scan_id == Review.scan_id) & (newest.c.version == Review.version)
+    return select(Review.scan_id, Review.diagnosis).join(newest, counts)
+
+
+def scans_of(user: User, page: int = 1) -> Page[Scan]:
     """A patient's own scans, newest first."""
     query = select(Scan).join(Scan.patient).where(Patient.user_id == user.id)
     return _page(query.order_by(Scan.uploaded_at.desc(), Scan.id), page, selectinload(Scan.closure))
@@ -114,20 +153,11 @@ def scan_ids_of(user: User) -> Sequence[uuid.UUID]:
     return db.session.scalars(query.order_by(Scan.uploaded_at.desc()).limit(1000)).all()
 
 
-def others_of_patient(scan: Scan, most: int) -> Sequence[Scan]:
+def others_of_patient(scan: Scan, most: int) -> Sequence[Listed]:
     """The patient's other scans, newest first, with what a line about each shows."""
-    query = select(Scan).where(Scan.patient_id == scan.patient_id, Scan.id != scan.id)
-    return db.session.scalars(
-        query.order_by(Scan.uploaded_at.desc(), Scan.id)
-        .limit(most)
-        .options(
-            joinedload(Scan.prediction),
-            selectinload(Scan.runs),
-            selectinload(Scan.holds),
-            joinedload(Scan.closure),
-            selectinload(Scan.reviews),
-        )
-    ).all()
+    query = select(Scan.id).where(Scan.patient_id == scan.patient_id, Scan.id != scan.id)
+    ids = db.session.scalars(query.order_by(Scan.uploaded_at.desc(), Scan.id).limit(most)).all()
+    return listed(ids) if ids else []
 
 
 def other_of_patient(scan: Scan, other_id: uuid.UUID) -> Scan:
@@ -153,7 +183,7 @@ def held_count(to: HoldFor) -> int:
     return db.session.scalar(select(func.count(Scan.id)).where(_held(to), _open())) or 0
 
 
-def _page(query: Select[Any], number: int, *more: ExecutableOption) -> Page:
+def _page(query: Select[Any], number: int, *more: ExecutableOption) -> Page[Scan]:
     """Cut one page out; everything that a row shows comes in a fixed number of queries, whatever the page size.
 
     The ids are found first, from the index alone; only the rows of this page are read whole.

@@ -1,20 +1,15 @@
-"""The doctor's list: only the columns that a row shows, found through the indexes; and what comes next.
-
-`queries.queue` gives whole scans for lists that are looked at now and then; this one is refreshed all day by everybody.
-"""
+"""The doctor's list, found through the indexes; and what comes next."""
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
-    and_,
     bindparam,
     cast,
     exists,
@@ -26,14 +21,14 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.orm import aliased
 
-from csss.auth.models import Patient, Sex, User
+from csss.auth.models import Patient, User
 from csss.clock import now
-from csss.database import UTCDateTime, db
+from csss.database import db
 from csss.scans.claims import ScanClaim
+from csss.scans.listed import Listed, listed
 from csss.scans.models import AnalysisRun, Prediction, Scan, ScanClosure, ScanHold
-from csss.scans.states import HoldFor, Priority, RunState, ScanKind, Status
+from csss.scans.states import HoldFor, Priority, Status
 
 PAGE_SIZE = 25
 TO_DO = (Status.PENDING_AI, Status.AI_ANALYZED)
@@ -45,51 +40,6 @@ SORTS: dict[str, tuple[Any, ...]] = {
     # What the classifier is least sure of; what it has not read comes last.
     "confidence": (Prediction.confidence.is_(None), Prediction.confidence, Scan.uploaded_at),
 }
-
-
-class Run(NamedTuple):
-    state: RunState
-    failure: str
-
-
-class Reading(NamedTuple):
-    available: bool
-    uncertain: bool
-    reason: str
-    label: str
-    top_label: str
-    confidence: float | None
-
-
-class Hold(NamedTuple):
-    to: HoldFor
-    note: str
-
-
-class Claim(NamedTuple):
-    doctor_id: uuid.UUID
-    doctor: str
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One open scan of the list. Its names are those of a Scan, so that presenters and policies take it for one."""
-
-    id: uuid.UUID
-    kind: ScanKind
-    indication: str
-    status: Status
-    priority: Priority
-    uploaded_at: datetime
-    patient: str
-    mrn: str
-    date_of_birth: date
-    sex: Sex
-    latest_run: Run | None
-    prediction: Reading | None
-    open_hold: Hold | None
-    claim: Claim | None
-    closure: None = None
 
 
 @dataclass(frozen=True)
@@ -144,10 +94,10 @@ def page(
     number = min(max(1, number), max(1, -(-total // PAGE_SIZE)))
     skip = (number - 1) * PAGE_SIZE
     if sort == "priority" and len(asked) in {1, len(Status)} and not held and not search:
-        return Page(_rows(_by_priority(asked, skip)), number, total)
+        return Page(listed(_by_priority(asked, skip)), number, total)
     place = {"most": PAGE_SIZE, "skip": skip}
     found = db.session.scalars(_ids(asked, held, bool(search), sort), {**place, **words}).all()
-    return Page(_rows(found), number, total)
+    return Page(listed(found), number, total)
 
 
 # Statements are put together once and kept: that takes longer than the database needs to answer them.
@@ -207,55 +157,6 @@ def _patients() -> Select[uuid.UUID]:
     name = User.name.ilike(bindparam("part_of_name"), escape="\\")
     mrn = Patient.mrn.like(bindparam("start_of_mrn"), escape="\\")
     return select(Patient.id).join(User, User.id == Patient.user_id).where(or_(name, mrn))
-
-
-def _rows(ids: Sequence[uuid.UUID]) -> list[Listed]:
-    """What these rows show, in one query and in this order."""
-    found = {row[0]: row for row in db.session.execute(_row_query(), {"ids": ids, "at": now()})}
-    return [_listed(found[id_]) for id_ in ids if id_ in found]
-
-
-@cache
-def _row_query() -> Any:
-    doctor = aliased(User)
-    later = aliased(AnalysisRun)
-    newest = select(func.max(later.requested_at)).where(later.scan_id == Scan.id).scalar_subquery()
-    # Of no interest once there is a reading.
-    run = (
-        Scan.status == Status.PENDING_AI,
-        AnalysisRun.scan_id == Scan.id,
-        AnalysisRun.requested_at == newest,
-    )
-    alive = ScanClaim.expires_at > bindparam("at", type_=UTCDateTime)
-    return (
-        select(
-            *(Scan.id, Scan.kind, Scan.indication, Scan.status, Scan.priority, Scan.uploaded_at),
-            *(User.name, Patient.mrn, Patient.date_of_birth, Patient.sex),
-            *(AnalysisRun.state, AnalysisRun.failure),
-            *(Prediction.available, Prediction.uncertain, Prediction.reason),
-            *(Prediction.label, Prediction.top_label, Prediction.confidence),
-            *(ScanHold.to, ScanHold.note, ScanClaim.doctor_id, doctor.name),
-        )
-        .join(Patient, Patient.id == Scan.patient_id)
-        .join(User, User.id == Patient.user_id)
-        .outerjoin(AnalysisRun, and_(*run))
-        .outerjoin(Prediction, Prediction.scan_id == Scan.id)
-        .outerjoin(ScanHold, and_(ScanHold.scan_id == Scan.id, ScanHold.lifted_at.is_(None)))
-        .outerjoin(ScanClaim, and_(ScanClaim.scan_id == Scan.id, alive))
-        .outerjoin(doctor, doctor.id == ScanClaim.doctor_id)
-        .where(Scan.id.in_(bindparam("ids", expanding=True)))
-    )
-
-
-def _listed(row: Any) -> Listed:
-    run, reading, hold, claim = row[10:12], row[12:18], row[18:20], row[20:22]
-    parts: list[Any] = [
-        Run(*run) if run[0] is not None else None,
-        Reading(*reading) if reading[0] is not None else None,
-        Hold(*hold) if hold[0] is not None else None,
-        Claim(*claim) if claim[0] is not None else None,
-    ]
-    return Listed(*row[:10], *parts)
 
 
 def counts() -> Counts:

@@ -8,13 +8,15 @@ from markupsafe import Markup, escape
 
 from csss import clock
 from csss.i18n import SOURCE_LANGUAGE, _, _n, language
+from csss.web.rows import same_for_all
 
 # English written out: strftime follows the locale of the process, and Babel takes its time.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def init_filters(app: Flask) -> None:
-    """Make the filters `when`, `ago`, `day`, `size`, `shorten` and `address` known to every template."""
+    """Make the filters and `same_for_all()` known to every template."""
+    app.jinja_env.globals["same_for_all"] = same_for_all
     app.jinja_env.filters.update(when=when, ago=ago, day=day, size=size, shorten=shorten, address=address)
 
 

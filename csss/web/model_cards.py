@@ -1,5 +1,6 @@
 """What staff may know of the classifier: which models are installed, with their figures, and each one's card."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -77,29 +78,23 @@ def plot(version: str, name: str) -> Response:
 
 def card_url(version: str) -> str | None:
     """The address of the card of the model that made a prediction; None when it is not installed any more."""
-    try:
-        _folder_of(version, current_app.config["CSSS"].model)
-    except ModelMissing:
-        return None
-    return url_for("models.card", version=version)
+    found = _folder_of(version, current_app.config["CSSS"].model)
+    return url_for("models.card", version=version) if found is not None else None
 
 
 def _folder(version: str) -> tuple[Path, bool]:
-    try:
-        return _folder_of(version, current_app.config["CSSS"].model)
-    except ModelMissing:
-        abort(404)
+    return _folder_of(version, current_app.config["CSSS"].model) or abort(404)
 
 
-@lru_cache(maxsize=32)  # models change with a restart; every reading page asks
-def _folder_of(version: str, named: str) -> tuple[Path, bool]:
-    for folder, active in installed(named):
-        try:
-            if model_record(folder, active)["version"] == version:
-                return folder, active
-        except (ModelMissing, ModelCorrupt):
-            continue  # the list says so
-    raise ModelMissing(version)
+# Models change with a restart; every reading page asks, also for a model that is gone: that is kept as well.
+@lru_cache(maxsize=32)
+def _folder_of(version: str, named: str) -> tuple[Path, bool] | None:
+    with suppress(ModelMissing):  # no model is installed at all
+        for folder, active in installed(named):
+            with suppress(ModelMissing, ModelCorrupt):  # the list says so
+                if model_record(folder, active)["version"] == version:
+                    return folder, active
+    return None
 
 
 def _plots(folder: Path) -> dict[str, Path]:

@@ -2,7 +2,7 @@
 // changed; each region concerned fetches its own fragment, calmly: seldom, not in a hidden window, without a lost letter.
 (() => {
   // A region may ask TURNS times in a row and otherwise once in GAP: single changes show at once, a storm costs thirty
-  // requests a minute. SPREAD: not all open pages at the same moment.
+  // requests a minute. SPREAD: not all open pages at the same moment; changes the server tells to one after the other.
   const GAP = 2000, TURNS = 4, SPREAD = 400, SLOW = 60000, PATIENCE = 10000, HIDDEN = 30000;
   const notice = document.getElementById("live-notice");
   const regions = () => [...document.querySelectorAll("[data-live]")];
@@ -20,7 +20,7 @@
     if (document.hidden) { stale = true; return; }
     for (const { id, dataset } of regions()) {
       if (due.has(id) || (names && !dataset.live.split(" ").some((name) => names.includes(name)))) continue;
-      const wait = now ? 0 : Math.max(0, (spent.get(id) || 0) - (TURNS - 1) * GAP - Date.now()) + Math.random() * SPREAD;
+      const wait = now ? 0 : Math.max(0, (spent.get(id) || 0) - (TURNS - 1) * GAP - Date.now()) + (names ? 0 : Math.random() * SPREAD);
       due.set(id, setTimeout(refresh, wait, id));
     }
   };

@@ -346,7 +346,9 @@ def test_who_waits_comes_first_and_is_let_in(admin: Visitor, clinic: Clinic) -> 
     assert listed(page, "users")[0] == "Dr. New <b>"
     assert f"1–{len(listed(page, 'users'))} of {len(listed(page, 'users'))} accounts" in page.get_text()
     row = page.select_one(f"#user-{waiting_id}")
-    assert [form["action"].rpartition("/")[2] for form in row.select("form")] == ["approve", "refuse"]
+    assert [each["formaction"].rpartition("/")[2] for each in row.select("button")] == ["approve", "refuse"]
+    assert {each["form"] for each in row.select("button")} == {"row-form"}
+    assert page.select_one("form#row-form[method=post] input[name=csrf_token]")["value"]
 
     assert admin.post(f"/admin/users/{waiting_id}/approve").status_code == 303
     assert db.session.get_one(User, waiting_id).state is AccountState.ACTIVE
@@ -373,7 +375,7 @@ def test_a_deactivated_person_is_signed_out_at_once(admin: Visitor, clinic: Clin
 
 def test_nobody_shuts_the_own_account(admin: Visitor, clinic: Clinic) -> None:
     row = admin.page("/admin/users").select_one(f"#user-{admin.user_id}")
-    assert row.select("form") == []
+    assert row.select("form, button") == []
     answer = admin.post(f"/admin/users/{admin.user_id}/deactivate")
     assert answer.status_code == 409 and "You cannot deactivate your own account." in words(answer)
 

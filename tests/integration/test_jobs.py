@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from csss.clock import now
-from csss.database import db, transaction
+from csss.database import Base, db, transaction
 from csss.jobs import leases, mail_jobs, report_jobs, runner, scan_jobs
 from csss.jobs.sweeper import SWEEP_SECONDS
 from csss.mail.models import MailMessage
@@ -266,3 +266,28 @@ def _lose_pictures(clinic: Clinic) -> None:
     for scan in db.session.scalars(select(Scan)):
         storage().delete(scan.file_key)
     db.session.rollback()
+
+
+@needs_model
+def test_the_rehearsal_of_an_analysis_leaves_nothing(clinic: Clinic) -> None:
+    def rows_of_each_table() -> list[int | None]:
+        db.session.rollback()
+        tables = Base.metadata.sorted_tables
+        return [db.session.scalar(select(func.count()).select_from(table)) for table in tables]
+
+    before = rows_of_each_table()
+    scan_jobs.warm_up()
+    runner.rehearse(Queue.INFERENCE)
+    assert rows_of_each_table() == before and len(before) > 20
+
+
+@needs_model
+def test_a_child_puts_hardly_a_statement_of_an_analysis_together_anew(clinic: Clinic) -> None:
+    _, run = start_analysis(clinic)
+    run_id = run.id
+    db.session.remove()
+    db.engine.clear_compiled_cache()
+    scan_jobs.warm_up()
+    known = set(db.engine._compiled_cache)
+    scan_jobs.analyse_scan(run_id)
+    assert len(set(db.engine._compiled_cache) - known) <= 2  # the seal, which is made at the commit

@@ -302,8 +302,11 @@ SLOW_CLASSIFIER = """
 from pathlib import Path
 import os, time
 from csss.inference.engine import Engine
+from csss.inference.preprocessing import blank
 predict = Engine.predict
 def slowly(self, image):
+    if image == blank():
+        return predict(self, image)  # the rehearsal before the fork
     note = Path(os.environ["CSSS_INSTANCE"], "at-it")
     note.with_suffix(".new").write_text(str(os.getpid()))
     note.with_suffix(".new").rename(note)

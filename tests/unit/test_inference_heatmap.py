@@ -23,7 +23,7 @@ def rgba(layer):
 
 @pytest.mark.parametrize(
     ("width", "height", "expected"),
-    [(2000, 1000, (512, 256)), (1000, 2000, (256, 512)), (300, 200, (300, 200)), (5000, 1, (512, 1))],
+    [(2000, 1000, (256, 128)), (1000, 2000, (128, 256)), (200, 150, (200, 150)), (5000, 1, (256, 1))],
 )
 def test_the_layer_has_the_scans_proportions(width, height, expected):
     assert Image.open(io.BytesIO(heatmap_png(grid(), width, height))).size == expected
@@ -32,12 +32,12 @@ def test_the_layer_has_the_scans_proportions(width, height, expected):
 def test_cold_is_bare_and_hot_shows_through():
     pixels = rgba(heatmap_png(grid(), 512, 512))
     assert pixels[5, 5, 3] == 0
-    assert pixels[256, 256, 3] == pixels[..., 3].max()
-    assert 120 < pixels[256, 256, 3] < 200
+    assert pixels[128, 128, 3] == pixels[..., 3].max()
+    assert 120 < pixels[128, 128, 3] < 200
 
 
 def test_alpha_grows_towards_the_hot_place():
-    alpha = rgba(heatmap_png(grid(), 512, 512))[256, :257, 3].astype(int)
+    alpha = rgba(heatmap_png(grid(), 512, 512))[128, :129, 3].astype(int)
     assert (np.diff(alpha) >= -1).all()
 
 
@@ -47,7 +47,15 @@ def test_a_map_of_nothing_is_wholly_transparent():
 
 def test_the_layer_is_small():
     random = np.random.default_rng(3)
-    assert max(len(heatmap_png(random.random((7, 7), np.float32), 2000, 2000)) for _ in range(5)) <= 25_000
+    assert max(len(heatmap_png(random.random((7, 7), np.float32), 2000, 2000)) for _ in range(5)) <= 12_000
+
+
+def test_enlarged_to_the_scan_the_layer_is_as_exact_as_one_of_its_full_size():
+    cam = np.random.default_rng(5).random((7, 7), np.float32)
+    full = rgba(heatmap_png(cam, 1024, 1024, max_side=1024)).astype(int)
+    layer = Image.open(io.BytesIO(heatmap_png(cam, 1024, 1024))).convert("RGBA")
+    shown = np.asarray(layer.resize((1024, 1024), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(shown[..., 3] - full[..., 3]).max() <= 6
 
 
 @pytest.mark.parametrize("cam", [np.zeros(7, np.float32), np.full((7, 7), np.nan, np.float32)])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from flask import url_for
 from flask_babel.speaklater import LazyString
 
 from csss.auth.models import AccountState, User, UserSession
@@ -38,6 +39,32 @@ class AccountRow:
     registered: datetime
     tag: Tag
     steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class ListStep:
+    """A step as the list offers it: templates/admin/_user_row.html."""
+
+    label: str
+    url: str
+    kind: str
+    warning: str | None
+
+
+@dataclass(frozen=True)
+class ListRow:
+    """One line of the accounts: templates/admin/_user_row.html."""
+
+    id: str
+    url: str
+    name: str
+    email: str
+    confirmed: bool
+    role: str
+    registered: str
+    registered_iso: str
+    tag: Tag
+    steps: tuple[ListStep, ...]
 
 
 _ACCOUNT_TAGS: dict[AccountState, tuple[str, str]] = {
@@ -93,6 +120,29 @@ def account_row(user: User, viewer: User) -> AccountRow:
         if user.erased_at is not None
         else Tag(STATE_WORDS[user.state], *_ACCOUNT_TAGS[user.state]),
         steps=() if user.id == viewer.id or user.erased_at is not None else account_steps(user.state),
+    )
+
+
+def list_rows(users: Sequence[User], viewer: User, query: str) -> list[ListRow]:
+    """`query` is how the list is filtered: after a step one comes back to it."""
+    return [_list_row(account_row(user, viewer), query) for user in users]
+
+
+def _list_row(row: AccountRow, query: str) -> ListRow:
+    return ListRow(
+        id=str(row.id),
+        url=url_for("admin.user", user_id=row.id),
+        name=row.name,
+        email=row.email,
+        confirmed=row.confirmed,
+        role=row.role,
+        registered=when(row.registered),
+        registered_iso=row.registered.isoformat(),
+        tag=row.tag,
+        steps=tuple(
+            ListStep(step.label, url_for(step.endpoint, user_id=row.id) + query, step.kind, step.warning)
+            for step in row.steps
+        ),
     )
 
 

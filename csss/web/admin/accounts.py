@@ -15,12 +15,19 @@ from csss.database import db, transaction
 from csss.errors import NotFound, StateConflict
 from csss.i18n import _, _n
 from csss.web.admin import admin
-from csss.web.admin.account_presenters import account_facts, account_page_steps, account_row, session_rows
+from csss.web.admin.account_presenters import (
+    account_facts,
+    account_page_steps,
+    account_row,
+    list_rows,
+    session_rows,
+)
 from csss.web.admin.erasing_presenters import keeping
 from csss.web.admin.forms import AccountFilter, LegalHoldForm
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import idle_limit, me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
+from csss.web.rows import made_once
 
 
 @admin.get("/users")
@@ -148,8 +155,7 @@ def _show_list(user_id: uuid.UUID | None = None, *, status: int = 200, conflict:
     )
     values: dict[str, Any] = {
         "form": form,
-        "rows": [account_row(user, me()) for user in page.users],
-        "query": query_string(),
+        "rows": made_once("admin/_user_row.html", list_rows(page.users, me(), query_string())),
         "here": list_url(".users", filters(but="")),
         "conflict": conflict,
         "pager": pager(

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from csss.i18n import _
+from csss.reports.approvals import Written
 from csss.reports.batches import Choice
+from csss.scans.listed import Reading
 from csss.scans.models import Prediction, Review
 from csss.scans.presenters import KIND_NAMES, human_name
 from csss.scans.states import Agreement, Priority
@@ -50,7 +52,7 @@ def chosen_report(choice: Choice) -> ChosenReport:
     )
 
 
-def conclusion(review: Review) -> str:
+def conclusion(review: Review | Written) -> str:
     """What the doctor has concluded, in a line: the diagnosis, or else the impression, or else the findings."""
     return shorten(review.diagnosis or review.impression or review.findings, 140)
 
@@ -74,7 +76,7 @@ def _warnings(choice: Choice) -> list[str]:
     return found
 
 
-def disagreement(review: Review | None, prediction: Prediction | None) -> list[str]:
+def disagreement(review: Review | Written | None, prediction: Prediction | Reading | None) -> list[str]:
     """Where doctor and classifier do not go together."""
     if prediction is None:
         return []

@@ -1,10 +1,12 @@
 """Scans, holds and messages in an administrator's words."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
+from flask import url_for
 from flask_babel.speaklater import LazyString
 
 from csss import clock
@@ -12,22 +14,24 @@ from csss.i18n import _, _l, _n
 from csss.mail.models import MailState
 from csss.reports import approvals
 from csss.reports import queries as report_queries
-from csss.reports.approvals import Release, SentCode
+from csss.reports.approvals import Release, SentCode, Signers
 from csss.scans import policies
+from csss.scans.listed import Listed
 from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import KIND_NAMES, Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, Status
 from csss.web.admin.batch_presenters import conclusion, disagreement
 from csss.web.admin.list_presenters import again_label, mail_sentence, mail_tag
-from csss.web.filters import when
+from csss.web.filters import ago, when
 from csss.web.scan_view import VersionView, version_view
 
 
 @dataclass(frozen=True)
 class WaitingRow:
-    """One line of what waits for approval."""
+    """One line of what waits for approval: templates/admin/_waiting_row.html."""
 
-    scan_id: uuid.UUID
+    id: str
+    url: str
     name: str
     mrn: str
     kind: str
@@ -35,32 +39,39 @@ class WaitingRow:
     pharmacist: str | None
     conclusion: str
     warnings: tuple[str, ...]
-    since: datetime
+    since: str
+    waiting: str
     urgent: bool
     tag: Tag
     may_approve: bool
+    ticked: bool
 
 
-def waiting_rows(scans: Sequence[Scan]) -> list[WaitingRow]:
-    signed = approvals.signers(scans)
-    reviews = {each: names.review for each, names in signed.items() if names.review}
-    return [
-        WaitingRow(
-            scan_id=scan.id,
-            name=scan.patient.user.name,
-            mrn=scan.patient.mrn,
-            kind=KIND_NAMES[scan.kind],
-            doctor=signed[scan.id].doctor,
-            pharmacist=signed[scan.id].pharmacist,
-            conclusion=conclusion(reviews[scan.id]) if scan.id in reviews else "",
-            warnings=tuple(disagreement(reviews.get(scan.id), scan.prediction)),
-            since=scan.status_since,
-            urgent=scan.priority is Priority.URGENT,
-            tag=tag(scan),
-            may_approve=policies.may(policies.check_can_approve, scan),
-        )
-        for scan in scans
-    ]
+def waiting_rows(scans: Sequence[Listed], ticked: Collection[str] = ()) -> list[WaitingRow]:
+    base, signed = url_for("admin.queue"), approvals.signers([scan.id for scan in scans])
+    return [_waiting_row(scan, signed[scan.id], base, str(scan.id) in ticked) for scan in scans]
+
+
+def _waiting_row(scan: Listed, signed: Signers, base: str, ticked: bool) -> WaitingRow:
+    as_scan = cast("Scan", scan)  # as far as presenters and policies look
+    review = signed.review
+    return WaitingRow(
+        id=str(scan.id),
+        url=f"{base}scans/{scan.id}",
+        name=scan.patient,
+        mrn=scan.mrn,
+        kind=KIND_NAMES[scan.kind],
+        doctor=review.doctor if review else None,
+        pharmacist=signed.pharmacist,
+        conclusion=conclusion(review) if review else "",
+        warnings=tuple(disagreement(review, scan.prediction)),
+        since=scan.status_since.isoformat(),
+        waiting=ago(scan.status_since),
+        urgent=scan.priority is Priority.URGENT,
+        tag=tag(as_scan),
+        may_approve=policies.may(policies.check_can_approve, as_scan),
+        ticked=ticked,
+    )
 
 
 def tag(scan: Scan) -> Tag:

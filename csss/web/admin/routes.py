@@ -55,6 +55,7 @@ from csss.web.guard import me, requires, user_session
 from csss.web.headers import FILE_CSP
 from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.passkeys import question, second_factor_shown
+from csss.web.rows import made_once
 from csss.web.staff_view import history, scan_view
 from csss.web.throttle import answer_to
 
@@ -75,6 +76,7 @@ def show_queue(*, status: int = 200, refused: str = "") -> Response:
     form = QueueFilter(request.args)
     search, number = form.q.data or "", page_number()
     values: dict[str, Any] = {"form": form, "filtered": bool(search), "waiting": [], "released": []}
+    values["may_approve"] = False
     values["show"] = "released" if request.args.get("show") == "released" else "waiting"
     if values["show"] == "released":
         releases = approvals.released(search=search, page=number)
@@ -82,13 +84,14 @@ def show_queue(*, status: int = 200, refused: str = "") -> Response:
         size, total = releases.size, releases.total
     else:
         scans = approvals.waiting(search=search, page=number)
-        values["waiting"] = waiting_rows(scans.scans)
+        rows = waiting_rows(scans.scans, request.form.getlist("scan"))
+        values["waiting"] = made_once("admin/_waiting_row.html", rows)
+        values["may_approve"] = any(row.may_approve for row in rows)
         size, total = scans.size, scans.total
     shown = len(values["waiting"]) + len(values["released"])
     values["pager"] = pager(number=number, size=size, shown=shown, total=total, endpoint=".queue")
     values["here"] = list_url(".queue", filters(but=""))
     values["refused"] = refused
-    values["ticked"] = set(request.form.getlist("scan"))
     return page_or_fragment("admin/queue.html", "admin/_queue.html", status=status, **values)
 
 

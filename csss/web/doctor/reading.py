@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 from flask import url_for
 from flask_babel.speaklater import LazyString
@@ -267,16 +268,18 @@ _STEPS = {**STEPS, Status.PHARMACIST_COMPLETED: _l("Completed by the pharmacist"
 
 
 def _others(scan: Scan, compared: uuid.UUID | None) -> tuple[Other, ...]:
-    url = url_for("doctor.scan", scan_id=scan.id)
+    base, url = url_for("doctor.worklist"), url_for("doctor.scan", scan_id=scan.id)
+    others = queries.others_of_patient(scan, OTHER_SCANS)
+    diagnoses = queries.diagnoses([other.id for other in others]) if others else {}
     return tuple(
         Other(
-            url=url_for("doctor.scan", scan_id=other.id),
+            url=f"{base}scans/{other.id}",
             words=f"{KIND_NAMES[other.kind]}, {day(other.uploaded_at)}",
-            diagnosis=(other.review.diagnosis or None) if other.review else None,
-            tag=status_for_staff(other),
+            diagnosis=diagnoses.get(other.id) or None,
+            tag=status_for_staff(cast("Scan", other)),
             thumbnail_url=f"{url_for('files.image', scan_id=other.id)}?size=thumbnail",
             compare_url=f"{url}?compare={other.id}",
             compared=other.id == compared,
         )
-        for other in queries.others_of_patient(scan, OTHER_SCANS)
+        for other in others
     )

@@ -3,50 +3,60 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import cast
+
+from flask import url_for
+from markupsafe import Markup
 
 from csss import clock
 from csss.i18n import gettext as _
-from csss.prescriptions import allergies, checks, queries
+from csss.prescriptions import allergies, checks
 from csss.prescriptions.allergies import Asked
 from csss.prescriptions.models import PrescriptionTemplate
-from csss.scans import policies
+from csss.scans import policies, queries
+from csss.scans.listed import Listed
 from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, Status
+from csss.web.filters import ago, shorten
+from csss.web.rows import made_once
 from csss.web.scan_view import age_at
 
 
 @dataclass(frozen=True)
 class QueueRow:
-    """One line of the queue."""
+    """One line of the queue: templates/pharmacist/_queue_row.html."""
 
-    scan_id: uuid.UUID
+    id: str
+    url: str
     name: str
     mrn: str
     age: int
     allergies: str
     allergies_state: Asked
     diagnosis: str
-    waiting_since: datetime
+    since: str
+    waiting: str
     urgent: bool
     tag: Tag
 
 
-def queue_rows(scans: Sequence[Scan]) -> list[QueueRow]:
-    diagnoses = queries.diagnoses(scans)
+def queue_rows(scans: Sequence[Listed]) -> list[QueueRow]:
+    diagnoses, base = queries.diagnoses([scan.id for scan in scans]), url_for("pharmacist.queue")
     return [
         QueueRow(
-            scan_id=scan.id,
-            name=scan.patient.user.name,
-            mrn=scan.patient.mrn,
-            age=age_at(scan.patient.date_of_birth, clock.now()),
-            allergies=scan.patient.allergies,
-            allergies_state=allergies.state(scan.patient.allergies),
-            diagnosis=diagnoses.get(scan.id, ""),
-            waiting_since=scan.uploaded_at,
+            id=str(scan.id),
+            url=f"{base}scans/{scan.id}",
+            name=scan.patient,
+            mrn=scan.mrn,
+            age=age_at(scan.date_of_birth, clock.now()),
+            allergies=shorten(scan.allergies, 60),
+            allergies_state=allergies.state(scan.allergies),
+            diagnosis=shorten(diagnoses.get(scan.id, ""), 90),
+            since=scan.uploaded_at.isoformat(),
+            waiting=ago(scan.uploaded_at),
             urgent=scan.priority is Priority.URGENT,
-            tag=tag(scan),
+            tag=tag(cast("Scan", scan)),  # as far as presenters and policies look
         )
         for scan in scans
     ]
@@ -88,6 +98,12 @@ def waits_because(scan: Scan) -> str | None:
     if scan.status in {Status.PENDING_AI, Status.AI_ANALYZED}:
         return _("A doctor has to read and verify this scan first.")
     return None
+
+
+def completion() -> Markup:
+    """What the browser offers while a line of a prescription is typed."""
+    names = tuple(each.name for each in checks.formulary().medicines)
+    return made_once("pharmacist/_completion.html", [names])[0]
 
 
 @dataclass(frozen=True)

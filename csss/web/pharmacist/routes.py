@@ -25,7 +25,15 @@ from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
 from csss.web.pharmacist import pharmacist
 from csss.web.pharmacist.forms import FilterForm, LineForm, PrescriptionForm
-from csss.web.pharmacist.presenters import asked_for, known_allergies, queue_rows, tag, waits_because
+from csss.web.pharmacist.presenters import (
+    asked_for,
+    completion,
+    known_allergies,
+    queue_rows,
+    tag,
+    waits_because,
+)
+from csss.web.rows import made_once
 from csss.web.staff_view import history, scan_view
 
 
@@ -41,7 +49,7 @@ def queue() -> Response:
         "pharmacist/queue.html",
         "pharmacist/_queue.html",
         form=form,
-        rows=queue_rows(page.scans),
+        rows=made_once("pharmacist/_queue_row.html", queue_rows(page.scans)),
         filtered=bool(form.q.data),
         here=url_for(".queue", q=form.q.data or None, sort=form.sort.data or None, page=page.number),
         pager=pager(number=page.number, size=page.size, shown=len(page.scans), total=page.total),
@@ -140,7 +148,7 @@ def _show(
         "form": form,
         "typed": typed,  # a refused prescription is shown once more, so that nothing written is lost
         "max_items": services.MAX_ITEMS,
-        "medicines": checks.formulary().medicines if form else (),
+        "completion": completion() if form else "",
         "templates": templates.usable_by(me()) if form else (),
         "known_of": _known,
         "check_url": url_for(".line", scan_id=scan_id),

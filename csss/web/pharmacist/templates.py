@@ -8,13 +8,13 @@ from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, StateConflict
 from csss.i18n import gettext as _
-from csss.prescriptions import checks, templates
+from csss.prescriptions import templates
 from csss.prescriptions.models import PrescriptionTemplate
 from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.pharmacist import pharmacist
 from csss.web.pharmacist.forms import TemplateForm
-from csss.web.pharmacist.presenters import template_groups
+from csss.web.pharmacist.presenters import completion, template_groups
 
 
 @pharmacist.get("/templates")
@@ -108,6 +108,6 @@ def _show(
         remove_url=url_for(".remove_template", preset_id=own.id) if own else None,
         maker=maker.name if maker else None,
         conflict=conflict,
-        medicines=checks.formulary().medicines,
+        completion=completion(),
         max_items=templates.MAX_LINES,
     )
