@@ -20,8 +20,9 @@ from training.features import PLAIN, FeatureCache
 from training.run import SEED, Run
 
 FOLDS = 3
-TEACHERS = 2
-"""Networks for each fold, with seeds of their own; the mean of what they say counts."""
+TEACHERS = 1
+"""Networks for each fold, with seeds of their own; the mean of what they say counts. A second one costs two cores as much
+time again as the network that learns from them."""
 
 
 def fold_of(images: list[Image], folds: int = FOLDS) -> NDArray[np.int64]:
