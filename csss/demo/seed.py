@@ -243,5 +243,6 @@ def _cases() -> Iterator[_Case]:
     yield _Case("Lung_Opacity-2.jpg", "second", "Cough has come back", Status.AI_ANALYZED, urgent=True)
     yield _Case("Sick-1.jpg", "patient", "Breathless on climbing stairs", Status.AI_ANALYZED)
     yield _Case("Normal-1.jpg", "third", "Follow-up after pneumonia", Status.AI_ANALYZED)
-    yield _Case("NIH_MERGED-2.jpg", "second", "Cough at night", Status.PENDING_AI)
+    yield _Case("NIH_MERGED-2.jpg", "second", "Cough at night", Status.AI_ANALYZED)
+    yield _Case("Lung_Opacity-1.jpg", "second", "Cough with fever again", Status.PENDING_AI)
     yield _Case("COVID-2.jpg", "patient", "Cough and fever since Sunday", Status.PENDING_AI, urgent=True)

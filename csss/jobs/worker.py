@@ -62,6 +62,7 @@ class SweepingWorker(Worker):
         self._app = app
         self._between_jobs = importlib.import_module(f"csss.jobs.{_JOBS[queue]}").between_jobs
         self.told_to_stop = False
+        self._sweeping = False
         self._forked_at = float("-inf")
         self._swept_at = float("-inf")
         self._quick = connect(app.config["CSSS"].redis_url)
@@ -74,6 +75,7 @@ class SweepingWorker(Worker):
         if super().should_run_maintenance_tasks:
             super().run_maintenance_tasks()
         self._swept_at = time.monotonic()
+        self._sweeping = True
         try:
             worker_registration.register(self)  # a Redis that was restarted empty has forgotten who is there
             with self._app.app_context():
@@ -82,10 +84,15 @@ class SweepingWorker(Worker):
         except (SQLAlchemyError, redis.RedisError, OSError) as error:
             log.warning("the sweep has to wait: %s", error)
         finally:
+            self._sweeping = False
             self._forget_connections()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """A sweep is ended first: what RQ raises here would be taken for an error of the database, and forgotten."""
         self.told_to_stop = True
+        if self._sweeping and not self._stop_requested:
+            self._stop_requested = True
+            return
         super().request_stop(signum, frame)
 
     def fork_work_horse(self, job: Job, queue: RqQueue) -> None:
