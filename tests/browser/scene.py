@@ -89,10 +89,11 @@ class Scene:
             people = {each: clinic.person(each) for each in ("doctor", "pharmacist", "admin")}
             people["patient"] = clinic.person("patient", name=self.patient)
             scan = clinic.scan(status, **people, **more)
+            scan_id, user_id = scan.id, people[role].id
             if then is not None:
                 then(clinic, people, scan)
-            self.come_in(people[role])
-            return scan.id
+            self.come_in(db.session.get_one(User, user_id))  # anew: a job ends the session that it is done in
+            return scan_id
 
     def look(self, question: Callable[[], T]) -> T:
         """Ask the database, as it stands now."""

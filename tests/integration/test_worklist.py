@@ -159,6 +159,7 @@ def test_a_refresh_sends_only_the_rows_that_have_changed(doctor: Visitor, clinic
     assert refresh(doctor).get_data(as_text=True).count("data-same") == 0
 
 
+@pytest.mark.parametrize("settings", [{"uploads_a_day": 100}], indirect=True)
 def test_pages_of_an_archive_follow_each_other_without_a_gap(doctor: Visitor, clinic: Clinic) -> None:
     patient = clinic.person("patient")
     made = [clinic.scan(patient=patient).id for _ in range(60)]

@@ -68,7 +68,9 @@ def test_heat_maps_are_written_and_never_over_each_other(tmp_path):
     assert sorted(file.name for file in folder.iterdir()) == sorted(
         f"{stem}{number}-{kind}" for number in ("", "-2") for kind in ("heatmap.png", "overlay.jpg")
     )
-    assert Image.open(folder / f"{stem}-heatmap.png").size == Image.open(SCANS[0]).size
+    map_width, map_height = Image.open(folder / f"{stem}-heatmap.png").size
+    width, height = Image.open(SCANS[0]).size
+    assert map_width * height == map_height * width, "it must lie over the scan in its proportions"
 
 
 def test_people_get_a_table(broken):
