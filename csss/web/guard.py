@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from flask import Flask, Response, abort, current_app, g, make_response, redirect, request, session, url_for
 from flask_login import AnonymousUserMixin, LoginManager, current_user, login_user, logout_user
+from werkzeug.routing import RequestRedirect
 
 from csss.audit import record as audit
 from csss.auth import sessions
@@ -93,7 +94,7 @@ def init_guard(app: Flask) -> None:
     manager.user_loader(_load)
     # Not a before_request: it comes before the form token is looked for, which reads the whole request.
     app.url_value_preprocessor(_limit_request)
-    app.before_request(_refuse_control_characters)
+    app.before_request(_refuse_unreadable)
     app.before_request(_set_origin)
     app.before_request(_check_permission)
     app.before_request(_touch_session)
@@ -115,11 +116,14 @@ def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None
         request.max_content_length = min(MAX_FORM, request.max_content_length or MAX_FORM)
 
 
-def _refuse_control_characters() -> None:
+def _refuse_unreadable() -> None:
     """No text that people type holds a zero byte, and PostgreSQL cannot take it. Forms drop it (`csss.web.forms`).
 
-    Nor does an address of ours hold a line end, which would begin a line of its own in a log.
+    Nor does an address of ours hold a line end, which would begin a line of its own in a log. And where the Host is none
+    (`*`), the address that an unclean one (`/a/../b`) is led to would lack it.
     """
+    if isinstance(request.routing_exception, RequestRedirect) and not request.host:
+        abort(400)
     if any(letter < " " or letter == "\x7f" for letter in request.path) or b"%00" in request.query_string:
         abort(400)
 

@@ -42,6 +42,13 @@ def test_no_answer_depends_on_what_a_request_calls_this_host(
         assert (answer.status_code, answer.headers["Location"]) == (308, target)
 
 
+@pytest.mark.parametrize("host", ["*", "", "[::1", "csss_web:8000"])
+def test_nobody_is_led_to_an_address_without_a_host(nobody: Visitor, host: str) -> None:
+    answer = nobody.get("/models/%2e%2e%2f/x.png", headers={"Host": host})
+    assert answer.status_code == 400 and "Location" not in answer.headers
+    assert nobody.get("/healthz", headers={"Host": host}).status_code == 200
+
+
 @pytest.mark.parametrize("settings", [{"trusted_proxies": 1}], indirect=True)
 def test_a_mail_leads_to_the_address_of_the_settings(clinic: Clinic, nobody: Visitor) -> None:
     form = {
