@@ -2,10 +2,13 @@
 
 Each list is played by a thread that does what static/js/live.js does: listens, gathers, waits for its turn, asks with its
 version and its rows. Patients come as people come: by chance, twenty a minute, often two within a second and then nobody
-for ten; at the end twenty at once, as when a line is there again. Server, lists and everything else share this machine.
+for ten; at the end twenty at once, as when a line is there again. Who opens a page meanwhile is a process of its own, as
+somebody at another computer: a thread beside a hundred others would wait for them, and not for the server. Server, lists
+and everything else share this machine.
 """
 
 import http.client
+import multiprocessing
 import random
 import re
 import statistics
@@ -13,6 +16,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -82,9 +87,7 @@ class OpenList:
 
     def _follow(self) -> None:
         spent, heard = 0.0, 0
-        while not self._over.wait(0.02):
-            if len(self.ear.heard) == heard:
-                continue
+        while self.ear.hears_more_than(heard):
             wait = max(0.0, spent - (TURNS - 1) * GAP - time.monotonic())
             if self._over.wait(wait):
                 return
@@ -94,8 +97,8 @@ class OpenList:
 
     def close(self) -> None:
         self._over.set()
-        self._thread.join(10)
         self.ear.close()
+        self._thread.join(10)
         self._connection.close()
 
 
@@ -193,26 +196,33 @@ def _uploads(clinic: Clinic, lists: list[OpenList], pauses: list[float]) -> Uplo
 
 
 class _Pages:
-    """Somebody who opens the worklist twice a second, from another connection."""
+    """Somebody who opens the worklist twice a second, from another connection and in another process."""
 
     def __init__(self, stack: Stack, cookie: str) -> None:
-        self._where, self._cookie = urlsplit(stack.url), cookie
-        self._times: list[float] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._visit, daemon=True)
-        self._thread.start()
-
-    def _visit(self) -> None:
-        connection = http.client.HTTPConnection(self._where.hostname or "", self._where.port, timeout=30)
-        while not self._over.wait(0.5):
-            start = time.perf_counter()
-            connection.request("GET", "/doctor/", headers={"Cookie": self._cookie, "Accept-Encoding": "br"})
-            connection.getresponse().read()
-            self._times.append((time.perf_counter() - start) * 1000)
-        connection.close()
+        context = multiprocessing.get_context("spawn")
+        self._times, told = context.Pipe(duplex=False)
+        self._over = context.Event()
+        self._process = context.Process(
+            target=_visit, args=(stack.url, cookie, self._over, told), daemon=True
+        )
+        self._process.start()
 
     def stop(self) -> list[float]:
         """Milliseconds of each visit."""
         self._over.set()
-        self._thread.join(30)
-        return self._times
+        times: list[float] = self._times.recv()
+        self._process.join(30)
+        return times
+
+
+def _visit(url: str, cookie: str, over: Event, told: Connection) -> None:
+    where = urlsplit(url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+    times = []
+    while not over.wait(0.5):
+        start = time.perf_counter()
+        connection.request("GET", "/doctor/", headers={"Cookie": cookie, "Accept-Encoding": "br"})
+        connection.getresponse().read()
+        times.append((time.perf_counter() - start) * 1000)
+    connection.close()
+    told.send(times)

@@ -109,6 +109,12 @@ class Ear:
         assert at is not None, f"no {event!r} with {has!r} came: {self.heard}"
         return at
 
+    def hears_more_than(self, number: int) -> bool:
+        """Wait for the next event after the first `number`; False when the stream is over instead."""
+        with self._news:
+            self._news.wait_for(lambda: len(self.heard) > number or self.over.is_set())
+            return len(self.heard) > number
+
     @property
     def told(self) -> list[str]:
         """The names that have come, in their order."""

@@ -32,6 +32,7 @@ from csss.scans.models import Prediction, Scan
 from csss.scans.states import Status
 from csss.scans.storage import storage
 from csss.web.guard import PENDING
+from tests.conftest import CHROMIUM
 from tests.stack import Stack, running_stack
 
 WIDTHS = (360, 1440)
@@ -57,7 +58,7 @@ def main() -> None:
         stack.app.extensions[DISPATCHER] = dispatch
         _report_pages()
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
             if wanted == ["readme"]:
                 _readme_pictures(browser, stack)
                 return

@@ -10,6 +10,7 @@ from csss.auth.roles import STAFF, Role
 
 CHANNEL = "csss:live"
 QUEUE, ACCOUNTS, MAIL = "queue", "accounts", "mail"
+ERASED = "erased"  # for the processes alone: they forget what they have kept (`csss.remembered`)
 
 _DOCTOR = frozenset({Role.DOCTOR})
 _ADMIN = frozenset({Role.ADMIN})

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from csss.i18n import gettext as _
 from csss.prescriptions.formulary import Formulary, Group, Medicine, alike, named, words
+from csss.remembered import remembered
 
 _NONE_KNOWN = frozenset(
     ("none", "no", "nil", "nka", "nkda", "nothing", "none known", "none that i know of", "not allergic")
@@ -62,7 +63,7 @@ def state(text: str) -> Asked:
     return Asked.NONE_KNOWN if said in _NONE_KNOWN else Asked.LISTED
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def read(text: str, formulary: Formulary) -> Allergies:
     """Medicines and groups in a patient's text. "Not allergic to aspirin" names none."""
     found = state(text)

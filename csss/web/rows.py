@@ -1,12 +1,12 @@
 """What many people look at, such as the rows of lists: each is rendered once for all of them."""
 
 from collections.abc import Hashable, Iterable
-from functools import lru_cache
 
 from flask import current_app
 from markupsafe import Markup
 
 from csss.i18n import language
+from csss.remembered import remembered
 
 
 def made_once(template: str, rows: Iterable[Hashable]) -> list[Markup]:
@@ -20,7 +20,7 @@ def same_for_all(template: str) -> Markup:
     return made_once(template, [None])[0]
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _made(template: str, row: Hashable, _language: str, _icons: str) -> Markup:
     html = current_app.jinja_env.get_template(template).render(each=row)
     return Markup(html)  # noqa: S704 - escaped by the template  # nosec B704

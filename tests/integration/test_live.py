@@ -16,16 +16,19 @@ from csss.auth import sessions
 from csss.auth.models import AccountState, User, UserSession
 from csss.auth.roles import Role
 from csss.database import db, transaction
+from csss.erasing import services as erasing
+from csss.live.hub import Hub
 from csss.live.names import Change, Listener, change_of
 from csss.scans import services
 from csss.scans.models import AnalysisRun
 from csss.scans.states import Priority
-from csss.web import events
+from csss.web import events, rows
 from tests.ears import Ear, cookie_for, streaming
 from tests.factories import Clinic, reading
 from tests.stack import Stack, eventually
 from tests.visitor import Visitor
 
+HASH = "$2b$04$aaaaaaaaaaaaaaaaaaaaaexGx5Ns1X2bYqfIbvXKzvNfMSzkaTR5e"
 pytestmark = pytest.mark.xdist_group("live")
 
 
@@ -192,6 +195,27 @@ def test_without_redis_the_stream_says_so_and_recovers_by_itself(site: Site) -> 
 
 
 # Without a server of ours
+
+
+def test_when_a_patient_is_erased_every_process_forgets_what_it_has_rendered(site: Site) -> None:
+    """Rows of lists are rendered once for everybody and kept in memory."""
+    seen = Hub(site.stack.settings.redis_url, set, ceiling=0)
+    seen.start()
+    try:
+        eventually(lambda: seen.online)
+        patient = site.clinic.person("patient", name="Zebulon Quarterstaff")
+        with site.stack.app.test_request_context("/"):
+            kept = rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0]
+            assert rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0] is kept
+            with transaction():
+                erasing.erase_as_deployer(
+                    patient.patient.mrn, reason="The family has asked.", password_hash=HASH
+                )
+            eventually(
+                lambda: rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0] is not kept
+            )
+    finally:
+        seen.stop()
 
 
 def test_where_nothing_can_hold_a_stream_the_browser_is_told_not_to_ask_again(doctor: Visitor) -> None:

@@ -6,12 +6,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
+from csss.remembered import on_forgetting
+
 SECONDS = 1.0  # the longest that an answer is given again, whatever has been heard of meanwhile
 MOST = 64
 
 T = TypeVar("T")
 _kept: OrderedDict[Hashable, tuple[str, float, Any]] = OrderedDict()
 _lock = threading.Lock()
+on_forgetting(_kept.clear)
 
 
 def looked_up_once(key: Hashable, version: str, look_up: Callable[[], T]) -> T:

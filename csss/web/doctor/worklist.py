@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -15,6 +14,7 @@ from markupsafe import Markup
 from csss import clock
 from csss.auth.models import User
 from csss.i18n import _, _n, language
+from csss.remembered import remembered
 from csss.scans import policies
 from csss.scans import worklist as queries
 from csss.scans.models import Scan
@@ -201,7 +201,7 @@ def rendered(found: Sequence[Row]) -> list[Rendered]:
     return [_rendered(row, language(), icons) for row in found]
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _rendered(row: Row, _language: str, _icons: str) -> Rendered:
     """All doctors look at the same rows: each is made once. Nothing in it belongs to one session."""
     version = digest(repr(row))[:8]
@@ -256,7 +256,7 @@ def region_html(region: Region, found: Sequence[Rendered]) -> str:
 _TOKEN = "the-token-of-the-session"
 
 
-@lru_cache(maxsize=64)
+@remembered(64)
 def _region_html(region: Region, markup: tuple[Markup, ...], _language: str) -> str:
     values = {**region.values(), "rows": markup, "csrf_token": lambda: _TOKEN}
     return render_template("doctor/_worklist.html", **values)
