@@ -2,6 +2,9 @@
 
 import gc
 import resource
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from flask import Flask
@@ -17,19 +20,50 @@ from csss.live.hub import Hub
 from csss.logs import ACCESS_LOG_FORMAT
 from csss.scans import intake
 from csss.web.events import HUB, HandedOver
+from csss.web.fragments import REFRESH_HEADER
 
+_REFRESH = REFRESH_HEADER.upper()  # as gunicorn hands it over
 _FILES_BESIDE_STREAMS = 500  # connections of pages, database, log, libraries
+
+
+class Turns:
+    """One after the other. Those beyond `most` go ahead: never may so many wait that they hold all threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._number = 0
+        self._counting, self._turn = threading.Lock(), threading.Lock()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        with self._counting:
+            self._number += 1
+            waits = self._number <= self._most
+        try:
+            with self._turn if waits else nullcontext():
+                yield
+        finally:
+            with self._counting:
+                self._number -= 1
 
 
 class Worker(ThreadWorker):
     """gunicorn's threads for pages. A request that opens a stream gives its connection to the hub and its thread back.
 
-    So 100 open streams hold no thread, and no stream is ever waited for when the worker stops.
+    So 100 open streams hold no thread, and no stream is ever waited for when the worker stops. When a change makes all
+    open lists ask at once, they are answered one after the other, so that whoever opens a page shares the interpreter
+    with one of them and not with as many as there are threads.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._refreshes = Turns(self.cfg.threads // 2)
+
     def handle_request(self, req: Any, conn: TConn) -> bool:
+        refreshes = any(name == _REFRESH for name, _ in req.headers)
         try:
-            return bool(super().handle_request(req, conn))
+            with self._refreshes.one() if refreshes else nullcontext():
+                return bool(super().handle_request(req, conn))
         except HandedOver:
             conn.handed_over = True
             return False

@@ -36,11 +36,10 @@ def show_worklist() -> Response:
     asked = worklist.Asked.now()
     found = worklist.look_up(asked)
     rows = found.rows_for(me())
-    tabs = worklist.tabs(asked, found.counts)
     page = found.page
     region = worklist.Region(
         asked=asked,
-        tabs=tuple(tabs),
+        tabs=found.tabs,
         versions=tuple(row.version for row in rows),
         to_analyse=found.counts.to_analyse,
         here=request.full_path.rstrip("?"),

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -101,12 +102,12 @@ def scans_asked_for(asked: Asked, counts: Counts) -> Page:
     )
 
 
-def tabs(asked: Asked, counts: Counts) -> list[tuple[str, str, bool, int]]:
+def tabs(asked: Asked, counts: Counts) -> tuple[tuple[str, str, bool, int], ...]:
     """Every list with how many scans it holds: (words, address, whether it is this one, count)."""
     lists: list[tuple[str, str, int]] = [(_("To do"), TO_DO, counts.to_do)]
     lists += [(STATUS_NAMES[status], status.value, counts.by_status[status]) for status in Status]
     lists.append((_("All"), EVERYTHING, sum(counts.by_status.values())))
-    return [(words, asked.url(status=name), name == asked.status, count) for words, name, count in lists]
+    return tuple((words, asked.url(status=name), name == asked.status, count) for words, name, count in lists)
 
 
 def look_up(asked: Asked) -> "Found":
@@ -119,7 +120,7 @@ def look_up(asked: Asked) -> "Found":
 def _look_up(asked: Asked) -> "Found":
     counts = queries.counts()
     page = scans_asked_for(asked, counts)
-    return Found(counts, page, rendered(rows(page.scans)))
+    return Found(counts, page, tabs(asked, counts), rendered(rows(page.scans)))
 
 
 def rows(scans: Sequence[Listed], reader: uuid.UUID | None = None) -> list[Row]:
@@ -215,6 +216,7 @@ class Found:
 
     counts: Counts
     page: Page
+    tabs: tuple[tuple[str, str, bool, int], ...]
     rows: list[Rendered]
 
     def rows_for(self, reader: User) -> list[Rendered]:
@@ -235,7 +237,7 @@ class Region:
     back: str
     pager: Pager
 
-    @property
+    @cached_property
     def version(self) -> str:
         """What the region shows, in a word; so a refresh without a change costs no rendering."""
         return digest(repr(self))
