@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-cv2.setNumThreads(
-    1
-)  # as in csss/inference/__init__.py: what is done here is too small to wait for a second core
+# As in csss/inference/__init__.py: what is done here is too small to wait for a second core.
+cv2.setNumThreads(1)
 
 Resize = Callable[[NDArray[np.uint8], int, int], NDArray[np.uint8]]
 
