@@ -61,6 +61,7 @@ class Picture:
     url: str
     preview_url: str
     alt: str
+    uploaded: str
     caption: str
     width: int
     height: int
@@ -226,6 +227,7 @@ def picture(scan: Scan) -> Picture:
         url=url,
         preview_url=f"{url}?size=preview",
         alt=_("%(kind)s of %(patient)s", kind=kind, patient=scan.patient.user.name),
+        uploaded=when(scan.uploaded_at),
         caption=_(
             "%(kind)s, uploaded %(when)s, %(width)s × %(height)s pixels",
             kind=kind,
