@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from csss.config import Settings, load_settings
 from csss.paths import MIGRATIONS, TEMPLATES
+from csss.web.hosts import ReadableHost
 
 # The largest request: a DICOM file will have 64 MB. Each form checks its own smaller limit and says so beside the
 # field; this only stops what no form could want.
@@ -29,6 +30,7 @@ def create_app(settings: Settings | None = None, *, development: bool = False) -
     app.config.update(_flask_config(settings))
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.wsgi_app = ReadableHost(app.wsgi_app, settings.base_url)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -11,3 +11,10 @@ TEMPLATES = ROOT / "templates"
 STATIC = ROOT / "static"
 MODELS = ROOT / "models"
 MIGRATIONS = ROOT / "migrations"
+
+
+def private_folder(folder: Path) -> None:
+    """Make `folder`, and what is missing above it, for the owner alone: `mkdir` gives its mode to the last one only."""
+    if not folder.is_dir():
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)

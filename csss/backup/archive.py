@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
+from csss.paths import private_folder
+
 MANIFEST = "manifest.json"
 FORMAT = 1
 _ARCHIVES = (".tar", ".tar.gz", ".tgz")
@@ -39,7 +41,7 @@ class _Folder:
 
     def add(self, name: str, content: IO[bytes], size: int) -> None:
         path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             shutil.copyfileobj(content, file, _BLOCK)
             file.flush()

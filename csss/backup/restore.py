@@ -24,7 +24,7 @@ from csss.backup.make import SECRET_KEY
 from csss.clock import now
 from csss.config import Settings
 from csss.database import changed_rows, db, transaction
-from csss.paths import MIGRATIONS
+from csss.paths import MIGRATIONS, private_folder
 
 Tell = Callable[[str], None]
 
@@ -32,7 +32,7 @@ Tell = Callable[[str], None]
 @contextmanager
 def opened(source: Path, settings: Settings, tell: Tell) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The backup's folder and manifest, every file checked; raises BackupError before anything is touched."""
-    settings.storage_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(settings.storage_folder)
     # Beside the stored files, so that they need only be renamed into their places.
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=settings.storage_folder) as staging:
         folder = archive.unpacked(source, Path(staging))
@@ -60,7 +60,7 @@ def place_secret_key(folder: Path, settings: Settings, *, force: bool, tell: Tel
         place.rename(_aside(place))
         tell(f"The secret key that was in {place} lies beside it.")
     if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(place.parent)
         with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
             file.write(key)
         tell(f"The secret key was put into {place}.")
@@ -135,7 +135,7 @@ def _restore_files(folder: Path, settings: Settings, tell: Tell) -> None:
     count = 0
     for path in archive.all_files(folder / "files"):
         place = storage / path.relative_to(folder / "files")
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(place.parent)
         if folder.is_relative_to(storage):
             path.rename(place)
         else:

@@ -1,5 +1,6 @@
 """Handing a message to the mail server, or in the demo to a folder."""
 
+import os
 import smtplib
 import ssl
 from pathlib import Path
@@ -7,6 +8,8 @@ from types import TracebackType
 
 from flask import Flask, current_app
 from flask_mail import Connection, Mail, Message
+
+from csss.paths import private_folder
 
 TIMEOUT_SECONDS = 10
 
@@ -96,10 +99,11 @@ def _sorted_out(code: int, text: bytes | str) -> Exception:
 
 
 def _write(folder: Path, message: Message) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     name = message.msgId.strip("<>").partition("@")[0]
     partial = folder / f"{name}.partial"
-    partial.write_bytes(message.as_bytes())
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(message.as_bytes())
     partial.replace(folder / f"{name}.eml")
 
 

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from flask import current_app
 
+from csss.paths import private_folder
+
 AREAS = ("scans", "heatmaps", "reports", "previews", "thumbnails")
 _PLACE = rf"({'|'.join(AREAS)})/[0-9a-f]{{2}}/[0-9a-f]{{32}}"
 _KEY = re.compile(rf"{_PLACE}\.(jpg|png|pdf)")
@@ -72,7 +74,7 @@ class FolderStorage:
         return path.exists() and self._write(path, content, only_over=True)
 
     def _write(self, path: Path, content: bytes, *, only_over: bool = False) -> bool:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         # A name of its own: two people may look at the same scan for the first time at once.
         partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}.partial")
         try:

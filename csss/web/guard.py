@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from flask import Flask, Response, abort, current_app, g, make_response, redirect, request, session, url_for
 from flask_login import AnonymousUserMixin, LoginManager, current_user, login_user, logout_user
-from werkzeug.routing import RequestRedirect
 
 from csss.audit import record as audit
 from csss.auth import sessions
@@ -119,11 +118,8 @@ def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None
 def _refuse_unreadable() -> None:
     """No text that people type holds a zero byte, and PostgreSQL cannot take it. Forms drop it (`csss.web.forms`).
 
-    Nor does an address of ours hold a line end, which would begin a line of its own in a log. And where the Host is none
-    (`*`), the address that an unclean one (`/a/../b`) is led to would lack it.
+    Nor does an address of ours hold a line end, which would begin a line of its own in a log.
     """
-    if isinstance(request.routing_exception, RequestRedirect) and not request.host:
-        abort(400)
     if any(letter < " " or letter == "\x7f" for letter in request.path) or b"%00" in request.query_string:
         abort(400)
 

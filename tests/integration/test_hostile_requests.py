@@ -12,6 +12,7 @@ from werkzeug.datastructures import FileStorage
 
 from csss.auth import sessions
 from csss.auth.models import UserSession
+from csss.config import Settings
 from csss.database import db, transaction
 from csss.web.guard import MAX_FORM
 from tests.factories import PASSWORD, Clinic
@@ -42,11 +43,21 @@ def test_no_answer_depends_on_what_a_request_calls_this_host(
         assert (answer.status_code, answer.headers["Location"]) == (308, target)
 
 
-@pytest.mark.parametrize("host", ["*", "", "[::1", "csss_web:8000"])
-def test_nobody_is_led_to_an_address_without_a_host(nobody: Visitor, host: str) -> None:
-    answer = nobody.get("/models/%2e%2e%2f/x.png", headers={"Host": host})
-    assert answer.status_code == 400 and "Location" not in answer.headers
-    assert nobody.get("/healthz", headers={"Host": host}).status_code == 200
+@pytest.mark.parametrize("host", ["*", "", ".", "a..b", "x" * 100, "[::1", "csss_web:8000"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"trusted_proxies": 1}], indirect=True, ids=["direct", "behind a proxy"]
+)
+def test_whatever_the_host_is_said_to_be_pages_come_and_lead_to_our_own(
+    nobody: Visitor, host: str, settings: Settings
+) -> None:
+    headers = {"X-Forwarded-Host" if settings.trusted_proxies else "Host": host}
+    away = nobody.get("/models/%2e%2e%2f/x.png", headers=headers)
+    assert away.status_code == 400 or (
+        away.headers["Location"].startswith("/") and "//" not in away.headers["Location"]
+    )
+    assert nobody.get("/healthz", headers=headers).status_code == 200
+    assert nobody.get("/login", headers=headers).status_code == 200
+    assert nobody.get("/nothing-here", headers=headers).status_code == 404
 
 
 @pytest.mark.parametrize("settings", [{"trusted_proxies": 1}], indirect=True)

@@ -25,6 +25,8 @@ def test_what_is_put_can_be_read_and_deleted(kept: FolderStorage, tmp_path: Path
     assert kept.read(key) == b"picture"
     (path,) = files(tmp_path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    above = [tmp_path / "storage", tmp_path / "storage" / "scans", path.parent]
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in above} == {0o700}
     kept.delete(key)
     kept.delete(key)  # nothing happens
     assert files(tmp_path) == []

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask import current_app
 
 from csss.config import Settings
+from csss.paths import private_folder
 from csss.storage_keys import StorageKey
 
 _BLOCK = 16  # of AES
@@ -30,7 +31,7 @@ def create(upload_id: uuid.UUID) -> None:
     """An empty file. Nothing else makes one, so that a late piece cannot bring back what has been removed."""
     keys = _settings().storage_key_ring
     path = _path(upload_id, _SEALED if keys else _PLAIN)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(path.parent)
     file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         if keys:
