@@ -20,6 +20,9 @@ from flask import Flask
 from flask_migrate import upgrade
 from hypothesis import settings as trying
 from jinja2 import FileSystemBytecodeCache
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
 from csss import create_app
@@ -65,6 +68,20 @@ def _compile_builder_once(self: Rule, append_unknown: bool = True) -> Any:
 
 
 Rule._compile_builder = _compile_builder_once  # type: ignore[method-assign]
+
+
+# Each test has a database of its own, and with it an engine; but the statements are the same, and putting one together takes
+# longer than the database needs to answer it. Dialects of one kind count as equal here: they are part of a statement's key.
+_statements: dict[type, LRUCache] = {}
+for _kind in (SQLiteDialect_pysqlite, PGDialect_psycopg):
+    _kind.__eq__ = lambda self, other: type(self) is type(other)  # type: ignore[method-assign, assignment]
+    _kind.__hash__ = lambda self: hash(type(self))  # type: ignore[method-assign]
+
+
+@sa.event.listens_for(sa.Engine, "engine_connect")
+def _share_statements(connection: sa.Connection) -> None:
+    engine = connection.engine
+    engine._compiled_cache = _statements.setdefault(type(engine.dialect), LRUCache(5000))
 
 
 def settings_for(folder: Path, **more: object) -> Settings:
