@@ -3,7 +3,7 @@
 import gc
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -22,7 +22,7 @@ from csss.scans import intake
 from csss.web.events import HUB, HandedOver
 from csss.web.fragments import REFRESH_HEADER
 
-_REFRESH = REFRESH_HEADER.upper()  # as gunicorn hands it over
+_REFRESH = "HTTP_" + REFRESH_HEADER.upper().replace("-", "_")
 _FILES_BESIDE_STREAMS = 500  # connections of pages, database, log, libraries
 
 
@@ -47,23 +47,32 @@ class Turns:
                 self._number -= 1
 
 
+class RefreshesInTurn:
+    """WSGI middleware: when a change makes all open lists ask at once, they are answered one after the other, so that
+    whoever opens a page shares the interpreter with one of them and not with as many as there are threads.
+
+    The turn lasts as long as the answer is being made. Reading a request and sending the answer have none: a slow line
+    would keep everybody waiting.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], turns: Turns) -> None:
+        self._app, self._turns = app, turns
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        refreshes = environ["REQUEST_METHOD"] == "GET" and _REFRESH in environ
+        with self._turns.one() if refreshes else nullcontext():
+            return self._app(environ, start_response)
+
+
 class Worker(ThreadWorker):
     """gunicorn's threads for pages. A request that opens a stream gives its connection to the hub and its thread back.
 
-    So 100 open streams hold no thread, and no stream is ever waited for when the worker stops. When a change makes all
-    open lists ask at once, they are answered one after the other, so that whoever opens a page shares the interpreter
-    with one of them and not with as many as there are threads.
+    So 100 open streams hold no thread, and no stream is ever waited for when the worker stops.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._refreshes = Turns(self.cfg.threads // 2)
-
     def handle_request(self, req: Any, conn: TConn) -> bool:
-        refreshes = any(name == _REFRESH for name, _ in req.headers)
         try:
-            with self._refreshes.one() if refreshes else nullcontext():
-                return bool(super().handle_request(req, conn))
+            return bool(super().handle_request(req, conn))
         except HandedOver:
             conn.handed_over = True
             return False
@@ -110,6 +119,8 @@ class _Server(BaseApplication):
         with app.app_context():
             record_settings("web")
             db.engine.dispose()
+        turns = Turns(self._settings.web_threads // 2)
+        app.wsgi_app = RefreshesInTurn(app.wsgi_app, turns)  # type: ignore[method-assign]
         start_hub(app)
         intake.warm_up()
         settle()

@@ -14,12 +14,16 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 
+from flask import current_app
 from sqlalchemy import func, select
 
 from csss.clock import now
 from csss.database import db, transaction
 from csss.erasing.models import ErasedFile
+from csss.live.names import ERASED, Change
+from csss.live.publish import PUBLISHER, Publisher
 from csss.mail import transport
+from csss.remembered import forget
 from csss.scans.storage import storage
 from csss.scans.uploads import partial
 
@@ -49,6 +53,13 @@ def remove_now() -> None:
             pass
     except Exception:
         log.exception("files of an erased patient could not be removed yet")
+
+
+def tell_processes() -> None:
+    """Let every process forget what it keeps of what it has rendered (`csss.remembered`)."""
+    forget()
+    publisher: Publisher = current_app.extensions[PUBLISHER]
+    publisher.tell([Change((ERASED,), frozenset())], whatever=True)
 
 
 def sweep() -> int:
@@ -84,6 +95,8 @@ def _remove(key: str, *, again: bool) -> bool:
     area, _, name = key.partition("/")
     try:
         if key == DATABASE:
+            if again:  # Redis may not have taken it the first time
+                tell_processes()
             return _clean(again=again)
         if area == "uploads":
             partial.remove(uuid.UUID(name))

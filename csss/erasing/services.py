@@ -23,7 +23,7 @@ from csss.erasing.models import ErasedFile, Erasure, LegalHold
 from csss.erasing.tables import GOES
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _
-from csss.live.names import ACCOUNTS, ERASED, MAIL, QUEUE, Change
+from csss.live.names import ACCOUNTS, MAIL, QUEUE, Change
 from csss.live.publish import PUBLISHER
 from csss.mail.models import MailMessage, MailState
 from csss.outbox import OutboxJob
@@ -266,9 +266,9 @@ def _tell_open_pages(scans: Sequence[uuid.UUID]) -> None:
     changes = [
         Change((QUEUE, *map(str, scans)), STAFF),
         Change((ACCOUNTS, MAIL), frozenset({Role.ADMIN})),
-        Change((ERASED,), frozenset()),
     ]
     after_commit(lambda: publisher.tell(changes))
+    after_commit(leftovers.tell_processes)
 
 
 def _check_not_erased(patient: Patient) -> None:

@@ -40,19 +40,24 @@ _LISTS: dict[str, str] = {"users": ACCOUNTS, "mail_messages": MAIL}
 
 @dataclass(frozen=True)
 class Change:
-    """Names of what has changed, for the people of these roles (a patient hears only of own scans)."""
+    """Names of what has changed, for the people of these roles (a patient hears only of own scans).
+
+    `owner` is the patient to whom a scan belongs that is new.
+    """
 
     names: tuple[str, ...]
     roles: frozenset[Role]
+    owner: str = ""
 
     def encode(self) -> str:
-        return json.dumps({"n": self.names, "r": sorted(self.roles)})
+        return json.dumps({"n": self.names, "r": sorted(self.roles), "o": self.owner})
 
     @classmethod
     def decode(cls, text: str | bytes) -> "Change":
         """Raises ValueError, KeyError or TypeError for what we have not written."""
         read = json.loads(text)
-        return cls(tuple(str(name) for name in read["n"]), frozenset(Role(role) for role in read["r"]))
+        roles = frozenset(Role(role) for role in read["r"])
+        return cls(tuple(str(name) for name in read["n"]), roles, str(read["o"]))
 
 
 def change_of(row: Any, *, new: bool) -> Change | None:
@@ -61,8 +66,10 @@ def change_of(row: Any, *, new: bool) -> Change | None:
     if table in _LISTS:
         return Change((_LISTS[table],), _ADMIN)
     if table == "scans":
-        # A new one is told by its first step; else its priority has been changed.
-        return None if new else Change((QUEUE, str(row.id)), STAFF)
+        # To staff a new one is told by its first step; else its priority has been changed.
+        if new:
+            return Change((QUEUE, str(row.id)), frozenset({Role.PATIENT}), owner=str(row.patient_id))
+        return Change((QUEUE, str(row.id)), STAFF)
     if table == "scan_events":
         return Change((QUEUE, str(row.scan_id)), _STEPS[row.became.value])
     if table in _OF_A_SCAN:
@@ -71,20 +78,21 @@ def change_of(row: Any, *, new: bool) -> Change | None:
 
 
 def merged(changes: Iterable[Change]) -> list[Change]:
-    """One change for each set of roles, its names without repetition."""
-    names: dict[frozenset[Role], dict[str, None]] = {}
-    for change in changes:
-        names.setdefault(change.roles, {}).update(dict.fromkeys(change.names))
-    return [Change(tuple(found), roles) for roles, found in names.items()]
+    """One change for each set of roles and each owner, its names without repetition; what is new comes first."""
+    names: dict[tuple[frozenset[Role], str], dict[str, None]] = {}
+    for change in sorted(changes, key=lambda each: not each.owner):
+        names.setdefault((change.roles, change.owner), {}).update(dict.fromkeys(change.names))
+    return [Change(tuple(found), roles, owner) for (roles, owner), found in names.items()]
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Who has opened a stream, and what this person may know. `scans`: a patient's own, None for staff."""
+    """Who has opened a stream, and what this person may know. `patient` and `scans`: a patient's own, None for staff."""
 
     session_id: uuid.UUID
     role: Role
-    scans: frozenset[str] | None = None
+    patient: str | None = None
+    scans: set[str] | None = None
 
     def may_know(self, change: Change) -> tuple[str, ...]:
         """The names of this change that may be told; nothing at all when it is about other people's scans."""
@@ -92,5 +100,7 @@ class Listener:
             return ()
         if self.scans is None:
             return change.names
+        if change.owner and change.owner == self.patient:
+            self.scans.update(set(change.names) - {QUEUE})
         own = tuple(name for name in change.names if name in self.scans)
         return (QUEUE, *own) if own else ()

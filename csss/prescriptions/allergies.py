@@ -23,11 +23,13 @@ _NONE_KNOWN = frozenset(
     for what in ("allergy", "allergies", "drug allergy", "drug allergies", "medicine allergies")
 )
 _DENIED = re.compile(
-    r"^(not allergic|no (known )?(drug )?(allerg|reaction)|denies|tolerates|tolerated|can take)\b.*",
+    r"^(?:(?:not allergic|no (?:known )?(?:drug )?(?:allerg\w*|reactions?)|denies)\b"
+    # "Tolerates no aspirin" and "tolerates penicillin badly" deny nothing.
+    r"|(?:tolerates|tolerated|can take)\b(?!.*\b(?:no|not|none|never|badly|poorly|hardly)\b))",
     re.IGNORECASE,
 )
 _EXCEPT = re.compile(r"\b(?:except|apart from|other than)\b", re.IGNORECASE)
-_SENTENCES = re.compile(r"[.;:,\n]|\b(?:and|but|although|though|however)\b", re.IGNORECASE)
+_SENTENCES = re.compile(r"[.;:,\n]|\s[-–—]\s|\b(?:and|but|although|though|however)\b", re.IGNORECASE)
 
 
 class Asked(StrEnum):
@@ -56,7 +58,10 @@ class Allergies:
 
 
 def state(text: str) -> Asked:
-    """Whether the record says anything, and whether it says "none"."""
+    """Whether the record says anything, and whether it says "none". What stands there in letters that we cannot read is no
+    "none": people can."""
+    if any(letter.isalpha() and not any(words(letter)) for letter in text):
+        return Asked.LISTED
     said = " ".join(words(text))
     if not said:
         return Asked.NOT_ASKED

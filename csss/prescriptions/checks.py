@@ -25,11 +25,12 @@ from csss.scans.models import Scan
 
 # How long a medicine may still be taken when its line says nothing that can be read.
 UNKNOWN_DURATION = timedelta(days=90)
-LOOKED_BACK = timedelta(days=366)
-_DAYS = {"day": 1, "days": 1, "d": 1, "week": 7, "weeks": 7, "wk": 7, "month": 31, "months": 31, "year": 366}
+LOOKED_BACK = timedelta(days=3 * 366)
+_DAYS = {"d": 1, "w": 7, "m": 31, "y": 366}
 _DURATION = re.compile(
-    r"(\d{1,3})\s*(?:(?:-|–|to)\s*(\d{1,3})\s*)?(days?|d|weeks?|wk|months?|year)\b", re.IGNORECASE
+    r"(\d{1,3})\s*(?:(?:-|–|to)\s*(\d{1,3})\s*)?(d|days?|w|wks?|weeks?|months?|yrs?|years?)\b"
 )
+_FOR_GOOD = re.compile(r"\b(long[- ]?term|life[- ]?long|for life|ongoing|permanent(?:ly)?|indefinitely)\b")
 
 
 class Kind(StrEnum):
@@ -76,7 +77,7 @@ def warnings(scan: Scan, drugs: Sequence[tuple[int, str]]) -> dict[int, list[War
 
 
 def still_taken(scan: Scan) -> list[Taken]:
-    """What the patient's other scans of the last year had prescribed and what may not have run out yet."""
+    """What the patient's other scans of the last three years had prescribed and what may not have run out yet."""
     now = clock.now()
     rows = db.session.scalars(
         select(Prescription)
@@ -98,13 +99,15 @@ def still_taken(scan: Scan) -> list[Taken]:
 
 
 def lasts(duration: str) -> timedelta:
-    """How long "5 days", "1–2 weeks" or "a month" is, the longer where two are named; 90 days where it cannot be told."""
+    """How long "5 days", "1–2 weeks" or "a month" is, the longest where several are named, all of them where one follows
+    another ("10 days, then 6 months"); as far as we look back for "long-term"; 90 days where it cannot be told."""
     text = re.sub(r"\b(an?|one)\b", "1", duration.lower())
-    found = _DURATION.search(text)
-    if found is None:
+    if _FOR_GOOD.search(text):
+        return LOOKED_BACK
+    spans = [int(last or first) * _DAYS[unit[0]] for first, last, unit in _DURATION.findall(text)]
+    if not spans:
         return UNKNOWN_DURATION
-    first, last, unit = found.groups()
-    return timedelta(days=int(last or first) * _DAYS[unit])
+    return min(timedelta(days=sum(spans) if "then" in text else max(spans)), LOOKED_BACK)
 
 
 def _twice(drug: str, earlier: Sequence[str], taken: Sequence[Taken], book: Formulary) -> str | None:

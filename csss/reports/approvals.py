@@ -130,7 +130,7 @@ def released(*, search: str = "", page: int = 1) -> ReleasePage:
         select(Scan, Approval).join(Approval, Approval.scan_id == Scan.id).where(Scan.id.in_(ids))
     )
     both = {scan.id: (scan, approval) for scan, approval in rows}
-    found = [both[each] for each in ids]
+    found = [both[each] for each in ids if each in both]  # one may have been erased since
     newest = queries.newest_versions([scan.id for scan, _ in found])
     messages = report_messages([version.id for version in newest.values()])
     releases = []

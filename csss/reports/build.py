@@ -4,7 +4,6 @@ from flask import current_app
 
 from csss.clock import now
 from csss.i18n import gettext as _
-from csss.inference.heatmap import blend
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
 from csss.reports import context, queries
@@ -51,7 +50,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
             width=scan.width,
             height=scan.height,
         ),
-        prediction=_prediction(scan.prediction, image),
+        prediction=_prediction(scan.prediction),
         review=reviews[-1],
         earlier_reviews=tuple(reviews[:-1]),
         prescription=written[-1],
@@ -69,14 +68,12 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
     )
 
 
-def _prediction(
-    prediction: Prediction | None, image: bytes
-) -> context.PredictionSummary | context.NoPrediction:
+def _prediction(prediction: Prediction | None) -> context.PredictionSummary | context.NoPrediction:
     if prediction is None or not prediction.available:
         return context.NoPrediction(reason=prediction.reason if prediction else "")
     heatmap = None
     if prediction.heatmap_key is not None:
-        heatmap = blend(image, storage().read(prediction.heatmap_key))
+        heatmap = storage().read(prediction.heatmap_key)
     return context.PredictionSummary(
         label=prediction.label,
         human_label=human_name(prediction.label),

@@ -99,7 +99,7 @@ class Probability:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionSummary:
-    """The classifier's reading. `heatmap` is the heat map blended over the scan (JPEG or PNG bytes)."""
+    """The classifier's reading. `heatmap` is the layer to be laid over the scan (PNG bytes)."""
 
     label: str
     human_label: str

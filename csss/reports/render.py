@@ -21,6 +21,8 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
+from csss.inference.heatmap import blend
+from csss.inference.preprocessing import UndecodableImage
 from csss.paths import STATIC
 from csss.reports.context import ReportContext
 from csss.reports.document import HEATMAP, SCAN, SCHEME, ReportRenderError, Sheet, sheet
@@ -141,6 +143,13 @@ def printable_jpeg(picture: bytes, *, max_side: int = MAX_SIDE, max_bytes: int =
         image = image.reduce(2)
 
 
+def _laid_over(scan: bytes, layer: bytes) -> bytes:
+    try:
+        return blend(scan, layer, MAX_SIDE)
+    except (UndecodableImage, OSError) as error:
+        raise ReportRenderError("A picture of the report cannot be read.") from error
+
+
 def _eight_bits(image: Image.Image) -> Image.Image:
     """A picture of 16 bits or more with the range that it uses brought to 8 bits."""
     pixels = np.asarray(image, dtype=np.float64)
@@ -161,7 +170,7 @@ def typeset(given: Sheet) -> bytes:
     """The sheet as a PDF, with its two pictures and our fonts. Raises ReportRenderError."""
     resources = {SCAN: ("image/jpeg", printable_jpeg(given.scan))}
     if given.heatmap:
-        resources[HEATMAP] = ("image/jpeg", printable_jpeg(given.heatmap))
+        resources[HEATMAP] = ("image/jpeg", printable_jpeg(_laid_over(given.scan, given.heatmap)))
     try:
         with _layout, _font_faces() as (config, faces):
             _missing.count = 0

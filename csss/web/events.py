@@ -6,7 +6,6 @@ from typing import NoReturn
 from flask import Blueprint, Flask, Response, current_app, g, make_response, request
 
 from csss.auth.permissions import Permission
-from csss.auth.roles import Role
 from csss.live.hub import Hub
 from csss.live.names import Listener
 from csss.scans import queries
@@ -51,10 +50,10 @@ def stream() -> Response:
     if not hub.has_room:
         return make_response("Too many pages are open; ask again later.\n", 503, {"Retry-After": "60"})
     user = me()
-    own = None
-    if user.role is Role.PATIENT:
-        own = frozenset(str(scan_id) for scan_id in queries.scan_ids_of(user))
-    listener = Listener(user_session().id, user.role, own)
+    listener = Listener(user_session().id, user.role)
+    if user.patient is not None:
+        own = {str(scan_id) for scan_id in queries.scan_ids_of(user)}
+        listener = Listener(user_session().id, user.role, str(user.patient.id), own)
     return Detached(hub, listener).answer
 
 

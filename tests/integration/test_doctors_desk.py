@@ -179,7 +179,12 @@ def test_without_script_insert_adds_the_text_and_keeps_what_was_typed(
     assert field(page, "findings") == f"{TYPED['findings']}\n{option['data-findings']}"
     assert field(page, "impression") == option["data-impression"]
     assert page.select_one("#diagnosis")["value"] == "?", "the diagnosis is the doctor's alone"
-    assert doctor.post(url(scan, "insert"), {**TYPED, "template": str(uuid.uuid4())}).status_code == 404
+
+    gone = {**TYPED, "findings": "Written meanwhile", "template": str(uuid.uuid4())}
+    assert doctor.post(url(scan, "insert"), gone).status_code == 303
+    page = doctor.page(url(scan))
+    assert field(page, "findings") == "Written meanwhile"
+    assert "not there any more. What you have written is kept." in page.get_text(" ")
 
 
 def test_a_gap_that_is_left_open_is_not_signed(doctor: Visitor, clinic: Clinic) -> None:
@@ -271,6 +276,9 @@ def test_another_scan_of_the_patient_stands_beside_it(doctor: Visitor, clinic: C
         f"viewer-{new}",
         f"viewer-{earlier}",
     ]
+    refused = doctor.post(both.select_one("#review-form")["action"], {**TYPED, "findings": ""})
+    assert refused.status_code == 422
+    assert len(soup(refused).select("[data-viewer]")) == 2, "a refused form leaves it where it is"
     for other in (clinic.scan().id, new, "nonsense", uuid.uuid4()):
         assert doctor.get(f"{url(new)}?compare={other}").status_code == 404, other
 

@@ -90,6 +90,18 @@ def test_everybody_hears_of_the_own_lists_and_a_patient_of_own_scans_only(site: 
     assert set(doctor.told) <= {"queue", str(scan_id), str(foreign)}
 
 
+def test_the_other_windows_of_a_patient_hear_of_a_scan_that_is_new(site: Site) -> None:
+    clinic = site.clinic
+    patient, other = clinic.person("patient"), clinic.person("patient")
+    window, others = site.ready(patient), site.ready(other)
+    scan_id = clinic.scan(patient=patient).id
+    window.wait("message", f"queue {scan_id}")
+    window.forget()
+    clinic.analyse(scan_id, clinic.person("doctor"), reading())
+    window.wait("message", str(scan_id))
+    assert others.told == []
+
+
 def test_a_stream_carries_the_headers_of_every_other_answer(site: Site) -> None:
     """It is the hub that writes them, from what the application has decided (tests/rules/test_headers.py)."""
     headers = site.ready(site.clinic.person("doctor")).headers
@@ -224,7 +236,7 @@ def test_where_nothing_can_hold_a_stream_the_browser_is_told_not_to_ask_again(do
 
 def test_a_patient_is_told_nothing_of_others_and_nothing_of_the_classifier() -> None:
     own, foreign = uuid.uuid4(), uuid.uuid4()
-    patient = Listener(uuid.uuid4(), Role.PATIENT, frozenset({str(own)}))
+    patient = Listener(uuid.uuid4(), Role.PATIENT, "the patient", {str(own)})
     change = change_of(AnalysisRun(scan_id=own), new=True)
     assert change is not None and patient.may_know(change) == ()
     everybody = frozenset(Role)

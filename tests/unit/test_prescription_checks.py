@@ -61,6 +61,9 @@ def test_no_two_names_of_the_formulary_are_taken_for_each_other() -> None:
         ("Penicillin", Asked.LISTED),
         ("No penicillin please", Asked.LISTED),
         ("Peanuts", Asked.LISTED),
+        ("пенициллин: отёк Квинке", Asked.LISTED),
+        ("青霉素 no", Asked.LISTED),
+        ("பென்சிலின்", Asked.LISTED),
     ],
 )
 def test_none_known_is_told_from_not_asked(text: str, state: Asked) -> None:
@@ -88,6 +91,11 @@ def test_none_known_is_told_from_not_asked(text: str, state: Asked) -> None:
         ("not allergic to aspirin but allergic to ibuprofen", "Naproxen", "ibuprofen"),
         ("Penicillin", "Azithromycin", None),
         ("clavulanic acid", "Amoxicillin", None),
+        ("tolerates no aspirin", "Ibuprofen", "NSAIDs"),
+        ("can take no NSAIDs", "Ibuprofen", "NSAIDs"),
+        ("Tolerates penicillin badly", "Amoxicillin", "penicillin"),
+        ("No allergies – penicillin gave a rash", "Amoxicillin", "penicillin"),
+        ("No allergies to aspirin", "Aspirin", None),
         ("not allergic to penicillin", "Amoxicillin", None),
         ("tolerates amoxicillin", "Amoxicillin", None),
         ("Peanuts, latex, pollen, shellfish", "Paracetamol", None),
@@ -112,13 +120,18 @@ def test_an_allergy_is_seen_through_names_groups_and_spellings(
         ("a month", 31),
         ("one week", 7),
         ("6 months", 186),
+        ("2 years", 732),
+        ("5 days or 1 week", 7),
+        ("10 days, then 6 months", 196),
+        ("long-term", 1098),
+        ("lifelong", 1098),
     ],
 )
 def test_how_long_a_medicine_is_taken(duration: str, days: int) -> None:
     assert lasts(duration) == timedelta(days=days)
 
 
-@pytest.mark.parametrize("duration", ["", "long-term", "until the cough is gone"])
+@pytest.mark.parametrize("duration", ["", "as needed", "until the cough is gone"])
 def test_where_the_end_cannot_be_told_it_may_still_be_taken_for_three_months(duration: str) -> None:
     assert lasts(duration) == UNKNOWN_DURATION
 

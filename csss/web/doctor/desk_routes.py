@@ -8,7 +8,7 @@ from flask import Response, flash, render_template, request, url_for
 
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.errors import Invalid, StateConflict
+from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _
 from csss.scans import drafts, queries, report_templates
 from csss.scans.desk import ReviewDraft
@@ -69,10 +69,13 @@ def insert_template(scan_id: uuid.UUID) -> Response:
 
     def insert() -> None:
         drafts.check_can_draft(queries.scan_visible_to(me(), scan_id))
-        block = report_templates.find(_id(request.form.get("template", "")), me())
-        form.findings.data = _joined(form.findings.data, block.findings)
-        if not (form.impression.data or "").strip():
-            form.impression.data = block.impression
+        try:
+            block = report_templates.find(_id(request.form.get("template", "")), me())
+            form.findings.data = _joined(form.findings.data, block.findings)
+            if not (form.impression.data or "").strip():
+                form.impression.data = block.impression
+        except NotFound:
+            flash(_("This template is not there any more. What you have written is kept."), "warning")
         drafts.save(scan_id, form.reading(), by=me())
 
     return try_step(scan_id, form, insert) or redirect_after(_form_of(scan_id))

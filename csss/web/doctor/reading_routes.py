@@ -153,7 +153,9 @@ def try_step(scan_id: uuid.UUID, form: Form | None, step: Callable[[], object]) 
 def done(scan_id: uuid.UUID, sentence: str) -> Response:
     """The same page after a success: changed in place by htmx, loaded anew by a browser."""
     flash(sentence, "success")
-    return reading_page(scan_id) if is_htmx() else redirect_after(url_for("doctor.scan", scan_id=scan_id))
+    if is_htmx():
+        return reading_page(scan_id)
+    return redirect_after(url_for("doctor.scan", scan_id=scan_id, compare=_compared()))
 
 
 def reading_page(

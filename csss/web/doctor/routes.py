@@ -6,7 +6,7 @@ from flask import Response, flash, make_response, request, url_for
 
 from csss.auth.permissions import Permission
 from csss.database import transaction
-from csss.errors import StateConflict
+from csss.errors import NotFound, StateConflict
 from csss.i18n import _, _n
 from csss.scans import analysis as analyses
 from csss.scans import claims, queries
@@ -86,8 +86,8 @@ def analyze_all() -> Response:
 def _started(scan_id: uuid.UUID) -> bool:
     try:
         analyses.start(scan_id, by=me())
-    except StateConflict:
-        return False  # somebody was quicker
+    except (StateConflict, NotFound):
+        return False  # somebody was quicker, or has erased it
     return True
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from csss.remembered import on_forgetting
@@ -32,8 +33,11 @@ def looked_up_once(key: Hashable, version: str, look_up: Callable[[], T]) -> T:
             found: T = kept[2]
             return found
         at, found = time.monotonic(), look_up()
+        _kept.pop(key, None)
         _kept[key] = (version, at, found)
-        _kept.move_to_end(key)
         while len(_kept) > MOST:
-            _kept.popitem(last=False)
+            with suppress(
+                KeyError
+            ):  # all of it may be forgotten at any moment, and that must wait for nobody
+                _kept.popitem(last=False)
         return found

@@ -94,8 +94,7 @@
   const keepNow = () => {
     const box = unsaved && form()?.querySelector("[data-draft]");
     if (!box) return;
-    unsaved = false;
-    navigator.sendBeacon(box.getAttribute("hx-post"), new FormData(form()));
+    unsaved = !navigator.sendBeacon(box.getAttribute("hx-post"), new FormData(form())); // it takes 64 kB at most
   };
   addEventListener("beforeunload", keepNow);
   document.addEventListener("visibilitychange", () => { if (document.hidden) keepNow(); });
