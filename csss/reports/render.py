@@ -168,9 +168,10 @@ def render_pdf(context: ReportContext, env: Environment, *, watermark: str | Non
 
 def typeset(given: Sheet) -> bytes:
     """The sheet as a PDF, with its two pictures and our fonts. Raises ReportRenderError."""
-    resources = {SCAN: ("image/jpeg", printable_jpeg(given.scan))}
+    scan = printable_jpeg(given.scan)
+    resources = {SCAN: ("image/jpeg", scan)}
     if given.heatmap:
-        resources[HEATMAP] = ("image/jpeg", printable_jpeg(_laid_over(given.scan, given.heatmap)))
+        resources[HEATMAP] = ("image/jpeg", printable_jpeg(_laid_over(scan, given.heatmap)))
     try:
         with _layout, _font_faces() as (config, faces):
             _missing.count = 0
