@@ -1,7 +1,8 @@
 """Every text that people read passes through here, so that languages can follow. English is the source language.
 
 Templates have `_("…")`, `ngettext` and `{% trans %}`; Python has `_`, `_n` (plural) and, for texts that are made before
-there is a request, such as form labels, `_l`. Placeholders are named: `_("%(count)s scans", count=3)`.
+there is a request, such as form labels, `_l`. Placeholders are named: `_("%(count)s scans", count=3)`. `N_` marks what is
+kept in English in a record and translated where it is shown.
 """
 
 import gettext as standard
@@ -95,6 +96,12 @@ def lazy_gettext(message: str, **variables: Any) -> LazyString:
     return LazyString(gettext, message, **variables)
 
 
+def kept_in_english(message: str) -> str:
+    """The text as it is, marked for translators: kept in a record in English, and looked up by whoever shows it."""
+    return message
+
+
 _ = gettext
 _n = ngettext
 _l = lazy_gettext
+N_ = kept_in_english

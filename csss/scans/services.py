@@ -18,7 +18,7 @@ from csss.scans import claims, drafts, policies, previews, report_templates, wor
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, Review, Scan, ScanClosure
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
-from csss.scans.written import MAX_TEXT, Reading
+from csss.scans.written import MAX_TEXT, Reading, too_long
 
 MAX_REASON = 2_000
 
@@ -159,7 +159,7 @@ def _review(scan: Scan, reading: Reading, by: User) -> Review:
         ("diagnosis", reading.diagnosis),
     ):
         if len(text) > MAX_TEXT:
-            errors[name] = _too_long(text, MAX_TEXT)
+            errors[name] = too_long(text, MAX_TEXT)
     for name, text in (("findings", reading.findings), ("impression", reading.impression)):
         if name not in errors and (gaps := report_templates.unfilled(text, by)):
             errors[name] = _(
@@ -239,12 +239,4 @@ def _check_reason(reason: str) -> None:
 def _check_length(*, limit: int, **fields: str) -> None:
     for name, text in fields.items():
         if len(text) > limit:
-            raise Invalid(**{name: _too_long(text, limit)})
-
-
-def _too_long(text: str, limit: int) -> str:
-    return _(
-        "At most %(most)s characters can be taken; this has %(count)s.",
-        most=f"{limit:,}",
-        count=f"{len(text):,}",
-    )
+            raise Invalid(**{name: too_long(text, limit)})

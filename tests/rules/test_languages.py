@@ -19,15 +19,25 @@ from bs4 import BeautifulSoup, Comment, Doctype, Tag
 
 from csss.database import db
 from csss.i18n import SOURCE_LANGUAGE
+from csss.scans.models import Scan
 from csss.scans.starter_templates import STARTER
 from csss.web.words import script_texts
 from tests.rules.conftest import ROLES, Site, make_site
 from tests.rules.test_routes import WHO, methods, rules
+from tests.visitor import soup
 
 pytestmark = pytest.mark.xdist_group("site")
 ROOT = Path(__file__).parents[2]
 MADE_UP = "eo"
-KEYWORDS = {"_": None, "_l": None, "_n": (1, 2), "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
+KEYWORDS = {
+    "_": None,
+    "_l": None,
+    "_n": (1, 2),
+    "gettext": None,
+    "ngettext": (1, 2),
+    "lazy_gettext": None,
+    "N_": None,
+}
 # Endpoints whose pages still show unwrapped words. It only ever gets shorter.
 NOT_YET: frozenset[str] = frozenset()
 
@@ -167,6 +177,45 @@ def test_errors_are_told_in_the_readers_language(site: Site) -> None:
     with site.app.app_context():
         answer = site.visitor(None).get("/nothing-here", headers={"Accept-Language": MADE_UP})
     assert "⟦There is no such page⟧" in answer.get_data(as_text=True)
+
+
+def in_made_up(site: Site, role: str, address: str, sent: dict[str, str] | None = None) -> tuple[int, str]:
+    """How a page, or a form that is sent, is answered to somebody who reads the made-up language."""
+    with site.app.app_context():
+        visitor, asked = site.visitor(role), {"headers": {"Accept-Language": MADE_UP}}
+        answer = visitor.get(address, **asked) if sent is None else visitor.post(address, sent, **asked)
+        return answer.status_code, " ".join(soup(answer).get_text().split())
+
+
+# Who asks for what, of which scan, and what is said to it.
+REFUSED = [
+    ("doctor", "analyze", "queued", 409, "The analysis has been started already."),
+    ("doctor", "analyze", "closed", 409, "The scan has been closed."),
+    ("doctor", "analyze", "analysed", 409, "The scan has been analysed and waits for a doctor."),
+    ("doctor", "verify", "uploaded", 409, "The scan waits for the analysis."),
+    ("doctor", "correct", "verified", 409, "Nobody has asked for a correction of this scan."),
+    ("doctor", "read-without-ai", "failed", 422, "Say why the scan is to be read without the classifier."),
+    ("admin", "hold", "held for the doctor", 409, "The scan is on hold already."),
+    ("admin", "hold", "completed", 422, "Write what has to be corrected."),
+    ("admin", "lift", "completed", 409, "The scan is not on hold."),
+]
+
+
+@pytest.mark.parametrize(("role", "step", "scan", "status", "sentence"), REFUSED)
+def test_refusals_are_told_in_the_readers_language(
+    site: Site, role: str, step: str, scan: str, status: int, sentence: str
+) -> None:
+    fields = {"findings": "Clear lungs.", "to": "doctor", "note": "Which side?" if status == 409 else " "}
+    answer = in_made_up(site, role, f"/{role}/scans/{site.scans[scan]}/{step}", fields)
+    assert answer[0] == status and f"⟦{sentence}⟧" in answer[1], answer
+
+
+def test_why_an_analysis_failed_is_kept_in_english_and_told_in_the_readers_language(site: Site) -> None:
+    kept = "The analysis could not be done. The classifier is not installed."
+    assert db.session.get_one(Scan, site.scans["failed"]).latest_run.failure == kept  # type: ignore[union-attr]
+    db.session.remove()
+    page = in_made_up(site, "doctor", f"/doctor/scans/{site.scans['failed']}")[1]
+    assert page.count(f"⟦{kept}⟧") == page.count(kept) == 2, "in the classifier's card and the history"
 
 
 def test_the_texts_of_scripts_come_with_the_page(site: Site, messages: Catalog) -> None:

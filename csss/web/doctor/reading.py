@@ -15,6 +15,7 @@ from csss.prescriptions.allergies import Asked
 from csss.reports import queries as reports
 from csss.scans import policies, queries
 from csss.scans.desk import ReviewDraft
+from csss.scans.kept_words import in_words
 from csss.scans.models import AnalysisRun, Scan, ScanHold
 from csss.scans.presenters import KIND_NAMES, PRIORITY_NAMES, Tag, status_for_staff
 from csss.scans.services import needs_own_reading
@@ -156,7 +157,9 @@ def reading_page(
         beside=picture(queries.other_of_patient(scan, compare)) if compare is not None else None,
         analysis=analysis(scan) if scan.status is Status.PENDING_AI and closure is None else None,
         classifier=classifier_view(scan),
-        not_available=prediction.reason if prediction is not None and not prediction.available else None,
+        not_available=in_words(prediction.reason)
+        if prediction is not None and not prediction.available
+        else None,
         needs_own_reading=needs_own_reading(scan),
         needs_reason=policies.needs_reason_to_read_without(scan),
         may=may,
@@ -203,7 +206,7 @@ def analysis(scan: Scan) -> Analysis:
         since=ago(run.requested_at) if run is not None and running else None,
         poll=_poll(run) if run is not None else "",
         failures=tuple(
-            (when(each.finished_at or each.requested_at), each.failure)
+            (when(each.finished_at or each.requested_at), in_words(each.failure))
             for each in scan.runs
             if each.state is RunState.FAILED
         ),
