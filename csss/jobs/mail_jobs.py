@@ -8,6 +8,7 @@ from csss.audit.record import record
 from csss.auth import accounts, password_reset, second_factor
 from csss.clock import now
 from csss.database import db, transaction
+from csss.i18n import in_english
 from csss.jobs.stubborn import stubbornly
 from csss.jobs.wake import wake
 from csss.mail import messages, transport
@@ -37,7 +38,7 @@ def send_mail(message_id: uuid.UUID) -> None:
     same Message-ID and is marked.
     """
     enclosed = _enclosed(message_id)
-    with transaction():
+    with in_english(), transaction():
         message = db.session.get(MailMessage, message_id, with_for_update=True)
         if message is None or message.state in _FINAL:
             return
