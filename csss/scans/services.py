@@ -10,6 +10,7 @@ from csss.audit.record import record
 from csss.auth.models import Patient, User
 from csss.clock import now
 from csss.database import db
+from csss.dates import when
 from csss.errors import Invalid, NotFound
 from csss.i18n import _, _n
 from csss.mail.models import MailKind
@@ -73,15 +74,14 @@ def check_may_send(patient: Patient) -> None:
         .limit(most)
     ).all()
     if len(sent) == most:
-        free = (sent[-1] + A_DAY).astimezone(current_app.config["CSSS"].zone)
         raise UsedUp(
             file=_n(
-                "You have sent %(num)s scan within a day, which is all that can be taken. The next one can be sent at "
-                "%(time)s.",
-                "You have sent %(num)s scans within a day, which is all that can be taken. The next one can be sent at "
-                "%(time)s.",
+                "You have sent %(num)s scan within a day, which is all that can be taken. The next one can be sent from "
+                "%(when)s on.",
+                "You have sent %(num)s scans within a day, which is all that can be taken. The next one can be sent from "
+                "%(when)s on.",
                 most,
-                time=f"{free:%H:%M}",
+                when=when(sent[-1] + A_DAY),
             )
         )
 
