@@ -146,10 +146,16 @@ def _review(scan: Scan, reading: Reading, by: User) -> Review:
         errors["findings"] = _("Write what you see in the scan.")
     if needs_own_reading(scan):
         if not reading.diagnosis.strip():
-            errors["diagnosis"] = _("The classifier is uncertain about this scan: give your own diagnosis.")
+            errors["diagnosis"] = (
+                _("The classifier is uncertain about this scan: give your own diagnosis.")
+                if _predicted(scan)
+                else _("The classifier has not read this scan: give your own diagnosis.")
+            )
         if not reading.read_myself:
-            errors["read_myself"] = _(
-                "The classifier is uncertain about this scan: state that you have read it yourself."
+            errors["read_myself"] = (
+                _("The classifier is uncertain about this scan: state that you have read it yourself.")
+                if _predicted(scan)
+                else _("The classifier has not read this scan: state that you have read it yourself.")
             )
     if reading.agreement is not None and reading.agreement not in set(Agreement):
         errors["agreement"] = _("Choose whether you agree, agree in part, or disagree.")

@@ -16,6 +16,7 @@ from csss.reports import queries as reports
 from csss.scans import policies, queries
 from csss.scans.desk import ReviewDraft
 from csss.scans.kept_words import in_words
+from csss.scans.listed import Listed
 from csss.scans.models import AnalysisRun, Scan, ScanHold
 from csss.scans.presenters import KIND_NAMES, PRIORITY_NAMES, Tag, status_for_staff
 from csss.scans.services import needs_own_reading
@@ -47,7 +48,7 @@ class Other:
 
     url: str
     words: str
-    diagnosis: str | None
+    diagnosis: str
     tag: Tag
     thumbnail_url: str
     compare_url: str
@@ -280,7 +281,7 @@ def _others(scan: Scan, compared: uuid.UUID | None) -> tuple[Other, ...]:
         Other(
             url=f"{base}scans/{other.id}",
             words=f"{KIND_NAMES[other.kind]}, {day(other.uploaded_at)}",
-            diagnosis=diagnoses.get(other.id) or None,
+            diagnosis=diagnoses.get(other.id, "").strip() or _no_diagnosis(other),
             tag=status_for_staff(cast("Scan", other)),
             thumbnail_url=f"{url_for('files.image', scan_id=other.id)}?size=thumbnail",
             compare_url=f"{url}?compare={other.id}",
@@ -288,3 +289,11 @@ def _others(scan: Scan, compared: uuid.UUID | None) -> tuple[Other, ...]:
         )
         for other in others
     )
+
+
+def _no_diagnosis(scan: Listed) -> str:
+    if scan.closure is not None:
+        return _("Closed without a diagnosis.")
+    if scan.status in {Status.PENDING_AI, Status.AI_ANALYZED}:
+        return _("No diagnosis yet")
+    return _("No diagnosis was given.")
