@@ -1,15 +1,18 @@
 """Every text that people read passes through here, so that languages can follow. English is the source language.
 
 Templates have `_("…")`, `ngettext` and `{% trans %}`; Python has `_`, `_n` (plural) and, for texts that are made before
-there is a request, such as form labels, `_l`. Placeholders are named: `_("%(count)s scans", count=3)`.
+there is a request, such as form labels, `_l`. Placeholders are named: `_("%(count)s scans", count=3)`. `N_` marks what is
+kept in English in a record and translated where it is shown.
 """
 
 import gettext as standard
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from flask import Flask, current_app, g, has_request_context, request
-from flask_babel import Babel, get_domain, get_locale
+from flask import Flask, current_app, g, has_app_context, has_request_context, request
+from flask_babel import Babel, force_locale, get_domain, get_locale
 from flask_babel.speaklater import LazyString
 from jinja2 import Environment, pass_eval_context
 from jinja2.nodes import EvalContext
@@ -38,10 +41,30 @@ def into_templates(environment: Environment) -> None:
 
 def language() -> str:
     """The language of this request: the best that the browser asks for and we have; outside a request English."""
+    if "csss_in_english" in g:
+        return SOURCE_LANGUAGE
     languages: list[str] = current_app.extensions["csss_languages"]
     if len(languages) == 1 or not has_request_context():
         return languages[0] if len(languages) == 1 else SOURCE_LANGUAGE
     return request.accept_languages.best_match(languages) or SOURCE_LANGUAGE
+
+
+@contextmanager
+def in_english() -> Iterator[None]:
+    """Everything that is written inside is English, whoever asks: reports and mails go to others than the reader."""
+    if not has_app_context() or "csss_in_english" in g:
+        yield
+        return
+    reader = g.pop("csss_catalogue", None)
+    g.csss_in_english = True
+    try:
+        with force_locale(SOURCE_LANGUAGE):
+            yield
+    finally:
+        g.pop("csss_in_english")
+        g.pop("csss_catalogue", None)
+        if reader is not None:
+            g.csss_catalogue = reader
 
 
 def _catalogue() -> standard.NullTranslations:
@@ -95,6 +118,12 @@ def lazy_gettext(message: str, **variables: Any) -> LazyString:
     return LazyString(gettext, message, **variables)
 
 
+def kept_in_english(message: str) -> str:
+    """The text as it is, marked for translators: kept in a record in English, and looked up by whoever shows it."""
+    return message
+
+
 _ = gettext
 _n = ngettext
 _l = lazy_gettext
+N_ = kept_in_english

@@ -170,7 +170,7 @@ def given_up_job(row_id: uuid.UUID) -> OutboxJob:
     """Held until the transaction ends. Raises NotFound, StateConflict when it has not been given up (any more)."""
     row = db.session.get(OutboxJob, row_id, with_for_update=True, populate_existing=True)
     if row is None:
-        raise NotFound("There is no such job.")
+        raise NotFound(_("There is no such job."))
     if row.failed_at is None or row.done_at is not None:
         raise StateConflict(_("This job has not been given up, or somebody has seen to it already."))
     return row

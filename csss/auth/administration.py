@@ -62,7 +62,7 @@ def forget_second_factor(user: User, *, by: User) -> bool:
 def _somebody_else(user_id: uuid.UUID, by: User) -> User:
     user = db.session.get(User, user_id, with_for_update=True, populate_existing=True)
     if user is None:
-        raise NotFound("There is no such account.")
+        raise NotFound(_("There is no such account."))
     if user.id == by.id:
         raise StateConflict(_("Use the page of your own account for your own sessions and second factor."))
     return user

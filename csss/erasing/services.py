@@ -43,7 +43,7 @@ def patient_of(user_id: uuid.UUID) -> Patient:
     """The patient record of this account. Raises NotFound, for the accounts of staff too."""
     patient = db.session.scalars(select(Patient).where(Patient.user_id == user_id)).one_or_none()
     if patient is None:
-        raise NotFound("There is no such patient.")
+        raise NotFound(_("There is no such patient."))
     return patient
 
 
@@ -124,7 +124,7 @@ def erase_as_deployer(mrn: str, *, reason: str, password_hash: str) -> Erasure:
     """The same on the command line, where whoever has the server proves who they are by being there."""
     user_id = db.session.scalar(select(Patient.user_id).where(Patient.mrn == mrn.strip()))
     if user_id is None:
-        raise NotFound("There is no patient with this MRN.")
+        raise NotFound(_("There is no patient with this MRN."))
     return _erase(lock(user_id), reason=reason, password_hash=password_hash, by=None)
 
 

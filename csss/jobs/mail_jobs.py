@@ -8,6 +8,8 @@ from csss.audit.record import record
 from csss.auth import accounts, password_reset, second_factor
 from csss.clock import now
 from csss.database import db, transaction
+from csss.dates import in_hospital
+from csss.i18n import in_english
 from csss.jobs.stubborn import stubbornly
 from csss.jobs.wake import wake
 from csss.mail import messages, transport
@@ -37,7 +39,7 @@ def send_mail(message_id: uuid.UUID) -> None:
     same Message-ID and is marked.
     """
     enclosed = _enclosed(message_id)
-    with transaction():
+    with in_english(), transaction():
         message = db.session.get(MailMessage, message_id, with_for_update=True)
         if message is None or message.state in _FINAL:
             return
@@ -98,7 +100,8 @@ def _enclosed(message_id: uuid.UUID) -> messages.Attachment | None:
     if passphrase is None:
         return None
     report = db.session.get_one(ReportVersion, message.subject_id)
-    name, file_key = f"report-{report.created_at:%Y-%m-%d}-v{report.version}.pdf", report.file_key
+    made = in_hospital(report.created_at)
+    name, file_key = f"report-{made:%Y-%m-%d}-v{report.version}.pdf", report.file_key
     db.session.commit()
     encrypted = encrypt_pdf(storage().read(file_key), passphrase)
     return messages.Attachment(name, "application/pdf", encrypted)

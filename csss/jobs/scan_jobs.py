@@ -14,7 +14,7 @@ from csss.database import db, rehearsal, transaction
 from csss.inference import Engine, ModelCorrupt, ModelMissing, Result
 from csss.inference.heatmap import heatmap_png
 from csss.inference.preprocessing import UndecodableImage, blank
-from csss.scans import analysis
+from csss.scans import analysis, kept_words
 from csss.scans.models import AnalysisRun, Scan
 from csss.scans.states import RunState, ScanKind
 from csss.scans.storage import storage
@@ -105,19 +105,6 @@ def _begin(run_id: uuid.UUID) -> tuple[str, int, int] | None:
     return None if run is None else (run.scan.file_key, run.scan.width, run.scan.height)
 
 
-# What the doctor reads for what the log tells in full; the first word of a kept error is its class.
-_REASONS = {
-    "ModelMissing": "The classifier is not installed.",
-    "ModelCorrupt": "The classifier's files are damaged.",
-    "FileNotFoundError": "The stored picture cannot be found.",
-    "CannotOpen": "The stored picture cannot be opened.",
-    "JobTimeoutException": "It took too long.",
-    "MemoryError": "There was not enough memory.",
-    "WorkerDied": "It broke off each time.",
-}
-
-
 def give_up_analysis(ids: tuple[uuid.UUID, ...], error: str) -> None:
     """Tell the doctor that the analysis failed, and why. Belongs inside transaction()."""
-    reason = _REASONS.get(error.partition(":")[0], "Something went wrong on our side; it has been recorded.")
-    analysis.keep_failure(ids[0], f"The analysis could not be done. {reason}")
+    analysis.keep_failure(ids[0], kept_words.failure(error))

@@ -39,7 +39,7 @@ def usable(template_id: uuid.UUID, user: User) -> PrescriptionTemplate:
     """Raises NotFound, also for somebody else's."""
     found = db.session.get(PrescriptionTemplate, template_id)
     if found is None or found.owner_id not in (None, user.id):
-        raise NotFound("There is no such template.")
+        raise NotFound(_("There is no such template."))
     return found
 
 

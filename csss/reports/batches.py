@@ -61,7 +61,7 @@ def prepare(scan_ids: Sequence[uuid.UUID], *, by: User) -> ApprovalBatch:
         )
     found = set(db.session.scalars(select(Scan.id).where(Scan.id.in_(wanted))))
     if found != set(wanted):
-        raise NotFound("There is no such scan.")
+        raise NotFound(_("There is no such scan."))
     _cancel_earlier(by)
     reviews, prescriptions = _versions(wanted)
     batch = ApprovalBatch(id=uuid.uuid4(), admin_id=by.id)
@@ -117,7 +117,7 @@ def batch_of(user: User, batch_id: uuid.UUID) -> ApprovalBatch:
     """A person's own batch. Raises NotFound."""
     batch = db.session.get(ApprovalBatch, batch_id)
     if batch is None or batch.admin_id != user.id:
-        raise NotFound("There is no such choice of reports.")
+        raise NotFound(_("There is no such choice of reports."))
     return batch
 
 
@@ -170,7 +170,7 @@ def lock(batch_id: uuid.UUID, *, by: User) -> tuple[ApprovalBatch, Mapping[uuid.
     """
     batch = db.session.get(ApprovalBatch, batch_id, with_for_update=True, populate_existing=True)
     if batch is None or batch.admin_id != by.id:
-        raise NotFound("There is no such choice of reports.")
+        raise NotFound(_("There is no such choice of reports."))
     check_open(batch)
     # In one order for everybody: two who approve the same reports at once must not wait for each other.
     held = {scan_id: workflow.lock(scan_id) for scan_id in sorted(item.scan_id for item in batch.items)}

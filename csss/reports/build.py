@@ -4,6 +4,7 @@ from flask import current_app
 
 from csss.clock import now
 from csss.i18n import gettext as _
+from csss.i18n import in_english
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
 from csss.reports import context, queries
@@ -12,8 +13,9 @@ from csss.scans.presenters import KIND_NAMES, SEX_NAMES, human_name
 from csss.scans.storage import storage
 
 
+@in_english()
 def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = False) -> context.ReportContext:
-    """Everything that version `version` of a scan's report says, as of now.
+    """Everything that version `version` of a scan's report says, as of now, in English whoever asks for it.
 
     A draft (the administrator's preview) has no approval yet. Raises ValueError before the pharmacist is done.
     """

@@ -6,6 +6,7 @@ from jinja2 import Environment
 
 from csss.cell import Program
 from csss.confined import Exhausted, Room, run_forked
+from csss.i18n import in_english
 from csss.reports.context import ReportContext
 from csss.reports.document import ReportRenderError, sheet
 
@@ -36,7 +37,8 @@ def print_in_job(context: ReportContext, env: Environment) -> bytes:
 def _printed(
     run: Callable[[bytes], bytes], context: ReportContext, env: Environment, watermark: str | None
 ) -> bytes:
-    made = sheet(context, env, watermark=watermark)
+    with in_english():  # a preview shows what will be released, not what its reader's browser asks for
+        made = sheet(context, env, watermark=watermark)
     if len(made.html) > MOST_HTML:
         raise Exhausted(f"{len(made.html):,} characters")
     pdf = run(made.pack())

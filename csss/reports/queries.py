@@ -10,6 +10,7 @@ from csss.auth.models import User
 from csss.auth.roles import Role
 from csss.database import db
 from csss.errors import NotFound
+from csss.i18n import _
 from csss.reports.models import Approval, ReportVersion
 from csss.scans.models import Scan
 from csss.scans.states import Status
@@ -48,5 +49,5 @@ def report_visible_to(user: User, report_id: uuid.UUID) -> ReportVersion:
     """Staff see any report, a patient the own ones. Raises NotFound."""
     report = db.session.get(ReportVersion, report_id)
     if report is None or (user.role is Role.PATIENT and report.scan.patient.user_id != user.id):
-        raise NotFound("There is no such report.")
+        raise NotFound(_("There is no such report."))
     return report

@@ -9,6 +9,7 @@ from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid
+from csss.i18n import _
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
 from csss.reports.models import Approval, ApprovalBatch, ReportVersion
@@ -16,6 +17,7 @@ from csss.scans import policies, workflow
 from csss.scans import services as scan_services
 from csss.scans.models import Addendum, Scan, ScanHold
 from csss.scans.states import HoldFor, Status
+from csss.scans.written import too_long
 
 MAX_NOTE = 2_000
 _REPORTS = uuid.UUID("6f6a9f5e-3f0b-4f43-9a57-5a5d0c6c5f10")  # namespace of report ids
@@ -46,9 +48,9 @@ def hold(scan_id: uuid.UUID, *, to: HoldFor, note: str, by: User) -> ScanHold:
     scan = workflow.lock(scan_id)
     policies.check_can_hold(scan, to)
     if not note.strip():
-        raise Invalid(note="Write what has to be corrected.")
+        raise Invalid(note=_("Write what has to be corrected."))
     if len(note) > MAX_NOTE:
-        raise Invalid(note=f"At most {MAX_NOTE:,} characters can be taken; this has {len(note):,}.")
+        raise Invalid(note=too_long(note, MAX_NOTE))
     placed = ScanHold(id=uuid.uuid4(), scan_id=scan.id, to=to, note=note.strip(), placed_by_id=by.id)
     db.session.add(placed)
     record("scan.held", scan, by=by, to=to.value)

@@ -9,9 +9,11 @@ from csss.auth.models import User
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid
-from csss.scans import policies, workflow
+from csss.i18n import _
+from csss.scans import kept_words, policies, workflow
 from csss.scans.models import AnalysisRun, Prediction, Scan
 from csss.scans.states import RunState, Status
+from csss.scans.written import too_long
 
 if TYPE_CHECKING:
     from csss.inference import Result
@@ -53,7 +55,7 @@ def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -
         return False
     run.finished_at = now()
     if scan.status is not Status.PENDING_AI or scan.closure is not None:
-        run.state, run.failure = RunState.FAILED, "The scan had moved on before the analysis was done."
+        run.state, run.failure = RunState.FAILED, kept_words.MOVED_ON
         return False
     run.state = RunState.DONE
     db.session.add(
@@ -95,15 +97,15 @@ def read_without_classifier(scan_id: uuid.UUID, *, reason: str, by: User) -> Sca
     policies.check_can_read_without_classifier(scan)
     if not reason.strip():
         if policies.needs_reason_to_read_without(scan):
-            raise Invalid(reason="Say why the scan is to be read without the classifier.")
-        reason = "The analysis failed twice."
+            raise Invalid(reason=_("Say why the scan is to be read without the classifier."))
+        reason = kept_words.FAILED_TWICE
     if len(reason) > MAX_REASON:
-        raise Invalid(reason=f"At most {MAX_REASON:,} characters can be taken; this has {len(reason):,}.")
+        raise Invalid(reason=too_long(reason, MAX_REASON))
     outbox.settle("analyse_scan", [run.id for run in scan.runs])
     for run in scan.runs:
         if run.state in {RunState.QUEUED, RunState.RUNNING}:
             run.state, run.finished_at = RunState.FAILED, now()
-            run.failure = "A doctor has decided to read the scan without the classifier."
+            run.failure = kept_words.READ_WITHOUT
     db.session.add(
         Prediction(
             scan_id=scan.id,

@@ -6,6 +6,7 @@ Who may take it is a permission, which row a query; these rules are the same for
 from collections.abc import Callable
 
 from csss.errors import StateConflict
+from csss.i18n import _
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor, RunState, Status
 from csss.scans.workflow import STATE_SENTENCE
@@ -24,16 +25,16 @@ def may(check: Callable[..., None], *args: object) -> bool:
 
 def _check_status(scan: Scan, *allowed: Status) -> None:
     if scan.closure is not None:
-        raise StateConflict("The scan has been closed.")
+        raise StateConflict(_("The scan has been closed."))
     if scan.status not in allowed:
-        raise StateConflict(STATE_SENTENCE[scan.status])
+        raise StateConflict(str(STATE_SENTENCE[scan.status]))
 
 
 def check_can_analyse(scan: Scan) -> None:
     _check_status(scan, Status.PENDING_AI)
     run = scan.latest_run
     if run is not None and run.state in {RunState.QUEUED, RunState.RUNNING}:
-        raise StateConflict("The analysis has been started already.")
+        raise StateConflict(_("The analysis has been started already."))
 
 
 def check_can_read_without_classifier(scan: Scan) -> None:
@@ -70,13 +71,13 @@ def check_can_hold(scan: Scan, to: HoldFor) -> None:
         allowed.append(Status.DOCTOR_VERIFIED)
     _check_status(scan, *allowed)
     if scan.open_hold is not None:
-        raise StateConflict("The scan is on hold already.")
+        raise StateConflict(_("The scan is on hold already."))
 
 
 def check_can_lift(scan: Scan) -> None:
     _check_status(scan, Status.DOCTOR_VERIFIED, Status.PHARMACIST_COMPLETED)
     if scan.open_hold is None:
-        raise StateConflict("The scan is not on hold.")
+        raise StateConflict(_("The scan is not on hold."))
 
 
 def check_can_correct(scan: Scan, who: HoldFor) -> None:
@@ -84,7 +85,7 @@ def check_can_correct(scan: Scan, who: HoldFor) -> None:
     _check_status(scan, Status.DOCTOR_VERIFIED, Status.PHARMACIST_COMPLETED)
     hold = scan.open_hold
     if hold is None or hold.to is not who:
-        raise StateConflict("Nobody has asked for a correction of this scan.")
+        raise StateConflict(_("Nobody has asked for a correction of this scan."))
 
 
 def check_can_add_addendum(scan: Scan) -> None:
@@ -94,5 +95,7 @@ def check_can_add_addendum(scan: Scan) -> None:
 def _check_not_on_hold(scan: Scan) -> None:
     if scan.open_hold is not None:
         raise StateConflict(
-            f"The scan is on hold: a correction by the {scan.open_hold.to} has been asked for."
+            _("The scan is on hold: a correction by the doctor has been asked for.")
+            if scan.open_hold.to is HoldFor.DOCTOR
+            else _("The scan is on hold: a correction by the pharmacist has been asked for.")
         )

@@ -14,6 +14,7 @@ from csss.auth.models import Patient, User
 from csss.auth.roles import Role
 from csss.database import db
 from csss.errors import NotFound
+from csss.i18n import _
 from csss.scans.listed import Listed, listed
 from csss.scans.models import AnalysisRun, Review, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Status
@@ -42,7 +43,7 @@ def scan_visible_to(user: User, scan_id: uuid.UUID) -> Scan:
     values = {"scan": scan_id, "person": user.id} if one_of_own else {"scan": scan_id}
     scan = db.session.scalars(_one(one_of_own), values).one_or_none()
     if scan is None:
-        raise NotFound("There is no such scan.")
+        raise NotFound(_("There is no such scan."))
     return scan
 
 
@@ -165,7 +166,7 @@ def other_of_patient(scan: Scan, other_id: uuid.UUID) -> Scan:
     query = select(Scan).where(Scan.id == other_id, Scan.patient_id == scan.patient_id, Scan.id != scan.id)
     other = db.session.scalars(query).one_or_none()
     if other is None:
-        raise NotFound("There is no such scan.")
+        raise NotFound(_("There is no such scan."))
     return other
 
 

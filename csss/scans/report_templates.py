@@ -48,7 +48,7 @@ def find(template_id: uuid.UUID, doctor: User) -> ReportTemplate:
     for each in of(doctor):
         if each.id == template_id:
             return each
-    raise NotFound("There is no such template.")
+    raise NotFound(_("There is no such template."))
 
 
 def unfilled(text: str, doctor: User) -> list[str]:
@@ -122,7 +122,7 @@ def _own_one(template_id: uuid.UUID, doctor: User) -> ReportTemplate:
     for each in _own(doctor):
         if each.id == template_id:
             return each
-    raise NotFound("There is no such template.")
+    raise NotFound(_("There is no such template."))
 
 
 def _starter(doctor: User) -> list[ReportTemplate]:

@@ -10,6 +10,7 @@ from csss.audit.record import record
 from csss.auth.models import Patient, User
 from csss.clock import now
 from csss.database import db
+from csss.dates import when
 from csss.errors import Invalid, NotFound
 from csss.i18n import _, _n
 from csss.mail.models import MailKind
@@ -18,7 +19,7 @@ from csss.scans import claims, drafts, policies, previews, report_templates, wor
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, Review, Scan, ScanClosure
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
-from csss.scans.written import MAX_TEXT, Reading
+from csss.scans.written import MAX_TEXT, Reading, too_long
 
 MAX_REASON = 2_000
 
@@ -73,15 +74,14 @@ def check_may_send(patient: Patient) -> None:
         .limit(most)
     ).all()
     if len(sent) == most:
-        free = (sent[-1] + A_DAY).astimezone(current_app.config["CSSS"].zone)
         raise UsedUp(
             file=_n(
-                "You have sent %(num)s scan within a day, which is all that can be taken. The next one can be sent at "
-                "%(time)s.",
-                "You have sent %(num)s scans within a day, which is all that can be taken. The next one can be sent at "
-                "%(time)s.",
+                "You have sent %(num)s scan within a day, which is all that can be taken. The next one can be sent from "
+                "%(when)s on.",
+                "You have sent %(num)s scans within a day, which is all that can be taken. The next one can be sent from "
+                "%(when)s on.",
                 most,
-                time=f"{free:%H:%M}",
+                when=when(sent[-1] + A_DAY),
             )
         )
 
@@ -146,10 +146,16 @@ def _review(scan: Scan, reading: Reading, by: User) -> Review:
         errors["findings"] = _("Write what you see in the scan.")
     if needs_own_reading(scan):
         if not reading.diagnosis.strip():
-            errors["diagnosis"] = _("The classifier is uncertain about this scan: give your own diagnosis.")
+            errors["diagnosis"] = (
+                _("The classifier is uncertain about this scan: give your own diagnosis.")
+                if _predicted(scan)
+                else _("The classifier has not read this scan: give your own diagnosis.")
+            )
         if not reading.read_myself:
-            errors["read_myself"] = _(
-                "The classifier is uncertain about this scan: state that you have read it yourself."
+            errors["read_myself"] = (
+                _("The classifier is uncertain about this scan: state that you have read it yourself.")
+                if _predicted(scan)
+                else _("The classifier has not read this scan: state that you have read it yourself.")
             )
     if reading.agreement is not None and reading.agreement not in set(Agreement):
         errors["agreement"] = _("Choose whether you agree, agree in part, or disagree.")
@@ -159,7 +165,7 @@ def _review(scan: Scan, reading: Reading, by: User) -> Review:
         ("diagnosis", reading.diagnosis),
     ):
         if len(text) > MAX_TEXT:
-            errors[name] = _too_long(text, MAX_TEXT)
+            errors[name] = too_long(text, MAX_TEXT)
     for name, text in (("findings", reading.findings), ("impression", reading.impression)):
         if name not in errors and (gaps := report_templates.unfilled(text, by)):
             errors[name] = _(
@@ -239,12 +245,4 @@ def _check_reason(reason: str) -> None:
 def _check_length(*, limit: int, **fields: str) -> None:
     for name, text in fields.items():
         if len(text) > limit:
-            raise Invalid(**{name: _too_long(text, limit)})
-
-
-def _too_long(text: str, limit: int) -> str:
-    return _(
-        "At most %(most)s characters can be taken; this has %(count)s.",
-        most=f"{limit:,}",
-        count=f"{len(text):,}",
-    )
+            raise Invalid(**{name: too_long(text, limit)})

@@ -2,6 +2,7 @@
 
 import uuid
 
+from flask_babel.speaklater import LazyString
 from sqlalchemy import select, update
 
 from csss.audit.record import origin, record
@@ -9,15 +10,16 @@ from csss.auth.models import User
 from csss.clock import now
 from csss.database import changed_rows, db
 from csss.errors import NotFound, StateConflict
+from csss.i18n import _, _l
 from csss.scans.models import Scan, ScanEvent
 from csss.scans.states import NEXT, Status
 
-STATE_SENTENCE: dict[Status, str] = {
-    Status.PENDING_AI: "The scan waits for the analysis.",
-    Status.AI_ANALYZED: "The scan has been analysed and waits for a doctor.",
-    Status.DOCTOR_VERIFIED: "A doctor has verified the scan already; it waits for the pharmacist.",
-    Status.PHARMACIST_COMPLETED: "The pharmacist has completed the scan already; it waits for approval.",
-    Status.REPORT_READY: "The report has been approved already.",
+STATE_SENTENCE: dict[Status, LazyString] = {
+    Status.PENDING_AI: _l("The scan waits for the analysis."),
+    Status.AI_ANALYZED: _l("The scan has been analysed and waits for a doctor."),
+    Status.DOCTOR_VERIFIED: _l("A doctor has verified the scan already; it waits for the pharmacist."),
+    Status.PHARMACIST_COMPLETED: _l("The pharmacist has completed the scan already; it waits for approval."),
+    Status.REPORT_READY: _l("The report has been approved already."),
 }
 
 
@@ -33,7 +35,7 @@ def lock(scan_id: uuid.UUID) -> Scan:
         .execution_options(populate_existing=True)
     ).one_or_none()
     if scan is None:
-        raise NotFound("There is no such scan.")
+        raise NotFound(_("There is no such scan."))
     return scan
 
 
@@ -51,9 +53,9 @@ def move(scan: Scan, to: Status, *, by: User) -> None:
     """
     was = scan.status
     if scan.closure is not None:
-        raise StateConflict("The scan has been closed.")
+        raise StateConflict(_("The scan has been closed."))
     if NEXT[was] is not to:
-        raise StateConflict(STATE_SENTENCE[was])
+        raise StateConflict(str(STATE_SENTENCE[was]))
     taken = changed_rows(
         update(Scan)
         .where(Scan.id == scan.id, Scan.status == was)
@@ -62,7 +64,7 @@ def move(scan: Scan, to: Status, *, by: User) -> None:
     )
     if taken != 1:
         db.session.refresh(scan)
-        raise StateConflict(STATE_SENTENCE[scan.status])
+        raise StateConflict(str(STATE_SENTENCE[scan.status]))
     _keep_step(scan, was, to, by)
     db.session.flush()
     db.session.refresh(scan)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from csss.i18n import _
 from csss.scans.states import Agreement
 
 MAX_TEXT = 50_000  # characters of one text
@@ -16,3 +17,12 @@ class Reading:
     diagnosis: str = ""
     agreement: Agreement | str | None = None
     read_myself: bool = False
+
+
+def too_long(text: str, limit: int) -> str:
+    """The sentence beside a field that holds more than `limit` characters."""
+    return _(
+        "At most %(most)s characters can be taken; this has %(count)s.",
+        most=f"{limit:,}",
+        count=f"{len(text):,}",
+    )

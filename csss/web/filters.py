@@ -1,38 +1,20 @@
-"""Times, ages and sizes in words, in the hospital's time zone: filters of every template, functions for presenters."""
+"""Times, ages and sizes in words: filters of every template, functions for presenters."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
-from babel.dates import format_date
-from flask import Flask, current_app
+from flask import Flask
 from markupsafe import Markup, escape
 
 from csss import clock
-from csss.i18n import SOURCE_LANGUAGE, _, _n, language
+from csss.dates import day, when
+from csss.i18n import _, _n
 from csss.web.rows import same_for_all
-
-# English written out: strftime follows the locale of the process, and Babel takes its time.
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def init_filters(app: Flask) -> None:
     """Make the filters and `same_for_all()` known to every template."""
     app.jinja_env.globals["same_for_all"] = same_for_all
     app.jinja_env.filters.update(when=when, ago=ago, day=day, size=size, shorten=shorten, address=address)
-
-
-def day(value: date) -> str:
-    """A date: 23 Nov 2026. A datetime is first taken to the hospital's zone."""
-    if isinstance(value, datetime):
-        value = _local(value)
-    if (tongue := language()) != SOURCE_LANGUAGE:
-        return str(format_date(value, "d MMM y", locale=tongue))
-    return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
-
-
-def when(value: datetime) -> str:
-    """A moment in the hospital's zone: 23 Nov 2026, 14:05. Raises ValueError for a naive datetime."""
-    local = _local(value)
-    return f"{day(local)}, {local:%H:%M}"
 
 
 def ago(value: datetime) -> str:
@@ -72,9 +54,3 @@ def shorten(text: str, limit: int = 80) -> str:
 def address(email: str) -> Markup:
     """An e-mail address that a narrow column breaks before the @ and before a dot, not within a word."""
     return Markup(str(escape(email)).replace("@", "<wbr>@").replace(".", "<wbr>."))  # noqa: S704 - escaped  # nosec B704
-
-
-def _local(value: datetime) -> datetime:
-    if value.tzinfo is None:
-        raise ValueError("a time without a time zone cannot be shown")
-    return value.astimezone(current_app.config["CSSS"].zone)

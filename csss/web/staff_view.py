@@ -14,6 +14,7 @@ from csss.prescriptions import allergies
 from csss.prescriptions.allergies import Asked
 from csss.prescriptions.models import Prescription
 from csss.reports.models import ReportVersion
+from csss.scans.kept_words import in_words
 from csss.scans.models import Review, Scan
 from csss.scans.presenters import AGREEMENT_NAMES, KIND_NAMES, Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, RunState, Status
@@ -99,7 +100,9 @@ def scan_view(scan: Scan) -> ScanView:
         width=scan.width,
         height=scan.height,
         classifier=classifier_view(scan),
-        not_available=prediction.reason if prediction is not None and not prediction.available else None,
+        not_available=in_words(prediction.reason)
+        if prediction is not None and not prediction.available
+        else None,
         review=reviews[-1] if reviews else None,
         earlier_reviews=tuple(reviews[-2::-1]),
     )
@@ -149,7 +152,8 @@ def history(
         told.append((event.at, words, "info", event.actor, None))
     for run in scan.runs if failures else ():
         if run.state is RunState.FAILED:
-            told.append((run.finished_at or run.requested_at, _("Analysis failed"), "bad", None, run.failure))
+            why = in_words(run.failure)
+            told.append((run.finished_at or run.requested_at, _("Analysis failed"), "bad", None, why))
     for review in scan.reviews[1:]:
         words = _("Reading corrected (version %(number)s)", number=review.version)
         told.append((review.created_at, words, "info", review.doctor, None))

@@ -27,6 +27,7 @@ from csss.scans import services
 from csss.scans.models import Scan
 from csss.scans.services import Reading
 from csss.scans.states import Agreement, HoldFor, Priority, Status
+from csss.web.admin.forms import ACTION_GROUPS
 from csss.web.admin.list_presenters import ACTION_WORDS
 from tests.factories import Clinic, reading
 from tests.visitor import Visitor, soup, words
@@ -475,13 +476,29 @@ def test_the_audit_log_goes_back_page_by_page_without_gaps(admin: Visitor, clini
     assert admin.page("/admin/audit?action=session.&before=999999").select("#audit tbody tr")
 
 
-def test_every_action_that_is_recorded_has_words() -> None:
+def recorded_actions() -> set[str]:
     package = TEMPLATES.parent / "csss"
     source = "\n".join(path.read_text() for path in package.rglob("*.py"))
     actions = set(re.findall(r'record(?:_once)?\(\s*"([a-z_]+\.[a-z_]+)"', source))
     actions |= set(re.findall(r'"(scan\.[a-z]+_viewed)"', source))
     assert len(actions) > 20
-    assert actions - set(ACTION_WORDS) == set()
+    return actions
+
+
+def test_every_action_that_is_recorded_has_words() -> None:
+    assert recorded_actions() - set(ACTION_WORDS) == set()
+
+
+def test_every_action_that_is_recorded_can_be_chosen_in_the_filter(admin: Visitor) -> None:
+    groups = {action.partition(".")[0] + "." for action in recorded_actions() | set(ACTION_WORDS)}
+    assert groups - set(ACTION_GROUPS) == set(), "actions that no choice of the audit log finds"
+    assert set(ACTION_GROUPS) - groups == set(), "choices that find nothing"
+    offered = {
+        option["value"]: option.get_text() for option in admin.page("/admin/audit").select("#action option")
+    }
+    assert set(offered) == {"", *ACTION_GROUPS}
+    assert len(set(offered.values())) == len(offered), "two groups that nobody can tell apart"
+    assert offered["prescription_template."] == "Prescription templates"
 
 
 # Everywhere

@@ -7,11 +7,13 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from csss.auth.models import User
 from csss.database import db, transaction
 from csss.reports import services as reports
-from csss.scans import analysis
+from csss.scans import analysis, services
 from csss.scans.models import AnalysisRun, Scan, ScanHold
 from csss.scans.states import HoldFor, Priority, RunState, Status
+from csss.scans.written import Reading
 from tests.factories import Clinic, reading
 from tests.visitor import Visitor, soup, words
 
@@ -238,9 +240,47 @@ def test_an_uncertain_scan_needs_an_own_diagnosis_and_the_statement(doctor: Visi
     answer = doctor.post(url(scan_id, "verify"), {**LOOKED, "diagnosis": ""})
     assert answer.status_code == 422
     page = soup(answer)
-    assert page.select_one("#diagnosis-error") and page.select_one("#read_myself-error")
+    for field in ("#diagnosis-error", "#read_myself-error"):
+        assert "The classifier is uncertain about this scan: " in page.select_one(field).get_text()
     assert fresh(scan_id).status is Status.AI_ANALYZED
     assert doctor.post(url(scan_id, "verify"), {**LOOKED, "read_myself": "y"}).status_code == 303
+
+
+def test_another_scan_tells_its_diagnosis_or_why_there_is_none(doctor: Visitor, clinic: Clinic) -> None:
+    patient = clinic.person("patient")
+    here = clinic.scan(patient=patient).id
+    told: dict[uuid.UUID, str] = {}
+    for status, diagnosis, beside in (
+        (Status.PENDING_AI, "", "No diagnosis yet"),
+        (Status.AI_ANALYZED, "", "No diagnosis yet"),
+        (Status.DOCTOR_VERIFIED, "", "No diagnosis was given."),
+        (Status.PHARMACIST_COMPLETED, "", "No diagnosis was given."),
+        (Status.REPORT_READY, "", "No diagnosis was given."),
+        (Status.DOCTOR_VERIFIED, "Normal chest", "Normal chest"),
+    ):
+        told[taken_to(clinic, status, diagnosis, patient).id] = beside
+    closed = clinic.scan(Status.AI_ANALYZED, patient=patient).id
+    with transaction():
+        services.close(closed, reason="Blurred", by=doctor.user)
+    told[closed] = "Closed without a diagnosis."
+    lines = doctor.page(url(here)).select("#others li")
+    shown = {line.select_one("a")["href"]: line.select_one(".hint").get_text() for line in lines}
+    assert shown == {url(scan_id): words for scan_id, words in told.items()}
+
+
+def taken_to(clinic: Clinic, status: Status, diagnosis: str, patient: User) -> Scan:
+    """A scan that has come so far, of whose reading this is the diagnosis."""
+    reached = list(Status).index(status)
+    scan = clinic.scan(min(status, Status.AI_ANALYZED, key=list(Status).index), patient=patient)
+    if reached >= 2:
+        doctor = clinic.person("doctor")
+        with transaction():
+            services.verify(scan.id, Reading("Clear lungs.", diagnosis=diagnosis), by=doctor)
+    if reached >= 3:
+        clinic.complete(scan.id, clinic.person("pharmacist"))
+    if reached >= 4:
+        clinic.approve(scan.id, clinic.person("admin"))
+    return scan
 
 
 def test_the_second_of_two_doctors_is_told_and_loses_no_text(doctor: Visitor, clinic: Clinic) -> None:
@@ -299,7 +339,14 @@ def test_reading_without_the_classifier_asks_for_a_reason_until_it_failed_twice(
     page = doctor.page(url(scan_id))
     assert page.select_one("[name=agreement]") is None
     assert page.select_one("[name=read_myself]") is not None
-    assert doctor.post(url(scan_id, "verify"), {"findings": "Clear."}).status_code == 422
+    refused = doctor.post(url(scan_id, "verify"), {"findings": "Clear."})
+    assert refused.status_code == 422 and "The classifier is uncertain" not in words(refused)
+    for field, asked in (
+        ("diagnosis", "give your own diagnosis."),
+        ("read_myself", "state that you have read"),
+    ):
+        beside = soup(refused).select_one(f"#{field}-error").get_text()
+        assert f"The classifier has not read this scan: {asked}" in beside
     done = {"findings": "Clear.", "diagnosis": "Normal", "read_myself": "y"}
     assert doctor.post(url(scan_id, "verify"), done).status_code == 303
 

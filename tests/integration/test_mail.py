@@ -21,7 +21,7 @@ from sqlalchemy import select
 from csss import create_app
 from csss.auth import accounts
 from csss.auth.models import User
-from csss.clock import now
+from csss.clock import now, pretending
 from csss.config import Settings
 from csss.database import db, transaction
 from csss.jobs import mail_jobs, runner
@@ -367,6 +367,20 @@ def test_the_attached_report_opens_with_the_pass_phrase_only(clinic: Clinic, mai
     assert patient.name.encode() not in content
     stored = queries.versions(db.session.get_one(Scan, scan_id))[0]
     assert stored.size < 300_000
+
+
+def test_the_attached_report_is_named_after_the_day_in_the_hospital(
+    clinic: Clinic, mailbox: MoodyMailbox
+) -> None:
+    """Half past eight in the evening in Greenwich is two in the morning, the day after, in Kolkata."""
+    evening = now().replace(hour=20, minute=30) + timedelta(days=1)
+    patient = clinic.person("patient")
+    clinic.set_passphrase(patient)
+    with pretending(evening):
+        released(clinic, patient)
+    (mail,) = report_mails(mailbox)
+    (attachment,) = mail.iter_attachments()
+    assert attachment.get_filename() == f"report-{evening + timedelta(days=1):%Y-%m-%d}-v1.pdf"
 
 
 def test_without_a_pass_phrase_nothing_is_attached(clinic: Clinic, mailbox: MoodyMailbox) -> None:

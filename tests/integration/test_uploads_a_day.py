@@ -4,14 +4,14 @@ import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from csss.clock import now
+from csss.clock import now, pretending
 from csss.database import db, transaction
 from csss.errors import Invalid
 from csss.scans import services
@@ -56,6 +56,17 @@ def test_the_fourth_scan_of_a_day_is_told_when_it_can_be_sent_and_keeps_what_was
     # Others send theirs, and the same form sent twice still leads to its scan.
     assert send(clinic.visitor(clinic.person("patient")), 80).status_code == 303
     assert send(patient, 82).status_code == 303 and kept() == 4
+
+
+def test_when_it_can_be_sent_is_told_with_the_day(patient: Visitor) -> None:
+    """A time alone would be taken for today's: at 02:05 people read 02:06 and wait a minute."""
+    for number in range(3):
+        with pretending(datetime(2026, 5, 3, 20, 36 + number, tzinfo=UTC)):
+            assert send(patient, 80 + number).status_code == 303
+    with pretending(datetime(2026, 5, 3, 21, 0, tzinfo=UTC)):
+        beside = soup(send(patient, 90)).select_one("#file-error")
+    # In Kolkata, where the first was sent on 4 May at 02:06.
+    assert beside is not None and "can be sent from 5 May 2026, 02:06 on." in beside.get_text()
 
 
 def test_a_day_later_the_next_one_is_taken(patient: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

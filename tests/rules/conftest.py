@@ -23,7 +23,7 @@ from csss.mail.models import MailMessage
 from csss.prescriptions.models import PrescriptionTemplate
 from csss.reports import batches, queries
 from csss.reports import services as reports
-from csss.scans import analysis, report_templates, services
+from csss.scans import analysis, kept_words, report_templates, services
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor, Status
 from tests.conftest import settings_for
@@ -146,7 +146,8 @@ def _furnish(site: Site) -> None:
     with transaction():
         analysis.start(ids["queued"], by=doctor)
     with transaction():
-        analysis.keep_failure(analysis.start(ids["failed"], by=doctor).id, "The analysis could not be done.")
+        run = analysis.start(ids["failed"], by=doctor)
+        analysis.keep_failure(run.id, kept_words.failure("ModelMissing: no model.onnx"))
     with transaction():
         analysis.read_without_classifier(ids["without classifier"], reason="Photographed film", by=doctor)
     with transaction():

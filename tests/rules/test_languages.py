@@ -6,7 +6,9 @@ A page that fails here shows words that were written without `_("…")`: see css
 
 import io
 import re
+import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,18 +18,39 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import write_mo
 from bs4 import BeautifulSoup, Comment, Doctype, Tag
+from flask_mail import Message
 
-from csss.database import db
-from csss.i18n import SOURCE_LANGUAGE
+from csss.auth.models import User
+from csss.database import db, transaction
+from csss.i18n import SOURCE_LANGUAGE, gettext, in_english, language
+from csss.jobs import mail_jobs
+from csss.mail import transport
+from csss.mail.models import MailKind
+from csss.mail.owed import owe
+from csss.reports import printing
+from csss.reports import services as reports
+from csss.reports.build import report_context
+from csss.reports.document import Sheet, report_html
+from csss.scans.models import Scan
 from csss.scans.starter_templates import STARTER
+from csss.web.admin.routes import WATERMARK
 from csss.web.words import script_texts
 from tests.rules.conftest import ROLES, Site, make_site
 from tests.rules.test_routes import WHO, methods, rules
+from tests.visitor import soup
 
 pytestmark = pytest.mark.xdist_group("site")
 ROOT = Path(__file__).parents[2]
 MADE_UP = "eo"
-KEYWORDS = {"_": None, "_l": None, "_n": (1, 2), "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
+KEYWORDS = {
+    "_": None,
+    "_l": None,
+    "_n": (1, 2),
+    "gettext": None,
+    "ngettext": (1, 2),
+    "lazy_gettext": None,
+    "N_": None,
+}
 # Endpoints whose pages still show unwrapped words. It only ever gets shorter.
 NOT_YET: frozenset[str] = frozenset()
 
@@ -167,6 +190,98 @@ def test_errors_are_told_in_the_readers_language(site: Site) -> None:
     with site.app.app_context():
         answer = site.visitor(None).get("/nothing-here", headers={"Accept-Language": MADE_UP})
     assert "⟦There is no such page⟧" in answer.get_data(as_text=True)
+
+
+def in_made_up(site: Site, role: str, address: str, sent: dict[str, str] | None = None) -> tuple[int, str]:
+    """How a page, or a form that is sent, is answered to somebody who reads the made-up language."""
+    with site.app.app_context():
+        visitor, asked = site.visitor(role), {"headers": {"Accept-Language": MADE_UP}}
+        answer = visitor.get(address, **asked) if sent is None else visitor.post(address, sent, **asked)
+        return answer.status_code, " ".join(soup(answer).get_text().split())
+
+
+# Who asks for what, of which scan, and what is said to it.
+REFUSED = [
+    ("doctor", "analyze", "queued", 409, "The analysis has been started already."),
+    ("doctor", "analyze", "closed", 409, "The scan has been closed."),
+    ("doctor", "analyze", "analysed", 409, "The scan has been analysed and waits for a doctor."),
+    ("doctor", "verify", "uploaded", 409, "The scan waits for the analysis."),
+    ("doctor", "correct", "verified", 409, "Nobody has asked for a correction of this scan."),
+    ("doctor", "read-without-ai", "failed", 422, "Say why the scan is to be read without the classifier."),
+    ("admin", "hold", "held for the doctor", 409, "The scan is on hold already."),
+    ("admin", "hold", "completed", 422, "Write what has to be corrected."),
+    ("admin", "lift", "completed", 409, "The scan is not on hold."),
+]
+
+
+@pytest.mark.parametrize(("role", "step", "scan", "status", "sentence"), REFUSED)
+def test_refusals_are_told_in_the_readers_language(
+    site: Site, role: str, step: str, scan: str, status: int, sentence: str
+) -> None:
+    fields = {"findings": "Clear lungs.", "to": "doctor", "note": "Which side?" if status == 409 else " "}
+    answer = in_made_up(site, role, f"/{role}/scans/{site.scans[scan]}/{step}", fields)
+    assert answer[0] == status and f"⟦{sentence}⟧" in answer[1], answer
+
+
+def test_why_an_analysis_failed_is_kept_in_english_and_told_in_the_readers_language(site: Site) -> None:
+    kept = "The analysis could not be done. The classifier is not installed."
+    assert db.session.get_one(Scan, site.scans["failed"]).latest_run.failure == kept  # type: ignore[union-attr]
+    db.session.remove()
+    page = in_made_up(site, "doctor", f"/doctor/scans/{site.scans['failed']}")[1]
+    assert page.count(f"⟦{kept}⟧") == page.count(kept) == 2, "in the classifier's card and the history"
+
+
+def test_the_preview_shows_the_english_report_that_will_be_released(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the administrator's browser asks for: the report is stored, mailed and read in one language."""
+    sheets: list[str] = []
+
+    class Press:
+        def run(self, request: bytes) -> bytes:
+            sheets.append(Sheet.unpack(request).html)
+            return b"%PDF-"
+
+    monkeypatch.setattr(printing, "_room", Press())
+    monkeypatch.setattr("csss.reports.build.now", lambda: datetime(2026, 5, 3, tzinfo=UTC))
+    address = f"/admin/scans/{site.scans['completed']}/preview.pdf"
+    assert in_made_up(site, "admin", address)[0] == 200
+    with site.app.app_context():
+        assert site.visitor("admin").get(address).status_code == 200
+    with site.app.app_context():  # as the worker does
+        scan = db.session.get_one(Scan, site.scans["completed"])
+        number = str(reports.report_id(scan.id, 1))
+        report = report_context(scan, report_id=number, version=1, draft=True)
+        released = report_html(report, site.app.jinja_env, watermark=WATERMARK)
+        db.session.remove()
+    assert "Chest X-ray report" in released and "female" in released
+    assert "⟦" not in sheets[0] and sheets == [released, released]
+    assert "⟦" in in_made_up(site, "admin", address.removesuffix("/preview.pdf"))[1], "the page around it"
+
+
+def test_a_page_goes_on_in_the_readers_language_after_something_english(site: Site) -> None:
+    with site.app.app_context(), site.app.test_request_context(headers={"Accept-Language": MADE_UP}):
+        assert (gettext("Closed"), language()) == ("⟦Closed⟧", MADE_UP)
+        with in_english(), in_english():
+            assert (gettext("Closed"), language()) == ("Closed", SOURCE_LANGUAGE)
+        assert (gettext("Closed"), language()) == ("⟦Closed⟧", MADE_UP)
+        with pytest.raises(ZeroDivisionError), in_english():
+            raise ZeroDivisionError
+        assert (gettext("Closed"), language()) == ("⟦Closed⟧", MADE_UP)
+
+
+def test_mails_are_english_whoever_has_them_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Message] = []
+    monkeypatch.setattr(transport, "send", sent.append)
+    with site.app.app_context(), transaction():
+        user = db.session.get_one(User, site.people["another patient"])
+        mail_id = owe(MailKind.PASSWORD_CHANGED, user, uuid.uuid4()).id
+    with site.app.app_context(), site.app.test_request_context(headers={"Accept-Language": MADE_UP}):
+        mail_jobs.send_mail(mail_id)
+        db.session.remove()
+    (mail,) = sent
+    assert mail.subject and mail.subject.startswith("Your password has been changed – ")
+    assert "⟦" not in f"{mail.subject} {mail.body}"
 
 
 def test_the_texts_of_scripts_come_with_the_page(site: Site, messages: Catalog) -> None:

@@ -146,7 +146,7 @@ def remove(asked: UserSession, passkey_id: uuid.UUID, *, password_is_right: bool
     db.session.refresh(user, with_for_update=True)
     found = db.session.get(Passkey, passkey_id)
     if found is None or found.user_id != user.id:
-        raise NotFound("There is no such passkey.")
+        raise NotFound(_("There is no such passkey."))
     if is_required(user) and len(of(user)) == 1:
         raise StateConflict(_("Administrators need a passkey here. Add another one before you remove this."))
     _check_password(asked, password_is_right, "remove")

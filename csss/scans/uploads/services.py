@@ -11,7 +11,7 @@ from csss.auth.models import User
 from csss.clock import now
 from csss.database import after_commit, changed_rows, db, transaction
 from csss.errors import Invalid, NotFound, Refused
-from csss.i18n import _
+from csss.i18n import _, _l
 from csss.scans import intake, services
 from csss.scans.uploads import partial
 from csss.scans.uploads.models import Upload
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 LIFE = timedelta(hours=24)
 MAX_OPEN = 4
-GONE = "There is no such upload."
+GONE = _l("There is no such upload.")
 
 
 def begin(*, length: int, digest: str, limit: int, by: User) -> tuple[Upload, bool]:
@@ -29,7 +29,7 @@ def begin(*, length: int, digest: str, limit: int, by: User) -> tuple[Upload, bo
     `digest` is the SHA-256 of the file as hex, or empty. Belongs inside transaction(). Raises Invalid (`file`).
     """
     if by.patient is None:
-        raise NotFound(GONE)
+        raise NotFound(str(GONE))
     if length == 0:
         raise Invalid(file=_("The file is empty. Choose the picture again."))
     intake.check_length(length, limit=limit)
@@ -64,7 +64,7 @@ def own(upload_id: uuid.UUID, by: User) -> Upload:
     """This patient's upload, unfinished and not expired. Raises NotFound."""
     upload = _find(upload_id, by)
     if upload is None or upload.scan_id is not None:
-        raise NotFound(GONE)
+        raise NotFound(str(GONE))
     return upload
 
 
@@ -80,7 +80,7 @@ def offset(upload: Upload) -> int:
     try:
         return partial.length(upload.id)
     except FileNotFoundError:
-        raise NotFound(GONE) from None
+        raise NotFound(str(GONE)) from None
 
 
 def scan_made_of(upload_id: uuid.UUID, by: User) -> uuid.UUID | None:
@@ -111,7 +111,7 @@ class AlreadyFinished(Refused):
     """The same form came twice at once; `scan_id` is what the other one has made of the upload."""
 
     def __init__(self, scan_id: uuid.UUID) -> None:
-        super().__init__("This upload has become a scan already.")
+        super().__init__(_("This upload has become a scan already."))
         self.scan_id = scan_id
 
 
@@ -123,7 +123,7 @@ def finish(upload_id: uuid.UUID, scan_id: uuid.UUID, *, by: User) -> None:
         return
     db.session.expire_all()
     if (known := scan_made_of(upload_id, by)) is None:
-        raise NotFound(GONE)
+        raise NotFound(str(GONE))
     raise AlreadyFinished(known)
 
 

@@ -129,7 +129,7 @@ def show_account(
     """The account's page; `hold_form` came back with errors."""
     found = db.session.get(User, user_id)
     if found is None:
-        raise NotFound("There is no such account.")
+        raise NotFound(_("There is no such account."))
     living = sessions.living(found, idle_limit())
     codes = second_factor.recovery_codes_left(found)
     values: dict[str, Any] = {

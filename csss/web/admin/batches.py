@@ -44,7 +44,7 @@ def _ticked() -> list[uuid.UUID]:
     try:
         return [uuid.UUID(text) for text in request.form.getlist("scan")]
     except ValueError:
-        raise NotFound("There is no such scan.") from None
+        raise NotFound(_("There is no such scan.")) from None
 
 
 @admin.get("/approvals/<uuid:batch_id>")

@@ -65,7 +65,7 @@ class DayField(DateField):
         try:
             super().process_formdata(valuelist)
         except ValueError:
-            raise ValueError("Enter a date as year-month-day, for example 1980-02-29.") from None
+            raise ValueError(_("Enter a date as year-month-day, for example 1980-02-29.")) from None
 
 
 class LoginForm(TextForm):

@@ -15,6 +15,8 @@ from csss.prescriptions.allergies import Asked
 from csss.reports import queries as reports
 from csss.scans import policies, queries
 from csss.scans.desk import ReviewDraft
+from csss.scans.kept_words import in_words
+from csss.scans.listed import Listed
 from csss.scans.models import AnalysisRun, Scan, ScanHold
 from csss.scans.presenters import KIND_NAMES, PRIORITY_NAMES, Tag, status_for_staff
 from csss.scans.services import needs_own_reading
@@ -46,7 +48,7 @@ class Other:
 
     url: str
     words: str
-    diagnosis: str | None
+    diagnosis: str
     tag: Tag
     thumbnail_url: str
     compare_url: str
@@ -156,7 +158,9 @@ def reading_page(
         beside=picture(queries.other_of_patient(scan, compare)) if compare is not None else None,
         analysis=analysis(scan) if scan.status is Status.PENDING_AI and closure is None else None,
         classifier=classifier_view(scan),
-        not_available=prediction.reason if prediction is not None and not prediction.available else None,
+        not_available=in_words(prediction.reason)
+        if prediction is not None and not prediction.available
+        else None,
         needs_own_reading=needs_own_reading(scan),
         needs_reason=policies.needs_reason_to_read_without(scan),
         may=may,
@@ -203,7 +207,7 @@ def analysis(scan: Scan) -> Analysis:
         since=ago(run.requested_at) if run is not None and running else None,
         poll=_poll(run) if run is not None else "",
         failures=tuple(
-            (when(each.finished_at or each.requested_at), each.failure)
+            (when(each.finished_at or each.requested_at), in_words(each.failure))
             for each in scan.runs
             if each.state is RunState.FAILED
         ),
@@ -277,7 +281,7 @@ def _others(scan: Scan, compared: uuid.UUID | None) -> tuple[Other, ...]:
         Other(
             url=f"{base}scans/{other.id}",
             words=f"{KIND_NAMES[other.kind]}, {day(other.uploaded_at)}",
-            diagnosis=diagnoses.get(other.id) or None,
+            diagnosis=diagnoses.get(other.id, "").strip() or _no_diagnosis(other),
             tag=status_for_staff(cast("Scan", other)),
             thumbnail_url=f"{url_for('files.image', scan_id=other.id)}?size=thumbnail",
             compare_url=f"{url}?compare={other.id}",
@@ -285,3 +289,11 @@ def _others(scan: Scan, compared: uuid.UUID | None) -> tuple[Other, ...]:
         )
         for other in others
     )
+
+
+def _no_diagnosis(scan: Listed) -> str:
+    if scan.closure is not None:
+        return _("Closed without a diagnosis.")
+    if scan.status in {Status.PENDING_AI, Status.AI_ANALYZED}:
+        return _("No diagnosis yet")
+    return _("No diagnosis was given.")

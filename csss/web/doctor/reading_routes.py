@@ -207,4 +207,4 @@ def _compared() -> uuid.UUID | None:
     try:
         return uuid.UUID(wanted)
     except ValueError:
-        raise NotFound("There is no such scan.") from None
+        raise NotFound(_("There is no such scan.")) from None

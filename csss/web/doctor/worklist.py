@@ -18,6 +18,7 @@ from csss.i18n import _, _n, language
 from csss.remembered import remembered
 from csss.scans import policies
 from csss.scans import worklist as queries
+from csss.scans.kept_words import in_words
 from csss.scans.models import Scan
 from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, human_name, status_for_staff
 from csss.scans.states import Priority, Status
@@ -171,12 +172,12 @@ def _why(scan: Listed) -> str | None:
     if scan.open_hold is not None:
         return shorten(scan.open_hold.note)
     if scan.status is Status.PENDING_AI and scan.latest_run is not None:
-        return shorten(scan.latest_run.failure) or None
+        return shorten(in_words(scan.latest_run.failure)) or None
     found = scan.prediction
     if scan.status is not Status.AI_ANALYZED or found is None:
         return None
     if found.reason or not found.available or found.confidence is None:
-        return shorten(found.reason) or None
+        return shorten(in_words(found.reason)) or None
     return _(
         "%(label)s, %(percent)s %%", label=human_name(found.top_label), percent=round(100 * found.confidence)
     )

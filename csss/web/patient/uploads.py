@@ -97,7 +97,7 @@ def _receive(upload_id: uuid.UUID, offset: int, length: int) -> None:
                 writer.write(piece)
                 left -= len(piece)
     except FileNotFoundError:
-        raise NotFound(services.GONE) from None  # cancelled or swept away meanwhile
+        raise NotFound(str(services.GONE)) from None  # cancelled or swept away meanwhile
     except (ClientDisconnected, ConnectionError, TimeoutError) as error:
         current_app.logger.info("a piece of an upload broke off: %s", type(error).__name__)
     except RequestEntityTooLarge:

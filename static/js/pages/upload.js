@@ -14,7 +14,6 @@
   const tooLarge = (form, input) => {
     const limit = Number(input.dataset.maxMb || 0) * MEGABYTE;
     const file = input.files[0];
-    // DICOM files have a limit of their own, which the server knows.
     const picture = file && /^image\/(jpeg|png)$/.test(file.type);
     return limit && picture && file.size > limit
       ? fill(form, "large", { size: size(file.size), most: input.dataset.maxMb }) : "";
