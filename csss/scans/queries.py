@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select
 from sqlalchemy.orm import joinedload, lazyload
 
+from csss import searching
 from csss.auth.models import Patient, User
 from csss.auth.roles import Role
 from csss.database import db
@@ -92,8 +93,7 @@ def queue(
     `search` finds part of the patient's name or the beginning of the MRN. Unknown sorts mean priority. Past the end, the
     last page.
     """
-    text = search.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-    words = {"part_of_name": f"%{text}%", "start_of_mrn": f"{text}%"} if text else {}
+    words = searching.values(search)
     ids, number = _queue(tuple(statuses), held_for, bool(words), sort if sort in SORTS else "priority")
     total = db.session.scalar(number, words) or 0
     page, skip = place(page, total, PAGE_SIZE)
@@ -112,9 +112,8 @@ def _queue(
         wanted = or_(wanted, _held(held_for))
     query = select(Scan.id).where(wanted, _open())
     if searched:
-        name = User.name.ilike(bindparam("part_of_name"), escape="\\")
-        mrn = Patient.mrn.like(bindparam("start_of_mrn"), escape="\\")
-        query = query.join(Scan.patient).join(Patient.user).where(or_(name, mrn))
+        # Joined, not a list of all patients who fit: few scans wait here.
+        query = query.join(Scan.patient).join(Patient.user).where(searching.name_or_mrn())
     number = query.with_only_columns(func.count(Scan.id), maintain_column_froms=True)
     most, skip = bindparam("most", type_=Integer), bindparam("skip", type_=Integer)
     return query.order_by(*SORTS[sort], Scan.id).limit(most).offset(skip), number
