@@ -20,6 +20,7 @@ from csss.clock import now
 from csss.database import Model, after_commit, db, text_enum
 from csss.errors import NotFound, StateConflict
 from csss.i18n import _
+from csss.paging import place
 
 
 class Queue(StrEnum):
@@ -119,13 +120,13 @@ def given_up(page: int = 1) -> GivenUp:
     """Jobs that no worker tries any more, the newest first."""
     wanted = given_up_rows()
     total = db.session.scalar(select(func.count()).select_from(OutboxJob).where(wanted)) or 0
-    number = min(max(1, page), max(1, -(-total // PAGE_SIZE)))
+    number, skip = place(page, total, PAGE_SIZE)
     jobs = db.session.scalars(
         select(OutboxJob)
         .where(wanted)
         .order_by(OutboxJob.failed_at.desc(), OutboxJob.id)
         .limit(PAGE_SIZE)
-        .offset((number - 1) * PAGE_SIZE)
+        .offset(skip)
     ).all()
     return GivenUp(jobs, number, total)
 

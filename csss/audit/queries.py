@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 
+from csss import searching
 from csss.audit.models import AuditEvent, AuditSeal
 from csss.auth.models import User
 from csss.database import db
@@ -94,18 +95,9 @@ def _numbers(asked: Asked, before: int | None, most: int) -> Sequence[int]:
     query = select(AuditEvent.id)
     if asked.action:
         query = query.where(*_begins_with(asked.action))
-    if asked.person.strip():
-        text = asked.person.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-        query = query.where(
-            AuditEvent.actor_id.in_(
-                select(User.id).where(
-                    or_(
-                        User.name.ilike(f"%{text}%", escape="\\"),
-                        User.email.like(f"%{text.lower()}%", escape="\\"),
-                    )
-                )
-            )
-        )
+    words = searching.values(asked.person)
+    if words:
+        query = query.where(AuditEvent.actor_id.in_(searching.accounts()))
     if asked.subjects is not None:
         query = query.where(AuditEvent.subject_id.in_(asked.subjects))
     if asked.since is not None:
@@ -116,7 +108,8 @@ def _numbers(asked: Asked, before: int | None, most: int) -> Sequence[int]:
         last = db.session.get(AuditEvent, before)
         if last is not None:
             query = query.where(tuple_(AuditEvent.at, AuditEvent.id) < (last.at, last.id))
-    return db.session.scalars(query.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(most)).all()
+    query = query.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(most)
+    return db.session.scalars(query, words).all()
 
 
 def _entries(numbers: Sequence[int]) -> list[Entry]:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
+from csss import searching
 from csss.auth.models import AccountState, User
 from csss.auth.roles import Role
 from csss.database import db
+from csss.paging import place
 
 PAGE_SIZE = 25
 
@@ -34,17 +36,15 @@ def accounts(
         query = query.where(User.role == role)
     if state is not None:
         query = query.where(User.state == state)
-    if search.strip():
-        text = search.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-        query = query.where(
-            or_(User.name.ilike(f"%{text}%", escape="\\"), User.email.like(f"%{text.lower()}%", escape="\\"))
-        )
-    total: int = db.session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
-    page = min(max(1, page), max(1, -(-total // PAGE_SIZE)))  # there is always a last page
+    words = searching.values(search)
+    if words:
+        query = query.where(searching.name_or_email())
+    number = query.with_only_columns(func.count(), maintain_column_froms=True)
+    total: int = db.session.scalar(number, words) or 0
+    page, skip = place(page, total, PAGE_SIZE)
     users = db.session.scalars(
         # The words of the states, read backwards, stand in just this order, so the index gives it.
-        query.order_by(User.state.desc(), User.created_at.desc(), User.id)
-        .limit(PAGE_SIZE)
-        .offset((page - 1) * PAGE_SIZE)
+        query.order_by(User.state.desc(), User.created_at.desc(), User.id).limit(PAGE_SIZE).offset(skip),
+        words,
     ).all()
     return AccountPage(users, page, total)

@@ -13,6 +13,7 @@ from csss.auth.models import Patient, User
 from csss.clock import now
 from csss.database import db
 from csss.erasing.models import Erasure, LegalHold
+from csss.paging import place
 from csss.scans.models import Scan
 
 PAGE_SIZE = 25
@@ -64,12 +65,9 @@ def due(page: int = 1) -> DuePage:
         .where(User.erased_at.is_(None), last < now() - timedelta(days=days))
     )
     total = db.session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
-    page = min(max(1, page), max(1, -(-total // PAGE_SIZE)))
+    page, skip = place(page, total, PAGE_SIZE)
     rows = db.session.execute(
-        query.options(contains_eager(Patient.user))
-        .order_by(last, Patient.id)
-        .limit(PAGE_SIZE)
-        .offset((page - 1) * PAGE_SIZE)
+        query.options(contains_eager(Patient.user)).order_by(last, Patient.id).limit(PAGE_SIZE).offset(skip)
     ).all()
     held = _held([patient.id for patient, _ in rows])
     return DuePage([Due(patient, at, patient.id in held) for patient, at in rows], page, total)
@@ -84,12 +82,9 @@ def _held(patient_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
 
 def erasures(page: int = 1) -> ErasurePage:
     total = db.session.scalar(select(func.count()).select_from(Erasure)) or 0
-    page = min(max(1, page), max(1, -(-total // PAGE_SIZE)))
+    page, skip = place(page, total, PAGE_SIZE)
     found = db.session.scalars(
-        select(Erasure)
-        .order_by(Erasure.at.desc(), Erasure.id)
-        .limit(PAGE_SIZE)
-        .offset((page - 1) * PAGE_SIZE)
+        select(Erasure).order_by(Erasure.at.desc(), Erasure.id).limit(PAGE_SIZE).offset(skip)
     ).all()
     return ErasurePage(found, page, total)
 

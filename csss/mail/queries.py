@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
-from csss.auth.models import User
+from csss import searching
 from csss.database import db
 from csss.mail.models import MailKind, MailMessage, MailState
+from csss.paging import place
 
 PAGE_SIZE = 50
 
@@ -31,26 +32,19 @@ def messages(
         query = query.where(MailMessage.kind == kind)
     if state is not None:
         query = query.where(MailMessage.state == state)
-    if search.strip():
-        text = search.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-        query = query.where(
-            MailMessage.user_id.in_(
-                select(User.id).where(
-                    or_(
-                        User.name.ilike(f"%{text}%", escape="\\"),
-                        User.email.like(f"%{text.lower()}%", escape="\\"),
-                    )
-                )
-            )
-        )
-    total: int = db.session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
-    page = min(max(1, page), max(1, -(-total // PAGE_SIZE)))  # there is always a last page
+    words = searching.values(search)
+    if words:
+        query = query.where(MailMessage.user_id.in_(searching.accounts()))
+    number = query.with_only_columns(func.count(), maintain_column_froms=True)
+    total: int = db.session.scalar(number, words) or 0
+    page, skip = place(page, total, PAGE_SIZE)
     ids = db.session.scalars(
         # The ids first, from an index alone; then only this page is read whole.
         query.with_only_columns(MailMessage.id)
         .order_by(MailMessage.created_at.desc(), MailMessage.id)
         .limit(PAGE_SIZE)
-        .offset((page - 1) * PAGE_SIZE)
+        .offset(skip),
+        words,
     ).all()
     found = {
         message.id: message

@@ -8,8 +8,6 @@ from csss.scans.states import HoldFor, Status
 
 def queue(*, search: str = "", sort: str = "priority", page: int = 1) -> Page[Listed]:
     """Scans that wait for a prescription, and those held for a correction of one."""
-    found = queries.queue(
+    return queries.queue(
         [Status.DOCTOR_VERIFIED], held_for=HoldFor.PHARMACIST, search=search, sort=sort, page=page
     )
-    # Somebody else may have emptied the last page in the meantime.
-    return found if page <= found.pages else queue(search=search, sort=sort, page=found.pages)

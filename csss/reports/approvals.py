@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, Subquery, bindparam, case, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from csss import searching
 from csss.auth.models import CodePurpose, OneTimeCode, Patient, User
 from csss.database import db
 from csss.mail.models import MailKind, MailMessage
+from csss.paging import place
 from csss.prescriptions.models import Prescription
 from csss.reports import queries
 from csss.reports.models import Approval, ReportVersion
@@ -65,10 +67,12 @@ def waiting(*, search: str = "", page: int = 1) -> Page[Listed]:
     Within each, urgent first, then what has stood there longest.
     """
     query, order = _waiting()
-    query = _search(query, search)
-    total = _count(query)
-    page = _within(page, total)
-    ids = db.session.scalars(query.order_by(*order).limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)).all()
+    words = searching.values(search)
+    if words:
+        query = query.where(Scan.patient_id.in_(searching.patients()))
+    total = _count(query, words)
+    page, skip = place(page, total, PAGE_SIZE)
+    ids = db.session.scalars(query.order_by(*order).limit(PAGE_SIZE).offset(skip), words).all()
     return Page(listed(ids), page, total)
 
 
@@ -118,14 +122,14 @@ def _signers() -> tuple[Any, Any]:
 
 def released(*, search: str = "", page: int = 1) -> ReleasePage:
     """The newest releases first, each with how far its mail has come; the number of queries is fixed."""
-    query = _search(select(Approval.scan_id).join(Scan, Approval.scan_id == Scan.id), search)
-    total = _count(query) if search.strip() else _count(select(Approval))
-    page = _within(page, total)
-    ids = db.session.scalars(
-        query.order_by(Approval.approved_at.desc(), Approval.id)
-        .limit(PAGE_SIZE)
-        .offset((page - 1) * PAGE_SIZE)
-    ).all()
+    query = select(Approval.scan_id).join(Scan, Approval.scan_id == Scan.id)
+    words = searching.values(search)
+    if words:
+        query = query.where(Scan.patient_id.in_(searching.patients()))
+    total = _count(query if words else select(Approval), words)
+    page, skip = place(page, total, PAGE_SIZE)
+    query = query.order_by(Approval.approved_at.desc(), Approval.id).limit(PAGE_SIZE).offset(skip)
+    ids = db.session.scalars(query, words).all()
     rows = db.session.execute(
         select(Scan, Approval).join(Approval, Approval.scan_id == Scan.id).where(Scan.id.in_(ids))
     )
@@ -190,11 +194,6 @@ def approval_code(user: User, subject_id: uuid.UUID, session_id: uuid.UUID) -> S
     return SentCode(row[0], row[1]) if row else None
 
 
-def _within(page: int, total: int) -> int:
-    """The page with this number, or the last one there is."""
-    return min(max(1, page), max(1, -(-total // PAGE_SIZE)))
-
-
 def _newest(scan_id: InstrumentedAttribute[uuid.UUID], version: InstrumentedAttribute[int]) -> Subquery:
     """The number of the newest version of each of the scans `ids`."""
     return (
@@ -205,22 +204,9 @@ def _newest(scan_id: InstrumentedAttribute[uuid.UUID], version: InstrumentedAttr
     )
 
 
-def _search(query: Select[Any], text: str) -> Select[Any]:
-    """Part of the patient's name, or the beginning of the MRN."""
-    if not text.strip():
-        return query
-    wanted = text.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-    people = (
-        select(Patient.id)
-        .join(User, User.id == Patient.user_id)
-        .where(or_(User.name.ilike(f"%{wanted}%", escape="\\"), Patient.mrn.like(f"{wanted}%", escape="\\")))
-    )
-    return query.where(Scan.patient_id.in_(people))
-
-
-def _count(query: Select[Any]) -> int:
+def _count(query: Select[Any], words: dict[str, str]) -> int:
     counted = query.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
-    return int(db.session.scalar(counted) or 0)
+    return int(db.session.scalar(counted, words) or 0)
 
 
 def audit_subjects(text: str) -> Sequence[str]:

@@ -7,14 +7,15 @@ from functools import cache, lru_cache
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select
-from sqlalchemy.orm import joinedload, selectinload
-from sqlalchemy.sql.base import ExecutableOption
+from sqlalchemy.orm import joinedload, lazyload
 
+from csss import searching
 from csss.auth.models import Patient, User
 from csss.auth.roles import Role
 from csss.database import db
 from csss.errors import NotFound
 from csss.i18n import _
+from csss.paging import place
 from csss.scans.listed import Listed, listed
 from csss.scans.models import AnalysisRun, Review, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Status
@@ -31,10 +32,6 @@ class Page(Generic[Row]):
     number: int
     total: int
     size: int = PAGE_SIZE
-
-    @property
-    def pages(self) -> int:
-        return max(1, -(-self.total // self.size))
 
 
 def scan_visible_to(user: User, scan_id: uuid.UUID) -> Scan:
@@ -94,14 +91,14 @@ def queue(
 ) -> Page[Listed]:
     """The scans somebody has to act on: open, in one of `statuses`, or held for a correction by `held_for`.
 
-    `search` finds part of the patient's name or the beginning of the MRN. Unknown sorts mean priority.
+    `search` finds part of the patient's name or the beginning of the MRN. Unknown sorts mean priority. Past the end, the
+    last page.
     """
-    text = search.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-    words = {"part_of_name": f"%{text}%", "start_of_mrn": f"{text}%"} if text else {}
-    page = max(1, page)
-    ids, number = _queue(tuple(statuses), held_for, bool(text), sort if sort in SORTS else "priority")
+    words = searching.values(search)
+    ids, number = _queue(tuple(statuses), held_for, bool(words), sort if sort in SORTS else "priority")
     total = db.session.scalar(number, words) or 0
-    found = db.session.scalars(ids, {"most": PAGE_SIZE, "skip": (page - 1) * PAGE_SIZE, **words}).all()
+    page, skip = place(page, total, PAGE_SIZE)
+    found = db.session.scalars(ids, {"most": PAGE_SIZE, "skip": skip, **words}).all()
     return Page(listed(found), page, total)
 
 
@@ -116,9 +113,8 @@ def _queue(
         wanted = or_(wanted, _held(held_for))
     query = select(Scan.id).where(wanted, _open())
     if searched:
-        name = User.name.ilike(bindparam("part_of_name"), escape="\\")
-        mrn = Patient.mrn.like(bindparam("start_of_mrn"), escape="\\")
-        query = query.join(Scan.patient).join(Patient.user).where(or_(name, mrn))
+        # Joined, not a list of all patients who fit: few scans wait here.
+        query = query.join(Scan.patient).join(Patient.user).where(searching.name_or_mrn())
     number = query.with_only_columns(func.count(Scan.id), maintain_column_froms=True)
     most, skip = bindparam("most", type_=Integer), bindparam("skip", type_=Integer)
     return query.order_by(*SORTS[sort], Scan.id).limit(most).offset(skip), number
@@ -143,9 +139,27 @@ def _diagnoses() -> Select[uuid.UUID, str]:
 
 
 def scans_of(user: User, page: int = 1) -> Page[Scan]:
-    """A patient's own scans, newest first."""
-    query = select(Scan).join(Scan.patient).where(Patient.user_id == user.id)
-    return _page(query.order_by(Scan.uploaded_at.desc(), Scan.id), page, selectinload(Scan.closure))
+    """A patient's own scans, newest first. Past the end, the last page."""
+    number, scans = _own()
+    person = {"person": user.id}
+    total = db.session.scalar(number, person) or 0
+    page, skip = place(page, total, PAGE_SIZE)
+    found = db.session.scalars(scans, {"most": PAGE_SIZE, "skip": skip, **person}).all()
+    return Page(found, page, total)
+
+
+@cache
+def _own() -> tuple[Select[int], Select[Scan]]:
+    """How many scans a person has, and those of a page with what a row of the own list shows."""
+    query = (
+        select(Scan)
+        .join(Patient, Patient.id == Scan.patient_id)
+        .where(Patient.user_id == bindparam("person"))
+    )
+    number = query.with_only_columns(func.count(Scan.id), maintain_column_froms=True)
+    most, skip = bindparam("most", type_=Integer), bindparam("skip", type_=Integer)
+    query = query.options(lazyload(Scan.patient), joinedload(Scan.closure))
+    return number, query.order_by(Scan.uploaded_at.desc(), Scan.id).limit(most).offset(skip)
 
 
 def scan_ids_of(user: User) -> Sequence[uuid.UUID]:
@@ -177,36 +191,6 @@ def counts() -> dict[Status, int]:
     closed = dict(db.session.execute(by_status.join(ScanClosure, ScanClosure.scan_id == Scan.id)).all())
     found = dict(db.session.execute(by_status).all())
     return {status: found.get(status, 0) - closed.get(status, 0) for status in Status}
-
-
-def held_count(to: HoldFor) -> int:
-    """How many open scans wait for a correction by this role."""
-    return db.session.scalar(select(func.count(Scan.id)).where(_held(to), _open())) or 0
-
-
-def _page(query: Select[Any], number: int, *more: ExecutableOption) -> Page[Scan]:
-    """Cut one page out; everything that a row shows comes in a fixed number of queries, whatever the page size.
-
-    The ids are found first, from the index alone; only the rows of this page are read whole.
-    """
-    counted = query.with_only_columns(func.count(Scan.id), maintain_column_froms=True).order_by(None)
-    total = db.session.scalar(counted) or 0
-    number = max(1, number)
-    ids = query.with_only_columns(Scan.id, maintain_column_froms=True)
-    wanted = db.session.scalars(ids.limit(PAGE_SIZE).offset((number - 1) * PAGE_SIZE)).all()
-    rows = select(Scan).where(Scan.id.in_(wanted))
-    found = {
-        scan.id: scan
-        for scan in db.session.scalars(
-            rows.options(
-                selectinload(Scan.prediction),
-                selectinload(Scan.runs),
-                selectinload(Scan.holds),
-                *more,
-            )
-        )
-    }
-    return Page([found[id_] for id_ in wanted if id_ in found], number, total)
 
 
 def scans_of_runs(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:

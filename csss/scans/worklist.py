@@ -22,9 +22,11 @@ from sqlalchemy import (
     union_all,
 )
 
-from csss.auth.models import Patient, User
+from csss import searching
+from csss.auth.models import User
 from csss.clock import now
 from csss.database import db
+from csss.paging import place
 from csss.scans.claims import ScanClaim
 from csss.scans.listed import Listed, listed
 from csss.scans.models import AnalysisRun, Prediction, Scan, ScanClosure, ScanHold
@@ -50,10 +52,6 @@ class Page:
     number: int
     total: int
     size: int = PAGE_SIZE
-
-    @property
-    def pages(self) -> int:
-        return max(1, -(-self.total // self.size))
 
 
 @dataclass(frozen=True)
@@ -84,19 +82,16 @@ def page(
     end, the last page. `sort` is one of SORTS.
     """
     asked = tuple(statuses)
-    words = {}
-    if search:
-        text = search.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-        words = {"part_of_name": f"%{text}%", "start_of_mrn": f"{text}%"}
+    words = searching.values(search)
+    if words:
         total = db.session.scalar(_number(asked, held), words) or 0
     else:
         total = sum(counted.by_status[status] for status in asked) + (counted.held if held else 0)
-    number = min(max(1, number), max(1, -(-total // PAGE_SIZE)))
-    skip = (number - 1) * PAGE_SIZE
-    if sort == "priority" and len(asked) in {1, len(Status)} and not held and not search:
+    number, skip = place(number, total, PAGE_SIZE)
+    if sort == "priority" and len(asked) in {1, len(Status)} and not held and not words:
         return Page(listed(_by_priority(asked, skip)), number, total)
-    place = {"most": PAGE_SIZE, "skip": skip}
-    found = db.session.scalars(_ids(asked, held, bool(search), sort), {**place, **words}).all()
+    cut = {"most": PAGE_SIZE, "skip": skip}
+    found = db.session.scalars(_ids(asked, held, bool(words), sort), {**cut, **words}).all()
     return Page(listed(found), number, total)
 
 
@@ -112,7 +107,7 @@ def _ids(
         wanted = or_(wanted, Scan.id.in_(_held_ids()))
     query = select(Scan.id).where(wanted, _open())
     if searched:
-        query = query.where(Scan.patient_id.in_(_patients()))
+        query = query.where(Scan.patient_id.in_(searching.patients()))
     if priority is not None:
         query = query.where(Scan.priority == priority)
     if sort == "confidence":
@@ -132,8 +127,8 @@ def _by_priority(statuses: tuple[Status, ...], skip: int) -> list[uuid.UUID]:
     """Of one status or of all: urgent ones, then the others, each straight from the index, without sorting an archive."""
     chosen: list[uuid.UUID] = []
     for priority in sorted(Priority, reverse=True):
-        place = {"most": PAGE_SIZE - len(chosen), "skip": skip}
-        found = db.session.scalars(_ids(statuses, False, False, "waiting", priority), place).all()
+        cut = {"most": PAGE_SIZE - len(chosen), "skip": skip}
+        found = db.session.scalars(_ids(statuses, False, False, "waiting", priority), cut).all()
         chosen += found
         if len(chosen) == PAGE_SIZE:
             break
@@ -151,12 +146,6 @@ def _held_ids() -> Select[uuid.UUID]:
     return select(ScanHold.scan_id).where(
         ScanHold.lifted_at.is_(None), ScanHold.answered_at.is_(None), ScanHold.to == HoldFor.DOCTOR
     )
-
-
-def _patients() -> Select[uuid.UUID]:
-    name = User.name.ilike(bindparam("part_of_name"), escape="\\")
-    mrn = Patient.mrn.like(bindparam("start_of_mrn"), escape="\\")
-    return select(Patient.id).join(User, User.id == Patient.user_id).where(or_(name, mrn))
 
 
 def counts() -> Counts:

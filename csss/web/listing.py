@@ -5,6 +5,8 @@ from urllib.parse import urlencode
 
 from flask import request, url_for
 
+from csss.paging import last_page
+
 LAST_PAGE = 1_000_000  # a larger number is a typing error, and too large for a database
 
 
@@ -31,7 +33,7 @@ def pager(*, number: int, size: int, shown: int, total: int, endpoint: str = "")
     """
     endpoint = endpoint or str(request.endpoint)
     before = (number - 1) * size
-    pages = max(1, -(-total // size))
+    pages = last_page(total, size)
     return Pager(
         first=before + 1 if shown else 0,
         last=before + shown,

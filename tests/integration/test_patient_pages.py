@@ -240,6 +240,17 @@ def test_the_next_page_is_the_lists_own_after_a_refused_form(patient: Visitor, c
     assert len(patient.page(following).select("#scans tbody tr")) == 1
 
 
+def test_past_the_last_page_stands_the_last_one_and_nobody_is_told_to_have_sent_nothing(
+    patient: Visitor, clinic: Clinic
+) -> None:
+    for _ in range(26):
+        clinic.scan(patient=patient.user)
+    page = patient.page("/patient/?page=99")
+    assert len(page.select("#scans tbody tr")) == 1
+    assert "You have not sent a scan yet" not in page.get_text()
+    assert page.select_one(".pagination a[rel=prev]")["href"] == "/patient/"
+
+
 def test_a_closed_scan_tells_why_and_asks_for_another(patient: Visitor, clinic: Clinic) -> None:
     scan_id, doctor = clinic.scan(patient=patient.user).id, clinic.person("doctor")
     with transaction():

@@ -17,10 +17,11 @@ from csss.config import Settings
 from csss.database import db
 from csss.demo.run import environment
 from csss.logs import ACCESS_LOG_FORMAT
+from csss.scans.states import Status
 from csss.server import _Server
 from tests.factories import Clinic
 from tests.stack import free_port
-from tests.visitor import Visitor
+from tests.visitor import Visitor, words
 
 ROOT = Path(__file__).resolve().parents[2]
 WANTED = "Kanarienvogel"
@@ -57,6 +58,36 @@ def test_no_search_stands_in_the_audit_log_or_in_any_line_of_a_log(
     rows = db.session.execute(sa.select(*columns)).all()
     assert len(rows) > 5 and not [row for row in rows if WANTED.lower() in str(row).lower()]
     assert WANTED.lower() not in caplog.text.lower()
+
+
+@pytest.mark.both_databases
+def test_a_name_is_found_however_its_letters_are_typed(clinic: Clinic) -> None:
+    """Élodie Özil is found by her name in small letters, too, in every list that can be searched."""
+    doctor, other = clinic.person("doctor"), clinic.person("patient", name="Elodie Else")
+    elodie = clinic.person("patient", name="Élodie Özil")
+    for status in (
+        Status.PENDING_AI,
+        Status.DOCTOR_VERIFIED,
+        Status.PHARMACIST_COMPLETED,
+        Status.REPORT_READY,
+    ):
+        for patient in (elodie, other):
+            clinic.scan(status, patient=patient, doctor=doctor)
+    clinic.visitor(elodie).get("/patient/")
+    people = {role: clinic.visitor(clinic.person(role)) for role in ("doctor", "pharmacist", "admin")}
+    for role, address in (
+        ("pharmacist", "/pharmacist/?q={}"),
+        ("doctor", "/doctor/?q={}"),
+        ("doctor", "/doctor/?q={}&status=REPORT_READY"),
+        ("admin", "/admin/?q={}"),
+        ("admin", "/admin/?show=released&q={}"),
+        ("admin", "/admin/users?q={}"),
+        ("admin", "/admin/mail?q={}"),
+        ("admin", "/admin/audit?person={}"),
+    ):
+        for typed in ("élodie", "ÉLODIE", "élodie öz", "özil", "ÖZIL"):
+            text = words(people[role].get(address.format(typed)))
+            assert "Élodie Özil" in text and "Elodie Else" not in text, (address, typed)
 
 
 def test_our_server_writes_no_list_of_requests_and_would_leave_searches_out(settings: Settings) -> None:

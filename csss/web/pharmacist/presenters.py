@@ -86,11 +86,7 @@ def waits_because(scan: Scan) -> str | None:
     if scan.closure is not None:
         return _("The scan has been closed by a doctor. Nothing is prescribed for it.")
     if hold is not None and scan.status is Status.DOCTOR_VERIFIED:
-        if hold.to is HoldFor.PHARMACIST:
-            return _(
-                "An administrator has asked the pharmacist for a correction. "
-                "The prescription can be written once that is settled."
-            )
+        # The doctor alone: policies.check_can_hold asks no pharmacist before there is a prescription.
         return _(
             "An administrator has asked the doctor for a correction. "
             "The prescription can be written once that is settled."
