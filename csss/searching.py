@@ -5,6 +5,7 @@ only: any other letter that has two stands there for any letter first, and GLOB,
 letters, then looks at the names that are left. So a statement is the same whatever is typed, and can be kept.
 """
 
+import unicodedata
 from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, Select, bindparam, func, or_, select
@@ -21,7 +22,7 @@ _MOST = 255
 
 def values(text: str) -> dict[str, str]:
     """What a statement with one of the conditions below is run with; nothing when nothing was typed."""
-    text = text.strip()[:_MOST]
+    text = unicodedata.normalize("NFC", text.strip())[:_MOST]  # as names are kept
     if not text:
         return {}
     name = _any_letter(text) if db.engine.dialect.name == "sqlite" else _literally(text)

@@ -1,6 +1,7 @@
 """What the forms of all roles share: text as it may be stored, and a service's sentences beside the fields."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +15,12 @@ _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def clean(text: str | None) -> str:
-    """Text as typed, with one kind of line break and without control characters. For `filters=[clean]`."""
-    return _UNWANTED.sub("", (text or "").replace("\r\n", "\n").replace("\r", "\n"))
+    """Text as typed, with one kind of line break and without control characters. For `filters=[clean]`.
+
+    Letters with accents are composed (NFC): some systems type them as two, and a search would not find the other kind.
+    """
+    plain = _UNWANTED.sub("", (text or "").replace("\r\n", "\n").replace("\r", "\n"))
+    return unicodedata.normalize("NFC", plain)
 
 
 # Letters that turn the direction of what follows: in a name they could make a signature read as somebody else's.
