@@ -97,7 +97,10 @@ def register(asked: UserSession, *, name: str, given: str) -> Passkey:
     user = asked.user
     name = _good_name(name)
     db.session.refresh(user, with_for_update=True)
+    db.session.refresh(asked)
     try:
+        if asked.ended_at is not None:  # all sessions were ended until the person was locked
+            raise NotTaken("too late")
         kept = _take_challenge(_of_session(Ceremony.REGISTER, asked, asked.id))
         found = ceremony.check_registration(_party(), kept, given)
         if db.session.scalar(select(Passkey.id).where(Passkey.credential_id == found.credential_id)):
