@@ -3,7 +3,7 @@
 import secrets as random
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import current_app
 from sqlalchemy import ColumnElement, delete, select
@@ -162,9 +162,9 @@ def remove(asked: UserSession, passkey_id: uuid.UUID, *, password_is_right: bool
     return name
 
 
-def remove_all(user: User) -> int:
-    """For an administrator's reset of a lost second factor; returns how many there were."""
-    return changed_rows(delete(Passkey).where(Passkey.user_id == user.id))
+def remove_all(user: User, *, made_before: datetime) -> int:
+    """For a reset of the second factor (`csss.auth.administration`); returns how many there were."""
+    return changed_rows(delete(Passkey).where(Passkey.user_id == user.id, Passkey.created_at < made_before))
 
 
 # Showing one
