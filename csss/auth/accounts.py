@@ -215,6 +215,8 @@ def send_confirmation_again(user: User) -> None:
 
     Raises StateConflict when the address is confirmed, TooMany (`confirmation`) after too many.
     """
+    # Of two at once the later one sees what the earlier has sent.
+    db.session.refresh(user, with_for_update=True)
     if user.email_confirmed_at is not None:
         raise StateConflict(gettext("Your e-mail address is confirmed already."))
     recent = db.session.scalar(
