@@ -156,15 +156,28 @@ def _new_mrn() -> str:
     raise RuntimeError("no free medical record number was found in twenty draws")
 
 
-def authenticate(email: str, password: str) -> User | None:
-    """The person with this address and password, whatever the state of the account; None otherwise.
+def authenticate(email: str, password: str) -> tuple[User, str] | None:
+    """The person with this address and password, whatever the state of the account, and the hash that was compared;
+    None otherwise.
 
-    Reads only: hashing takes a quarter of a second, in which no lock may be held.
+    Reads only: hashing takes a quarter of a second, in which no lock may be held. Much may happen meanwhile, so what
+    follows asks `may_still_sign_in`.
     """
     user = by_email(email)
     password_hash = user.password_hash if user else None
     db.session.commit()
-    return user if secrets.password_matches(password, password_hash) else None
+    right = secrets.password_matches(password, password_hash)
+    return (user, password_hash) if right and user is not None and password_hash is not None else None
+
+
+def may_still_sign_in(user: User, password_hash: str) -> bool:
+    """Whether the account is active and its password still the one that was compared.
+
+    Locks the person: whoever changes the password or ends all sessions has either done so and is seen here, or waits and
+    then ends the session that begins now. Belongs inside transaction().
+    """
+    db.session.refresh(user, with_for_update=True)
+    return user.is_active and user.password_hash == password_hash
 
 
 # Confirming the e-mail address
@@ -202,6 +215,8 @@ def send_confirmation_again(user: User) -> None:
 
     Raises StateConflict when the address is confirmed, TooMany (`confirmation`) after too many.
     """
+    # Of two at once the later one sees what the earlier has sent.
+    db.session.refresh(user, with_for_update=True)
     if user.email_confirmed_at is not None:
         raise StateConflict(gettext("Your e-mail address is confirmed already."))
     recent = db.session.scalar(

@@ -1,6 +1,7 @@
 """What an administrator does for somebody who has lost a phone or left a screen open. Belongs inside transaction()."""
 
 import uuid
+from datetime import UTC, datetime
 
 from sqlalchemy import update
 
@@ -42,18 +43,27 @@ def reset_second_factor(user_id: uuid.UUID, *, by: User) -> User:
     return user
 
 
-def forget_second_factor(user: User, *, by: User) -> bool:
-    """Remove what a person has set up for the second step and tell them; False when there was nothing."""
-    had_app = user.totp_secret is not None
+def forget_second_factor(user: User, *, by: User, made_before: datetime | None = None) -> bool:
+    """Remove what a person has set up for the second step and tell them; False when there was nothing.
+
+    With `made_before` only what is older than that.
+    """
+    before = made_before or datetime.max.replace(tzinfo=UTC)
+    had_app = user.totp_secret is not None and (
+        user.totp_confirmed_at is None or user.totp_confirmed_at < before
+    )
     codes = changed_rows(
         update(RecoveryCode)
-        .where(RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None))
+        .where(
+            RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None), RecoveryCode.created_at < before
+        )
         .values(used_at=now())
     )
-    lost = passkeys.remove_all(user)
+    lost = passkeys.remove_all(user, made_before=before)
     if not (had_app or codes or lost):
         return False
-    user.totp_secret = user.totp_confirmed_at = user.totp_last_step = None
+    if had_app:
+        user.totp_secret = user.totp_confirmed_at = user.totp_last_step = None
     record("account.second_factor_reset", user, by=by, passkeys=lost)
     owe(MailKind.SECOND_FACTOR_RESET, user, uuid.uuid4())
     return True

@@ -79,9 +79,10 @@ def new_password_hash(user: User, password: str) -> str:
 def set_password(token: str, password_hash: str) -> User:
     """Use the link up, set the password and end all sessions of the person. Belongs inside transaction().
 
-    Whoever opens the link reads the mail of this address, so it counts as confirmed. Until then nobody had shown that:
-    an app or a passkey that was set up before may be a stranger's who registered the address first, and goes. Raises
-    NotFound when the link has stopped working meanwhile.
+    Whoever opens the link reads the mail of this address, so it counts as confirmed. Until it was confirmed nobody had
+    shown that: what was set up before for the second step may be a stranger's who registered the address first, and goes,
+    even where the owner has confirmed the address meanwhile, not knowing whose account it was. Raises NotFound when the
+    link has stopped working meanwhile.
     """
     gone = _("This link does not work any more.")
     reset = db.session.scalars(_living(token, now())).one_or_none()
@@ -93,8 +94,7 @@ def set_password(token: str, password_hash: str) -> User:
     if changed_rows(used) == 0:
         raise NotFound(gone)
     record("account.password_reset", user, by=user)
-    if user.email_confirmed_at is None:
-        forget_second_factor(user, by=user)
+    forget_second_factor(user, by=user, made_before=user.email_confirmed_at)
     accounts.confirm_address(user)
     accounts.set_password_hash(user, password_hash, keep_session=None)
     return user

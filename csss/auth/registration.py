@@ -42,6 +42,7 @@ def ask_for_account(
 
 
 def _tell(owner: User) -> None:
+    db.session.refresh(owner, with_for_update=True)  # of two at once one tells
     record("account.registered_again", owner)
     told = select(MailMessage.id).where(
         MailMessage.user_id == owner.id,

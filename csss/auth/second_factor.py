@@ -308,6 +308,8 @@ def _matching_step(secret: str, digits: str, last: int | None) -> int | None:
 
 def new_recovery_codes(user: User) -> Sequence[str]:
     """Ten fresh codes of 64 bits, shown once; older ones stop working. Belongs inside transaction()."""
+    # Of two at once the later one ends the codes of the earlier. Not refresh(): it would drop what the caller has changed.
+    db.session.execute(select(User.id).where(User.id == user.id).with_for_update())
     db.session.execute(
         update(RecoveryCode)
         .where(RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None))

@@ -98,7 +98,11 @@ def end(session_id: uuid.UUID, user: User) -> bool:
 
 
 def end_all(user: User, *, but: uuid.UUID | None = None) -> int:
-    """End every session of this person (but one), for instance after a password change."""
+    """End every session of this person (but one), for instance after a password change.
+
+    A sign-in under way holds the person's row until its session is there to be ended, so that row is taken first.
+    """
+    db.session.execute(select(User.id).where(User.id == user.id).with_for_update())
     conditions = [UserSession.user_id == user.id]
     if but is not None:
         conditions.append(UserSession.id != but)

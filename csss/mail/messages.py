@@ -116,7 +116,8 @@ _ACCESS_CHANGED: dict[MailKind, tuple[str, str]] = {
         _l("Your second step at sign-in was reset"),
         _l(
             "the authenticator app, the passkeys and the recovery codes of your account do not work any more: an "
-            "administrator has reset them, or a new password was set by mail before this address was confirmed."
+            "administrator has reset them; or a new password was set by mail, and then whatever was set up before this "
+            "address was confirmed goes."
         ),
     ),
     MailKind.PASSPHRASE_SET: (

@@ -174,7 +174,7 @@ TASKS = (
     Task(
         "approve_and_refuse_accounts",
         admin.approve_and_refuse_accounts,
-        "admin.users POST admin.approve_user POST admin.refuse_user",
+        "admin.users admin.user POST admin.approve_user POST admin.refuse_user",
     ),
     Task(
         "shut_and_open_an_account",

@@ -27,8 +27,10 @@ from csss.statistics import queries
 from csss.statistics.figures import buckets, wilson
 from csss.web.admin import routes
 from csss.web.exports import inert
-from tests.factories import Clinic, reading
+from tests.factories import PASSWORD, Clinic, reading
 from tests.visitor import Visitor, soup, words
+
+MINE = {"current_password": PASSWORD}
 
 
 def table(answer_text: str) -> list[list[str]]:
@@ -288,12 +290,12 @@ def test_a_lost_second_factor_is_reset(admin: Visitor, clinic: Clinic) -> None:
     visitor = clinic.visitor(db.session.get_one(User, other_id))
     address = f"/admin/users/{other_id}"
     assert "10 recovery codes left" in words(admin.get(address))
-    assert admin.post(f"{address}/reset-second-factor?at=account").status_code == 303
+    assert admin.post(f"{address}/reset-second-factor?at=account", MINE).status_code == 303
     db.session.remove()
     other = db.session.get_one(User, other_id)
     assert other.totp_secret is None and second_factor.recovery_codes_left(other) == 0
     assert visitor.get("/admin/").status_code == 302
-    answer = admin.post(f"{address}/reset-second-factor?at=account")
+    answer = admin.post(f"{address}/reset-second-factor?at=account", MINE)
     assert answer.status_code == 409 and "has no authenticator app" in words(answer)
 
 
@@ -302,6 +304,6 @@ def test_nobody_locks_themselves_out(admin: Visitor, clinic: Clinic) -> None:
     page = soup(admin.get(address))
     assert "This is your own account" in page.get_text() and page.select("#user form") == []
     for step in ("deactivate", "end-sessions", "reset-second-factor"):
-        assert admin.post(f"{address}/{step}?at=account").status_code == 409
+        assert admin.post(f"{address}/{step}?at=account", MINE).status_code == 409
     assert admin.get("/admin/").status_code == 200
     assert db.session.scalar(select(Scan.id)) is None

@@ -29,8 +29,10 @@ from csss.scans.services import Reading
 from csss.scans.states import Agreement, HoldFor, Priority, Status
 from csss.web.admin.forms import ACTION_GROUPS
 from csss.web.admin.list_presenters import ACTION_WORDS
-from tests.factories import Clinic, reading
+from tests.factories import PASSWORD, Clinic, reading
 from tests.visitor import Visitor, soup, words
+
+MINE = {"current_password": PASSWORD}
 
 
 def url(scan: Scan | uuid.UUID, step: str = "") -> str:
@@ -347,15 +349,16 @@ def test_who_waits_comes_first_and_is_let_in(admin: Visitor, clinic: Clinic) -> 
     assert listed(page, "users")[0] == "Dr. New <b>"
     assert f"1–{len(listed(page, 'users'))} of {len(listed(page, 'users'))} accounts" in page.get_text()
     row = page.select_one(f"#user-{waiting_id}")
-    assert [each["formaction"].rpartition("/")[2] for each in row.select("button")] == ["approve", "refuse"]
+    assert [each["formaction"].rpartition("/")[2] for each in row.select("button")] == ["refuse"]
     assert {each["form"] for each in row.select("button")} == {"row-form"}
+    assert row.select_one(".actions a")["href"] == f"/admin/users/{waiting_id}#steps"
     assert page.select_one("form#row-form[method=post] input[name=csrf_token]")["value"]
 
-    assert admin.post(f"/admin/users/{waiting_id}/approve").status_code == 303
+    assert admin.post(f"/admin/users/{waiting_id}/approve", MINE).status_code == 303
     assert db.session.get_one(User, waiting_id).state is AccountState.ACTIVE
     clinic.run_jobs()
     assert any("approved" in str(mail["Subject"]) for mail in clinic.mail)
-    answer = admin.post(f"/admin/users/{waiting_id}/approve")
+    answer = admin.post(f"/admin/users/{waiting_id}/approve", MINE)
     assert answer.status_code == 409 and "is not waiting for approval" in words(answer)
     assert listed(admin.page("/admin/users?q=asha"), "users") == ["Asha Patient"]
     assert listed(admin.page("/admin/users?role=patient"), "users") == ["Asha Patient"]
@@ -369,7 +372,7 @@ def test_a_deactivated_person_is_signed_out_at_once(admin: Visitor, clinic: Clin
     assert answer.status_code == 303 and answer.headers["Location"] == "/admin/users?role=doctor&page=1"
     assert doctor.get("/doctor/").status_code == 302
     assert admin.post(f"/admin/users/{doctor.user_id}/deactivate").status_code == 409
-    assert admin.post(f"/admin/users/{doctor.user_id}/reactivate").status_code == 303
+    assert admin.post(f"/admin/users/{doctor.user_id}/reactivate", MINE).status_code == 303
     assert doctor.get("/doctor/").status_code == 302  # the old session stays ended
     assert db.session.get_one(User, doctor.user_id).state is AccountState.ACTIVE
 
@@ -385,7 +388,8 @@ def test_a_refused_account_can_be_approved_later(admin: Visitor, clinic: Clinic)
     user_id = clinic.person("pharmacist", active=False).id
     assert admin.post(f"/admin/users/{user_id}/refuse").status_code == 303
     assert admin.post(f"/admin/users/{user_id}/refuse").status_code == 409
-    assert admin.post(f"/admin/users/{user_id}/approve").status_code == 303
+    assert admin.post(f"/admin/users/{user_id}/approve", MINE).status_code == 303
+    assert admin.post(f"/admin/users/{uuid.uuid4()}/approve", MINE).status_code == 404
     assert admin.post(f"/admin/users/{uuid.uuid4()}/approve").status_code == 404
 
 

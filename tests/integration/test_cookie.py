@@ -41,7 +41,7 @@ def tells(visitor: Visitor, *texts: str) -> list[str]:
 
 def test_a_message_about_somebody_cannot_be_read_in_the_cookie(clinic: Clinic, admin: Visitor) -> None:
     user = clinic.person("doctor", active=False, name=NAME)
-    assert admin.post(f"/admin/users/{user.id}/approve").status_code == 303
+    assert admin.post(f"/admin/users/{user.id}/approve", {"current_password": PASSWORD}).status_code == 303
     with admin.client.session_transaction() as kept:
         assert NAME in str(kept["_flashes"])  # it is there, for the next page alone
     assert not tells(admin, NAME, NAME.split(maxsplit=1)[0], "sign in now", "_flashes", "csrf_token")

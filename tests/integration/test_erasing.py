@@ -562,7 +562,8 @@ def test_an_administrator_erases_with_reason_mrn_and_code(life: Life) -> None:
     )
     again = visitor.post(erase_address(life), right)
     assert again.status_code == 409 and "erased already" in words(again)
-    assert visitor.post(f"/admin/users/{life.patient}/reactivate?at=account").status_code == 409
+    mine = {"current_password": PASSWORD}
+    assert visitor.post(f"/admin/users/{life.patient}/reactivate?at=account", mine).status_code == 409
     assert str(life.patient)[:8] in words(visitor.get("/admin/erasing?show=erased"))
     # A code for erasing one patient approves nothing and erases nobody else.
     used = db.session.scalars(select(OneTimeCode).where(OneTimeCode.user_id == life.admin)).all()

@@ -196,7 +196,8 @@ def test_a_reset_by_an_administrator_removes_the_passkeys(
     register(doctor, Authenticator())
     page = words(admin.get(f"/admin/users/{doctor.user_id}"))
     assert "1 passkey" in page and "Reset the second factor" in page
-    assert admin.post(f"/admin/users/{doctor.user_id}/reset-second-factor").status_code == 303
+    mine = {"current_password": PASSWORD}
+    assert admin.post(f"/admin/users/{doctor.user_id}/reset-second-factor", mine).status_code == 303
     assert not keys() and not doctor.user.needs_second_factor
     assert doctor.get("/account").status_code == 302
     assert told("account.second_factor_reset") == [{"passkeys": 1}]

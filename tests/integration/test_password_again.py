@@ -1,5 +1,6 @@
 """What lets somebody in later asks for the password first, and its owner is told by mail when it has changed."""
 
+import uuid
 from typing import Any
 
 import pyotp
@@ -7,7 +8,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from csss.auth import accounts, second_factor
-from csss.database import db
+from csss.auth.models import AccountState, User
+from csss.database import db, transaction
 from tests.authenticator import Authenticator
 from tests.factories import PASSPHRASE, PASSWORD, Clinic
 from tests.integration.test_passkeys import device, keys, register, told
@@ -108,6 +110,77 @@ def test_ten_wrong_passwords_on_whichever_form_are_enough(
     assert patient.post("/account", {"phone": "+91 44 5550 0199"}).status_code == 303
 
 
+# What an administrator does for others
+
+
+def other_person(clinic: Clinic, step: str) -> User:
+    """Somebody with whom this step can be taken."""
+    user = clinic.person("admin", active=step != "approve", name="Tom Thief")
+    with transaction():
+        if step == "reactivate":
+            user.state = AccountState.DEACTIVATED
+        if step == "reset-second-factor":
+            second_factor.new_recovery_codes(user)
+    return user
+
+
+def as_it_is(user_id: uuid.UUID) -> tuple[AccountState, int]:
+    db.session.remove()
+    user = db.session.get_one(User, user_id)
+    return user.state, second_factor.recovery_codes_left(user)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "fragment"])
+@pytest.mark.parametrize("step", ["approve", "reactivate", "reset-second-factor"])
+def test_nobody_is_let_in_on_an_administrators_screen_left_open(
+    clinic: Clinic, admin: Visitor, step: str, htmx: bool
+) -> None:
+    """Whoever finds it could else approve an account that they have just registered."""
+    user_id = other_person(clinic, step).id
+    page, address = f"/admin/users/{user_id}", f"/admin/users/{user_id}/{step}?at=account"
+    field = {"approve": "approve-user", "reactivate": "reactivate-user"}.get(step, step) + "-password"
+    assert soup(admin.get(page)).select_one(f"form[action$='/{step}?at=account'] #{field}")
+    before = as_it_is(user_id)
+    for given, sentence in ((None, "Enter your current password."), ("a guess", "This is not your current")):
+        answer = admin.post(address, {"current_password": given} if given else {}, htmx=htmx)
+        assert answer.status_code == 422
+        form = soup(answer).select_one(f"form[action$='/{step}?at=account']")
+        assert form.select_one(f"#{field}[aria-invalid=true]")  # type: ignore[union-attr]
+        assert sentence in form.select_one(f"#{field}-error").get_text()  # type: ignore[union-attr]
+        assert ("<html" in answer.text) is not htmx and "a guess" not in answer.text
+        assert as_it_is(user_id) == before
+    assert len(told("account.password_refused")) == 1
+    answer = admin.post(address, MINE, htmx=htmx)
+    assert answer.status_code == (204 if htmx else 303)
+    assert as_it_is(user_id) != before
+
+
+def test_wrong_passwords_of_an_administrator_are_counted_over_all_steps(
+    clinic: Clinic, admin: Visitor
+) -> None:
+    addresses = [
+        f"/admin/users/{other_person(clinic, step).id}/{step}?at=account"
+        for step in ("approve", "reactivate", "reset-second-factor")
+    ]
+    for address in [*addresses * 3, "/account/recovery-codes"]:
+        assert admin.post(address, {"current_password": "a guess"}).status_code == 422
+    for address in addresses:
+        answer = admin.post(address, MINE)
+        assert answer.status_code == 429 and int(answer.headers["Retry-After"]) > 0
+        assert "Too many wrong passwords. Wait" in soup(answer).select_one("#steps").get_text()  # type: ignore[union-attr]
+
+
+def test_who_takes_a_step_that_another_has_taken_meanwhile_is_told_what_was_wrong(
+    clinic: Clinic, admin: Visitor
+) -> None:
+    """The field is gone with the step."""
+    user_id = clinic.person("doctor").id
+    answer = admin.post(f"/admin/users/{user_id}/approve?at=account", {"current_password": "a guess"})
+    assert answer.status_code == 422
+    assert "This is not your current password." in soup(answer).select_one("#user [role=alert]").get_text()  # type: ignore[union-attr]
+
+
 # Mail about it
 
 
@@ -145,7 +218,7 @@ def test_the_owner_is_told_whenever_something_that_lets_in_has_changed(
     new = {"section": "password", "new_password": "another long password", **MINE}
     assert patient.post("/account", new).status_code == 303
     assert subjects(clinic, email) == ["Your password has been changed"]
-    assert admin.post(f"/admin/users/{patient.user_id}/reset-second-factor").status_code == 303
+    assert admin.post(f"/admin/users/{patient.user_id}/reset-second-factor", MINE).status_code == 303
     assert subjects(clinic, email) == ["Your second step at sign-in was reset"]
     # Nothing that opens anything, and no name of a device, stands in any of these mails.
     everything = "\n".join(mail.as_string() for mail in clinic.mail)

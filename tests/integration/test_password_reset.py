@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from csss.audit.models import AuditEvent
-from csss.auth import password_reset, secrets, sessions
+from csss.auth import accounts, password_reset, second_factor, secrets, sessions
 from csss.auth.models import AccountState, PasswordReset, User
+from csss.auth.passkeys.models import Passkey
 from csss.clock import now, pretending
 from csss.database import Base, db, transaction
 from csss.mail.models import MailKind, MailMessage, MailState
@@ -244,3 +246,58 @@ def test_what_a_stranger_has_set_up_on_somebodys_address_goes(
     assert answer.location == ("/login/code" if confirmed else "/patient/")
     actions = db.session.scalars(select(AuditEvent.action)).all()
     assert ("account.second_factor_reset" in actions) is not confirmed
+
+
+@pytest.mark.both_databases
+def test_what_is_older_than_the_confirmed_address_goes_and_what_its_owner_made_stays(
+    clinic: Clinic, nobody: Visitor
+) -> None:
+    """A stranger registers somebody's address and sets up all there is; the owner follows the link that confirms it, makes
+    something too, and later asks for a new password."""
+    patient = clinic.person("patient", confirmed=False)
+    email = patient.email
+    with pretending(now() - timedelta(days=2)), transaction():
+        _set_up(patient, "the stranger's")
+        second_factor.new_recovery_codes(patient)
+    with pretending(now() - timedelta(days=1)), transaction():
+        accounts.confirm_address(patient)
+    with transaction():
+        db.session.add(_passkey(patient, "the owner's"))
+    ask(nobody, email)
+    assert nobody.post(link_to(clinic), {"new_password": NEW}).status_code == 303
+    patient = db.session.scalars(select(User).where(User.email == email)).one()
+    assert [each.name for each in patient.passkeys] == ["the owner's"]
+    assert patient.totp_secret is None and patient.totp_confirmed_at is None
+    assert second_factor.recovery_codes_left(patient) == 0
+    clinic.run_jobs("send_mail")
+    assert any("second step at sign-in was reset" in str(each["Subject"]) for each in clinic.mail)
+
+
+def test_what_was_set_up_after_the_address_was_confirmed_stays(clinic: Clinic, nobody: Visitor) -> None:
+    patient = clinic.person("patient")
+    email = patient.email
+    with transaction():
+        _set_up(patient, "the owner's")
+        second_factor.new_recovery_codes(patient)
+    ask(nobody, email)
+    assert nobody.post(link_to(clinic), {"new_password": NEW}).status_code == 303
+    patient = db.session.scalars(select(User).where(User.email == email)).one()
+    assert len(patient.passkeys) == 1 and patient.totp_secret is not None
+    assert second_factor.recovery_codes_left(patient) == 10
+
+
+def _set_up(user: User, name: str) -> None:
+    user.totp_secret, user.totp_confirmed_at = secrets.encrypt("totp", "JBSWY3DPEHPK3PXP"), now()
+    db.session.add(_passkey(user, name))
+
+
+def _passkey(user: User, name: str) -> Passkey:
+    return Passkey(
+        id=uuid.uuid4(),
+        user_id=user.id,
+        name=name,
+        credential_id=name,
+        public_key=b"key",
+        sign_count=0,
+        synced=False,
+    )

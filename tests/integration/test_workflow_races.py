@@ -9,12 +9,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from csss.auth import accounts
+from csss.auth import accounts, registration, second_factor
 from csss.auth.models import AccountState, CodePurpose, User
 from csss.auth.roles import Role
 from csss.auth.second_factor import Proof
 from csss.database import db, transaction
 from csss.errors import Invalid, StateConflict
+from csss.mail.models import MailKind, MailMessage
 from csss.outbox import OutboxJob
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
@@ -296,3 +297,47 @@ def test_an_address_is_registered_once(clinic: Clinic) -> None:
 
     told = at_once(clinic.app, (admin, register), (admin, register))
     assert sorted(told) == ["There is an account with this address already. Sign in instead.", "done"]
+
+
+def test_of_two_links_asked_for_at_once_one_is_the_last_of_the_hour(clinic: Clinic) -> None:
+    patient = clinic.person("patient", confirmed=False)  # registering has sent the first
+    patient_id = patient.id
+    with transaction():
+        accounts.send_confirmation_again(patient)
+    told = one_after_the_other(clinic.app, patient_id, accounts.send_confirmation_again)
+    assert told[0] == "done" and told[1].startswith("3 links have been sent within an hour.")
+    links = MailMessage.kind == MailKind.CONFIRM_ADDRESS
+    assert count(MailMessage, links) == accounts.CONFIRMATIONS_PER_WINDOW
+
+
+def test_of_recovery_codes_made_twice_at_once_the_later_ones_work(clinic: Clinic) -> None:
+    doctor_id = clinic.person("doctor").id
+    told = one_after_the_other(clinic.app, doctor_id, second_factor.new_recovery_codes)
+    assert told == ["done", "done"]
+    assert (
+        second_factor.recovery_codes_left(db.session.get_one(User, doctor_id)) == second_factor.RECOVERY_CODES
+    )
+
+
+def test_the_owner_of_an_address_that_is_registered_twice_at_once_is_told_once(clinic: Clinic) -> None:
+    doctor = clinic.person("doctor")
+    doctor_id, email = doctor.id, doctor.email
+
+    def register(_: User) -> None:
+        registration.ask_for_account(
+            email=email,
+            name="New",
+            password=PASSWORD,
+            password_hash="made before",
+            role=Role.DOCTOR,
+            patient=None,
+        )
+
+    assert one_after_the_other(clinic.app, doctor_id, register) == ["done", "done"]
+    assert count(MailMessage, MailMessage.kind == MailKind.ADDRESS_TAKEN) == 1
+
+
+def one_after_the_other(app: Flask, user_id: uuid.UUID, act: Act) -> list[str]:
+    """The same act of one person twice: the second begins while the first has not been committed."""
+    started = threading.Event()
+    return at_once(app, (user_id, slow_commit(act, started)), (user_id, after(started, act)))

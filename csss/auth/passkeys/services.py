@@ -3,7 +3,7 @@
 import secrets as random
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import current_app
 from sqlalchemy import ColumnElement, delete, select
@@ -97,7 +97,10 @@ def register(asked: UserSession, *, name: str, given: str) -> Passkey:
     user = asked.user
     name = _good_name(name)
     db.session.refresh(user, with_for_update=True)
+    db.session.refresh(asked)
     try:
+        if asked.ended_at is not None:  # all sessions were ended until the person was locked
+            raise NotTaken("too late")
         kept = _take_challenge(_of_session(Ceremony.REGISTER, asked, asked.id))
         found = ceremony.check_registration(_party(), kept, given)
         if db.session.scalar(select(Passkey.id).where(Passkey.credential_id == found.credential_id)):
@@ -159,9 +162,9 @@ def remove(asked: UserSession, passkey_id: uuid.UUID, *, password_is_right: bool
     return name
 
 
-def remove_all(user: User) -> int:
-    """For an administrator's reset of a lost second factor; returns how many there were."""
-    return changed_rows(delete(Passkey).where(Passkey.user_id == user.id))
+def remove_all(user: User, *, made_before: datetime) -> int:
+    """For a reset of the second factor (`csss.auth.administration`); returns how many there were."""
+    return changed_rows(delete(Passkey).where(Passkey.user_id == user.id, Passkey.created_at < made_before))
 
 
 # Showing one

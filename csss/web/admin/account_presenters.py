@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from flask import url_for
@@ -13,18 +13,20 @@ from csss.auth.roles import Role
 from csss.i18n import _, _l, _n
 from csss.scans.presenters import Tag
 from csss.web.account.presenters import device_words
-from csss.web.admin.forms import STATE_WORDS
+from csss.web.admin.forms import STATE_WORDS, PasswordAgain
 from csss.web.filters import address, when
 
 
 @dataclass(frozen=True)
 class Step:
-    """Something that may be done with an account; one with a warning is asked about first."""
+    """Something that may be done with an account; one with a warning is asked about first, one that lets somebody in asks
+    for the administrator's own password, with `form`."""
 
     label: str
     endpoint: str
     kind: str = "plain"
     warning: str | None = None
+    form: PasswordAgain | None = None
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,14 @@ class AccountRow:
 
 @dataclass(frozen=True)
 class ListStep:
-    """A step as the list offers it: templates/admin/_user_row.html."""
+    """A step as the list offers it: templates/admin/_user_row.html. One that `asks` for the password is a link to the
+    account's page, where the field stands beside the button."""
 
     label: str
     url: str
     kind: str
     warning: str | None
+    asks: bool
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,12 @@ _ACCOUNT_STEPS: dict[AccountState, tuple[tuple[LazyString, str, str, LazyString 
     AccountState.REFUSED: (_APPROVE,),
     AccountState.DEACTIVATED: ((_l("Reactivate"), "admin.reactivate_user", "plain", None),),
 }
+# What lets somebody in, with the word by which the audit log knows what a wrong password was given for.
+LETS_IN = {
+    "admin.approve_user": "approve account",
+    "admin.reactivate_user": "reactivate account",
+    "admin.reset_second_factor": "reset second factor",
+}
 
 
 def account_steps(state: AccountState) -> tuple[Step, ...]:
@@ -139,15 +149,29 @@ def _list_row(row: AccountRow, query: str) -> ListRow:
         registered=when(row.registered),
         registered_iso=row.registered.isoformat(),
         tag=row.tag,
-        steps=tuple(
-            ListStep(step.label, url_for(step.endpoint, user_id=row.id) + query, step.kind, step.warning)
-            for step in row.steps
-        ),
+        steps=tuple(_list_step(step, row.id, query) for step in row.steps),
     )
 
 
-def account_page_steps(user: User, viewer: User, *, sessions: int, recovery_codes: int) -> tuple[Step, ...]:
-    """What may be done on the account's own page: the steps of the list, and help for who is locked out."""
+def _list_step(step: Step, user_id: uuid.UUID, query: str) -> ListStep:
+    asks = step.endpoint in LETS_IN
+    if asks:
+        url = url_for("admin.user", user_id=user_id, _anchor="steps")
+    else:
+        url = url_for(step.endpoint, user_id=user_id) + query
+    return ListStep(step.label, url, step.kind, step.warning, asks)
+
+
+def account_page_steps(
+    user: User,
+    viewer: User,
+    *,
+    sessions: int,
+    recovery_codes: int,
+    refused: tuple[str, PasswordAgain] | None = None,
+) -> tuple[Step, ...]:
+    """What may be done on the account's own page: the steps of the list, and help for who is locked out. `refused` is the
+    form of one of them that came back with errors, with its endpoint."""
     if user.id == viewer.id or user.erased_at is not None:
         return ()
     steps = list(account_steps(user.state))
@@ -173,7 +197,15 @@ def account_page_steps(user: User, viewer: User, *, sessions: int, recovery_code
                 ),
             )
         )
-    return tuple(steps)
+    return tuple(_asking(step, refused) if step.endpoint in LETS_IN else step for step in steps)
+
+
+def _asking(step: Step, refused: tuple[str, PasswordAgain] | None) -> Step:
+    came_back = refused is not None and refused[0] == step.endpoint
+    form = refused[1] if refused is not None and came_back else PasswordAgain(formdata=None)
+    # There may be one such field for each of two steps.
+    form.current_password.id = f"{step.endpoint.rpartition('.')[2].replace('_', '-')}-password"
+    return replace(step, form=form)
 
 
 def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None]]:

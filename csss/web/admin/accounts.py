@@ -12,10 +12,12 @@ from csss.auth.models import AccountState, User
 from csss.auth.permissions import Permission
 from csss.auth.roles import Role
 from csss.database import db, transaction
-from csss.errors import NotFound, StateConflict
+from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _, _n
+from csss.web.account.password_again import asks_for_password, check_password
 from csss.web.admin import admin
 from csss.web.admin.account_presenters import (
+    LETS_IN,
     account_facts,
     account_page_steps,
     account_row,
@@ -23,8 +25,9 @@ from csss.web.admin.account_presenters import (
     session_rows,
 )
 from csss.web.admin.erasing_presenters import keeping
-from csss.web.admin.forms import AccountFilter, LegalHoldForm
-from csss.web.fragments import page_or_fragment, redirect_after
+from csss.web.admin.forms import AccountFilter, LegalHoldForm, PasswordAgain
+from csss.web.forms import mark
+from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import idle_limit, me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
 from csss.web.rows import made_once
@@ -44,8 +47,15 @@ def user(user_id: uuid.UUID) -> Response:
     return show_account(user_id)
 
 
+def _wait_with_passwords(sentence: str) -> Response:
+    form = PasswordAgain()
+    form.current_password.errors = [sentence]
+    return _ask_again((request.view_args or {})["user_id"], form, 429)
+
+
 @admin.post("/users/<uuid:user_id>/approve")
 @requires(Permission.ACCOUNT_MANAGE)
+@asks_for_password(_wait_with_passwords)
 def approve_user(user_id: uuid.UUID) -> Response:
     def done(name: str) -> str:
         return _("%(name)s can sign in now and is told so by e-mail.", name=name)
@@ -70,6 +80,7 @@ def deactivate_user(user_id: uuid.UUID) -> Response:
 
 @admin.post("/users/<uuid:user_id>/reactivate")
 @requires(Permission.ACCOUNT_MANAGE)
+@asks_for_password(_wait_with_passwords)
 def reactivate_user(user_id: uuid.UUID) -> Response:
     return _change(user_id, services.reactivate, lambda name: _("%(name)s can sign in again.", name=name))
 
@@ -95,6 +106,7 @@ def end_user_sessions(user_id: uuid.UUID) -> Response:
 
 @admin.post("/users/<uuid:user_id>/reset-second-factor")
 @requires(Permission.ACCOUNT_MANAGE)
+@asks_for_password(_wait_with_passwords)
 def reset_second_factor(user_id: uuid.UUID) -> Response:
     """Remove the authenticator app, the passkeys and the recovery codes of somebody who has lost them."""
 
@@ -109,34 +121,59 @@ def reset_second_factor(user_id: uuid.UUID) -> Response:
 
 
 def _change(user_id: uuid.UUID, step: Callable[..., User], done: Callable[[str], str]) -> Response:
-    """One step with one account, then the page it was taken on: the list as it was filtered, or the account's own."""
+    """One step with one account, then the page it was taken on: the list as it was filtered, or the account's own.
+
+    What lets somebody in asks for the administrator's own password: whoever finds the screen left open could else approve
+    an account that they have just registered.
+    """
     on_its_page = request.args.get("at") == "account"
     try:
+        if (purpose := LETS_IN.get(request.endpoint or "")) is not None:
+            check_password(purpose)
         with transaction():
             name = step(user_id, by=me()).name
     except StateConflict as conflict:
         show = show_account if on_its_page else _show_list
         return show(user_id, status=409, conflict=str(conflict))
+    except Invalid as refusal:
+        form = PasswordAgain()
+        mark(form, refusal.errors)
+        return _ask_again(user_id, form)
     flash(done(name), "success")
     if on_its_page:
         return redirect_after(url_for(".user", user_id=user_id))
     return redirect_after(list_url(".users", filters(but="")))
 
 
+def _ask_again(user_id: uuid.UUID, form: PasswordAgain, status: int = UNPROCESSABLE) -> Response:
+    """The account's page with the sentence beside the field of the step that was tried."""
+    return show_account(user_id, status=status, refused=(request.endpoint or "", form))
+
+
 def show_account(
-    user_id: uuid.UUID, *, status: int = 200, conflict: str = "", hold_form: LegalHoldForm | None = None
+    user_id: uuid.UUID,
+    *,
+    status: int = 200,
+    conflict: str = "",
+    hold_form: LegalHoldForm | None = None,
+    refused: tuple[str, PasswordAgain] | None = None,
 ) -> Response:
-    """The account's page; `hold_form` came back with errors."""
+    """The account's page; `hold_form` and the form of the step `refused` came back with errors."""
     found = db.session.get(User, user_id)
     if found is None:
         raise NotFound(_("There is no such account."))
     living = sessions.living(found, idle_limit())
     codes = second_factor.recovery_codes_left(found)
+    steps = account_page_steps(found, me(), sessions=len(living), recovery_codes=codes, refused=refused)
+    if refused is not None and refused[0] not in {step.endpoint for step in steps}:
+        conflict = " ".join(
+            refused[1].current_password.errors
+        )  # the step is offered no more, and its field is gone
     values: dict[str, Any] = {
         "user": account_row(found, me()),
         "own": found.id == me().id,
         "facts": account_facts(found, codes),
-        "steps": account_page_steps(found, me(), sessions=len(living), recovery_codes=codes),
+        "steps": steps,
         "sessions": session_rows(living),
         "keeping": keeping(found),
         "hold_form": hold_form or LegalHoldForm(),

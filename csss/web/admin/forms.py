@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wtforms import DateField, Form, RadioField, SelectField, StringField, TextAreaField
+from wtforms import DateField, Form, PasswordField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
 from csss.auth.models import AccountState
@@ -12,7 +12,7 @@ from csss.i18n import _, _l
 from csss.mail.models import MailKind, MailState
 from csss.scans.presenters import Words
 from csss.scans.states import HoldFor
-from csss.web.forms import clean
+from csss.web.forms import TextForm, clean
 
 HOLD_WORDS: Words[HoldFor] = Words(
     {
@@ -51,6 +51,12 @@ class LegalHoldForm(Form):
     """Why a patient’s data has to be kept, or need not be kept any more."""
 
     reason = TextAreaField(_l("Reason"), filters=[clean])
+
+
+class PasswordAgain(TextForm):
+    """The administrator's own password, for a step that lets somebody in (`csss.web.account.password_again`)."""
+
+    current_password = PasswordField(_l("Your current password"))
 
 
 class EraseForm(Form):

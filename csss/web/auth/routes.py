@@ -20,7 +20,7 @@ from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import PUBLIC
 from csss.auth.roles import Role
 from csss.auth.second_factor import Proof
-from csss.database import transaction
+from csss.database import db, transaction
 from csss.errors import Invalid, TooMany
 from csss.i18n import _l, gettext, ngettext
 from csss.web import guard
@@ -125,15 +125,23 @@ def login() -> Response:
         return redirect_after(way_on(me(), target))
     if asks_only():
         return page_or_fragment("auth/login.html", "auth/_login.html", form=form, problem=None)
-    user = accounts.authenticate(form.email.data or "", form.password.data or "")
-    if user is None:
-        _keep_refusal(form.email.data or "", "password")
-        return _login_again(form, 401, WRONG)
-    if not user.is_active:
-        _keep_refusal(user.email, user.state.value)
-        return _login_again(form, 403, SHUT[user.state])
-    forget(WRONG_PASSWORDS_HERE, "sign-in.here", typed_account_from_here())
-    return _begin(user, target)
+    found = accounts.authenticate(form.email.data or "", form.password.data or "")
+    if found is None:
+        return _wrong_password(form)
+    user, password_hash = found
+    if user.is_active and (began := _begin(user, password_hash, target)) is not None:
+        forget(WRONG_PASSWORDS_HERE, "sign-in.here", typed_account_from_here())
+        return began
+    state = user.state
+    if state is AccountState.ACTIVE:  # the password is another one by now
+        return _wrong_password(form)
+    _keep_refusal(user.email, state.value)
+    return _login_again(form, 403, SHUT[state])
+
+
+def _wrong_password(form: LoginForm) -> Response:
+    _keep_refusal(form.email.data or "", "password")
+    return _login_again(form, 401, WRONG)
 
 
 def forget_wrong_passwords(email: str) -> None:
@@ -154,8 +162,11 @@ def _keep_refusal(email: str, reason: str) -> None:
         record("session.refused", accounts.by_email(email), reason=reason)
 
 
-def _begin(user: User, target: str | None) -> Response:
+def _begin(user: User, password_hash: str, target: str | None) -> Response | None:
+    """The session, complete or waiting; None when the password was changed or the account shut while it was compared."""
     with transaction():
+        if not accounts.may_still_sign_in(user, password_hash):
+            return None
         row = guard.sign_in(user, second_factor_done=False)
         if not row.complete and _gets_a_mail(user):
             try:
@@ -220,7 +231,7 @@ def login_code() -> Response:
 def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm | RecoveryForm) -> Response:
     refusal: Invalid | None = None
     with transaction():
-        waiting = guard.pending_session()
+        waiting = _locked_pending()
         if waiting is None:
             return _sign_in_first(gettext("The time for the code is over. Sign in again."))
         user, target = waiting.user, session.get(NEXT)
@@ -237,6 +248,17 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
     problem = refusal.errors.pop("passkey", None)
     add_errors(form, refusal)
     return answer_to(refusal, _code_page(waiting, code_form, recovery_form, 422, passkey_problem=problem))
+
+
+def _locked_pending() -> UserSession | None:
+    """The session that waits, read again once its person is locked: all sessions may have been ended until then, and whoever
+    ends them from now on waits for the one that begins here."""
+    waiting = guard.pending_session()
+    if waiting is None:
+        return None
+    db.session.refresh(waiting.user, with_for_update=True)
+    db.session.refresh(waiting)
+    return guard.pending_session()
 
 
 def _shown(waiting: UserSession, code: str) -> Proof:

@@ -17,6 +17,7 @@ from csss.mail.owed import owe
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.browser.scene import Crowd, Scene
+from tests.factories import PASSWORD
 
 
 def approve_one(scene: Scene) -> None:
@@ -103,8 +104,15 @@ def approve_and_refuse_accounts(scene: Scene) -> None:
     hand.write("Name or e-mail address", name)
     hand.press("Show")
     expect(scene.page.locator("#users tbody tr")).to_have_count(2)
-    hand.press(f"Approve {name} One")
-    expect(hand.button(f"Approve {name} One")).to_have_count(0)
+    hand.follow(f"Approve {name} One")
+    hand.write("Your current password", "not this one")
+    hand.press("Approve")
+    scene.reads("This is not your current password.")
+    hand.write("Your current password", PASSWORD)
+    hand.press("Approve")
+    scene.reads("can sign in now and is told so by e-mail")
+    hand.open(f"/admin/users?q={name}")
+    expect(hand.link(f"Approve {name} One")).to_have_count(0)
     hand.unfold("Refuse …", "#users tr:has-text('Two')")
     hand.press(f"Refuse {name} Two")
     scene.reads("Refused", "#users")
@@ -124,8 +132,11 @@ def shut_and_open_an_account(scene: Scene) -> None:
     hand.follow(name, "#users")
     for step in ("End all sessions", "Reset the second factor", "Deactivate"):
         hand.unfold(f"{step} …")
+        if step == "Reset the second factor":
+            hand.write("Your current password", PASSWORD)
         hand.press(step)
         expect(hand.fold(f"{step} …")).to_have_count(0)
+    hand.write("Your current password", PASSWORD)
     hand.press("Reactivate")
     expect(hand.fold("Deactivate …")).to_be_visible()
 
