@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from flask import Response, current_app, request, url_for
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -145,6 +145,9 @@ def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uui
     except uploads.AlreadyFinished as error:  # the form came twice, and the other one was quicker
         storage().delete(key)
         return error.scan_id
+    except IntegrityError:  # the database has looked and said no: nothing was committed
+        storage().delete(key)
+        raise
     except DBAPIError:
         raise  # a line that broke at the commit leaves open whether it happened: the file stays, or is swept
     except BaseException:
