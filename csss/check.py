@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from csss.config import Settings
-from csss.paths import MIGRATIONS, MODELS, STATIC, TEMPLATES
+from csss.paths import MIGRATIONS, MODELS, STATIC, TEMPLATES, private_folder
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _storage(settings: Settings) -> Result:
     folder = settings.storage_folder
     probe = folder / f".probe-{uuid.uuid4().hex}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         probe.write_bytes(b"ok")
         probe.unlink()
     except OSError as error:

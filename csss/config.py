@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 
+from csss.paths import private_folder
 from csss.storage_keys import StorageKey, parse_keys
 
 
@@ -215,7 +216,7 @@ class Settings:
                 raise BadSetting("CSSS_SECRET_KEY is too short: use at least 32 random characters.")
             return self.secret_key
         path = self.instance_folder / "secret_key"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         try:
             # "x" and the mode in one call: two processes starting at once cannot end with two keys.
             with open(

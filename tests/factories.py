@@ -39,6 +39,9 @@ PASSWORD = "correct horse battery"
 PASSPHRASE = "open my report"
 LABELS = ("COVID", "Lung_Opacity", "NIH_MERGED", "Normal", "Sick", "Viral_Pneumonia")
 ORDER = list(Status)
+SEEN = {
+    "seen": "1.1"
+}  # with an approval the page says what it showed: here the first reading and prescription
 
 
 # Most tests look at the same few pictures: each is drawn, checked and coloured once.

@@ -17,6 +17,7 @@ from flask import current_app
 from csss.audit import chain
 from csss.clock import now
 from csss.database import db
+from csss.paths import private_folder
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def keep(newest: chain.Head) -> None:
     """Add a line. Written at once and at the end, so that two processes cannot mix theirs."""
     line = json.dumps({"number": newest.number, "hash": newest.hash, "at": now().isoformat()}) + "\n"
     target = path()
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(target.parent)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         os.write(descriptor, line.encode())

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from csss.audit.record import record
-from csss.auth import passwords, secrets, sessions
+from csss.auth import passwords, patients, secrets, sessions
 from csss.auth.models import AccountState, PasswordReset, Patient, Sex, User
 from csss.auth.roles import Role
 from csss.clock import now
@@ -301,6 +301,12 @@ def _locked(user_id: uuid.UUID) -> User:
 # What people change themselves
 
 
+def _check_still_there(user: User) -> None:
+    """A patient may be erased while the form is on its way. Raises NotFound."""
+    if user.patient is not None:
+        patients.held(user)
+
+
 def new_password_hash(user: User, new: str) -> str:
     """The hash of a new password, for somebody who has shown to know the current one. Raises Invalid (`new_password`).
 
@@ -312,7 +318,8 @@ def new_password_hash(user: User, new: str) -> str:
 
 
 def change_password(user: User, password_hash: str, *, keep_session: uuid.UUID | None) -> None:
-    """Set what `new_password_hash` made and end all other sessions. Belongs inside transaction()."""
+    """Set what `new_password_hash` made and end all other sessions. Belongs inside transaction(). Raises NotFound."""
+    _check_still_there(user)
     set_password_hash(user, password_hash, keep_session=keep_session)
     record("account.password_changed", user, by=user)
 
@@ -334,7 +341,8 @@ def set_password_hash(user: User, password_hash: str, *, keep_session: uuid.UUID
 
 
 def change_report_passphrase(user: User, passphrase: str) -> None:
-    """The patient sets it, and is told by mail. Belongs inside transaction()."""
+    """The patient sets it, and is told by mail. Belongs inside transaction(). Raises NotFound, Invalid."""
+    _check_still_there(user)
     set_report_passphrase(user, passphrase)
     owe(MailKind.PASSPHRASE_SET, user, uuid.uuid4())
 
@@ -372,7 +380,11 @@ def report_passphrase(patient: Patient) -> str | None:
 
 
 def update_profile(user: User, values: dict[str, str]) -> None:
-    """Change what a person may change of the own record; the audit log keeps which fields, not their content."""
+    """Change what a person may change of the own record; the audit log keeps which fields, not their content.
+
+    Belongs inside transaction(). Raises NotFound.
+    """
+    _check_still_there(user)
     changed = []
     for name, value in values.items():
         holder = user if name == "name" else user.patient

@@ -49,6 +49,10 @@ class TryLater(Invalid):
     """Nothing is wrong with the picture: too many are being checked. What has arrived of it stays."""
 
 
+def try_later() -> TryLater:
+    return TryLater(file=_("Many pictures are being checked just now. Send yours again in a minute."))
+
+
 def warm_up() -> None:
     """Have a child ready before the first picture comes."""
     _room.prepare()
@@ -59,12 +63,7 @@ def take_in(content: bytes, *, limit: int) -> Intake:
 
     Raises Invalid with a sentence for the field `file`.
     """
-    if not content:
-        raise Invalid(file=_("The file is empty. Choose the picture again."))
-    check_length(len(content), limit=limit)
-    kind = decoder.kind_of(content)
-    if kind is None:
-        raise Invalid(file=_("This is not a JPEG or PNG picture, whatever its name says."))
+    kind = look_at(content, limit=limit)
     written = _rewritten(content)
     _check(written)
     return Intake(
@@ -76,6 +75,17 @@ def take_in(content: bytes, *, limit: int) -> Intake:
         sha256=hashlib.sha256(written.content).hexdigest(),
         small={decoder.PREVIEW: written.preview, decoder.THUMBNAIL: written.thumbnail},
     )
+
+
+def look_at(content: bytes, *, limit: int) -> str:
+    """JPEG or PNG, as far as the length and the first bytes tell: nothing is opened. Raises Invalid (`file`)."""
+    if not content:
+        raise Invalid(file=_("The file is empty. Choose the picture again."))
+    check_length(len(content), limit=limit)
+    kind = decoder.kind_of(content)
+    if kind is None:
+        raise Invalid(file=_("This is not a JPEG or PNG picture, whatever its name says."))
+    return kind
 
 
 def shrink(content: bytes, size: Size) -> bytes:
@@ -102,9 +112,7 @@ def _rewritten(content: bytes) -> Written:
         return decoder.unpack(_room.run(decoder.TAKE_IN + content))
     except Busy as error:
         log.warning("a picture has to wait: %s", error)
-        raise TryLater(
-            file=_("Many pictures are being checked just now. Send yours again in a minute.")
-        ) from None
+        raise try_later() from None
     except (Unfinished, ValueError) as error:
         log.warning("a picture could not be checked within its limits: %s", error)
         if isinstance(error, Exhausted):

@@ -7,11 +7,12 @@ from flask import current_app
 from sqlalchemy import select
 
 from csss.audit.record import record
+from csss.auth import patients
 from csss.auth.models import Patient, User
 from csss.clock import now
 from csss.database import db
 from csss.dates import when
-from csss.errors import Invalid, NotFound
+from csss.errors import Invalid
 from csss.i18n import _, _n
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
@@ -34,14 +35,12 @@ def submit_scan(
     by: User,
 ) -> Scan:
     """A patient's own scan, whose file has been stored under `file_key`. Raises NotFound, Invalid."""
-    if by.patient is None:
-        raise NotFound(_("Only patients upload scans."))
     _check_length(indication=indication, limit=MAX_REASON)
-    db.session.get(Patient, by.patient.id, with_for_update=True)  # of two at once the second counts the first
-    check_may_send(by.patient)
+    patient = patients.held(by)  # of two at once the second counts the first
+    check_may_send(patient)
     scan = Scan(
         id=uuid.uuid4(),
-        patient_id=by.patient.id,
+        patient_id=patient.id,
         kind=kind,
         indication=indication.strip(),
         priority=priority,
@@ -93,15 +92,13 @@ SAME_FORM = timedelta(minutes=2)
 def just_submitted(intake: Intake, *, kind: ScanKind, by: User) -> uuid.UUID | None:
     """The scan that this patient has made of the very same picture a moment ago, unless it was closed.
 
-    Holds the patient, so that of two forms at once the second one sees what the first one has made.
+    Holds the patient, so that of two forms at once the second one sees what the first one has made. Raises NotFound.
     """
-    if by.patient is None:
-        return None
-    db.session.get(Patient, by.patient.id, with_for_update=True)
+    patient = patients.held(by)
     return db.session.scalars(
         select(Scan.id)
         .where(
-            Scan.patient_id == by.patient.id,
+            Scan.patient_id == patient.id,
             Scan.sha256 == intake.sha256,
             Scan.kind == kind,
             Scan.uploaded_at > now() - SAME_FORM,

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from flask import Response, get_flashed_messages, make_response, redirect, render_template, request
+from werkzeug.urls import iri_to_uri
 
 UNPROCESSABLE = 422
 # Sent by a live region that refreshes itself; its value is the version of what it shows. Such a request must not keep an
@@ -83,7 +84,9 @@ def redirect_after(url: str) -> Response:
         response = make_response(redirect(url, code=303))
     else:
         response = make_response("", 204)
-        response.headers["HX-Redirect"] = url
+        response.headers["HX-Redirect"] = iri_to_uri(
+            url
+        )  # as werkzeug does for a Location: no server sends "€"
     response.vary.add("HX-Request")
     return response
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from flask import Flask, Response, abort, current_app, g, make_response, redirect, request, session, url_for
 from flask_login import AnonymousUserMixin, LoginManager, current_user, login_user, logout_user
+from sqlalchemy.orm.exc import ObjectDeletedError
 
 from csss.audit import record as audit
 from csss.auth import sessions
@@ -64,8 +65,12 @@ def open_to_confined(view: View) -> View:
 
 
 def is_confined() -> bool:
-    """Whether who is signed in may only register a passkey now (CSSS_ADMIN_PASSKEY)."""
-    return bool(current_user.is_authenticated) and passkeys.is_confined(user_session())
+    """Whether who is signed in may only register a passkey now (CSSS_ADMIN_PASSKEY), or nothing any more: the session
+    may end, or its person be erased, while a request is on its way, and the page for that shows no way on."""
+    try:
+        return bool(current_user.is_authenticated) and passkeys.is_confined(user_session())
+    except ObjectDeletedError:
+        return True
 
 
 def user_session() -> UserSession:

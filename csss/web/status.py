@@ -3,6 +3,7 @@
 import hmac
 import ipaddress
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from csss.database import db
 from csss.inference.labels import ModelCorrupt, ModelMissing, check_files, read_info
 from csss.jobs.queues import rq_queue
 from csss.outbox import OLD, OutboxJob, Queue, given_up_rows, overdue
+from csss.paths import private_folder
 from csss.scans import queries
 from csss.web.guard import requires
 
@@ -29,6 +31,8 @@ status = Blueprint("status", __name__)
 
 # Below it, uploads and reports will soon fail; a hundred of the largest pictures still fit.
 LEAST_FREE = 1_000_000_000
+TRY_AGAIN = 1.0  # seconds
+_tried: dict[Path, tuple[float, str]] = {}  # until when the answer holds, and the answer
 
 
 @status.get("/healthz")
@@ -118,9 +122,19 @@ def _free(folder: Path) -> int:
 
 
 def _storage() -> str:
-    probe = current_app.config["CSSS"].storage_folder / f".probe-{uuid.uuid4().hex}"
+    """Everybody may ask, as often as they like: in each process the disk is tried once a second at most."""
+    folder: Path = current_app.config["CSSS"].storage_folder
+    until, answer = _tried.get(folder, (0.0, ""))
+    if time.monotonic() >= until:
+        answer = _try(folder)
+        _tried[folder] = (time.monotonic() + TRY_AGAIN, answer)
+    return answer
+
+
+def _try(folder: Path) -> str:
+    probe = folder / f".probe-{uuid.uuid4().hex}"
     try:
-        probe.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         probe.write_bytes(b"ok")
         probe.unlink()
     except OSError as error:

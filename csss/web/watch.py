@@ -12,8 +12,9 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask_login import current_user
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from csss.audit.record import About, coming_from, record_once
 from csss.database import db
@@ -45,12 +46,17 @@ def refused_because(reason: str) -> None:
 def _keep(response: Response) -> Response:
     if request.endpoint is None:
         return response  # no such address: nothing was asked for
-    # An address of its own: the request may have been refused before anything else knew where it comes from.
-    with coming_from(request.remote_addr or "unknown"):
-        if response.status_code in _SHOWING and current_user.is_authenticated:
-            _keep_views()
-        elif (reason := _refusal(response.status_code)) is not None:
-            _keep_refusal(reason)
+    try:
+        # An address of its own: the request may have been refused before anything else knew where it comes from.
+        with coming_from(request.remote_addr or "unknown"):
+            if response.status_code in _SHOWING and current_user.is_authenticated:
+                _keep_views()
+            elif (reason := _refusal(response.status_code)) is not None:
+                _keep_refusal(reason)
+    except (OperationalError, InterfaceError) as error:
+        response.close()  # it may be an open file
+        # Flask asks nobody about errors of this hour: answered as if the view itself had met the locked database.
+        return current_app.make_response(current_app.handle_user_exception(error))
     return response
 
 

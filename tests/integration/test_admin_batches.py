@@ -14,7 +14,7 @@ from csss.prescriptions.services import Line
 from csss.reports import queries as reports
 from csss.scans.models import Scan
 from csss.scans.states import Status
-from tests.factories import Clinic
+from tests.factories import SEEN, Clinic
 from tests.visitor import Visitor, soup, words
 
 
@@ -97,7 +97,7 @@ def test_a_code_for_one_choice_approves_no_other(admin: Visitor, clinic: Clinic)
     first, second, third = waiting(clinic, "Asha", "Bina", "Chitra")
     page = choose(admin, first, second)
     code = code_for(admin, clinic, page)
-    assert admin.post(f"/admin/scans/{first}/approve", {"code": code}).status_code == 422
+    assert admin.post(f"/admin/scans/{first}/approve", SEEN | {"code": code}).status_code == 422
     other = choose(admin, first, second, third)
     assert admin.post(f"{other}/approve", {"code": code}).status_code == 422
     answer = admin.post(f"{page}/approve", {"code": code})
@@ -158,6 +158,22 @@ def test_when_nothing_can_be_approved_no_code_is_used(admin: Visitor, clinic: Cl
     assert admin.post(f"{page}/code").status_code == 409
     admin.post(f"/admin/scans/{scan_id}/lift")
     assert admin.post(f"{page}/approve", {"code": code}).status_code == 303
+
+
+def test_an_approval_that_does_not_say_what_was_seen_releases_nothing_and_uses_no_code(
+    admin: Visitor, clinic: Clinic
+) -> None:
+    (scan_id,) = waiting(clinic, "Asha")
+    address = f"/admin/scans/{scan_id}"
+    code = code_for(admin, clinic, address)
+    for seen in ({}, {"seen": ""}):
+        answer = admin.post(f"{address}/approve", {"code": code, **seen})
+        assert answer.status_code == 409 and "did not say which reading and prescription you saw" in words(
+            answer
+        )
+        assert status(scan_id) is Status.PHARMACIST_COMPLETED
+    shown = soup(answer).select_one("form[action$=approve] input[name=seen]")["value"]
+    assert admin.post(f"{address}/approve", {"code": code, "seen": shown}).status_code == 303
 
 
 def test_a_page_that_showed_an_older_version_approves_nothing(admin: Visitor, clinic: Clinic) -> None:

@@ -29,7 +29,7 @@ from csss.scans.services import Reading
 from csss.scans.states import Agreement, HoldFor, Priority, Status
 from csss.web.admin.forms import ACTION_GROUPS
 from csss.web.admin.list_presenters import ACTION_WORDS
-from tests.factories import PASSWORD, Clinic, reading
+from tests.factories import PASSWORD, SEEN, Clinic, reading
 from tests.visitor import Visitor, soup, words
 
 MINE = {"current_password": PASSWORD}
@@ -174,7 +174,7 @@ def test_approving_with_a_code_by_mail(admin: Visitor, clinic: Clinic, app: Flas
     code = code_from_mail(clinic)
     assert "A code was sent to" in words(admin.get(url(scan_id, "code-state")))
 
-    answer = admin.post(url(scan_id, "approve"), {"code": code})
+    answer = admin.post(url(scan_id, "approve"), SEEN | {"code": code})
     assert answer.status_code == 303 and answer.headers["Location"] == url(scan_id)
     assert fresh(scan_id).status is Status.REPORT_READY
     assert reports.approval(fresh(scan_id)).second_factor == "email_code"
@@ -204,22 +204,22 @@ def test_a_wrong_code_is_told_beside_the_field_and_counts(admin: Visitor, clinic
     admin.post(url(scan_id, "code"))
     code = code_from_mail(clinic)
     for left in ("4 tries are", "3 tries are", "2 tries are", "1 try is"):
-        answer = admin.post(url(scan_id, "approve"), {"code": wrong(code)})
+        answer = admin.post(url(scan_id, "approve"), SEEN | {"code": wrong(code)})
         assert answer.status_code == 422
         assert f"{left} left" in soup(answer).select_one("#code-error").get_text()
-    assert admin.post(url(scan_id, "approve"), {"code": wrong(code)}).status_code == 422
-    answer = admin.post(url(scan_id, "approve"), {"code": code})
+    assert admin.post(url(scan_id, "approve"), SEEN | {"code": wrong(code)}).status_code == 422
+    answer = admin.post(url(scan_id, "approve"), SEEN | {"code": code})
     assert answer.status_code == 422 and "Too many wrong tries" in words(answer)
     assert fresh(scan_id).status is Status.PHARMACIST_COMPLETED
-    assert "Enter the six-digit code" in words(admin.post(url(scan_id, "approve"), {"code": ""}))
+    assert "Enter the six-digit code" in words(admin.post(url(scan_id, "approve"), SEEN | {"code": ""}))
 
 
 def test_a_code_is_for_one_scan_only(admin: Visitor, clinic: Clinic) -> None:
     first, second = (clinic.scan(Status.PHARMACIST_COMPLETED).id for _ in range(2))
     admin.post(url(first, "code"))
     code = code_from_mail(clinic)
-    assert admin.post(url(second, "approve"), {"code": code}).status_code == 422
-    assert admin.post(url(first, "approve"), {"code": code}).status_code == 303
+    assert admin.post(url(second, "approve"), SEEN | {"code": code}).status_code == 422
+    assert admin.post(url(first, "approve"), SEEN | {"code": code}).status_code == 303
 
 
 def test_app_and_recovery_code_work_without_mail(admin: Visitor, clinic: Clinic) -> None:
@@ -228,8 +228,8 @@ def test_app_and_recovery_code_work_without_mail(admin: Visitor, clinic: Clinic)
         second_factor.confirm_totp(admin.user, secret, pyotp.TOTP(secret).at(int(now().timestamp()) - 30))
         recovery = second_factor.new_recovery_codes(admin.user)
     first, second = (clinic.scan(Status.PHARMACIST_COMPLETED).id for _ in range(2))
-    assert admin.post(url(first, "approve"), {"code": pyotp.TOTP(secret).now()}).status_code == 303
-    assert admin.post(url(second, "approve"), {"code": recovery[0].upper()}).status_code == 303
+    assert admin.post(url(first, "approve"), SEEN | {"code": pyotp.TOTP(secret).now()}).status_code == 303
+    assert admin.post(url(second, "approve"), SEEN | {"code": recovery[0].upper()}).status_code == 303
     assert reports.approval(fresh(first)).second_factor == "authenticator"
     assert reports.approval(fresh(second)).second_factor == "recovery_code"
     assert "with a recovery code" in words(admin.get(url(second)))
@@ -256,8 +256,8 @@ def test_a_step_at_the_wrong_time_uses_up_no_code(admin: Visitor, clinic: Clinic
     assert admin.post(url(scan_id, "hold"), {"to": "nobody"}).status_code == 409
     assert admin.post(url(scan_id, "lift")).status_code == 303
     assert admin.post(url(scan_id, "lift")).status_code == 409
-    assert admin.post(url(scan_id, "approve"), {"code": code}).status_code == 303
-    assert admin.post(url(scan_id, "approve"), {"code": code}).status_code == 409
+    assert admin.post(url(scan_id, "approve"), SEEN | {"code": code}).status_code == 303
+    assert admin.post(url(scan_id, "approve"), SEEN | {"code": code}).status_code == 409
 
 
 @pytest.mark.parametrize("status", [Status.PENDING_AI, Status.AI_ANALYZED, Status.DOCTOR_VERIFIED])
@@ -529,7 +529,11 @@ def test_pages_and_fragments(admin: Visitor, clinic: Clinic) -> None:
     sent = admin.post(url(scan_id, "code"), htmx=True)
     assert sent.status_code == 200
     one_root(sent, "approval")
-    for step, fields, status in (("approve", {"code": "1"}, 422), ("hold", {}, 422), ("lift", {}, 409)):
+    for step, fields, status in (
+        ("approve", SEEN | {"code": "1"}, 422),
+        ("hold", {}, 422),
+        ("lift", {}, 409),
+    ):
         answer = admin.post(url(scan_id, step), fields, htmx=True)
         assert answer.status_code == status
         one_root(answer, "approval")
@@ -575,9 +579,9 @@ def test_a_code_that_was_asked_for_elsewhere_approves_nothing_here(clinic: Clini
     here, there = clinic.visitor(user), clinic.visitor(user)
     assert here.post(url(scan_id, "code")).status_code == 303
     code = code_from_mail(clinic)
-    answer = there.post(url(scan_id, "approve"), {"code": code})
+    answer = there.post(url(scan_id, "approve"), SEEN | {"code": code})
     assert answer.status_code == 422 and "another device" in words(answer)
-    assert here.post(url(scan_id, "approve"), {"code": code}).status_code == 303
+    assert here.post(url(scan_id, "approve"), SEEN | {"code": code}).status_code == 303
 
 
 @pytest.mark.parametrize(

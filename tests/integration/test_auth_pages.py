@@ -159,6 +159,14 @@ def test_signing_in_never_leads_elsewhere(clinic: Clinic, nobody: Visitor, targe
     assert sign_in(nobody, clinic.person("patient"), next=target).location == "/patient/"
 
 
+def test_an_address_in_any_script_leads_on_with_htmx_too(clinic: Clinic, nobody: Visitor) -> None:
+    """A header holds Latin-1 at most: a server would answer with its own 500 instead of sending this one."""
+    user = clinic.person("patient")
+    data = {"email": user.email, "password": PASSWORD, "next": "/account?q=\u20ac\u00e9%20"}
+    answer = nobody.post("/login", data, htmx=True)
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, "/account?q=%E2%82%AC%C3%A9%20")
+
+
 def test_who_is_signed_in_is_sent_home_from_the_sign_in_page(doctor: Visitor) -> None:
     assert doctor.get("/login").location == "/doctor/"
     assert doctor.get("/login/code").location == "/doctor/"

@@ -2,11 +2,13 @@
 
 import io
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from csss import database
 from csss.database import db
@@ -62,18 +64,50 @@ def test_while_the_database_is_locked_the_page_says_so_and_nothing_is_kept(
 ) -> None:
     """With no patience at all; in life it waits a quarter of a minute first."""
     scan_id = clinic.scan().id
+    with locked(clinic, monkeypatch):
+        response = doctor.post(f"/doctor/scans/{scan_id}/analyze")
+    assert response.status_code == 503
+    assert "The database does not answer." in words(response)
+    assert response.headers["Retry-After"] == "30"
+    assert doctor.post(f"/doctor/scans/{scan_id}/analyze").status_code == 303
+
+
+@pytest.mark.parametrize("asks", [Visitor.get, Visitor.fragment], ids=["a page", "a fragment"])
+@pytest.mark.parametrize("address", ["/doctor/scans/{}", "/scans/{}/image", "/admin/scans/{}"])
+def test_what_could_not_be_recorded_is_not_shown_and_the_page_says_when_to_come_again(
+    doctor: Visitor,
+    clinic: Clinic,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    asks: Callable[[Visitor, str], TestResponse],
+) -> None:
+    """A scan's page, its picture and a refusal: each is kept in the log, which is locked just now."""
+    scan_id = clinic.scan(indication="Wanders at night").id
+    doctor.get("/doctor/")  # the session is touched once a minute, and not by what follows
+    doctor.app.testing = False  # as in life, where a fault becomes an answer
+    doctor.app.config["PROPAGATE_EXCEPTIONS"] = False
+    with locked(clinic, monkeypatch):
+        response = asks(doctor, address.format(scan_id))
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
+    assert "The database does not answer." in words(response)
+    assert "Wanders at night" not in words(response) and response.mimetype == "text/html"
+    assert "default-src" in response.headers["Content-Security-Policy"]
+    assert asks(doctor, address.format(scan_id)).status_code in {200, 403}
+
+
+@contextmanager
+def locked(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Somebody else writes, and nobody has any patience."""
     monkeypatch.setattr(database, "LOCK_SECONDS", 0)
     db.session.remove()
     db.engine.dispose()
     other = sqlite3.connect(clinic.app.config["CSSS"].instance_folder / "csss.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    response = doctor.post(f"/doctor/scans/{scan_id}/analyze")
-    other.execute("ROLLBACK")
-    other.close()
-    assert response.status_code == 503
-    assert "The database does not answer." in words(response)
-    assert response.headers["Retry-After"] == "30"
-    assert doctor.post(f"/doctor/scans/{scan_id}/analyze").status_code == 303
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
 
 
 @pytest.mark.both_databases

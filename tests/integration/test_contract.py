@@ -13,7 +13,7 @@ from csss.config import BadSetting, load_settings
 from csss.database import db, transaction
 from csss.scans.models import Scan
 from csss.scans.states import Status
-from tests.factories import PASSWORD, Clinic, picture
+from tests.factories import PASSWORD, SEEN, Clinic, picture
 from tests.visitor import Visitor, words
 
 A_PATIENT = {
@@ -117,7 +117,7 @@ def test_an_approval_sent_twice_at_once_is_told_the_state_and_not_that_its_code_
     def send(visitor: Visitor) -> None:
         with clinic.app.app_context():
             start.wait(timeout=20)
-            answer = visitor.post(f"/admin/scans/{scan_id}/approve", {"code": code})
+            answer = visitor.post(f"/admin/scans/{scan_id}/approve", SEEN | {"code": code})
             answers.append((answer.status_code, words(answer)))
 
     db.session.remove()
@@ -138,8 +138,8 @@ def test_a_wrong_approval_code_counts_and_leaves_the_scan(clinic: Clinic, admin:
         code = second_factor.draw_code(asked)
     wrong = f"{(int(code) + 1) % 1_000_000:06d}"
     for _ in range(second_factor.MAX_TRIES):
-        assert admin.post(f"/admin/scans/{scan_id}/approve", {"code": wrong}).status_code == 422
-    assert admin.post(f"/admin/scans/{scan_id}/approve", {"code": code}).status_code == 422
+        assert admin.post(f"/admin/scans/{scan_id}/approve", SEEN | {"code": wrong}).status_code == 422
+    assert admin.post(f"/admin/scans/{scan_id}/approve", SEEN | {"code": code}).status_code == 422
     assert db.session.get_one(Scan, scan_id).status is Status.PHARMACIST_COMPLETED
 
 

@@ -30,7 +30,7 @@ from csss.reports import queries as reports
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.authenticator import Authenticator
-from tests.factories import PASSWORD, Clinic
+from tests.factories import PASSWORD, SEEN, Clinic
 from tests.visitor import Visitor, soup, words
 
 ORIGIN = "http://localhost:8000"
@@ -428,9 +428,9 @@ def test_a_passkey_approves_exactly_the_report_it_was_asked_for(
     form = admin.page(f"/admin/scans/{this}").select_one("form[data-passkey=get]")
     assert form is not None and form["action"] == f"/admin/scans/{this}/approve"
     given = device.get(question(admin, f"/admin/scans/{this}/passkey"))
-    answer = admin.post(f"/admin/scans/{other}/approve", {"passkey": given})
+    answer = admin.post(f"/admin/scans/{other}/approve", SEEN | {"passkey": given})
     assert answer.status_code == 422 and "works once" in words(answer)
-    assert admin.post(f"/admin/scans/{this}/approve", {"passkey": given}).status_code == 303
+    assert admin.post(f"/admin/scans/{this}/approve", SEEN | {"passkey": given}).status_code == 303
     db.session.remove()
     assert db.session.get_one(Scan, other).status is Status.PHARMACIST_COMPLETED
     approval = reports.approval(db.session.get_one(Scan, this))
@@ -448,7 +448,7 @@ def test_an_answer_for_signing_in_approves_nothing(
     nobody = Visitor(clinic.app)
     question(admin, f"/admin/scans/{scan}/passkey")
     given = device.get(question(nobody, "/login/passkey/question"))
-    assert admin.post(f"/admin/scans/{scan}/approve", {"passkey": given}).status_code == 422
+    assert admin.post(f"/admin/scans/{scan}/approve", SEEN | {"passkey": given}).status_code == 422
     assert db.session.get_one(Scan, scan).status is Status.PHARMACIST_COMPLETED
 
 

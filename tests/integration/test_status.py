@@ -1,5 +1,6 @@
 """What monitoring is told."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from csss import check
+from csss.audit import anchors
+from csss.audit.chain import Head
 from csss.clock import now
 from csss.database import db
 from csss.inference.labels import default_folder
 from csss.scans.states import Status
+from csss.web import status
 from tests.disks import CannotMount, small_file_system
 from tests.factories import Clinic
 from tests.integration.jobs import change, needs_model, rows
@@ -122,6 +127,55 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_storage_that_cannot_be_written_is_told(nobody: Visitor) -> None:
     assert checks(nobody)["storage"].startswith("cannot be written: ")
     assert number(nobody, 'csss_up{part="storage"}') == 0
+
+
+@pytest.fixture
+def open_mask() -> Iterator[None]:
+    """As on most machines, where whatever is made can be read by everybody."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("open_mask")
+@pytest.mark.parametrize("made_by", ["/readyz", "csss check", "the secret key", "the seals"])
+def test_whoever_comes_first_makes_the_folders_for_their_owner_alone(
+    nobody: Visitor, tmp_path: Path, made_by: str
+) -> None:
+    settings = replace(
+        nobody.app.config["CSSS"],
+        instance=str(tmp_path / "above" / "instance"),
+        storage_url="file://" + str(tmp_path / "above" / "storage"),
+        secret_key="",
+    )
+    nobody.app.config["CSSS"] = settings
+    if made_by == "/readyz":
+        assert checks(nobody)["storage"] == "ok"
+    elif made_by == "csss check":
+        assert check._storage(settings).name == "Storage"
+    elif made_by == "the secret key":
+        assert settings.secret()
+    else:
+        anchors.keep(Head(1, "abc"))
+    made = [path for path in (tmp_path / "above").rglob("*") if path.is_dir()]
+    assert len(made) == 1
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "above", *made)} == {0o700}
+
+
+def test_however_often_anybody_asks_the_disk_is_tried_once_a_second(
+    nobody: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+    monkeypatch.setattr(Path, "write_bytes", lambda path, content: written.append(path))
+    monkeypatch.setattr(Path, "unlink", lambda path: None)
+    for _ in range(5):
+        assert checks(nobody)["storage"] == "ok"
+    assert len(written) == 1
+    monkeypatch.setattr(status, "TRY_AGAIN", 0.0)
+    monkeypatch.setattr(status, "_tried", {})
+    for _ in range(2):
+        assert checks(nobody)["storage"] == "ok"
+    assert len(written) == 3
 
 
 @needs_model

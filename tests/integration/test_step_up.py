@@ -14,7 +14,7 @@ from csss.database import db, transaction
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.authenticator import Authenticator
-from tests.factories import Clinic
+from tests.factories import SEEN, Clinic
 from tests.integration.test_passkeys import REQUIRED, by_mail, device, question, register, told
 from tests.visitor import Visitor, soup, words
 
@@ -114,8 +114,8 @@ def test_where_passkeys_are_required_nothing_is_approved_or_erased_with_a_code(
         assert not shown.select(f"form[action='{send}'], [formaction^='{send}']"), page
         for answer in (
             required.post(send, typed),
-            required.post(act, typed | {"code": "123456"}),
-            required.post(act, typed | {"code": "0123-4567-89ab-cdef"}),
+            required.post(act, SEEN | typed | {"code": "123456"}),
+            required.post(act, SEEN | typed | {"code": "0123-4567-89ab-cdef"}),
         ):
             assert answer.status_code == 422, page
             assert "confirm this with a passkey here" in words(answer), page
@@ -132,7 +132,7 @@ def test_where_passkeys_are_required_they_approve_and_erase(
 ) -> None:
     scan = clinic.scan(Status.PHARMACIST_COMPLETED).id
     given = device.get(question(required, f"/admin/scans/{scan}/passkey"))
-    assert required.post(f"/admin/scans/{scan}/approve", {"passkey": given}).status_code == 303
+    assert required.post(f"/admin/scans/{scan}/approve", SEEN | {"passkey": given}).status_code == 303
     address, typed = erasable(clinic)
     given = device.get(asked(required, address, typed))
     assert required.post(address, typed | {"passkey": given}).status_code == 303

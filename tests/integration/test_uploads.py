@@ -4,7 +4,9 @@ import base64
 import hashlib
 import io
 import os
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from flask import Flask
 from sqlalchemy import delete, func, select, update
 from werkzeug.test import TestResponse
 
+from csss.auth.models import User
 from csss.clock import now
 from csss.database import db, transaction
 from csss.scans.models import Scan
@@ -238,6 +241,25 @@ def test_a_further_upload_takes_the_place_of_the_oldest(line: Line, app: Flask) 
     urls = [line.begin(os.urandom(9)).headers["Location"] for _ in range(services.MAX_OPEN + 2)]
     statuses = [line.ask("HEAD", url).status_code for url in urls]
     assert statuses == [404, 404] + [204] * services.MAX_OPEN
+    assert len(parts(app)) == services.MAX_OPEN
+
+
+@pytest.mark.both_databases
+def test_however_many_begin_at_once_no_more_stay_open_than_may(app: Flask, clinic: Clinic) -> None:
+    user_id, many = clinic.person("patient").id, 8
+    start = threading.Barrier(many)
+    db.session.remove()
+
+    def begin(_: int) -> None:
+        with app.app_context():
+            start.wait(timeout=20)
+            with transaction():
+                by = db.session.get_one(User, user_id)
+                services.begin(length=1000, digest="", limit=10_000, by=by)
+
+    with ThreadPoolExecutor(many) as pool:
+        list(pool.map(begin, range(many)))
+    assert rows() == services.MAX_OPEN
     assert len(parts(app)) == services.MAX_OPEN
 
 

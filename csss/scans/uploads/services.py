@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 
+from csss.auth import patients
 from csss.auth.models import User
 from csss.clock import now
 from csss.database import after_commit, changed_rows, db, transaction
@@ -26,26 +27,25 @@ GONE = _l("There is no such upload.")
 def begin(*, length: int, digest: str, limit: int, by: User) -> tuple[Upload, bool]:
     """A new upload of `length` bytes, or this patient's unfinished one of the same file; True when it is new.
 
-    `digest` is the SHA-256 of the file as hex, or empty. Belongs inside transaction(). Raises Invalid (`file`).
+    `digest` is the SHA-256 of the file as hex, or empty. Belongs inside transaction(). Raises NotFound, Invalid (`file`).
     """
-    if by.patient is None:
-        raise NotFound(str(GONE))
+    patient = patients.held(by)  # of several at once each counts those before it
     if length == 0:
         raise Invalid(file=_("The file is empty. Choose the picture again."))
     intake.check_length(length, limit=limit)
     open_ones = db.session.scalars(
         select(Upload)
-        .where(Upload.patient_id == by.patient.id, Upload.scan_id.is_(None), Upload.expires_at > now())
+        .where(Upload.patient_id == patient.id, Upload.scan_id.is_(None), Upload.expires_at > now())
         .order_by(Upload.created_at)
     ).all()
     for known in open_ones:
         if digest and known.digest == digest and known.length == length and _is_there(known):
             return known, False
-    services.check_may_send(by.patient)  # told before a slow line has carried the picture
+    services.check_may_send(patient)  # told before a slow line has carried the picture
     for old in open_ones[: max(0, len(open_ones) - MAX_OPEN + 1)]:
         _remove(old.id)
     upload = Upload(
-        id=uuid.uuid4(), patient_id=by.patient.id, length=length, digest=digest, expires_at=now() + LIFE
+        id=uuid.uuid4(), patient_id=patient.id, length=length, digest=digest, expires_at=now() + LIFE
     )
     db.session.add(upload)
     upload_id = upload.id

@@ -85,7 +85,7 @@ def change() -> Response:
 
 
 def _change(values: dict[str, str], passphrase: str | None, password_hash: str | None) -> None:
-    done = []
+    done, this = [], g.user_session.id  # asked for now: whoever is erased meanwhile has no session any more
     with transaction():
         if values:
             accounts.update_profile(me(), values)
@@ -94,7 +94,7 @@ def _change(values: dict[str, str], passphrase: str | None, password_hash: str |
             accounts.change_report_passphrase(me(), passphrase)
             done.append(_("The report pass phrase has been set. It holds for reports mailed from now on."))
         if password_hash is not None:
-            accounts.change_password(me(), password_hash, keep_session=g.user_session.id)
+            accounts.change_password(me(), password_hash, keep_session=this)
             renew_session()
             done.append(_("The password has been changed. You are signed out everywhere else."))
     for sentence in done:

@@ -196,7 +196,11 @@ def approve(scan_id: uuid.UUID) -> Response:
 def _check_seen(scan: Scan) -> None:
     """The page says which versions it showed: what has been corrected since has to be looked at first."""
     shown = request.form.get("seen", "")
-    if shown and shown != _seen(scan, len(prescriptions.versions(scan))):
+    if not shown:
+        raise StateConflict(
+            _("The form did not say which reading and prescription you saw. Look at them here, then approve.")
+        )
+    if shown != _seen(scan, len(prescriptions.versions(scan))):
         raise StateConflict(
             _(
                 "The reading or the prescription has been corrected since you opened this page. Look at it again."

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from flask import Response, current_app, request, url_for
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -14,7 +14,7 @@ from csss.auth.permissions import Permission
 from csss.database import after_commit, transaction
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
-from csss.scans import intake, queries, services
+from csss.scans import checks, intake, queries, services
 from csss.scans.intake import Intake
 from csss.scans.models import Scan
 from csss.scans.states import ScanKind
@@ -51,8 +51,8 @@ def upload() -> Response:
         return redirect_after(url_for("patient.scan", scan_id=known))
     valid = form.validate()
     try:
-        taken = _arrived(upload_id) if upload_id else _take_in(form.file.data)
-        if valid:
+        taken = _arrived(upload_id, valid) if upload_id else _checked(_content_of(form.file.data), valid)
+        if taken is not None:
             return redirect_after(url_for("patient.scan", scan_id=_submit(taken, form, upload_id)))
     except Invalid as error:
         mark(form, error.errors)
@@ -94,7 +94,7 @@ def _sent() -> "MultiDict[str, Any]":
     return sent
 
 
-def _take_in(file: FileStorage | None) -> Intake:
+def _content_of(file: FileStorage | None) -> bytes:
     """The picture, read only as far as it may be large. Raises Invalid."""
     if file is None or not file.filename:
         raise Invalid(file=_("Choose the picture of the scan."))
@@ -102,7 +102,18 @@ def _take_in(file: FileStorage | None) -> Intake:
     length = file.stream.seek(0, os.SEEK_END)
     intake.check_length(length, limit=limit)
     file.stream.seek(0)
-    return intake.take_in(file.stream.read(limit + 1), limit=limit)
+    return file.stream.read(limit + 1)
+
+
+def _checked(content: bytes, valid: bool) -> Intake | None:
+    """The picture as it is stored; None for a form that is not `valid`, for which no picture is opened. Raises Invalid."""
+    limit, patient = current_app.config["CSSS"].upload_bytes, me().patient
+    if patient is None:
+        raise NotFound("Only patients upload scans.")
+    if valid:
+        return checks.take_in(content, limit=limit, patient=patient)
+    intake.look_at(content, limit=limit)  # all that is wrong is told at once, as far as it can be seen
+    return None
 
 
 def _upload_id(form: UploadForm) -> uuid.UUID | None:
@@ -112,12 +123,11 @@ def _upload_id(form: UploadForm) -> uuid.UUID | None:
         return None
 
 
-def _arrived(upload_id: uuid.UUID) -> Intake:
-    """The picture that came in pieces; what is no scan is not kept. Raises Invalid."""
-    limit = current_app.config["CSSS"].upload_bytes
+def _arrived(upload_id: uuid.UUID, valid: bool) -> Intake | None:
+    """The picture that came in pieces, as `_checked` has it; what is no scan is not kept. Raises Invalid."""
     try:
-        return intake.take_in(uploads.content(upload_id, me()), limit=limit)
-    except (uploads.Incomplete, intake.TryLater):
+        return _checked(uploads.content(upload_id, me()), valid)
+    except (uploads.Incomplete, intake.TryLater, services.UsedUp):
         raise
     except Invalid:
         with transaction(), suppress(NotFound):
@@ -145,6 +155,9 @@ def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uui
     except uploads.AlreadyFinished as error:  # the form came twice, and the other one was quicker
         storage().delete(key)
         return error.scan_id
+    except IntegrityError:  # the database has looked and said no: nothing was committed
+        storage().delete(key)
+        raise
     except DBAPIError:
         raise  # a line that broke at the commit leaves open whether it happened: the file stays, or is swept
     except BaseException:
