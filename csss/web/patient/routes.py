@@ -109,7 +109,7 @@ def _checked(content: bytes, valid: bool) -> Intake | None:
     """The picture as it is stored; None for a form that is not `valid`, for which no picture is opened. Raises Invalid."""
     limit, patient = current_app.config["CSSS"].upload_bytes, me().patient
     if patient is None:
-        raise NotFound("Only patients upload scans.")
+        raise NotFound(_("Only patients upload scans."))
     if valid:
         return checks.take_in(content, limit=limit, patient=patient)
     intake.look_at(content, limit=limit)  # all that is wrong is told at once, as far as it can be seen
