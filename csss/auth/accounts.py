@@ -1,5 +1,6 @@
 """Accounts: registering, approving, changing, and the check of a password."""
 
+import hmac
 import secrets as random
 import unicodedata
 import uuid
@@ -177,7 +178,7 @@ def may_still_sign_in(user: User, password_hash: str) -> bool:
     then ends the session that begins now. Belongs inside transaction().
     """
     db.session.refresh(user, with_for_update=True)
-    return user.is_active and user.password_hash == password_hash
+    return user.is_active and hmac.compare_digest(user.password_hash, password_hash)
 
 
 # Confirming the e-mail address
