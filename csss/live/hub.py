@@ -30,7 +30,7 @@ RETRY_MS = (1000, 5000)  # how long a browser waits before it opens the next one
 GATHER_SECONDS = 0.05  # changes that belong together reach the page in one message
 # Streams are told one after the other, this far apart, and all within so long. Each that is told makes its page ask, and
 # pages that ask all at once keep everybody else waiting.
-PACE_SECONDS, SPREAD_SECONDS = 0.005, 0.5
+PACE_SECONDS, SPREAD_SECONDS = 0.007, 0.7
 CHECK_SECONDS = 2.0  # how soon a stream ends after its session has
 REDIS_SECONDS = (0.5, 5.0)  # between tries to reach Redis
 FORGET_AGAIN_SECONDS = 60.0  # a request that had read before the erasing may have kept something after it
