@@ -32,7 +32,7 @@ def test_open_pages_are_told_one_after_the_other_and_each_once() -> None:
         assert told == sorted(told)
         # At the pace that is promised or slower (the machine may be busy), never all at one moment.
         assert told[-1] - told[0] >= 0.8 * (PAGES - 1) * hubs.PACE_SECONDS
-        assert hubs.GATHER_SECONDS + 100 * hubs.PACE_SECONDS < 0.7  # a second is the budget with a hundred
+        assert hubs.GATHER_SECONDS + 100 * hubs.PACE_SECONDS < 0.8  # a second is the budget with a hundred
     finally:
         hub.stop()
         for connection in ours:
