@@ -29,9 +29,8 @@ class _Check:
 
 _lock = threading.Lock()
 _open: dict[uuid.UUID, _Check] = {}
-_lately: dict[
-    uuid.UUID, tuple[bytes, float]
-] = {}  # what was opened last, and until when it counts as the same form
+# What was opened last, and until when it counts as the same form.
+_lately: dict[uuid.UUID, tuple[bytes, float]] = {}
 
 
 def take_in(content: bytes, *, limit: int, patient: Patient) -> Intake:

@@ -36,8 +36,7 @@ def looked_up_once(key: Hashable, version: str, look_up: Callable[[], T]) -> T:
         _kept.pop(key, None)
         _kept[key] = (version, at, found)
         while len(_kept) > MOST:
-            with suppress(
-                KeyError
-            ):  # all of it may be forgotten at any moment, and that must wait for nobody
+            # All of it may be forgotten at any moment, and that must wait for nobody.
+            with suppress(KeyError):
                 _kept.popitem(last=False)
         return found
