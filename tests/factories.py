@@ -156,13 +156,12 @@ class Clinic:
         return db.session.get_one(Scan, scan_id)
 
     def analyse(self, scan_id: uuid.UUID, doctor: User, result: Result) -> None:
-        with transaction():
-            run_id = analysis.start(scan_id, by=doctor).id
         key = None
         if result.heatmap is not None:
             values = result.heatmap.astype(np.float32)
             key = storage().put("heatmaps", "png", _heatmap_png(values.tobytes(), values.shape))
-        with transaction():
+        with transaction():  # one, or a worker of the stack may be quicker and keep what it reads itself
+            run_id = analysis.start(scan_id, by=doctor).id
             assert analysis.keep_result(run_id, result, key)
 
     def verify(self, scan_id: uuid.UUID, doctor: User, findings: str = "Clear lungs.") -> None:
