@@ -27,9 +27,10 @@ _OF_A_SCAN: dict[str, frozenset[Role]] = {
     "scan_closures": _EVERYBODY,
     "scan_holds": STAFF,
 }
-# A step: whose list the scan leaves or joins. A doctor's list counts every status.
+# A step: whose list the scan leaves or joins. A doctor's list counts every status; a patient hears of the first step by
+# the new scan itself.
 _STEPS: dict[str, frozenset[Role]] = {
-    "PENDING_AI": frozenset({Role.PATIENT, Role.DOCTOR}),
+    "PENDING_AI": _DOCTOR,
     "AI_ANALYZED": frozenset({Role.PATIENT, Role.DOCTOR}),
     "DOCTOR_VERIFIED": frozenset({Role.PATIENT, Role.DOCTOR, Role.PHARMACIST}),
     "PHARMACIST_COMPLETED": _EVERYBODY,
