@@ -4,6 +4,7 @@ import csv
 import io
 import threading
 import uuid
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,7 @@ from csss.audit.models import AuditEvent
 from csss.audit.record import record
 from csss.auth import second_factor
 from csss.auth.models import User
-from csss.clock import now
+from csss.clock import now, pretending
 from csss.database import db, transaction
 from csss.mail.models import MailKind, MailMessage, MailState
 from csss.outbox import OutboxJob
@@ -40,7 +41,15 @@ def table(answer_text: str) -> list[list[str]]:
 # Statistics
 
 
+@pytest.fixture
+def noon() -> Iterator[None]:
+    """It is noon where the hospital is, so that no day ends while the test runs."""
+    with pretending(now().replace(hour=6, minute=30)):
+        yield
+
+
 @pytest.mark.both_databases
+@pytest.mark.usefixtures("noon")
 def test_the_figures_count_what_has_happened(clinic: Clinic, app: Flask) -> None:
     clinic.scan(Status.REPORT_READY)
     clinic.scan(Status.DOCTOR_VERIFIED, result=reading("COVID", 0.5))
