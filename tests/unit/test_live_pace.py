@@ -30,8 +30,9 @@ def test_open_pages_are_told_one_after_the_other_and_each_once() -> None:
             assert _read_until(connection, b"data: queue\n\n").count(b"data: queue") == 1
             told.append(time.monotonic() - began)
         assert told == sorted(told)
-        # At the pace that is promised or slower (the machine may be busy), never all at one moment.
-        assert told[-1] - told[0] >= 0.8 * (PAGES - 1) * hubs.PACE_SECONDS
+        # At the pace that is promised or slower (the machine may be busy), never all at one moment. From the change on:
+        # when the first one was told, this thread may have been late to see.
+        assert told[-1] >= hubs.GATHER_SECONDS + 0.8 * (PAGES - 1) * hubs.PACE_SECONDS
         assert hubs.GATHER_SECONDS + 100 * hubs.PACE_SECONDS < 0.8  # a second is the budget with a hundred
     finally:
         hub.stop()
