@@ -96,7 +96,7 @@ def test_a_row_that_does_not_exist_is_no_trouble(clinic: Clinic) -> None:
 def test_a_worker_that_died_is_replaced_after_its_lease_and_not_before(clinic: Clinic) -> None:
     clinic.person("doctor")
     (row,) = rows("send_mail")
-    change(row, attempts=1, leased_until=now() + timedelta(seconds=2))  # taken by one that is silent now
+    change(row, attempts=1, leased_until=now() + timedelta(minutes=2))  # taken by one that is silent now
     runner.perform(row.id)
     assert (rows()[0].done_at, clinic.mail) == (None, [])
     change(row, leased_until=now() - timedelta(seconds=1))

@@ -45,16 +45,19 @@ def deactivate(user: User) -> None:
 
 
 class Meanwhile:
-    """Somebody else's act, in a thread of its own: it is over at once, or waits for a lock of the one who is interrupted."""
+    """Somebody else's act, in a thread of its own: it is over at once, or waits for a lock of the one who is interrupted.
 
-    def __init__(self, app: Flask, user_id: uuid.UUID, act: Act) -> None:
-        self.app, self.user_id, self.act = app, user_id, act
+    `patience`: how long the one who is interrupted waits for it; long where nothing is locked, and it has to be over.
+    """
+
+    def __init__(self, app: Flask, user_id: uuid.UUID, act: Act, patience: float = 0.5) -> None:
+        self.app, self.user_id, self.act, self.patience = app, user_id, act, patience
         self.thread = threading.Thread(target=self._do)
         self.done = False
 
     def begin(self) -> None:
         self.thread.start()
-        self.thread.join(timeout=0.5)
+        self.thread.join(self.patience)
 
     def _do(self) -> None:
         with self.app.app_context():
@@ -94,7 +97,7 @@ def test_a_password_that_was_right_when_it_was_typed_does_not_let_in_after_a_cha
     """It takes a quarter of a second to compare it."""
     clinic.person("admin", email="chief@csss.example")
     doctor = clinic.person("doctor")
-    meanwhile = Meanwhile(clinic.app, doctor.id, act)
+    meanwhile = Meanwhile(clinic.app, doctor.id, act, patience=30)
     interrupt(monkeypatch, secrets, "password_matches", meanwhile, call=1, after=True)
     answer = nobody.post("/login", {"email": doctor.email, "password": PASSWORD})
     meanwhile.end()
