@@ -28,7 +28,7 @@ def streaming(folder: Path, migrated: Path, **more: object) -> Iterator[Stack]:
     try:
         stack.start_redis()
         stack._spawn("web", [sys.executable, "-m", "csss", "web"])
-        eventually(lambda: _answers(stack), 90)
+        eventually(lambda: _answers(stack), 180)
         yield stack
     except BaseException:
         print(stack.logs()[-6000:])

@@ -41,15 +41,21 @@ from csss.demo.redis import redis_command
 from csss.demo.run import environment
 from csss.outbox import Queue
 
+_reserved: list[socket.socket] = []
+
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody else is given until this process ends: it stays bound, so that no connection of another test takes
+    it before the server that it is for listens there, which all of ours do with SO_REUSEADDR."""
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    _reserved.append(probe)
+    port: int = probe.getsockname()[1]
+    return port
 
 
-def eventually(what: Callable[[], object], seconds: float = 20.0, pause: float = 0.1) -> object:
+def eventually(what: Callable[[], object], seconds: float = 60.0, pause: float = 0.1) -> object:
     """Wait until `what` is true and return its value; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -147,7 +153,7 @@ class Mailbox:
             mail for _, mail in self.received if mail["To"] == address and subject in str(mail["Subject"])
         ]
 
-    def code_for(self, address: str, number: int = 1, seconds: float = 20.0) -> str:
+    def code_for(self, address: str, number: int = 1, seconds: float = 60.0) -> str:
         """The six digits of the `number`-th code mail to this address."""
         eventually(lambda: len(self.to(address, "one-time code")) >= number, seconds)
         body = self.to(address, "one-time code")[number - 1].get_content()
@@ -208,7 +214,7 @@ class Stack:
         for queue in Queue:
             self.start_worker(queue)
         self.start_web()
-        eventually(self.ready, 60)
+        eventually(self.ready, 180)
 
     def start_web(self) -> None:
         self._spawn("web", [sys.executable, "-m", "csss", "web"])
