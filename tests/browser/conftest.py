@@ -12,7 +12,7 @@ from tests.conftest import POSTGRES
 from tests.stack import Stack, postgres_database, running_stack
 
 # A change takes its two seconds to reach an open page, and a machine that is busy with the other tests takes its own.
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,7 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             accept_downloads=True,
             service_workers="block",  # it has tests of its own (test_installable.py)
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda told: None if may_break and "net::ERR_" in told.text else watch(told))

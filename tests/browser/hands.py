@@ -164,7 +164,9 @@ class Keyboard(Hand):
 
     def act(self, target: Locator) -> None:
         self.reach(target)
-        self.page.keyboard.press("Enter")
+        # Unlike `page.keyboard` it waits for the page that this leads to: else the next step would begin on the old one, if
+        # a field is called the same there.
+        target.press("Enter")
 
     def write(self, words: Words, text: str, within: str = "") -> None:
         self.reach(self.field(words, within))

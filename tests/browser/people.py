@@ -79,7 +79,8 @@ class Person:
     def analyse(self, scan_id: str) -> None:
         page = self.page
         page.goto(f"/doctor/scans/{scan_id}")
-        page.get_by_role("button", name="Analyse").first.click()
+        with page.expect_response(re.compile("/analyze$")):  # else the look below might break it off
+            page.get_by_role("button", name="Analyse").first.click()
         # The page asks again by itself where scripts run; where they do not, the doctor does.
         verify = page.get_by_role("button", name="Verify").first
 
@@ -89,7 +90,7 @@ class Person:
                 page.goto(f"/doctor/scans/{scan_id}")
             return verify.is_visible()
 
-        eventually(there, 40)
+        eventually(there, 90)
 
     def verify(self, scan_id: str, findings: str = "Patchy opacity in the left lower zone.") -> None:
         page = self.page
@@ -117,6 +118,8 @@ class Person:
     def ask_for_approval_code(self, scan_id: str) -> None:
         self.page.goto(f"/admin/scans/{scan_id}")
         self.page.get_by_role("button", name="Send me").first.click()
+        # What is typed before the answer has come is lost with it, and the mail may be quicker.
+        expect(self.page.get_by_role("button", name="Send me another code")).to_be_visible()
 
     def approve(self, scan_id: str, code: str) -> None:
         self.page.locator("[name=code]").first.fill(code)

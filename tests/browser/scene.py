@@ -54,7 +54,7 @@ class Scene:
     def has_asked_for(self, addresses: set[str]) -> None:
         """Each of these (a method and an endpoint) was really asked for; what a page says when left, a moment later."""
         try:
-            eventually(lambda: addresses <= self._seen or self.page.wait_for_timeout(50), 5, 0.01)
+            eventually(lambda: addresses <= self._seen or self.page.wait_for_timeout(50), 30, 0.01)
         except AssertionError:
             raise AssertionError(f"never asked for: {sorted(addresses - self._seen)}") from None
 
@@ -133,7 +133,7 @@ class Scene:
                 self.page.reload()
             return False
 
-        eventually(there, 40)
+        eventually(there, 90)
 
     @property
     def runs_script(self) -> bool:

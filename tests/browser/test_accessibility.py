@@ -326,7 +326,7 @@ def reach(page: Page, target: Locator) -> None:
 
 def press(page: Page, target: Locator, key: str = "Enter") -> None:
     reach(page, target)
-    page.keyboard.press(key)
+    target.press(key)  # unlike `page.keyboard` it waits for the page that this leads to
 
 
 def write(page: Page, target: Locator, text: str) -> None:
@@ -382,14 +382,15 @@ def test_the_whole_way_with_the_keyboard_alone(stack: Stack, new_page: NewPage, 
     sign_in(page, emails["doctor"])
     expect(page).to_have_url(re.compile("/doctor/$"))
     page.goto(f"/doctor/scans/{scan}")
-    press(page, page.get_by_role("button", name="Analyse").first)
+    with page.expect_response(re.compile("/analyze$")):  # else the look below might break it off
+        press(page, page.get_by_role("button", name="Analyse").first)
 
     def analysed() -> bool:
         page.wait_for_timeout(400)
         page.goto(f"/doctor/scans/{scan}")
         return page.get_by_role("button", name="Verify").first.is_visible()
 
-    eventually(analysed, 60)
+    eventually(analysed, 90)
     write(page, page.locator("[name=findings]"), "Clear lungs.")
     write(page, page.locator("[name=impression]"), "No active disease.")
     write(page, page.locator("[name=diagnosis]"), "Normal chest")
@@ -397,7 +398,7 @@ def test_the_whole_way_with_the_keyboard_alone(stack: Stack, new_page: NewPage, 
     if page.locator("[name=read_myself]").count():
         press(page, page.locator("[name=read_myself]").first, "Space")
     press(page, page.get_by_role("button", name="Verify").first)
-    eventually(lambda: _status(stack, scan) is Status.DOCTOR_VERIFIED, 30)
+    eventually(lambda: _status(stack, scan) is Status.DOCTOR_VERIFIED, 60)
 
     page = new_page(stack)
     sign_in(page, emails["pharmacist"])
@@ -406,7 +407,7 @@ def test_the_whole_way_with_the_keyboard_alone(stack: Stack, new_page: NewPage, 
     write(page, page.locator("[name=notes]"), "Nothing to take.")
     press(page, page.locator("[name=none_needed]"), "Space")
     press(page, page.get_by_role("button", name=re.compile("Complete")).first)
-    eventually(lambda: _status(stack, scan) is Status.PHARMACIST_COMPLETED, 30)
+    eventually(lambda: _status(stack, scan) is Status.PHARMACIST_COMPLETED, 60)
 
     page = new_page(stack)
     sign_in(page, emails["admin"])
@@ -416,10 +417,11 @@ def test_the_whole_way_with_the_keyboard_alone(stack: Stack, new_page: NewPage, 
     expect(page).to_have_url(re.compile("/admin/$"))
     page.goto(f"/admin/scans/{scan}")
     press(page, page.get_by_role("button", name="Send me").first)
+    expect(page.get_by_role("button", name="Send me another code")).to_be_visible()
     code = stack.mailbox.code_for(emails["admin"], 2)
     write(page, page.locator("[name=code]").first, code)
     press(page, page.get_by_role("button", name=re.compile("^Approve")).first)
-    eventually(lambda: _status(stack, scan) is Status.REPORT_READY, 30)
+    eventually(lambda: _status(stack, scan) is Status.REPORT_READY, 60)
 
 
 def _status(stack: Stack, scan_id: str) -> Status:

@@ -122,7 +122,7 @@ def test_a_whole_run_leaves_nothing_that_was_typed_in_logs_queues_and_audit_log(
     more = {"date_of_birth": "1980-02-29", "sex": "female", "phone": phone}
     assert patient.send("/register", "/register", **{**register, "password": "short"}, **more) == 422
     assert patient.send("/register", "/register", **register, **more) == 200
-    (mail,) = eventually(lambda: stack.mailbox.to("discreet@csss.example"), 20)  # type: ignore[misc]
+    (mail,) = eventually(lambda: stack.mailbox.to("discreet@csss.example"))  # type: ignore[misc]
     secrets.append(re.search(r"/confirm/(\S+)", mail.get_content()).group(1))  # type: ignore[union-attr]
     assert patient.send(f"/confirm/{secrets[0]}", f"/confirm/{secrets[0]}") == 200
     assert patient.sign_in("discreet@csss.example", typed["wrong"]) == 401
@@ -154,7 +154,7 @@ def test_a_whole_run_leaves_nothing_that_was_typed_in_logs_queues_and_audit_log(
     doctor, page = Person(stack), f"/doctor/scans/{scan_id}"
     assert doctor.sign_in(staff["doctor"], typed["staff"]) == 200
     assert doctor.send(page, f"{page}/analyze") == 200
-    eventually(lambda: status_of(stack, scan_id) is Status.AI_ANALYZED, 30)
+    eventually(lambda: status_of(stack, scan_id) is Status.AI_ANALYZED, 90)
     texts = {name: typed[name] for name in ("findings", "impression", "diagnosis")}
     assert doctor.send(page, f"{page}/verify", **{**texts, "findings": " "}) == 422
     assert doctor.send(page, f"{page}/draft", **texts) == 200
@@ -180,7 +180,7 @@ def test_a_whole_run_leaves_nothing_that_was_typed_in_logs_queues_and_audit_log(
     assert admin.send(page, f"{page}/approve", seen="1.1", code=code) == 200
     queued = everything_in(stack.settings.redis_url)
     stack.start_worker(Queue.REPORTS)
-    eventually(lambda: stack.mailbox.to("discreet@csss.example", "report"), 60)
+    eventually(lambda: stack.mailbox.to("discreet@csss.example", "report"), 120)
     secrets += [*patient.secrets(), *admin.secrets()]
     queued += everything_in(stack.settings.redis_url)
 

@@ -161,6 +161,8 @@ def the_whole_way(stack: Stack, new_page: NewPage, scan_file: Path, **page: obje
     doctor.sign_in()
     doctor.analyse(scan_id)
     doctor.verify(scan_id)
+    with stack.app.app_context():
+        eventually(lambda: scan_of(stack, scan_id).status is Status.DOCTOR_VERIFIED)
     pharmacist.sign_in()
     pharmacist.complete(scan_id)
     with stack.app.app_context():
@@ -171,7 +173,7 @@ def the_whole_way(stack: Stack, new_page: NewPage, scan_file: Path, **page: obje
     admin.approve(scan_id, stack.mailbox.code_for(admin.email, 2))
     expect(admin.page.get_by_text(re.compile("released|approved", re.I)).first).to_be_visible()
 
-    (mail,) = eventually(lambda: stack.mailbox.to(patient.email, "report is ready"), 40)  # type: ignore[misc]
+    (mail,) = eventually(lambda: stack.mailbox.to(patient.email, "report is ready"), 90)  # type: ignore[misc]
     (attachment,) = mail.iter_attachments()
     with pytest.raises(pikepdf.PasswordError):
         pikepdf.open(io.BytesIO(attachment.get_content()))

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
+# As in tests/browser/conftest.py, which is not read when this file runs alone.
+expect.set_options(timeout=30_000)
+
 # The browser is in one process of a parallel run.
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
