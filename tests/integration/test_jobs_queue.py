@@ -18,6 +18,7 @@ from typing import IO
 import pytest
 import redis
 from flask import Flask
+from rq import Worker
 
 from csss.clock import now
 from csss.database import db, transaction
@@ -256,7 +257,7 @@ def worker(
 def run_worker(app: Flask, queue: Queue) -> None:
     process = worker(app, queue)
     try:
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
     finally:
         _end(process)
 
@@ -363,7 +364,7 @@ def test_a_worker_is_known_again_after_redis_has_forgotten_it(
     """`/readyz` counts the workers; a Redis that came back empty must not look like a clinic without any."""
     process = worker(clinic.app, Queue.CODES, burst=False)
     try:
-        eventually(lambda: workers()[Queue.CODES] == 1, 40)
+        eventually(lambda: workers()[Queue.CODES] == 1)
         queue_server.flushall()
         assert workers()[Queue.CODES] == 0
         eventually(lambda: workers()[Queue.CODES] == 1, 20)
@@ -391,7 +392,9 @@ def test_a_worker_that_is_started_before_redis_waits_for_it(clinic: Clinic, tmp_
             eventually(lambda: "Redis went away" in (tmp_path / "worker.log").read_text(), 60)
             server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             eventually(socket.exists)
-            eventually(lambda: workers()[Queue.CODES] == 1, 30)
+            # It says that it is there a moment before it listens to signals.
+            served = rq_queue(Queue.CODES, app.extensions["csss_redis"])
+            eventually(lambda: [each.get_state() for each in Worker.all(queue=served)] == ["idle"])
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
         finally:
