@@ -55,13 +55,13 @@ def main(
     version: str | None,
     **places: Path | None,
 ) -> None:
-    """Train the classifier: split, train, calibrate, export, outliers, evaluate; or `all` of them."""
+    """Train the classifier: split, train, distil, calibrate, export, outliers, evaluate; or `all` of them."""
     folders: dict[str, Any] = {key: place for key, place in places.items() if place}
     if version is None and recipe is None and ctx.invoked_subcommand in READING:
         version = active_version(folders.get("models", MODELS))
     version = version or f"{recipe or CSSS.name}-1"
     if version.partition("-")[0] not in RECIPES or recipe not in {None, version.partition("-")[0]}:
-        raise click.UsageError(f"A version begins with its recipe ({', '.join(RECIPES)}), as in csss-3.")
+        raise click.UsageError(f"A version begins with its recipe ({', '.join(RECIPES)}), as in csss-4.")
     ctx.obj = (Run(version, **folders), data, weights)
 
 
@@ -122,7 +122,10 @@ def train(obj: tuple[Run, Path | None, Path | None], seed: int, resize: str | No
     """Train the head; a killed training goes on where it stopped."""
     from training.train import train as run_training
 
-    record = run_training(obj[0].of_seed(seed), data_folder(obj[1]), weights_file(obj[2]), resize)
+    _kept(run_training(obj[0].of_seed(seed), data_folder(obj[1]), weights_file(obj[2]), resize))
+
+
+def _kept(record: dict[str, Any]) -> None:
     best = record["history"][record["best_epoch"] - 1]
     click.echo(
         f"Epoch {record['best_epoch']} of {len(record['history'])} kept: validation accuracy "
@@ -146,6 +149,19 @@ def seeds(obj: tuple[Run, Path | None, Path | None], seeds: str) -> None:
 
 @main.command()
 @click.pass_obj
+def distil(obj: tuple[Run, Path | None, Path | None]) -> None:
+    """Train the networks of several seeds, and one that learns to answer as their mean does."""
+    from training.distil import distil as run_distillation
+
+    run = obj[0]
+    if not run.recipe.panel:
+        click.echo(f"Nothing to do: the recipe {run.recipe.name} ships a network that learned by itself.")
+        return
+    _kept(run_distillation(run, data_folder(obj[1]), weights_file(obj[2])))
+
+
+@main.command()
+@click.pass_obj
 def trials(obj: tuple[Run, Path | None, Path | None]) -> None:
     """Measure single changes to the published recipe on the validation images: scaled input, no flip."""
     from training.trials import trials as run_trials
@@ -155,14 +171,18 @@ def trials(obj: tuple[Run, Path | None, Path | None]) -> None:
         click.echo(f"{name}: validation macro-F1 {row['val_macro_f1']['mean']:.4f}")
 
 
+def _chosen(run: Run, seed: int | None) -> Run:
+    return run.shipped if seed is None else run.of_seed(seed)
+
+
 @main.command()
-@click.option("--seed", default=SEED, show_default=True)
+@click.option("--seed", type=int, help="Network of this seed; default the one that is shipped.")
 @click.pass_obj
-def calibrate(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
+def calibrate(obj: tuple[Run, Path | None, Path | None], seed: int | None) -> None:
     """Fit the temperature on the validation set."""
     from training.calibrate import calibrate as run_calibration
 
-    record = run_calibration(obj[0].of_seed(seed), data_folder(obj[1]), weights_file(obj[2]))
+    record = run_calibration(_chosen(obj[0], seed), data_folder(obj[1]), weights_file(obj[2]))
     val = record["val"]
     click.echo(
         f"Temperature {record['temperature']:.4f}; calibration error {val['ece_before']:.4f} -> {val['ece_after']:.4f}."
@@ -171,13 +191,15 @@ def calibrate(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
 
 @main.command()
 @click.option("--activate/--no-activate", default=False, help="Name this model in models/ACTIVE.")
-@click.option("--seed", default=SEED, show_default=True, help="Of several, the one best on validation.")
+@click.option(
+    "--seed", type=int, help="Network of this seed; default the one that all others taught, if any."
+)
 @click.pass_obj
-def export(obj: tuple[Run, Path | None, Path | None], activate: bool, seed: int) -> None:
+def export(obj: tuple[Run, Path | None, Path | None], activate: bool, seed: int | None) -> None:
     """Write the model folder and check that LiteRT and Keras agree."""
     from training.export import export as run_export
 
-    record = run_export(obj[0].of_seed(seed), data_folder(obj[1]), weights_file(obj[2]), activate)
+    record = run_export(_chosen(obj[0], seed), data_folder(obj[1]), weights_file(obj[2]), activate)
     precision = record["precision"]
     click.echo(f"{precision} weights: {record['parity'][precision]}. Written: {obj[0].model_folder}")
 
@@ -306,7 +328,7 @@ def synthetic(obj: tuple[Run, Path | None, Path | None], out: Path | None, steps
 @click.pass_context
 def everything(ctx: click.Context) -> None:
     """All steps in order."""
-    for step in (split, train, calibrate, export, outliers, evaluate):
+    for step in (split, train, distil, calibrate, export, outliers, evaluate):
         click.echo(f"== {step.name}")
         ctx.invoke(step)
 

@@ -82,7 +82,7 @@ def audit(
         "changes": {name: _brief(truth, read) for name, read in changed.items()},
         "small": _table(engine, test, truth, changed["reduced to 128 pixels"], metrics),
         "source": source_shown(plain, test),
-        "others": _others(engine, plain),
+        "others": _others(engine, plain, test),
     }
     if other is not None:
         theirs = read_metrics(other.info.folder)
@@ -153,13 +153,17 @@ def source_shown(read: Read, images: Sequence[Image]) -> dict[str, Any]:
     return record
 
 
-def _others(engine: Engine, plain: Read) -> dict[str, Any]:
+def _others(engine: Engine, plain: Read, test: Sequence[Image]) -> dict[str, Any]:
     """How pictures of other kinds fare: refused as strange, and accepted after all. Held-back scans for comparison."""
     kinds, pictures = zip(*outsiders(), strict=True)
     read = read_all(engine, pictures)
     accepted, names = read.accepted(engine.threshold), np.array(kinds)
+    of_kind = np.array([image.kind for image in test])
     record: dict[str, Any] = {
         "scans_refused": float(plain.strange.mean()),
+        "scans_refused_by_kind": {
+            kind: float(plain.strange[of_kind == kind].mean()) for kind in sorted(set(of_kind.tolist()))
+        },
         "accepted": float(accepted.mean()),
         "note": note(dict.fromkeys(kinds)),
         "by_kind": {

@@ -11,7 +11,9 @@ class Recipe:
     step from [0, 1] to [-1, 1], for which the base weights were made, into the network. `passes` is how many augmented
     passes over the training images are kept and taken in turn. `balance` is how far the sampling evens out the classes
     and kinds of scan: 0 takes each image once an epoch, 1 takes each kind equally often, 0.5 lies between.
-    `softened` is the part of each label that networks trained on other patients decide (`training.softened`).
+    `softened` is the part of each label that networks trained on other patients decide (`training.softened`). `panel`
+    is how many networks of seeds of their own teach the one that is shipped (`training.distil`; 0: it learns by itself),
+    for `taught_epochs`.
     `weight_decay` is how much of a kernel is taken away at each step beside the gradient (AdamW; 0: plain Adam).
     `mixup` is the parameter of the beta distribution by which two images are mixed (0: not at all). `findings` is the
     weight of what is learned besides the class (`training.findings`). `averaged` is how many of the last epochs'
@@ -27,6 +29,8 @@ class Recipe:
     balance: float
     label_smoothing: float
     softened: float
+    panel: int
+    taught_epochs: int
     weight_decay: float
     mixup: float
     findings: float
@@ -56,6 +60,8 @@ PAPER = Recipe(
     balance=0.0,
     label_smoothing=0.0,
     softened=0.0,
+    panel=0,
+    taught_epochs=0,
     weight_decay=0.0,
     mixup=0.0,
     findings=0.0,
@@ -77,10 +83,12 @@ CSSS = Recipe(
     scaled=True,
     first_trained="block_7",
     augmentation="csss",
-    passes=10,
+    passes=16,
     balance=0.5,
     label_smoothing=0.0,
     softened=0.3,
+    panel=3,
+    taught_epochs=16,
     weight_decay=0.05,
     mixup=0.4,
     findings=1.0,
@@ -104,5 +112,5 @@ RECIPES = {recipe.name: recipe for recipe in (PAPER, CSSS)}
 
 
 def recipe_of(version: str) -> Recipe:
-    """The recipe a version is named after (`csss-3` is of `csss`). Raises `KeyError`."""
+    """The recipe a version is named after (`csss-4` is of `csss`). Raises `KeyError`."""
     return RECIPES[version.partition("-")[0]]

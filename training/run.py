@@ -22,22 +22,34 @@ class StepMissing(Exception):
 class Run:
     """Paths and small JSON records of one training run; the version names both the run and the model folder.
 
-    Runs of other seeds lie inside that of the first and share its split and its cached features.
+    Runs of other seeds, and that of the network which several taught (`training.distil`), lie inside that of the first and
+    share its split and its cached features.
     """
 
     version: str
     runs: Path = ROOT / "training" / "runs"
     models: Path = MODELS
     seed: int = SEED
+    distilled: bool = False
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe this version is named after."""
-        return recipe_of(self.version)
+        """The recipe this version is named after; the network that is taught takes its own number of epochs."""
+        recipe = recipe_of(self.version)
+        return replace(recipe, epochs=recipe.taught_epochs) if self.distilled else recipe
 
     def of_seed(self, seed: int) -> "Run":
         """The run of another seed: other initial weights, order and augmentation, the same split."""
-        return replace(self, seed=seed)
+        return replace(self, seed=seed, distilled=False)
+
+    def taught(self) -> "Run":
+        """The run of the network that learns from the networks of several seeds."""
+        return replace(self, seed=SEED, distilled=True)
+
+    @property
+    def shipped(self) -> "Run":
+        """The run whose network is exported unless a seed is named."""
+        return self.taught() if self.recipe.panel else self.of_seed(SEED)
 
     @property
     def root(self) -> Path:
@@ -46,6 +58,8 @@ class Run:
 
     @property
     def folder(self) -> Path:
+        if self.distilled:
+            return self.root / "distilled"
         return self.root if self.seed == SEED else self.root / "seeds" / str(self.seed)
 
     @property
@@ -75,7 +89,8 @@ class Run:
         """The record of a step; raises `StepMissing`."""
         file = self.folder / f"{step}.json"
         if not file.is_file():
-            raise StepMissing(f"{file} is missing: run `python -m training {step}` first.")
+            wanted = "distil" if self.distilled and step == "train" else step
+            raise StepMissing(f"{file} is missing: run `python -m training {wanted}` first.")
         record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return record
 

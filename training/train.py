@@ -27,6 +27,8 @@ from training.run import HEIGHT, SEED, WIDTH, Run
 from training.scaling import fit_with_bias, with_bias
 from training.softened import FOLDS, TEACHERS, softened
 
+Teacher = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
 
 def targets(images: list[Image]) -> NDArray[np.int64]:
     """Class numbers of images."""
@@ -74,11 +76,15 @@ def mixed(
 
 @dataclass(frozen=True)
 class Lesson:
-    """What there is to learn from: features, classes as one-hot rows, and what else is known (`training.findings`)."""
+    """What there is to learn from: features, classes as one-hot rows, and what else is known (`training.findings`).
+
+    A teacher answers each batch as it is shown, and the classes do not count (`training.distil`).
+    """
 
     x: NDArray[Any]
     classes: NDArray[np.float32]
     known: NDArray[np.float32]
+    teacher: Teacher | None = None
 
 
 def _batches(
@@ -89,6 +95,8 @@ def _batches(
         pictures, wanted = lesson.x[part].astype(np.float32), lesson.classes[part]
         if recipe.mixup:
             pictures, wanted = mixed(random, recipe.mixup, (pictures, wanted))
+        if lesson.teacher:
+            wanted = lesson.teacher(pictures)
         yield pictures, (wanted, lesson.known[part])[: 2 if recipe.findings else 1]
 
 
@@ -102,11 +110,12 @@ def one_epoch(
     epoch: int,
     known: NDArray[np.float32] | None = None,
     classes: NDArray[np.float32] | None = None,
+    teacher: Teacher | None = None,
 ) -> dict[str, float]:
     """One pass of gradient steps in an order that depends on seed and epoch only, so that a resumed run is equal.
 
-    `known` is what `training.findings` says of the images, `classes` what to learn instead of their labels. Several
-    graphics cards share each batch.
+    `known` is what `training.findings` says of the images, `classes` what to learn instead of their labels, and a
+    `teacher` answers instead of either. Several graphics cards share each batch.
     """
     random = np.random.default_rng((seed, epoch))
     order = sampling_order(images, recipe.balance, random)
@@ -115,7 +124,7 @@ def one_epoch(
 
     def batches() -> Iterator[tuple[Any, tuple[Any, ...]]]:
         """The same ones each time: `fit` looks at the first before it begins."""
-        return _batches(Lesson(x, classes, known), recipe, order, deepcopy(random))
+        return _batches(Lesson(x, classes, known, teacher), recipe, order, deepcopy(random))
 
     if model.distribute_strategy.num_replicas_in_sync > 1:
         return _one_epoch_on_several(model, batches, x.shape[1:], recipe)
@@ -221,12 +230,16 @@ def choose_resize(
     return {"chosen": chosen, "val_macro_f1": means, "by_seed": scores, "seeds": list(seeds)}
 
 
-def train(run: Run, data: Path, weights: str, resize: str | None = None) -> dict[str, Any]:
+def train(
+    run: Run, data: Path, weights: str, resize: str | None = None, teacher: Teacher | None = None
+) -> dict[str, Any]:
     """Train, or go on with a killed training, and return the record that is kept as `train.json`."""
     recipe, seed = run.recipe, run.seed
     sides = run.images(data)
     cache = feature_cache(run, data, weights)
     settings = {"seed": seed, "weights": _weights_name(weights), "images": len(sides["train"])}
+    if teacher:
+        settings["panel"] = recipe.panel
     record = _started(run, settings) or _begin(cache, sides, settings, resize)
     if record["finished"]:
         return record
@@ -234,7 +247,7 @@ def train(run: Run, data: Path, weights: str, resize: str | None = None) -> dict
     x_val, y_val = cache.get(sides["val"], "val", method, PLAIN), targets(sides["val"])
     known = findings(sides["train"], data)
     classes = one_hot(sides["train"])
-    if recipe.softened:
+    if recipe.softened and teacher is None:
         classes = softened(run, cache, sides["train"], classes=classes, known=known, resize=method)
     history: list[dict[str, float]] = record["history"]
     run.epoch_file(1).parent.mkdir(parents=True, exist_ok=True)
@@ -258,6 +271,7 @@ def train(run: Run, data: Path, weights: str, resize: str | None = None) -> dict
             epoch=len(history),
             known=known,
             classes=classes,
+            teacher=teacher,
         )
         row |= validate(model, x_val, y_val)
         model.save(run.epoch_file(len(history) + 1))

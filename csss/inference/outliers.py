@@ -5,11 +5,14 @@ those of a picture of another kind lie far from those of all training pictures. 
 entry of a small bank (Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors",
 https://arxiv.org/abs/2204.06507) after the features were centred and projected to axes of unit variance within the
 classes; with the class means as the bank it is the Mahalanobis distance of Lee et al. 2018
-(https://arxiv.org/abs/1807.03888). Which of the two a model uses is in its own file.
+(https://arxiv.org/abs/1807.03888). Which of the two a model uses is in its own file. What is unusual
+for a chest is not for a heart; so an entry of the bank may lie on some of the axes only (those of its kind of scan), and
+have a scale of its own, by which distances from it are divided.
 """
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +20,18 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Outliers:
-    """Centre (channels), projection (channels, axes), bank (entries, axes), which neighbour counts, unit length or not."""
+    """Centre (channels), projection (channels, axes), bank (entries, axes), which neighbour counts, unit length or not.
+
+    Of an axis where an entry is not a number its distance takes no notice. `scale` (entries) is what the distance from
+    each entry is divided by; None divides by nothing.
+    """
 
     centre: NDArray[np.float32]
     projection: NDArray[np.float32]
     bank: NDArray[np.float32]
     neighbour: int
     unit: bool
+    scale: NDArray[np.float32] | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Outliers":
@@ -32,16 +40,20 @@ class Outliers:
             centre, projection, bank = (
                 np.asarray(arrays[name], dtype=np.float32) for name in ("centre", "projection", "bank")
             )
-            found = cls(centre, projection, bank, int(arrays["neighbour"]), bool(arrays["unit"]))
+            scale = np.asarray(arrays["scale"], dtype=np.float32) if "scale" in arrays else None
+            found = cls(centre, projection, bank, int(arrays["neighbour"]), bool(arrays["unit"]), scale)
         channels, axes = found.projection.shape
         entries, width = found.bank.shape
         if found.centre.shape != (channels,) or width != axes or not 1 <= found.neighbour <= entries:
             raise ValueError("the arrays of the outlier score do not fit each other")
+        if scale is not None and (scale.shape != (entries,) or not (scale > 0).all()):
+            raise ValueError("the scales of the outlier score do not fit its bank")
         return found
 
     def to_bytes(self) -> bytes:
         """The `.npz` that `from_bytes` reads, in half precision."""
         stream = io.BytesIO()
+        scale: dict[str, Any] = {} if self.scale is None else {"scale": self.scale}
         np.savez_compressed(
             stream,
             centre=self.centre,
@@ -49,6 +61,7 @@ class Outliers:
             bank=self.bank.astype(np.float16),
             neighbour=self.neighbour,
             unit=self.unit,
+            **scale,
         )
         return stream.getvalue()
 
@@ -61,8 +74,14 @@ class Outliers:
 
     def scores(self, pooled: NDArray[np.float32]) -> NDArray[np.float64]:
         """Distance of each row of pooled features (n, channels) from the training pictures, (n); larger is stranger."""
+        nearest = np.partition(self.distances(pooled), self.neighbour - 1, axis=1)
+        return np.asarray(nearest[:, self.neighbour - 1], dtype=np.float64)
+
+    def distances(self, pooled: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Distance of each row from each entry of the bank, divided by the entry's scale, (n, entries)."""
         placed = self.project(pooled).astype(np.float64)
-        bank = self.bank.astype(np.float64)
-        squared = (placed**2).sum(axis=1)[:, None] + (bank**2).sum(axis=1)[None] - 2 * placed @ bank.T
-        nearest = np.partition(squared, self.neighbour - 1, axis=1)[:, self.neighbour - 1]
-        return np.asarray(np.sqrt(np.maximum(nearest, 0)), dtype=np.float64)
+        counts = ~np.isnan(self.bank)
+        bank = np.where(counts, self.bank, 0).astype(np.float64)
+        squared = placed**2 @ counts.T + (bank**2).sum(axis=1)[None] - 2 * placed @ bank.T
+        apart = np.sqrt(np.maximum(squared, 0))
+        return np.asarray(apart if self.scale is None else apart / self.scale, dtype=np.float64)

@@ -105,7 +105,7 @@ def _samples() -> dict[str, Any]:
             {"title": title, "when": when, "iso": iso, "who": who, "note": note, "tone": tone}
             for title, when, iso, who, note, tone in (
                 ("Uploaded", "23 Nov 2026, 09:12", "2026-11-23T09:12", None, None, "wait"),
-                ("Analysed", "23 Nov 2026, 09:14", "2026-11-23T09:14", "csss-3", "Uncertain", "warn"),
+                ("Analysed", "23 Nov 2026, 09:14", "2026-11-23T09:14", "csss-4", "Uncertain", "warn"),
                 ("Verified", "23 Nov 2026, 10:02", "2026-11-23T10:02", "Dr Arun Nair", None, "ok"),
                 ("On hold", "23 Nov 2026, 11:40", "2026-11-23T11:40", "Leela", "Dose is missing", "bad"),
                 ("Completed", "23 Nov 2026, 12:05", "2026-11-23T12:05", "Meera", None, "info"),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -47,6 +48,24 @@ def test_with_unit_length_only_the_direction_counts():
     outliers = plain([[1, 0]], unit=True)
     scores = outliers.scores(np.array([[7, 0], [0, 3], [0, 0]], np.float32))
     assert scores == pytest.approx([0, 2**0.5, 1])
+
+
+def test_what_is_far_for_a_chest_may_be_near_for_a_heart():
+    outliers = replace(plain([[0, 0], [10, 0]]), scale=np.array([1, 5], np.float32))
+    assert outliers.scores(np.array([[0, 2], [10, 2]], np.float32)) == pytest.approx([2, 0.4])
+    back = Outliers.from_bytes(outliers.to_bytes())
+    assert back.scale.tolist() == [1, 5]
+    for wrong in ([1], [1, 0], [1, np.nan]):
+        with pytest.raises(ValueError, match="scales"):
+            Outliers.from_bytes(replace(outliers, scale=np.array(wrong, np.float32)).to_bytes())
+
+
+def test_an_entry_counts_on_the_axes_of_its_kind_only():
+    outliers = plain([[3, np.nan], [np.nan, 7]])
+    assert outliers.scores(np.array([[1, 100], [-50, 6]], np.float32)) == pytest.approx([2, 1])
+    assert Outliers.from_bytes(outliers.to_bytes()).scores(np.array([[3, 9]], np.float32)) == pytest.approx(
+        [0]
+    )
 
 
 def test_the_file_gives_back_what_was_written():
