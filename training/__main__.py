@@ -9,10 +9,10 @@ from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.paths import MODELS
 from training.data import DataMissing, data_folder, read_manifest, weights_file
 from training.recipes import CSSS, RECIPES
-from training.run import SEED, Run, StepMissing, active_version, write_json
+from training.run import SEED, Run, RunDiffers, StepMissing, active_version, write_json
 from training.sources import SourceWrong
 
-PROBLEMS = (DataMissing, SourceWrong, StepMissing, ModelMissing, ModelCorrupt)
+PROBLEMS = (DataMissing, SourceWrong, StepMissing, RunDiffers, ModelMissing, ModelCorrupt)
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 READING = ("evaluate", "synthetic", "int8")
 """Steps that read a model; without options they take the active one."""

@@ -7,20 +7,18 @@ answers it anew at each step: "patient and consistent" teaching (Beyer et al. 20
 Labels take no part; the panel has learned them, and what the second output learns is as in every other training.
 """
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from training import network
-from training.run import SEED, Run
-from training.train import train
-
-Panel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+from training.run import SEED, Run, RunDiffers
+from training.train import Teacher, train
 
 
 def seeds_of(run: Run) -> list[int]:
@@ -28,7 +26,7 @@ def seeds_of(run: Run) -> list[int]:
     return list(range(SEED, SEED + run.recipe.panel))
 
 
-def panel(files: Sequence[Path]) -> Panel:
+def panel(files: Sequence[Path]) -> Teacher:
     """From a batch (images, ...) to the mean of the probabilities (images, classes) that the networks in `files` give."""
     members = [network.classifier(keras.models.load_model(file, compile=False)) for file in files]
 
@@ -40,11 +38,20 @@ def panel(files: Sequence[Path]) -> Panel:
 
 
 def distil(run: Run, data: Path, weights: str, resize: str | None = None) -> dict[str, Any]:
-    """Train the panel as far as it is not trained yet, then the network that learns from it; its record is returned."""
+    """Train the panel as far as it is not trained yet, then the network that learns from it; its record is returned.
+
+    Raises `RunDiffers` where the networks were trained on pictures that were resized in different ways, and where a
+    learner has begun with another panel.
+    """
     files = []
     for seed in seeds_of(run):
         member = run.of_seed(seed)
         record = train(member, data, weights, resize)
-        resize = record["resize"]["chosen"]
+        resize = resize or record["resize"]["chosen"]
+        if record["resize"]["chosen"] != resize:
+            raise RunDiffers(
+                f"The network of seed {seed} was trained on pictures resized by another way than {resize}."
+            )
         files.append(member.kept_file(record))
-    return train(run.taught(), data, weights, resize, teacher=panel(files))
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    return train(run.taught(), data, weights, resize, teacher=panel(files), taught_by=digests)

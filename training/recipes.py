@@ -12,7 +12,7 @@ class Recipe:
     passes over the training images are kept and taken in turn. `balance` is how far the sampling evens out the classes
     and kinds of scan: 0 takes each image once an epoch, 1 takes each kind equally often, 0.5 lies between.
     `softened` is the part of each label that networks trained on other patients decide (`training.softened`). `panel`
-    is how many networks of seeds of their own teach the one that is shipped (`training.distil`; 0: it learns by itself),
+    is how many networks, each of another seed, teach the one that is shipped (`training.distil`; 0: it learns by itself),
     for `taught_epochs`.
     `weight_decay` is how much of a kernel is taken away at each step beside the gradient (AdamW; 0: plain Adam).
     `mixup` is the parameter of the beta distribution by which two images are mixed (0: not at all). `findings` is the

@@ -18,6 +18,10 @@ class StepMissing(Exception):
     """An earlier step has not been run; the message names it."""
 
 
+class RunDiffers(Exception):
+    """What lies in a run's folder was made in another way than is asked for now; the message says what."""
+
+
 @dataclass(frozen=True)
 class Run:
     """Paths and small JSON records of one training run; the version names both the run and the model folder.

@@ -1,7 +1,8 @@
 """The same recipe with several seeds: how much of a figure is chance of initial weights, order and augmentation.
 
-Every seed is trained and calibrated like the shipped one and measured on the same held-back images, as stored and
-reduced to 128 pixels. All share the augmented passes, and differ in initial weights, order and mixing.
+Every seed is trained and calibrated by itself, as the networks are that teach the shipped one, and measured on the same
+held-back images, as stored and reduced to 128 pixels. All share the augmented passes, and differ in initial weights, order
+and mixing.
 """
 
 import json

@@ -23,10 +23,11 @@ from training.features import LARGE, PLAIN, FeatureCache
 from training.findings import NAMES, UNKNOWN, findings
 from training.metrics import log_loss, macro_f1
 from training.recipes import PAPER, Recipe
-from training.run import HEIGHT, SEED, WIDTH, Run
+from training.run import HEIGHT, SEED, WIDTH, Run, RunDiffers
 from training.scaling import fit_with_bias, with_bias
 from training.softened import FOLDS, TEACHERS, softened
 
+# From a batch (images, ...) to what is to be learned of it, (images, classes).
 Teacher = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -231,15 +232,29 @@ def choose_resize(
 
 
 def train(
-    run: Run, data: Path, weights: str, resize: str | None = None, teacher: Teacher | None = None
+    run: Run,
+    data: Path,
+    weights: str,
+    resize: str | None = None,
+    *,
+    teacher: Teacher | None = None,
+    taught_by: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Train, or go on with a killed training, and return the record that is kept as `train.json`."""
+    """Train, or go on with a killed training, and return the record that is kept as `train.json`.
+
+    `taught_by` are the SHA-256 of the files of the networks behind `teacher`. Raises `RunDiffers` when the training was
+    begun with other settings.
+    """
     recipe, seed = run.recipe, run.seed
     sides = run.images(data)
     cache = feature_cache(run, data, weights)
-    settings = {"seed": seed, "weights": _weights_name(weights), "images": len(sides["train"])}
+    settings: dict[str, Any] = {
+        "seed": seed,
+        "weights": _weights_name(weights),
+        "images": len(sides["train"]),
+    }
     if teacher:
-        settings["panel"] = recipe.panel
+        settings |= {"panel": recipe.panel, "taught_by": list(taught_by)}
     record = _started(run, settings) or _begin(cache, sides, settings, resize)
     if record["finished"]:
         return record
@@ -319,7 +334,7 @@ def _started(run: Run, settings: dict[str, Any]) -> dict[str, Any] | None:
         return None
     record = run.read("train")
     if record["settings"] != settings:
-        raise ValueError(
+        raise RunDiffers(
             f"{run.folder} holds a training with other settings; remove it or choose another version."
         )
     return record

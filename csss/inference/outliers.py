@@ -46,7 +46,12 @@ class Outliers:
         entries, width = found.bank.shape
         if found.centre.shape != (channels,) or width != axes or not 1 <= found.neighbour <= entries:
             raise ValueError("the arrays of the outlier score do not fit each other")
-        if scale is not None and (scale.shape != (entries,) or not (scale > 0).all()):
+        # An entry without any axis, or with a scale that has no end, would be near to every picture.
+        if np.isinf(bank).any() or np.isnan(bank).all(axis=1).any():
+            raise ValueError("the bank of the outlier score holds an entry that is nowhere")
+        if scale is not None and not (
+            scale.shape == (entries,) and np.isfinite(scale).all() and (scale > 0).all()
+        ):
             raise ValueError("the scales of the outlier score do not fit its bank")
         return found
 

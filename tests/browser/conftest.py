@@ -15,6 +15,13 @@ from tests.stack import Stack, postgres_database, running_stack
 expect.set_options(timeout=30_000)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A stack may take its time to start on a slow machine, and each wait says by itself what did not come."""
+    for item in items:
+        if item.get_closest_marker("browser") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))
+
+
 @pytest.fixture(scope="session")
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """On SQLite, as it comes."""
@@ -61,11 +68,11 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     yield make
     for context in contexts:
-        _close(context)
+        close(context)
     assert not problems, problems
 
 
-def _close(context: BrowserContext, seconds: float = 15) -> None:
+def close(context: BrowserContext, seconds: float = 15) -> None:
     """Wait for the end of it only so long: once in some hundred times Chromium never says that a context is closed.
 
     All that the test has to say has been said by then; the end of the browser takes the rest along. Whoever broke off

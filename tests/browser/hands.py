@@ -164,6 +164,7 @@ class Keyboard(Hand):
 
     def act(self, target: Locator) -> None:
         self.reach(target)
+        expect(target).to_be_focused()
         # Unlike `page.keyboard` it waits for the page that this leads to: else the next step would begin on the old one, if
         # a field is called the same there.
         target.press("Enter")

@@ -326,6 +326,7 @@ def reach(page: Page, target: Locator) -> None:
 
 def press(page: Page, target: Locator, key: str = "Enter") -> None:
     reach(page, target)
+    expect(target).to_be_focused()
     target.press(key)  # unlike `page.keyboard` it waits for the page that this leads to
 
 

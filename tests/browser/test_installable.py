@@ -18,7 +18,7 @@ from csss import create_app
 from csss.outbox import DISPATCHER
 from csss.paths import STATIC
 from csss.scans.states import Status
-from tests.browser.conftest import _close
+from tests.browser.conftest import close
 from tests.conftest import settings_for
 from tests.factories import Clinic
 
@@ -92,7 +92,7 @@ def test_without_the_server_there_is_a_calm_page_and_nothing_of_the_patient_is_k
     expect(page.get_by_role("heading", name="There is no connection just now")).to_be_visible()
     expect(page.get_by_role("link", name="Try again")).to_have_attribute("href", "")
     assert page.evaluate("getComputedStyle(document.querySelector('.panel')).borderTopStyle") == "solid"
-    _close(context)
+    close(context)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from csss.inference.outliers import Outliers
 from training.outliers import REACH, candidates
 
 pytestmark = pytest.mark.training
@@ -18,3 +19,27 @@ def test_a_class_whose_pictures_vary_more_is_not_refused_more_often():
     refused = scores > 1
     assert 0.2 * (1 - REACH) < refused[:400].mean() < 3 * (1 - REACH)
     assert 0.2 * (1 - REACH) < refused[400:].mean() < 3 * (1 - REACH)
+
+
+def test_each_kind_of_scan_has_axes_of_its_own():
+    random = np.random.default_rng(6)
+    chests = random.normal(0, [1, 1, 1, 9], (300, 4))
+    hearts = random.normal([0, 60, 0, 0], [9, 1, 1, 1], (300, 4))
+    strata = ["Normal/chest_xray"] * 300 + ["Sick/cardiac_mri"] * 300
+    found = candidates(np.concatenate([chests, hearts]).astype(np.float32), strata)["mahalanobis"]
+    own = np.isnan(found.bank)
+    assert (own[0] == ~own[1]).all() and own[0].sum() == own[1].sum() == 4
+    usual, odd = found.scores(
+        np.array([[0, 0, 0, 20], [20, 0, 0, 0]], np.float32)
+    )  # wide and narrow for a chest
+    assert usual < 1 < odd
+    usual, odd = found.scores(np.array([[20, 60, 0, 0], [0, 60, 0, 20]], np.float32))  # the same of a heart
+    assert usual < 1 < odd
+
+
+def test_a_class_of_one_picture_refuses_no_other_and_breaks_nothing():
+    random = np.random.default_rng(7)
+    pooled = random.normal(0, 1, (201, 6)).astype(np.float32)
+    found = candidates(pooled, ["Normal/chest_xray"] * 200 + ["Sick/cardiac_mri"])["mahalanobis"]
+    back = Outliers.from_bytes(found.to_bytes())
+    assert np.isfinite(back.scores(pooled)).all() and (back.scores(pooled) > 1).mean() < 0.1

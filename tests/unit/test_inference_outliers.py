@@ -55,7 +55,7 @@ def test_what_is_far_for_a_chest_may_be_near_for_a_heart():
     assert outliers.scores(np.array([[0, 2], [10, 2]], np.float32)) == pytest.approx([2, 0.4])
     back = Outliers.from_bytes(outliers.to_bytes())
     assert back.scale.tolist() == [1, 5]
-    for wrong in ([1], [1, 0], [1, np.nan]):
+    for wrong in ([1], [1, 0], [1, np.nan], [1, np.inf]):
         with pytest.raises(ValueError, match="scales"):
             Outliers.from_bytes(replace(outliers, scale=np.array(wrong, np.float32)).to_bytes())
 
@@ -66,6 +66,9 @@ def test_an_entry_counts_on_the_axes_of_its_kind_only():
     assert Outliers.from_bytes(outliers.to_bytes()).scores(np.array([[3, 9]], np.float32)) == pytest.approx(
         [0]
     )
+    for nowhere in ([[3, np.nan], [np.nan, np.nan]], [[3, np.inf], [0, 7]]):
+        with pytest.raises(ValueError, match="nowhere"):
+            Outliers.from_bytes(plain(nowhere).to_bytes())
 
 
 def test_the_file_gives_back_what_was_written():
