@@ -365,7 +365,7 @@ def test_a_worker_is_known_again_after_redis_has_forgotten_it(
     process = worker(clinic.app, Queue.CODES, burst=False)
     try:
         eventually(lambda: workers()[Queue.CODES] == 1)
-        process.send_signal(signal.SIGSTOP)  # else it may say again that it is there before it was looked whether it is known
+        process.send_signal(signal.SIGSTOP)  # else it may say at once that it is there
         queue_server.flushall()
         assert workers()[Queue.CODES] == 0
         process.send_signal(signal.SIGCONT)
