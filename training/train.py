@@ -25,7 +25,8 @@ from training.metrics import log_loss, macro_f1
 from training.recipes import PAPER, Recipe
 from training.run import HEIGHT, SEED, WIDTH, Run, RunDiffers
 from training.scaling import fit_with_bias, with_bias
-from training.softened import FOLDS, TEACHERS, softened
+from training.softened import softened
+from training.words import recipe_in_words
 
 # From a batch (images, ...) to what is to be learned of it, (images, classes).
 Teacher = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -359,42 +360,6 @@ def _begin(
         "history": [],
         "finished": False,
     }
-
-
-def recipe_in_words(recipe: Recipe) -> dict[str, Any]:
-    """What metrics.json and the model card say of a recipe."""
-    frozen = recipe.first_trained is None
-    smoothing = f", label smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""
-    schedule = ", short warm-up, then cosine" if recipe.cosine else ""
-    return {
-        "name": recipe.name,
-        "base": "MobileNetV2, frozen"
-        if frozen
-        else f"MobileNetV2, trained from {recipe.first_trained} on, batch normalisation frozen",
-        "head": f"GlobalAveragePooling2D, Dense({network.HIDDEN}, ReLU), Dense({len(LABELS)}, softmax)",
-        "scaling": "-1..1, inside the network" if recipe.scaled else "0..1",
-        "optimizer": f"{_optimizer(recipe)}, learning rate {recipe.learning_rate:.0e}".replace("e-0", "e-")
-        + schedule,
-        "loss": "categorical cross-entropy" + smoothing,
-        "batch": recipe.batch,
-        "epochs_at_most": recipe.epochs,
-        "patience": recipe.patience,
-        "monitor": recipe.monitor,
-        "dropout": recipe.dropout,
-        "balance": recipe.balance,
-        "passes": recipe.passes,
-        "mixup": recipe.mixup,
-        "softened": {"share": recipe.softened, "folds": FOLDS, "teachers": TEACHERS}
-        if recipe.softened
-        else None,
-        "findings": recipe.findings,
-        "averaged": recipe.averaged,
-        "augmentation": recipe.words,
-    }
-
-
-def _optimizer(recipe: Recipe) -> str:
-    return f"AdamW (weight decay {recipe.weight_decay:g})" if recipe.weight_decay else "Adam"
 
 
 def _weights_name(weights: str) -> dict[str, str]:
