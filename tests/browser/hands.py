@@ -211,6 +211,9 @@ class Keyboard(Hand):
         with self.page.expect_file_chooser() as chooser:
             self.page.keyboard.press("Space")
         chooser.value.set_files(file)
+        preview = self.page.locator("[data-upload-preview] img")
+        if preview.count():  # what stands below it moves once it has been read
+            expect(preview).not_to_have_js_property("naturalWidth", 0)
 
 
 class Plain(Hand):
