@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import live, pages, streams, uploads, visits
+from benchmarks.inference import bench_inference
 from csss.reports.bench import bench_report
-from training.bench import bench_inference
 
 Row = tuple[str, str, str]
 GROUPS: dict[str, Callable[[Path], list[Row]]] = {

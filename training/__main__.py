@@ -7,10 +7,11 @@ import click
 
 from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.paths import MODELS
-from training.data import DataMissing, data_folder, read_manifest, weights_file
+from training.data.dataset import DataMissing, data_folder, read_manifest, weights_file
+from training.data.sources import SourceWrong
+from training.json_files import write_json
 from training.recipes import CSSS, RECIPES
-from training.run import SEED, Run, RunDiffers, StepMissing, active_version, write_json
-from training.sources import SourceWrong
+from training.run import SEED, Run, RunDiffers, StepMissing, active_version
 
 PROBLEMS = (DataMissing, SourceWrong, StepMissing, RunDiffers, ModelMissing, ModelCorrupt)
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -77,7 +78,7 @@ def main(
 )
 def manifest(out: Path, join: bool, **folders: Path | None) -> None:
     """List the original public data sets as one data folder; a killed run goes on where it stopped."""
-    from training.manifest import build, in_words
+    from training.data.manifest import build, in_words
 
     given = {name: folder for name, folder in folders.items() if folder}
     if not given:
@@ -90,8 +91,8 @@ def manifest(out: Path, join: bool, **folders: Path | None) -> None:
 @click.pass_obj
 def split(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
     """Share the images out by patient and look for leaks."""
-    from training import split as splitting
-    from training.evaluate import split_record
+    from training.data import split as splitting
+    from training.measuring.evaluate import split_record
 
     run, data = obj[0], data_folder(obj[1])
     images = read_manifest(data)
@@ -120,7 +121,7 @@ def split(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
 @click.pass_obj
 def train(obj: tuple[Run, Path | None, Path | None], seed: int, resize: str | None) -> None:
     """Train the head; a killed training goes on where it stopped."""
-    from training.train import train as run_training
+    from training.fitting.train import train as run_training
 
     _kept(run_training(obj[0].of_seed(seed), data_folder(obj[1]), weights_file(obj[2]), resize))
 
@@ -138,7 +139,7 @@ def _kept(record: dict[str, Any]) -> None:
 @click.pass_obj
 def seeds(obj: tuple[Run, Path | None, Path | None], seeds: str) -> None:
     """Train and measure the recipe with several seeds, on the same split."""
-    from training.seeds import several
+    from training.experiments.seeds import several
 
     wanted = [int(part) for part in seeds.split(",")]
     record = several(obj[0], data_folder(obj[1]), weights_file(obj[2]), wanted)
@@ -151,7 +152,7 @@ def seeds(obj: tuple[Run, Path | None, Path | None], seeds: str) -> None:
 @click.pass_obj
 def distil(obj: tuple[Run, Path | None, Path | None]) -> None:
     """Train the networks of several seeds, and one that learns to answer as their mean does."""
-    from training.distil import distil as run_distillation
+    from training.fitting.distil import distil as run_distillation
 
     run = obj[0]
     if not run.recipe.panel:
@@ -164,7 +165,7 @@ def distil(obj: tuple[Run, Path | None, Path | None]) -> None:
 @click.pass_obj
 def trials(obj: tuple[Run, Path | None, Path | None]) -> None:
     """Measure single changes to the published recipe on the validation images: scaled input, no flip."""
-    from training.trials import trials as run_trials
+    from training.experiments.trials import trials as run_trials
 
     record = run_trials(obj[0], data_folder(obj[1]), weights_file(obj[2]))
     for name, row in record["by_trial"].items():
@@ -180,7 +181,7 @@ def _chosen(run: Run, seed: int | None) -> Run:
 @click.pass_obj
 def calibrate(obj: tuple[Run, Path | None, Path | None], seed: int | None) -> None:
     """Fit the temperature on the validation set."""
-    from training.calibrate import calibrate as run_calibration
+    from training.fitting.calibrate import calibrate as run_calibration
 
     record = run_calibration(_chosen(obj[0], seed), data_folder(obj[1]), weights_file(obj[2]))
     val = record["val"]
@@ -197,7 +198,7 @@ def calibrate(obj: tuple[Run, Path | None, Path | None], seed: int | None) -> No
 @click.pass_obj
 def export(obj: tuple[Run, Path | None, Path | None], activate: bool, seed: int | None) -> None:
     """Write the model folder and check that LiteRT and Keras agree."""
-    from training.export import export as run_export
+    from training.export.model_folder import export as run_export
 
     record = run_export(_chosen(obj[0], seed), data_folder(obj[1]), weights_file(obj[2]), activate)
     precision = record["precision"]
@@ -208,7 +209,7 @@ def export(obj: tuple[Run, Path | None, Path | None], activate: bool, seed: int 
 @click.pass_obj
 def int8(obj: tuple[Run, Path | None, Path | None]) -> None:
     """Try eight bits on a finished model and keep the figures; `export` does it, too."""
-    from training.export import try_int8
+    from training.export.model_folder import try_int8
 
     record = try_int8(obj[0].model_folder, data_folder(obj[1]))
     click.echo(
@@ -225,7 +226,7 @@ def int8(obj: tuple[Run, Path | None, Path | None]) -> None:
 @click.pass_obj
 def outliers(obj: tuple[Run, Path | None, Path | None]) -> None:
     """Fit the score that tells pictures of something else, with its threshold."""
-    from training.outliers import fit
+    from training.fitting.outlier_score import fit
 
     record = fit(obj[0], data_folder(obj[1]))
     for name, row in record["tried"].items():
@@ -255,7 +256,7 @@ def outliers(obj: tuple[Run, Path | None, Path | None]) -> None:
 def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: float, beside: str) -> None:
     """Measure the shipped model on the held-back images and write metrics, plots and card."""
     from csss.inference import Engine
-    from training import evaluate as evaluation
+    from training.measuring import evaluate as evaluation
 
     run = obj[0]
     click.echo(f"Model {run.version}")
@@ -271,12 +272,12 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
             raise click.ClickException("\n".join(found))
         click.echo("These are the figures of metrics.json.")
         return
-    from training import mistakes
-    from training.audit import audit
-    from training.card import model_card
-    from training.plots import draw_all
-    from training.software import software
-    from training.subgroups import people
+    from training.export.model_card import model_card
+    from training.export.software import software
+    from training.measuring import mistakes
+    from training.measuring.plots import draw_all
+    from training.measuring.shortcut_audit import audit
+    from training.measuring.subgroups import people
 
     metrics["test"] = figures
     metrics["validation"] = evaluation.evaluate(engine, data, metrics, "val")
@@ -310,7 +311,7 @@ def synthetic(obj: tuple[Run, Path | None, Path | None], out: Path | None, steps
     """Draw the demo's scans, which are nobody's."""
     from csss.inference import Engine
     from csss.paths import ROOT
-    from training import synthetic as drawing
+    from training.experiments import synthetic_scans as drawing
 
     run, data = obj[0], data_folder(obj[1])
     engine = Engine.load(run.model_folder)

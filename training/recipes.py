@@ -11,12 +11,12 @@ class Recipe:
     step from [0, 1] to [-1, 1], for which the base weights were made, into the network. `passes` is how many augmented
     passes over the training images are kept and taken in turn. `balance` is how far the sampling evens out the classes
     and kinds of scan: 0 takes each image once an epoch, 1 takes each kind equally often, 0.5 lies between.
-    `softened` is the part of each label that networks trained on other patients decide (`training.softened`). `panel`
-    is how many networks, each of another seed, teach the one that is shipped (`training.distil`; 0: it learns by itself),
-    for `taught_epochs`.
+    `softened` is the part of each label that networks trained on other patients decide (`training.fitting.softened_labels`).
+    `panel` is how many networks, each of another seed, teach the one that is shipped (`training.fitting.distil`; 0: it
+    learns by itself), for `taught_epochs`.
     `weight_decay` is how much of a kernel is taken away at each step beside the gradient (AdamW; 0: plain Adam).
     `mixup` is the parameter of the beta distribution by which two images are mixed (0: not at all). `findings` is the
-    weight of what is learned besides the class (`training.findings`). `averaged` is how many of the last epochs'
+    weight of what is learned besides the class (`training.data.findings`). `averaged` is how many of the last epochs'
     weights are averaged (0: none); the average is kept when it is better than the best epoch. `class_bias` lets
     calibration fit a bias for each class besides the temperature.
     """

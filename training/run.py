@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from csss.paths import MODELS, ROOT
-from training.data import Image, read_manifest
+from training.data.dataset import Image, read_manifest
+from training.data.split import read_split
+from training.json_files import write_json
 from training.recipes import Recipe, recipe_of
-from training.split import read_split
 
 WIDTH = HEIGHT = 224
 SEED = 42
@@ -26,8 +27,8 @@ class RunDiffers(Exception):
 class Run:
     """Paths and small JSON records of one training run; the version names both the run and the model folder.
 
-    Runs of other seeds, and that of the network which several taught (`training.distil`), lie inside that of the first and
-    share its split and its cached features.
+    Runs of other seeds, and that of the network which several taught (`training.fitting.distil`), lie inside that of the
+    first and share its split and its cached features.
     """
 
     version: str
@@ -120,20 +121,3 @@ def active_version(models: Path = MODELS) -> str:
     if not file.is_file():
         raise StepMissing(f"{file} is missing: run `python -m training export --activate` first.")
     return file.read_text(encoding="utf-8").strip()
-
-
-def rounded(value: Any) -> Any:
-    """Numbers to six decimals, so that files stay readable and equal figures stay equal."""
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(item) for item in value]
-    return round(value, 6) if isinstance(value, float) else value
-
-
-def write_json(file: Path, record: dict[str, Any]) -> None:
-    """Write JSON with rounded numbers, replacing the file in one go."""
-    text = json.dumps(rounded(record), indent=2, ensure_ascii=False) + "\n"
-    partial = file.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)

@@ -11,15 +11,15 @@ pytest.importorskip("tqdm", reason="the extra `train` is not installed")
 
 from csss.inference.labels import read_info
 from csss.paths import MODELS
-from training.card import model_card
-from training.data import Image
-from training.evaluate import Read, Side
-from training.found import DICOM, found
-from training.intervals import calibration_figures
-from training.mistakes import central_share, hottest_place, record, worst
-from training.outsiders import note
-from training.scaling import as_trained, with_bias
-from training.subgroups import people
+from training.data.dataset import Image
+from training.export.model_card import model_card
+from training.measuring.evaluate import Read, Side
+from training.measuring.installed_pictures import DICOM, found
+from training.measuring.intervals import calibration_figures
+from training.measuring.mistakes import central_share, hottest_place, record, worst
+from training.measuring.other_pictures import note
+from training.measuring.scaling import as_trained, with_bias
+from training.measuring.subgroups import people
 
 pytestmark = pytest.mark.training
 ACTIVE = MODELS / (MODELS / "ACTIVE").read_text("utf-8").strip()

@@ -10,15 +10,17 @@ pytest.importorskip("tensorflow", reason="the extra `train` is not installed")
 
 import keras
 
-from training import network, recipes
-from training.data import LABELS, read_manifest
-from training.distil import distil, panel, seeds_of
-from training.features import PLAIN
-from training.findings import NAMES
-from training.run import SEED, Run, RunDiffers, StepMissing, rounded
-from training.split import write_split
-from training.train import Lesson, predict
-from training.train import _batches as batches_of
+from training import recipes
+from training.data.dataset import LABELS, read_manifest
+from training.data.findings import NAMES
+from training.data.split import write_split
+from training.fitting import network
+from training.fitting.distil import distil, panel, seeds_of
+from training.fitting.epochs import Lesson, predict
+from training.fitting.epochs import _batches as batches_of
+from training.fitting.features import PLAIN
+from training.json_files import rounded
+from training.run import SEED, Run, RunDiffers, StepMissing
 
 pytestmark = pytest.mark.training
 

@@ -13,14 +13,15 @@ pytest.importorskip("tensorflow", reason="the extra `train` is not installed")
 import keras
 
 from csss.paths import ROOT
-from training import network, strategy
-from training.data import Image
-from training.findings import HEARTS, NAMES, UNKNOWN, findings
+from training.data.dataset import Image
+from training.data.findings import HEARTS, NAMES, UNKNOWN, findings
+from training.experiments.seeds import figures
+from training.fitting import devices, network
+from training.fitting.epochs import mixed, one_epoch
+from training.fitting.train import average
+from training.measuring.scaling import counted
 from training.recipes import CSSS, PAPER
 from training.run import Run
-from training.scaling import counted
-from training.seeds import figures
-from training.train import average, mixed, one_epoch
 
 pytestmark = pytest.mark.training
 
@@ -119,17 +120,17 @@ def test_patients_with_many_slices_do_not_decide_alone():
 
 
 def test_half_precision_and_sharing_come_with_the_cards():
-    assert strategy.plan(0) == strategy.Plan(0, "float32")
-    assert strategy.plan(1).policy == strategy.plan(4).policy == "mixed_float16"
-    assert strategy.plan(4).cards == 4
+    assert devices.plan(0) == devices.Plan(0, "float32")
+    assert devices.plan(1).policy == devices.plan(4).policy == "mixed_float16"
+    assert devices.plan(4).cards == 4
 
 
 def test_on_a_processor_layers_are_of_single_precision():
     before = keras.mixed_precision.global_policy()
     try:
-        assert strategy.apply(strategy.plan(0)).num_replicas_in_sync == 1
+        assert devices.apply(devices.plan(0)).num_replicas_in_sync == 1
         assert keras.mixed_precision.global_policy().name == "float32"
-        strategy.apply(strategy.plan(1))
+        devices.apply(devices.plan(1))
         head = network.build_trained_part(replace(CSSS, first_trained=None), "", 6, seed=1)
         assert head.get_layer("hidden").compute_dtype == "float16"
         assert head.get_layer("probabilities").compute_dtype == "float32"
@@ -147,11 +148,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from training import network
-from training.data import Image
-from training.findings import NAMES
+from training.fitting import network
+from training.data.dataset import Image
+from training.data.findings import NAMES
 from training.recipes import PAPER
-from training.train import one_epoch
+from training.fitting.epochs import one_epoch
 
 images = [Image(f"{n}.jpg", ("COVID", "Sick")[n % 2], "source", f"g{n}", 256) for n in range(40)]
 x = np.random.default_rng(0).random((40, network.CHANNELS)).astype(np.float32)

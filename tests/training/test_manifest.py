@@ -11,10 +11,11 @@ from click.testing import CliRunner
 
 pytest.importorskip("tqdm", reason="the extra `train` is not installed")
 
-from training import manifest, near
 from training.__main__ import main
-from training.data import Image, data_folder, read_manifest
-from training.split import near_duplicates, split
+from training.data import manifest
+from training.data import near_duplicates as near
+from training.data.dataset import Image, data_folder, read_manifest
+from training.data.split import near_duplicates, split
 
 pytestmark = pytest.mark.training
 

@@ -5,10 +5,10 @@ import pytest
 
 pytest.importorskip("tqdm", reason="the extra `train` is not installed")
 
-from training.augment import augment, reduce_to
-from training.evaluate import Read, differences
-from training.intervals import paired, resamples
-from training.metrics import (
+from training.data.augment import augment, reduce_to
+from training.measuring.evaluate import Read, differences
+from training.measuring.intervals import paired, resamples
+from training.measuring.metrics import (
     auroc,
     calibration_error,
     confusion,

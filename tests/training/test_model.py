@@ -10,9 +10,9 @@ from csss.inference.engine import calibrate
 from csss.inference.gradcam import Head, raw_map
 from csss.inference.labels import read_checked, read_info
 from csss.paths import MODELS
-from training import evaluate as evaluation
-from training.card import model_card
-from training.data import CLASSES, DataMissing, data_folder
+from training.data.dataset import CLASSES, DataMissing, data_folder
+from training.export.model_card import model_card
+from training.measuring import evaluate as evaluation
 
 pytestmark = [pytest.mark.training, pytest.mark.slow]
 
@@ -31,7 +31,7 @@ def folder(request):
 @pytest.fixture(scope="module")
 def keras_model(folder):
     pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
-    from training.network import load_model
+    from training.fitting.network import load_model
 
     return load_model(folder / "model.keras")
 
@@ -137,7 +137,7 @@ def test_a_model_that_can_tell_other_pictures_refuses_most_of_them_and_few_scans
     pytest.importorskip(
         "matplotlib", reason="matplotlib (extra `train`), whose pictures are tried, is not installed"
     )
-    from training.outsiders import outsiders
+    from training.measuring.other_pictures import outsiders
 
     engine = Engine.load(folder)
     pictures = [picture for kind, picture in outsiders() if kind in {"documents", "noise", "blank"}]

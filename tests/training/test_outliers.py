@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from csss.inference.outliers import Outliers
-from training.outliers import REACH, candidates
+from training.fitting.outlier_score import REACH, candidates
 
 pytestmark = pytest.mark.training
 

@@ -10,12 +10,12 @@ pytest.importorskip("tensorflow", reason="the extra `train` is not installed")
 import keras
 
 from csss.inference.engine import calibrate
-from training import network
-from training.calibrate import fit_temperature, fit_with_bias, with_bias
-from training.data import Image
-from training.findings import NAMES, UNKNOWN
+from training.data.dataset import Image
+from training.data.findings import NAMES, UNKNOWN
+from training.fitting import network
+from training.fitting.calibrate import fit_temperature, fit_with_bias, with_bias
+from training.fitting.epochs import best_epoch, sampling_order, stalled
 from training.recipes import CSSS, PAPER, recipe_of
-from training.train import best_epoch, sampling_order, stalled
 
 pytestmark = pytest.mark.training
 

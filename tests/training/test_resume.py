@@ -19,7 +19,7 @@ import keras
 
 from csss.inference import Engine
 from csss.paths import ROOT
-from training.data import LABELS
+from training.data.dataset import LABELS
 
 pytestmark = [pytest.mark.training, pytest.mark.slow, pytest.mark.timeout(1500)]
 

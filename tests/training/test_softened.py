@@ -7,13 +7,14 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the extra `train` is not installed")
 
-from training import network, recipes
-from training.data import LABELS, Image
-from training.features import PLAIN, FeatureCache
-from training.findings import NAMES, UNKNOWN
+from training import recipes
+from training.data.dataset import LABELS, Image
+from training.data.findings import NAMES, UNKNOWN
+from training.fitting import network
+from training.fitting.epochs import one_hot
+from training.fitting.features import PLAIN, FeatureCache
+from training.fitting.softened_labels import FOLDS, TEACHERS, fold_of, softened
 from training.run import Run
-from training.softened import FOLDS, TEACHERS, fold_of, softened
-from training.train import one_hot
 
 pytestmark = pytest.mark.training
 

@@ -10,8 +10,16 @@ import pytest
 
 pytest.importorskip("tqdm", reason="the extra `train` is not installed")
 
-from training.data import LABELS, DataMissing, Image, data_folder, read_manifest
-from training.split import SIDES, LeakFound, check_groups, near_duplicates, read_split, split, write_split
+from training.data.dataset import LABELS, DataMissing, Image, data_folder, read_manifest
+from training.data.split import (
+    SIDES,
+    LeakFound,
+    check_groups,
+    near_duplicates,
+    read_split,
+    split,
+    write_split,
+)
 
 pytestmark = pytest.mark.training
 

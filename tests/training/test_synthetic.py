@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("tqdm", reason="the extra `train` is not installed")
 
-from training.data import Image
-from training.eigenscans import PATIENTS, SIDE, EigenScans, alike
-from training.synthetic import Neighbours, finish
+from training.data.dataset import Image
+from training.experiments.eigenscans import PATIENTS, SIDE, EigenScans, alike
+from training.experiments.synthetic_scans import Neighbours, finish
 
 pytestmark = [pytest.mark.training, pytest.mark.slow]
 

@@ -1,0 +1,135 @@
+"""Random views of a picture, repeatable: the random numbers depend only on seed, pass and the picture's place.
+
+`paper` is the published augmentation, in the meaning of Keras's `ImageDataGenerator` (independent zoom of both axes,
+edges continued), applied to the network's input. `csss` works on the stored picture and takes away what tells the
+source of a picture from its content: resolution, compression, borders, and brightness.
+"""
+
+import math
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from csss.inference.preprocessing import preprocess
+
+ROTATION_DEGREES = 10.0
+ZOOM = 0.1
+SHIFT = 0.05
+CROP = 0.08
+REDUCED = (96, 160)
+QUALITY = (30, 95)
+REDUCED_SHARE = 0.3
+"""Of the images, how many are reduced first. With a half the stored pictures suffer (small pictures are then often
+thought to be reduced ones of other classes); with none the class is read from the resolution."""
+
+View = Callable[[NDArray[np.uint8], int, int, str, np.random.Generator], NDArray[np.float32]]
+
+
+def warp(
+    image: NDArray[np.float32], random: np.random.Generator, *, flip: bool, shift: float
+) -> NDArray[np.float32]:
+    """Rotate, zoom, move and perhaps mirror an image (height, width, 3) about its centre; edges are continued."""
+    angle = math.radians(random.uniform(-ROTATION_DEGREES, ROTATION_DEGREES))
+    zoom_x, zoom_y = random.uniform(1 - ZOOM, 1 + ZOOM, size=2)
+    mirror = -1.0 if flip and random.random() < 0.5 else 1.0
+    height, width = image.shape[:2]
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    linear = np.array(
+        [
+            [math.cos(angle) * zoom_x * mirror, -math.sin(angle) * zoom_y],
+            [math.sin(angle) * zoom_x * mirror, math.cos(angle) * zoom_y],
+        ]
+    )
+    offset = centre - linear @ centre
+    if shift:
+        offset += random.uniform(-shift, shift, size=2) * (width, height)
+    # WARP_INVERSE_MAP: the matrix says where in the source each output pixel comes from.
+    warped = cv2.warpAffine(
+        image,
+        np.column_stack([linear, offset]),
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(warped, dtype=np.float32)
+
+
+def paper_view(
+    stored: NDArray[np.uint8], width: int, height: int, resize: str, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """The paper's: rotation up to 10 degrees, zoom up to 10 %, horizontal flip."""
+    return warp(preprocess(stored, width, height, resize), random, flip=True, shift=0.0)
+
+
+def unflipped_view(
+    stored: NDArray[np.uint8], width: int, height: int, resize: str, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """The paper's without the flip, to measure what the flip does."""
+    return warp(preprocess(stored, width, height, resize), random, flip=False, shift=0.0)
+
+
+SMALL_SIDE = 128
+"""The native side of most images of two classes; reduced to it, resolution no longer tells the class."""
+
+
+def reduce_to(stored: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """The picture with its longest side at most `longest` pixels, by area; smaller pictures stay as they are."""
+    scale = longest / max(stored.shape[:2])
+    if scale >= 1:
+        return stored
+    size = (max(1, round(stored.shape[1] * scale)), max(1, round(stored.shape[0] * scale)))
+    return np.asarray(cv2.resize(stored, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _crop(stored: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    height, width = stored.shape[:2]
+    top, bottom = (random.uniform(0, CROP, size=2) * height).astype(int)
+    left, right = (random.uniform(0, CROP, size=2) * width).astype(int)
+    return stored[top : height - bottom, left : width - right]
+
+
+def _pressed(stored: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    quality = int(random.integers(QUALITY[0], QUALITY[1] + 1))
+    done, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise OSError("OpenCV could not write a JPEG.")
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+
+
+def csss_view(
+    stored: NDArray[np.uint8], width: int, height: int, resize: str, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """Ours: cropped borders, resolution and compression of chance, moved a little, other brightness; no flip.
+
+    A mirrored chest has its heart on the right, which is a finding of its own.
+    """
+    picture = _crop(stored, random) if random.random() < 0.5 else stored
+    if random.random() < REDUCED_SHARE:
+        picture = reduce_to(picture, int(random.integers(REDUCED[0], REDUCED[1] + 1)))
+    if random.random() < 0.5:
+        picture = _pressed(picture, random)
+    moved = warp(preprocess(picture, width, height, resize), random, flip=False, shift=SHIFT)
+    gamma = math.exp(random.uniform(-0.3, 0.3))
+    contrast, brightness = random.uniform(0.8, 1.25), random.uniform(-0.1, 0.1)
+    toned = (np.power(np.clip(moved, 0, 1), gamma) - 0.5) * contrast + 0.5 + brightness
+    return np.asarray(np.clip(toned, 0, 1), dtype=np.float32)
+
+
+VIEWS: dict[str, View] = {"paper": paper_view, "paper-unflipped": unflipped_view, "csss": csss_view}
+
+
+def augment(
+    stored: NDArray[np.uint8],
+    kind: str,
+    *,
+    size: tuple[int, int],
+    resize: str,
+    seed: int,
+    pass_number: int,
+    index: int,
+) -> NDArray[np.float32]:
+    """One random view of a stored picture as the network's input: (height, width, 3) in 0..1."""
+    random = np.random.default_rng((seed, pass_number, index))
+    return VIEWS[kind](stored, size[0], size[1], resize, random)

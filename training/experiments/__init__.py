@@ -1,0 +1,1 @@
+"""Runs beside the shipped model: several seeds, single changes, synthetic scans."""

@@ -1,0 +1,1 @@
+"""The model folder that CSSS uses at run time: network files, labels, card."""

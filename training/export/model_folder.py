@@ -1,0 +1,161 @@
+"""Write the model folder: LiteRT file, Keras file, head weights, labels.json, and the first part of metrics.json."""
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from csss.inference.engine import Engine, calibrate
+from csss.inference.gradcam import Head
+from csss.inference.labels import DEFAULT_THRESHOLD, read_info
+from csss.inference.preprocessing import preprocess
+from training.data.dataset import CLASSES, Image
+from training.export import quantise
+from training.fitting import network
+from training.json_files import write_json
+from training.measuring.evaluate import held_back, read_metrics
+from training.run import HEIGHT, SEED, WIDTH, Run
+
+PARITY_IMAGES = 256
+PARITY_LIMIT = 1e-3
+MODEL, HEAD, KERAS = "model.tflite", "head.npz", "model.keras"
+
+
+class ParityFailed(Exception):
+    """Keras and LiteRT disagree by more than the limit."""
+
+
+def head_weights(head: Any) -> Head:
+    """The two dense layers of a trained head as plain arrays."""
+    hidden, output = head.get_layer("hidden"), head.get_layer("probabilities")
+    return Head(*(np.asarray(array) for array in (*hidden.get_weights(), *output.get_weights())))
+
+
+def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[str, Any]:
+    """Export the best epoch and return the record kept as `export.json`.
+
+    Half-precision weights are taken when no probability moves by more than 1e-3 against Keras, else float32;
+    `ParityFailed` when float32 moves more than that. Eight bits are tried and taken only if `quantise.trial` says so.
+    """
+    trained, calibrated = run.read("train"), run.read("calibrate")
+    head = keras.models.load_model(run.kept_file(trained), compile=False)
+    if "bias" in calibrated:
+        output = head.get_layer("probabilities")
+        kernel, bias = output.get_weights()
+        output.set_weights([kernel, bias + calibrated["temperature"] * np.array(calibrated["bias"])])
+    model = network.join(network.build_base(weights, WIDTH, HEIGHT), head, run.recipe)
+    folder = run.model_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save(folder / KERAS)
+    (folder / HEAD).write_bytes(head_weights(head).to_bytes())
+    sides = run.images(data)
+    images = sides["val"]
+    images = images[:: max(1, len(images) // PARITY_IMAGES)][:PARITY_IMAGES]
+    tried: dict[str, dict[str, float]] = {}
+    for precision in ("float16", "float32"):
+        (folder / MODEL).write_bytes(network.to_litert(model, float16=precision == "float16"))
+        _write_labels(run, trained, calibrated, precision)
+        tried[precision] = parity(folder, model, data, images)
+        if tried[precision]["max_probability_difference"] <= PARITY_LIMIT:
+            break
+    else:
+        raise ParityFailed(f"LiteRT differs from Keras by more than {PARITY_LIMIT}: {tried}")
+    content, eight = quantise.trial(
+        model, read_info(folder), data, sides["train"], sides["val"], limit=PARITY_LIMIT
+    )
+    if eight["shipped"]:
+        precision = "int8"
+        (folder / MODEL).write_bytes(content)
+        _write_labels(run, trained, calibrated, precision)
+        tried[precision] = parity(folder, model, data, images)
+    record = {
+        "precision": precision,
+        "int8": eight,
+        "parity": {"images": len(images), "limit": PARITY_LIMIT, **tried},
+        "bytes": {
+            file.name: file.stat().st_size for file in sorted(folder.glob("*.*")) if file.suffix != ".json"
+        },
+    }
+    run.write("export", record)
+    write_json(
+        folder / "metrics.json",
+        {
+            "version": run.version,
+            "data": run.of_seed(SEED).read("split"),
+            "training": trained,
+            "calibration": calibrated,
+            "export": record,
+        },
+    )
+    if activate:
+        (run.models / "ACTIVE").write_text(run.version + "\n", encoding="utf-8")
+    return record
+
+
+def try_int8(folder: Path, data: Path) -> dict[str, Any]:
+    """The int8 trial for a model folder as it is shipped; kept in its metrics.json, the model file is left alone."""
+    metrics = read_metrics(folder)
+    model = network.load_model(folder / KERAS)
+    learned, known = (held_back(data, metrics, side) for side in ("train", "val"))
+    _, record = quantise.trial(model, read_info(folder), data, learned, known, limit=PARITY_LIMIT)
+    metrics["export"]["int8"] = record
+    write_json(folder / "metrics.json", metrics)
+    return record
+
+
+def _write_labels(run: Run, trained: dict[str, Any], calibrated: dict[str, Any], precision: str) -> None:
+    folder = run.model_folder
+    write_json(
+        folder / "labels.json",
+        {
+            "version": run.version,
+            "created": datetime.now(UTC).date().isoformat(),
+            "input": {
+                "width": WIDTH,
+                "height": HEIGHT,
+                "channels": 3,
+                "resize": trained["resize"]["chosen"],
+            },
+            "temperature": calibrated["temperature"],
+            "threshold": DEFAULT_THRESHOLD,
+            "model": {"file": MODEL, "precision": precision, "sha256": _sha256(folder / MODEL)},
+            "head": {"file": HEAD, "sha256": _sha256(folder / HEAD)},
+            "labels": [
+                {"name": label.name, "title": label.title, "explanation": label.explanation}
+                for label in CLASSES
+            ],
+        },
+    )
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def parity(folder: Path, model: Any, data: Path, images: list[Image]) -> dict[str, float]:
+    """Largest and mean difference of a probability, before and after calibration, between Keras and the engine."""
+    engine = Engine.load(folder)
+    info = engine.info
+    raw, scaled, agree = [], [], 0
+    for start in tqdm(range(0, len(images), 16), desc="parity", unit="batch"):
+        batch = np.stack(
+            [
+                preprocess((data / image.path).read_bytes(), info.width, info.height, info.resize)
+                for image in images[start : start + 16]
+            ]
+        )
+        wanted = model.predict(batch, verbose=0)[0].astype(np.float64)
+        got = np.stack([engine.run(picture)[0] for picture in batch]).astype(np.float64)
+        raw.append(np.abs(wanted - got))
+        scaled.append(np.abs(calibrate(wanted, info.temperature) - calibrate(got, info.temperature)))
+        agree += int((wanted.argmax(axis=1) == got.argmax(axis=1)).sum())
+    differences = np.concatenate([*raw, *scaled])
+    return {
+        "max_probability_difference": float(differences.max()),
+        "mean_probability_difference": float(differences.mean()),
+        "same_label": agree / len(images),
+    }

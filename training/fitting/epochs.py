@@ -1,0 +1,192 @@
+"""One pass over the training images, and how good the network is after it."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from csss.inference.engine import calibrate as scale
+from training.data.dataset import LABELS, Image
+from training.data.findings import NAMES, UNKNOWN
+from training.fitting import network
+from training.measuring.metrics import log_loss, macro_f1
+from training.measuring.scaling import fit_with_bias, with_bias
+from training.recipes import Recipe
+
+# From a batch (images, ...) to what is to be learned of it, (images, classes).
+Teacher = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def targets(images: list[Image]) -> NDArray[np.int64]:
+    """Class numbers of images."""
+    return np.array([LABELS.index(image.label) for image in images], dtype=np.int64)
+
+
+def one_hot(images: list[Image]) -> NDArray[np.float32]:
+    """The labels of images as rows of noughts and a one."""
+    rows: NDArray[np.float32] = keras.utils.to_categorical(targets(images), len(LABELS)).astype(np.float32)
+    return rows
+
+
+def sampling_order(images: list[Image], balance: float, random: np.random.Generator) -> NDArray[np.int64]:
+    """The images of one epoch, as many as there are: each once, or drawn so that rare strata come more often.
+
+    A stratum (class and kind of scan) of n images has a share proportional to n ** (1 - balance).
+    """
+    if not balance:
+        return random.permutation(len(images))
+    counts = Counter(image.stratum for image in images)
+    weights = np.array([counts[image.stratum] ** -balance for image in images])
+    # Low variance: an image of weight 2.3 comes twice or three times, never not at all.
+    wanted = weights / weights.sum() * len(images)
+    times = np.floor(wanted).astype(np.int64) + (random.random(len(images)) < wanted % 1)
+    return random.permutation(np.repeat(np.arange(len(images)), times))
+
+
+def mixed(
+    random: np.random.Generator, share: float, arrays: Sequence[NDArray[np.float32]]
+) -> list[NDArray[np.float32]]:
+    """Each image of a batch with a part of another one, and its class with the same part of the other's.
+
+    Mixup of Zhang et al. 2018 (https://arxiv.org/abs/1710.09412) on feature maps; `share` is the parameter of the beta
+    distribution. The first image of a pair always has the larger part, so what else is known of it may stay as it is.
+    """
+    other = random.permutation(len(arrays[0]))
+    part = random.beta(share, share, size=len(other)).astype(np.float32)
+    part = np.maximum(part, 1 - part)
+    made = []
+    for array in arrays:
+        weight = part.reshape(-1, *[1] * (array.ndim - 1))
+        made.append(weight * array + (1 - weight) * array[other])
+    return made
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What there is to learn from: features, classes as one-hot rows, and what else is known (`training.data.findings`).
+
+    A teacher answers each batch as it is shown, and the classes do not count (`training.fitting.distil`).
+    """
+
+    x: NDArray[Any]
+    classes: NDArray[np.float32]
+    known: NDArray[np.float32]
+    teacher: Teacher | None = None
+
+
+def _batches(
+    lesson: Lesson, recipe: Recipe, order: NDArray[np.int64], random: np.random.Generator
+) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    for start in range(0, len(order), recipe.batch):
+        part = order[start : start + recipe.batch]
+        pictures, wanted = lesson.x[part].astype(np.float32), lesson.classes[part]
+        if recipe.mixup:
+            pictures, wanted = mixed(random, recipe.mixup, (pictures, wanted))
+        if lesson.teacher:
+            wanted = lesson.teacher(pictures)
+        yield pictures, (wanted, lesson.known[part])[: 2 if recipe.findings else 1]
+
+
+def one_epoch(
+    model: Any,
+    x: NDArray[Any],
+    images: list[Image],
+    recipe: Recipe,
+    *,
+    seed: int,
+    epoch: int,
+    known: NDArray[np.float32] | None = None,
+    classes: NDArray[np.float32] | None = None,
+    teacher: Teacher | None = None,
+) -> dict[str, float]:
+    """One pass of gradient steps in an order that depends on seed and epoch only, so that a resumed run is equal.
+
+    `known` is what `training.data.findings` says of the images, `classes` what to learn instead of their labels, and a
+    `teacher` answers instead of either. Several graphics cards share each batch.
+    """
+    random = np.random.default_rng((seed, epoch))
+    order = sampling_order(images, recipe.balance, random)
+    classes = one_hot(images) if classes is None else classes
+    known = np.full((len(images), len(NAMES)), UNKNOWN, np.float32) if known is None else known
+
+    def batches() -> Iterator[tuple[Any, tuple[Any, ...]]]:
+        """The same ones each time: `fit` looks at the first before it begins."""
+        return _batches(Lesson(x, classes, known, teacher), recipe, order, deepcopy(random))
+
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        return _one_epoch_on_several(model, batches, x.shape[1:], recipe)
+    total: Counter[str] = Counter()
+    quiet = recipe.first_trained is None  # a second or two
+    steps = math.ceil(len(order) / recipe.batch)
+    for pictures, wanted in tqdm(
+        batches(), total=steps, desc=f"epoch {epoch + 1}", unit="batch", disable=quiet, leave=False
+    ):
+        model.reset_metrics()  # what comes back is then of this batch alone, in every version of Keras
+        found = model.train_on_batch(pictures, list(wanted), return_dict=True)
+        total.update({name: float(value) * len(pictures) for name, value in found.items()})
+    return _named({name: value / len(order) for name, value in total.items()})
+
+
+def _one_epoch_on_several(
+    model: Any, batches: Callable[[], Iterator[Any]], shape: tuple[int, ...], recipe: Recipe
+) -> dict[str, float]:
+    """The same where several graphics cards share each batch: `fit` hands every card its part."""
+    kinds = [tf.TensorSpec((None, width), tf.float32) for width in (len(LABELS), len(NAMES))]
+    signature = (tf.TensorSpec((None, *shape), tf.float32), tuple(kinds[: 2 if recipe.findings else 1]))
+    data = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+    found = model.fit(data, epochs=1, shuffle=False, verbose=0).history
+    return _named({name: float(values[-1]) for name, values in found.items()})
+
+
+def _named(found: dict[str, float]) -> dict[str, float]:
+    """Loss and accuracy, by one name whether there is a second output or not."""
+    names = {"loss": "loss", "accuracy": "accuracy", "probabilities_accuracy": "accuracy"}
+    names["findings_loss"] = "findings_loss"
+    return {names[name]: value for name, value in found.items() if name in names}
+
+
+def predict(model: Any, x: NDArray[Any]) -> NDArray[np.float32]:
+    """Probabilities for cached features, in batches of float32."""
+    model = network.classifier(model)
+    forward = tf.function(lambda part: model(part, training=False), reduce_retracing=True)
+    parts = [forward(x[start : start + 64].astype(np.float32)) for start in range(0, len(x), 64)]
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+def validate(model: Any, x: NDArray[Any], y: NDArray[np.int64]) -> dict[str, float]:
+    """Loss, accuracy and macro-F1 on the validation set; the loss is plain cross-entropy for every recipe.
+
+    `val_scaled_loss` is the loss that is left once temperature and class biases are fitted, as calibration will do.
+    """
+    found = predict(model, x)
+    temperature, bias = fit_with_bias(y, found)
+    scaled = scale(with_bias(found.astype(np.float64), temperature, bias), temperature)
+    return {
+        "val_loss": log_loss(y, found),
+        "val_accuracy": float((found.argmax(axis=1) == y).mean()),
+        "val_macro_f1": macro_f1(y, found),
+        "val_scaled_loss": log_loss(y, scaled),
+        "val_scaled_macro_f1": macro_f1(y, scaled),
+    }
+
+
+def stalled(history: list[dict[str, float]], recipe: Recipe) -> bool:
+    """Whether the monitored figure has not improved for as many epochs as the recipe's patience."""
+    return len(history) - best_epoch(history, recipe) >= recipe.patience
+
+
+def best_epoch(history: list[dict[str, float]], recipe: Recipe) -> int:
+    """The first epoch, from 1, with the best value of the monitored figure."""
+    best = 0
+    for index, row in enumerate(history):
+        if recipe.better(row[recipe.monitor], history[best][recipe.monitor]):
+            best = index
+    return best + 1

@@ -1,0 +1,241 @@
+"""The network of the paper: MobileNetV2, global average pooling, Dense(128, ReLU), Dense(n, softmax).
+
+The only module that imports TensorFlow; everything in it needs the `train` extra.
+
+What a recipe trains is a model of its own, from the output of the last layer that stays as it is. Batch
+normalisation stays frozen: its moving averages (momentum 0.999) lag far behind in a fine-tuning of a few thousand
+steps. Frozen it is an affine map of each channel, so it is folded into the convolution before it while training,
+which takes a third less time, and taken out again (exactly, up to rounding) when the network is put together. A
+convolution of one pixel is trained as the matrix product that it is, which takes another fifth less on a processor.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from training.data.findings import NAMES, UNKNOWN
+from training.recipes import Recipe
+
+CHANNELS = 1280
+HIDDEN = 128
+
+
+def build_base(weights: str, width: int = 224, height: int = 224) -> Any:
+    """MobileNetV2 without its top, frozen; `weights` is a file or `imagenet`."""
+    base = keras.applications.MobileNetV2(weights=weights, include_top=False, input_shape=(height, width, 3))
+    base.trainable = False
+    return base
+
+
+def last_frozen(base: Any, first_trained: str) -> Any:
+    """The layer whose output the first trained block takes."""
+    names = [layer.name for layer in base.layers]
+    return base.layers[names.index(f"{first_trained}_expand") - 1]
+
+
+def lower_part(base: Any, recipe: Recipe) -> Any:
+    """From a picture in 0..1 to what the trained part takes: pooled features, or a feature map."""
+    picture = keras.Input(base.input_shape[1:], name="picture")
+    if recipe.first_trained is None:
+        feature_map = base(scaling(recipe.scaled)(picture), training=False)
+        return keras.Model(picture, keras.layers.GlobalAveragePooling2D()(feature_map))
+    lower = keras.Model(base.input, last_frozen(base, recipe.first_trained).output)
+    return keras.Model(picture, lower(scaling(recipe.scaled)(picture), training=False))
+
+
+def scaling(scaled: bool) -> Any:
+    """From 0..1 to what the base is given."""
+    return keras.layers.Rescaling(2.0, offset=-1.0, name="scale") if scaled else keras.layers.Identity()
+
+
+def folded(layer: Any, normalisation: Any) -> list[Any]:
+    """Kernel and bias of a convolution that does the work of itself and its frozen batch normalisation."""
+    (kernel,) = layer.get_weights()
+    gamma, beta, mean, variance = normalisation.get_weights()
+    factor = gamma / np.sqrt(variance + normalisation.epsilon)
+    return [kernel * _along(kernel, factor), beta - mean * factor]
+
+
+def unfold(layer: Any, normalisation: Any, kernel: Any, bias: Any) -> None:
+    """Give kernel and bias of `folded` back to a convolution and its batch normalisation.
+
+    The factor gamma / sqrt(variance) stays, so the kernel is divided by it and the bias goes to beta. A channel whose
+    factor is nought has no kernel to give back; its folded kernel is taken over and its factor set to 1.
+    """
+    gamma, _, mean, variance = normalisation.get_weights()
+    root = np.sqrt(variance + normalisation.epsilon)
+    factor = gamma / root
+    dead = np.abs(factor) < 1e-6
+    gamma, factor = np.where(dead, root, gamma), np.where(dead, 1.0, factor)
+    layer.set_weights([kernel / _along(kernel, factor)])
+    normalisation.set_weights([gamma, bias + mean * factor, mean, variance])
+
+
+def _along(kernel: Any, factor: Any) -> Any:
+    """The factor shaped for the channels of a kernel: the last axis, or the one before for depthwise kernels."""
+    return factor[:, np.newaxis] if kernel.shape[-1] == 1 and len(factor) > 1 else factor
+
+
+def round_to_half(base: Any, head: Any) -> None:
+    """Let every folded kernel and bias, and those of the head, be a number that half precision can hold."""
+    for conv, normalisation in _pairs(base, None):
+        unfold(conv, normalisation, *(_half(array) for array in folded(conv, normalisation)))
+    for name in ("hidden", "probabilities"):
+        layer = head.get_layer(name)
+        layer.set_weights([_half(array) for array in layer.get_weights()])
+
+
+def _half(array: Any) -> Any:
+    return array.astype(np.float16).astype(np.float32)
+
+
+def _pairs(base: Any, first_trained: str | None) -> list[tuple[Any, Any]]:
+    """The convolutions from a block on (None: all), each with the batch normalisation behind it."""
+    start = 0 if first_trained is None else base.layers.index(last_frozen(base, first_trained)) + 1
+    layers = base.layers[start:]
+    normal = (layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization))
+    kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+    return list(zip((layer for layer in layers if isinstance(layer, kinds)), normal, strict=True))
+
+
+def upper_part(base: Any, first_trained: str) -> Any:
+    """The base from a block on, batch normalisation folded in: feature map in, last feature map out."""
+    behind = {conv.name: normal for conv, normal in _pairs(base, first_trained)}
+    start = last_frozen(base, first_trained)
+    inner = keras.Input(start.output.shape[1:], name="activations")
+    values: dict[str, Any] = {start.output.name: inner}
+    made: list[tuple[Any, Any]] = []
+    for layer in base.layers[base.layers.index(start) + 1 :]:
+        given = layer.input if isinstance(layer.input, list) else [layer.input]
+        taken = [values[tensor.name] for tensor in given]
+        if isinstance(layer, keras.layers.BatchNormalization):
+            values[layer.output.name] = taken[0]
+            continue
+        copy = _trainable(layer, with_bias=layer.name in behind)
+        values[layer.output.name] = copy(taken if len(taken) > 1 else taken[0])
+        if layer.name in behind:
+            made.append((copy, layer))
+    for copy, layer in made:
+        kernel, bias = folded(layer, behind[layer.name])
+        copy.set_weights([kernel.reshape(copy.kernel.shape), bias])
+    return keras.Model(inner, values[base.output.name], name="upper")
+
+
+def _trainable(layer: Any, *, with_bias: bool) -> Any:
+    """A trainable layer that does the same; a convolution of one pixel as a matrix product."""
+    config = layer.get_config()
+    one_pixel = type(layer) is keras.layers.Conv2D and layer.kernel_size == (1, 1) == layer.strides
+    if one_pixel and with_bias:
+        return keras.layers.Dense(layer.filters, activation=config["activation"], name=layer.name)
+    if with_bias:
+        config["use_bias"] = True
+    return type(layer).from_config(config | {"trainable": True, "dtype": None})
+
+
+@keras.saving.register_keras_serializable("csss")
+def known_crossentropy(truth: Any, found: Any) -> Any:
+    """Binary cross-entropy over the findings that somebody has judged; nought for an image of which none is known."""
+    known = keras.ops.cast(keras.ops.not_equal(truth, UNKNOWN), "float32")
+    found = keras.ops.clip(keras.ops.cast(found, "float32"), 1e-6, 1 - 1e-6)
+    each = -(truth * keras.ops.log(found) + (1 - truth) * keras.ops.log(1 - found)) * known
+    return keras.ops.sum(each, axis=-1) / keras.ops.maximum(keras.ops.sum(known, axis=-1), 1.0)
+
+
+def build_trained_part(recipe: Recipe, weights: str, classes: int, seed: int, steps: int = 1) -> Any:
+    """What a recipe trains, compiled: the head on pooled features, or upper blocks and head on activations.
+
+    `steps` is the number of steps in an epoch, which the learning-rate schedule needs.
+    """
+    base = None if recipe.first_trained is None else build_base(weights)
+    keras.utils.set_random_seed(seed)
+    if base is None:
+        start = pooled = keras.Input((CHANNELS,), name="pooled")
+    else:
+        upper = upper_part(base, str(recipe.first_trained))
+        start = upper.input
+        pooled = keras.layers.GlobalAveragePooling2D(name="pool")(upper.output)
+    if recipe.dropout:
+        pooled = keras.layers.Dropout(recipe.dropout, seed=seed, name="drop")(pooled)
+    hidden = keras.layers.Dense(HIDDEN, activation="relu", name="hidden")(pooled)
+    # Probabilities are of single precision even where the layers before them work in halves.
+    outputs = [
+        keras.layers.Dense(classes, activation="softmax", name="probabilities", dtype="float32")(hidden)
+    ]
+    losses: list[Any] = [keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)]
+    if recipe.findings:
+        outputs.append(
+            keras.layers.Dense(len(NAMES), activation="sigmoid", name="findings", dtype="float32")(pooled)
+        )
+        losses.append(known_crossentropy)
+    model = keras.Model(start, outputs, name="head")
+    rate: Any = recipe.learning_rate
+    if recipe.cosine:
+        warm = max(1, round(recipe.warm_up_epochs * steps))
+        rate = keras.optimizers.schedules.CosineDecay(
+            recipe.learning_rate / 20,
+            recipe.epochs * steps - warm,
+            alpha=0.01,
+            warmup_target=recipe.learning_rate,
+            warmup_steps=warm,
+        )
+    model.compile(
+        optimizer=_optimizer(recipe, rate),
+        loss=losses,
+        loss_weights=[1.0, recipe.findings][: len(losses)],
+        metrics=[["accuracy"], []][: len(losses)],
+        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,  # on a processor slower
+    )
+    return model
+
+
+def _optimizer(recipe: Recipe, rate: Any) -> Any:
+    """Adam; with decoupled weight decay (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101) where asked."""
+    if not recipe.weight_decay:
+        return keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
+def classifier(trained: Any) -> Any:
+    """The trained part with one output, the probabilities of the classes."""
+    return keras.Model(trained.input, trained.get_layer("probabilities").output, name="classifier")
+
+
+def join(base: Any, trained: Any, recipe: Recipe) -> Any:
+    """The whole network, from a picture in 0..1 to (probabilities, feature map).
+
+    The base's upper blocks take over what the trained part learned. A network of which more than the head was trained
+    is rounded to half precision, so that its run-time file may be half as large and still be the same network.
+    """
+    if recipe.first_trained is not None:
+        for conv, normalisation in _pairs(base, recipe.first_trained):
+            kernel, bias = trained.get_layer(conv.name).get_weights()
+            unfold(conv, normalisation, kernel.reshape(conv.kernel.shape), bias)
+        round_to_half(base, trained)
+    picture = keras.Input(base.input_shape[1:], name="picture")
+    feature_map = base(scaling(recipe.scaled)(picture) if recipe.scaled else picture, training=False)
+    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(feature_map)
+    probabilities = trained.get_layer("probabilities")(trained.get_layer("hidden")(pooled))
+    return keras.Model(picture, [probabilities, feature_map], name="csss")
+
+
+def to_litert(model: Any, float16: bool = False, batch: int = 1) -> bytes:
+    """Convert a Keras model to LiteRT for a fixed batch; half-precision weights when asked, arithmetic in float32."""
+    picture = keras.Input(model.input_shape[1:], batch_size=batch, name="picture")
+    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(picture, model(picture, training=False)))
+    if float16:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    return bytes(converter.convert())
+
+
+def load_model(file: Path) -> Any:
+    """The Keras file of a model folder."""
+    return keras.models.load_model(file, compile=False)

@@ -1,0 +1,44 @@
+"""A recipe in words."""
+
+from typing import Any
+
+from training.data.dataset import LABELS
+from training.fitting import network
+from training.fitting.softened_labels import FOLDS, TEACHERS
+from training.recipes import Recipe
+
+
+def recipe_in_words(recipe: Recipe) -> dict[str, Any]:
+    """What metrics.json and the model card say of a recipe."""
+    frozen = recipe.first_trained is None
+    smoothing = f", label smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""
+    schedule = ", short warm-up, then cosine" if recipe.cosine else ""
+    return {
+        "name": recipe.name,
+        "base": "MobileNetV2, frozen"
+        if frozen
+        else f"MobileNetV2, trained from {recipe.first_trained} on, batch normalisation frozen",
+        "head": f"GlobalAveragePooling2D, Dense({network.HIDDEN}, ReLU), Dense({len(LABELS)}, softmax)",
+        "scaling": "-1..1, inside the network" if recipe.scaled else "0..1",
+        "optimizer": f"{_optimizer(recipe)}, learning rate {recipe.learning_rate:.0e}".replace("e-0", "e-")
+        + schedule,
+        "loss": "categorical cross-entropy" + smoothing,
+        "batch": recipe.batch,
+        "epochs_at_most": recipe.epochs,
+        "patience": recipe.patience,
+        "monitor": recipe.monitor,
+        "dropout": recipe.dropout,
+        "balance": recipe.balance,
+        "passes": recipe.passes,
+        "mixup": recipe.mixup,
+        "softened": {"share": recipe.softened, "folds": FOLDS, "teachers": TEACHERS}
+        if recipe.softened
+        else None,
+        "findings": recipe.findings,
+        "averaged": recipe.averaged,
+        "augmentation": recipe.words,
+    }
+
+
+def _optimizer(recipe: Recipe) -> str:
+    return f"AdamW (weight decay {recipe.weight_decay:g})" if recipe.weight_decay else "Adam"

@@ -1,0 +1,256 @@
+"""Figures of the shipped model on the held-back images, with the engine of run time and without TensorFlow."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from csss.inference.engine import Engine, calibrate
+from csss.inference.gradcam import Head, grad_cam
+from csss.inference.labels import read_checked
+from csss.inference.preprocessing import decode, preprocess
+from training.data.dataset import Image, read_manifest
+from training.data.split import split
+from training.json_files import rounded
+from training.measuring.intervals import calibration_figures, intervals
+from training.measuring.metrics import auroc, confusion, macro, per_class, risk_coverage, selective
+from training.measuring.scaling import as_trained
+from training.measuring.subgroups import subgroups
+
+
+class FiguresDiffer(Exception):
+    """What was measured is not what metrics.json says."""
+
+
+def split_record(images: Sequence[Image], sides: dict[str, str], seed: int) -> dict[str, Any]:
+    """The split in figures, with a fingerprint, for `split.json` and metrics.json."""
+    lines = "\n".join(f"{path} {sides[path]}" for path in sorted(sides))
+    counts = {
+        side: dict(sorted(Counter(image.label for image in images if sides[image.path] == side).items()))
+        for side in ("train", "val", "test")
+    }
+    return {
+        "seed": seed,
+        "images": len(images),
+        "groups": len({image.group for image in images}),
+        "sides": {side: sum(per_label.values()) for side, per_label in counts.items()},
+        "groups_by_side": {
+            side: len({image.group for image in images if sides[image.path] == side}) for side in counts
+        },
+        "by_class": counts,
+        "sha256": hashlib.sha256(lines.encode()).hexdigest(),
+    }
+
+
+def held_back(data: Path, metrics: dict[str, Any], side: str = "test") -> list[Image]:
+    """The images of a side (the test side unless named).
+
+    The split is drawn again from the manifest; raises `FiguresDiffer` when it is not the one that was trained on,
+    since training images would then be among the test images.
+    """
+    images = read_manifest(data)
+    seed = metrics["data"]["seed"]
+    sides = split(images, seed)
+    if split_record(images, sides, seed)["sha256"] != metrics["data"]["sha256"]:
+        raise FiguresDiffer("The data folder gives another split than the one this model was trained on.")
+    return [image for image in images if sides[image.path] == side]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What an engine makes of n images.
+
+    Probabilities (n, classes) without and with the temperature, pooled features (n, channels), who is strange (n), and
+    the heat maps (n, 7, 7) in 0..1 for the likeliest class.
+    """
+
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    pooled: NDArray[np.float32]
+    strange: NDArray[np.bool_]
+    heat: NDArray[np.float32]
+
+    def accepted(self, threshold: float) -> NDArray[np.bool_]:
+        """As at run time: confident enough, and not strange."""
+        return (self.after.max(axis=1) >= threshold) & ~self.strange
+
+
+def as_stored(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return picture
+
+
+def read_all(
+    engine: Engine,
+    pictures: Iterable[NDArray[np.uint8]],
+    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = as_stored,
+) -> Read:
+    """Run the engine over RGB pictures, each changed first."""
+    info = engine.info
+    head = Head.from_bytes(read_checked(info.folder, info.head_file, info.head_sha256))
+    raw, pooled, heat = [], [], []
+    for picture in pictures:
+        found, feature_map = engine.run(preprocess(change(picture), info.width, info.height, info.resize))
+        raw.append(found)
+        pooled.append(feature_map.mean(axis=(0, 1)))
+        heat.append(grad_cam(feature_map, head, int(found.argmax())))
+    before, features = np.stack(raw).astype(np.float64), np.stack(pooled)
+    scores = engine.outliers.scores(features) if engine.outliers else np.zeros(len(features))
+    return Read(
+        before,
+        calibrate(before, info.temperature),
+        features,
+        scores > info.outliers_threshold,
+        np.stack(heat),
+    )
+
+
+@dataclass(frozen=True)
+class Side:
+    """The images of one side of the split, their classes as numbers (n), and what an engine makes of them."""
+
+    images: list[Image]
+    truth: NDArray[np.int64]
+    read: Read
+
+
+def read_side(engine: Engine, data: Path, metrics: dict[str, Any], side: str = "test") -> Side:
+    """Every image of a side as stored, read by the engine."""
+    images = held_back(data, metrics, side)
+    return Side(images, truths(engine, images), read_all(engine, stored(data, images, f"reading {side}")))
+
+
+def stored(data: Path, images: Sequence[Image], title: str) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of images as RGB arrays, with a progress bar."""
+    for image in tqdm(images, desc=title, unit="image"):
+        yield decode((data / image.path).read_bytes())
+
+
+def truths(engine: Engine, images: Sequence[Image]) -> NDArray[np.int64]:
+    """Class numbers in the engine's order."""
+    return np.array([engine.info.names.index(image.label) for image in images], dtype=np.int64)
+
+
+def evaluate(engine: Engine, data: Path, metrics: dict[str, Any], side: str = "test") -> dict[str, Any]:
+    """The figures of one side (`test` or `validation` in metrics.json), measured now."""
+    return side_figures(engine, read_side(engine, data, metrics, side), metrics["calibration"])
+
+
+def side_figures(engine: Engine, side: Side, calibration: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a side that has been read; `calibration` is that record of metrics.json."""
+    return dict(rounded(figures(engine, side.images, side.truth, side.read, calibration)))
+
+
+def figures(
+    engine: Engine,
+    test: Sequence[Image],
+    truth: NDArray[np.int64],
+    read: Read,
+    calibration: dict[str, Any],
+) -> dict[str, Any]:
+    """Every figure of one reading of the images, with intervals."""
+    names, after = engine.info.names, read.after
+    groups = [image.group for image in test]
+    areas = {name: auroc(truth == index, after[:, index]) for index, name in enumerate(names)}
+    predicted = after.argmax(axis=1)
+    counts = confusion(truth, predicted, len(names))
+    rows = per_class(counts)
+    accepted = read.accepted(engine.threshold)
+
+    return {
+        "images": len(test),
+        "groups": len({image.group for image in test}),
+        "accuracy": float((predicted == truth).mean()),
+        "macro": macro(rows) | {"auroc": float(np.mean(list(areas.values())))},
+        "per_class": dict(zip(names, rows, strict=True)),
+        "auroc": areas,
+        "confusion": counts.tolist(),
+        "selective": {"threshold": engine.threshold} | selective(truth, after, accepted),
+        "answers": {
+            name: _answers(predicted[accepted] == index, truth[accepted] == index)
+            for index, name in enumerate(names)
+        },
+        "risk_coverage": risk_coverage(truth, after),
+        "strange": float(read.strange.mean()),
+        "calibration": calibration_figures(truth, as_trained(read.before, calibration), after, groups),
+        "intervals": intervals(names, truth, after, accepted, groups),
+        "subgroups": subgroups(test, predicted == truth),
+    }
+
+
+def _answers(said: NDArray[np.bool_], true: NDArray[np.bool_]) -> dict[str, float | None]:
+    """Of the accepted images: how many were read as a class, and the share of these that belong to it."""
+    return {"accepted": int(said.sum()), "right": float(true[said].mean()) if said.any() else None}
+
+
+def differences(wanted: Any, got: Any, tolerance: float, path: str = "test") -> list[str]:
+    """Where two records differ by more than the tolerance, as sentences; empty when they agree."""
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        if wanted.keys() != got.keys():
+            return [f"{path} has other entries."]
+        return [
+            line for key in wanted for line in differences(wanted[key], got[key], tolerance, f"{path}.{key}")
+        ]
+    if isinstance(wanted, list) and isinstance(got, list):
+        if len(wanted) != len(got):
+            return [f"{path} has another length."]
+        return [
+            line
+            for index, (left, right) in enumerate(zip(wanted, got, strict=True))
+            for line in differences(left, right, tolerance, f"{path}[{index}]")
+        ]
+    if isinstance(wanted, float) and isinstance(got, int | float):
+        return [] if abs(wanted - got) <= tolerance else [f"{path} is {got}, metrics.json says {wanted}."]
+    return [] if wanted == got else [f"{path} is {got}, metrics.json says {wanted}."]
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """A model folder's metrics.json."""
+    record: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return record
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures as text for the terminal."""
+    lines = [f"{'class':<18}{'precision':>10}{'sensitivity':>12}{'specificity':>12}{'F1':>8}{'images':>8}"]
+    for name, row in [*figures["per_class"].items(), ("macro average", figures["macro"])]:
+        lines.append(
+            f"{name:<18}{row['precision']:>10.4f}{row['sensitivity']:>12.4f}{row['specificity']:>12.4f}"
+            f"{row['f1']:>8.4f}{row.get('support', figures['images']):>8}"
+        )
+    chosen, scale = figures["selective"], figures["calibration"]
+    ranges = figures["intervals"]
+
+    def between(key: str) -> str:
+        return f"[{ranges[key][0]:.4f}, {ranges[key][1]:.4f}]"
+
+    lines += [
+        "",
+        f"accuracy                       {figures['accuracy']:.4f} on {figures['images']} held-back images "
+        f"{between('accuracy')}",
+        f"macro F1                       {figures['macro']['f1']:.4f} {between('macro.f1')}",
+        f"accepted at {chosen['threshold']:.2f}               {chosen['acceptance_rate']:.4f} "
+        f"{between('acceptance_rate')}",
+        f"error of the accepted          {chosen['error_accepted']:.4f} {between('error_accepted')} "
+        f"(all: {chosen['error_all']:.4f})",
+        f"refused as unlike scans        {figures['strange']:.4f}",
+        f"calibration error              {scale['ece_after']:.4f} {between('ece_after')} "
+        f"(before scaling: {scale['ece_before']:.4f})",
+        f"macro AUROC                    {figures['macro']['auroc']:.4f} {between('macro.auroc')}",
+        "one-vs-rest AUROC              "
+        + ", ".join(f"{name} {value:.3f}" for name, value in figures["auroc"].items()),
+        "(in brackets: 95 % intervals, patients drawn again)",
+        "",
+        "confusion matrix (row: true class, column: predicted class)",
+    ]
+    names = list(figures["per_class"])
+    lines.append(" " * 18 + "".join(f"{name[:10]:>11}" for name in names))
+    for name, row in zip(names, figures["confusion"], strict=True):
+        lines.append(f"{name:<18}" + "".join(f"{count:>11}" for count in row))
+    return "\n".join(lines)

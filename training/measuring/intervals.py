@@ -1,0 +1,109 @@
+"""95 % intervals by the bootstrap (Efron 1979) of whole patients, since one patient's images are not independent."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.measuring.metrics import (
+    ECE_BINS,
+    auroc,
+    calibration_error,
+    confusion,
+    log_loss,
+    macro,
+    per_class,
+    reliability,
+    selective,
+)
+
+DRAWS = 1000
+SEED = 42
+
+Indices = NDArray[np.int64]
+
+
+def resamples(groups: Sequence[str], draws: int = DRAWS, seed: int = SEED) -> list[Indices]:
+    """For each draw the images of as many groups as there are, drawn with replacement."""
+    random = np.random.default_rng(seed)
+    _, number = np.unique(np.array(groups), return_inverse=True)
+    members = [np.flatnonzero(number == group) for group in range(int(number.max()) + 1)]
+    return [
+        np.concatenate([members[chosen] for chosen in random.integers(0, len(members), len(members))])
+        for _ in range(draws)
+    ]
+
+
+def interval(values: Sequence[float]) -> list[float]:
+    """The 2.5th and 97.5th percentile; draws for which there is no figure (a class was not drawn) do not count."""
+    low, high = np.nanpercentile(np.array(values), [2.5, 97.5])
+    return [float(low), float(high)]
+
+
+def intervals(
+    names: Sequence[str],
+    truth: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    accepted: NDArray[np.bool_],
+    groups: Sequence[str],
+) -> dict[str, Any]:
+    """Intervals of accuracy, macro and per-class figures, calibration error, and what the threshold does."""
+    predicted = probabilities.argmax(axis=1)
+    kept: dict[str, list[float]] = {}
+
+    def keep(key: str, value: float) -> None:
+        kept.setdefault(key, []).append(value)
+
+    for chosen in resamples(groups):
+        rows = per_class(confusion(truth[chosen], predicted[chosen], len(names)))
+        keep("accuracy", float((truth[chosen] == predicted[chosen]).mean()))
+        for key, value in macro(rows).items():
+            keep(f"macro.{key}", value)
+        for name, row in zip(names, rows, strict=True):
+            for key in ("precision", "sensitivity", "specificity", "f1"):
+                keep(f"{name}.{key}", row[key])
+        areas = [auroc(truth[chosen] == index, probabilities[chosen, index]) for index in range(len(names))]
+        for name, area in zip(names, areas, strict=True):
+            keep(f"{name}.auroc", area)
+        keep("macro.auroc", float(np.nanmean(areas)))
+        keep("ece_after", calibration_error(truth[chosen], probabilities[chosen]))
+        for key, value in selective(truth[chosen], probabilities[chosen], accepted[chosen]).items():
+            keep(key, value)
+    return {"draws": DRAWS, "by": "patient"} | {key: interval(values) for key, values in kept.items()}
+
+
+def calibration_figures(
+    truth: NDArray[np.int64],
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    groups: Sequence[str],
+) -> dict[str, Any]:
+    """Calibration before and after: error with its interval, log loss, and the bins of the reliability diagram.
+
+    Resampling itself adds to a calibration error, so an interval may lie above the figure that it belongs to.
+    """
+    record: dict[str, Any] = {"bins": ECE_BINS}
+    drawn = resamples(groups)
+    for key, probabilities in (("before", before), ("after", after)):
+        record[f"ece_{key}"] = calibration_error(truth, probabilities)
+        record[f"ece_{key}_interval"] = interval(
+            [calibration_error(truth[chosen], probabilities[chosen]) for chosen in drawn]
+        )
+        record[f"log_loss_{key}"] = log_loss(truth, probabilities)
+        record[f"reliability_{key}"] = reliability(truth, probabilities)
+    return record
+
+
+def paired(
+    figure: Callable[[Indices], tuple[float, float]], groups: Sequence[str], count: int
+) -> dict[str, Any]:
+    """A figure of two models on the same images, their difference, and its interval over the same draws."""
+    ours, other = figure(np.arange(count))
+    found = [figure(chosen) for chosen in resamples(groups)]
+    return {
+        "ours": ours,
+        "other": other,
+        "difference": ours - other,
+        "interval": interval([first - second for first, second in found]),
+    }
