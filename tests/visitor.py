@@ -5,7 +5,7 @@ import os
 import uuid
 from typing import Any
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from flask import Flask
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.test import TestResponse
@@ -76,6 +76,7 @@ def soup(response: TestResponse) -> BeautifulSoup:
     return BeautifulSoup(response.get_data(as_text=True), "html.parser")
 
 
-def words(response: TestResponse) -> str:
-    """All visible text in one line."""
-    return " ".join(soup(response).get_text(" ").split())
+def words(shown: TestResponse | Tag) -> str:
+    """All visible text of an answer, or of a part of a page, in one line."""
+    part = soup(shown) if isinstance(shown, TestResponse) else shown
+    return " ".join(part.get_text(" ").split())

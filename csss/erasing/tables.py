@@ -6,6 +6,7 @@ GOES: dict[str, str] = {
     "analysis_runs": "scan_id",
     "approval_batch_items": "scan_id",
     "approvals": "scan_id",
+    "kind_corrections": "scan_id",
     "legal_holds": "patient_id",
     "one_time_codes": "user_id",
     "passkeys": "user_id",

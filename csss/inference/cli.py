@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from csss.inference.classes import KINDS
+
 if TYPE_CHECKING:
     from csss.inference.engine import Engine
 
@@ -24,14 +26,15 @@ def expand(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def predict_paths(
-    engine: "Engine", paths: Iterable[Path], heatmap_dir: Path | None = None
+    engine: "Engine", paths: Iterable[Path], heatmap_dir: Path | None = None, kind: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """One record per file, in the order given.
+    """One record per file, in the order given. With `kind` a class of the other kind of scan makes it uncertain.
 
     A record has path, label, confidence, probabilities, uncertain, reason and model_version; for a file that cannot
     be read or decoded it has path and error, a sentence, and the next file follows. With `heatmap_dir` each scan's
     map is written there as `<name>-heatmap.png` (transparent layer) and `<name>-overlay.jpg` (laid over the scan).
     """
+    from csss.inference.classes import judged_as
     from csss.inference.preprocessing import UndecodableImage
 
     written: set[str] = set()
@@ -39,6 +42,7 @@ def predict_paths(
         try:
             data = path.read_bytes()
             result = engine.predict(data, heatmap=heatmap_dir is not None)
+            result = judged_as(result, kind) if kind else result
         except UndecodableImage as error:
             yield {"path": str(path), "error": str(error)}
             continue
@@ -114,12 +118,19 @@ def _print_table(engine: "Engine", records: Iterator[dict[str, Any]]) -> bool:
     type=click.FloatRange(0, 1),
     help="Below this confidence a scan is Uncertain; default CSSS_THRESHOLD or the model's own.",
 )
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    help="What the pictures are; a class of the other kind is then Uncertain. Default: not compared.",
+)
 def predict(
     images: tuple[Path, ...],
+    *,
     as_json: bool,
     heatmap_dir: Path | None,
     model: Path | None,
     threshold: float | None,
+    kind: str | None,
 ) -> None:
     """Classify JPEG or PNG files, or all of them in a folder.
 
@@ -136,7 +147,7 @@ def predict(
         )
     except (ModelMissing, ModelCorrupt) as error:
         raise click.ClickException(str(error)) from error
-    records = predict_paths(engine, images, heatmap_dir)
+    records = predict_paths(engine, images, heatmap_dir, kind)
     if as_json:
         every = list(records)
         click.echo(json.dumps(every, indent=2, ensure_ascii=False))

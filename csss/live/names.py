@@ -20,6 +20,7 @@ _OF_A_SCAN: dict[str, frozenset[Role]] = {
     "addenda": _EVERYBODY,
     "analysis_runs": _DOCTOR,
     "approvals": frozenset({Role.ADMIN, Role.DOCTOR}),
+    "kind_corrections": _EVERYBODY,
     "prescriptions": STAFF,
     "report_versions": _EVERYBODY,
     "reviews": STAFF,

@@ -69,7 +69,7 @@ def example_context(**changes: Any) -> ReportContext:
     classes = (
         ("COVID", "COVID-19", 0.031),
         ("Lung_Opacity", "Lung opacity", 0.912),
-        ("NIH_MERGED", "Other chest finding", 0.028),
+        ("NIH_MERGED", "Chest X-ray, no listed disease recognised", 0.028),
         ("Normal", "Normal", 0.012),
         ("Sick", "Diseased heart", 0.004),
         ("Viral_Pneumonia", "Viral pneumonia", 0.013),

@@ -8,8 +8,9 @@ from csss.i18n import in_english
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
 from csss.reports import context, queries
-from csss.scans.models import Prediction, Review, Scan
-from csss.scans.presenters import KIND_NAMES, SEX_NAMES, human_name
+from csss.scans.models import Review, Scan
+from csss.scans.own_reading import Why, counts_as_uncertain, why
+from csss.scans.presenters import KIND_NAMES, SEX_NAMES, explanation, human_name, kind_words, sent_as
 from csss.scans.storage import storage
 
 
@@ -51,8 +52,9 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
             image=image,
             width=scan.width,
             height=scan.height,
+            sent_as=sent_as(scan),
         ),
-        prediction=_prediction(scan.prediction),
+        prediction=_prediction(scan),
         review=reviews[-1],
         earlier_reviews=tuple(reviews[:-1]),
         prescription=written[-1],
@@ -70,7 +72,8 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
     )
 
 
-def _prediction(prediction: Prediction | None) -> context.PredictionSummary | context.NoPrediction:
+def _prediction(scan: Scan) -> context.PredictionSummary | context.NoPrediction:
+    prediction = scan.prediction
     if prediction is None or not prediction.available:
         return context.NoPrediction(reason=prediction.reason if prediction else "")
     heatmap = None
@@ -86,8 +89,10 @@ def _prediction(prediction: Prediction | None) -> context.PredictionSummary | co
         ),
         threshold=prediction.threshold_used or 0.0,
         model_version=prediction.model_version,
-        uncertain=prediction.uncertain,
+        uncertain=counts_as_uncertain(scan),
         uncertain_reason=prediction.reason or None,
+        about_kind=kind_words(scan),
+        explanation=explanation(prediction.label) if why(scan) is Why.WITHOUT_FINDING else None,
         heatmap=heatmap,
     )
 

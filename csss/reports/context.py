@@ -11,6 +11,8 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from csss.inference.classes import WITHOUT_FINDING
+
 Agreement = Literal["agree", "partly", "disagree"]
 RiskLevel = Literal["Low", "High", "Indeterminate"]
 
@@ -41,12 +43,17 @@ def age_on(dob: date, on: date) -> int:
 def risk_level(label_name: str, confidence: float, threshold: float, uncertain: bool) -> RiskLevel:
     """The risk level of a prediction (design, section 6).
 
-    Uncertain → Indeterminate; Normal at or above the threshold τ → Low; any other label at or above τ → High.
+    Uncertain, and a class that names no finding (`inference.classes`) → Indeterminate; Normal at or above the threshold
+    τ → Low; any other label at or above τ → High.
     A confidence below τ is uncertain by definition, whatever the flag says. `confidence` and `threshold` lie in 0 to 1.
     """
-    if uncertain or not confidence >= threshold:  # "not >=" lets a NaN count as uncertain
+    if _is_uncertain(confidence, threshold, uncertain) or label_name in WITHOUT_FINDING:
         return "Indeterminate"
     return "Low" if label_name == "Normal" else "High"
+
+
+def _is_uncertain(confidence: float, threshold: float, uncertain: bool) -> bool:
+    return uncertain or not confidence >= threshold  # "not >=" lets a NaN count as uncertain
 
 
 def day(value: date) -> str:
@@ -78,7 +85,10 @@ class Patient:
 
 @dataclass(frozen=True, kw_only=True)
 class ScanImage:
-    """`image` is the stored scan (JPEG or PNG bytes); `width` and `height` are its size in pixels."""
+    """`image` is the stored scan (JPEG or PNG bytes); `width` and `height` are its size in pixels.
+
+    `sent_as` is the kind that the patient had chosen, where a doctor has corrected it.
+    """
 
     kind: str
     indication: str
@@ -86,6 +96,7 @@ class ScanImage:
     image: bytes
     width: int
     height: int
+    sent_as: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +110,10 @@ class Probability:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionSummary:
-    """The classifier's reading. `heatmap` is the layer to be laid over the scan (PNG bytes)."""
+    """The classifier's reading. `heatmap` is the layer to be laid over the scan (PNG bytes).
+
+    `about_kind` says what a corrected kind of scan means for it, `explanation` what the class means.
+    """
 
     label: str
     human_label: str
@@ -109,6 +123,8 @@ class PredictionSummary:
     model_version: str
     uncertain: bool = False
     uncertain_reason: str | None = None
+    about_kind: str | None = None
+    explanation: str | None = None
     heatmap: bytes | None = None
     available: Literal[True] = True
 
@@ -117,9 +133,14 @@ class PredictionSummary:
         return risk_level(self.label, self.confidence, self.threshold, self.uncertain)
 
     @property
+    def is_uncertain(self) -> bool:
+        """Whether the label counts for nothing; one that counts may still be of Indeterminate risk."""
+        return _is_uncertain(self.confidence, self.threshold, self.uncertain)
+
+    @property
     def shown_label(self) -> str:
-        """The label that people see: "Uncertain" whenever the risk level is Indeterminate."""
-        return UNCERTAIN if self.risk_level == "Indeterminate" else self.human_label
+        """The label that people see."""
+        return UNCERTAIN if self.is_uncertain else self.human_label
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid
 from csss.i18n import _
+from csss.inference.classes import judged_as
 from csss.scans import kept_words, policies, workflow
 from csss.scans.models import AnalysisRun, Prediction, Scan
 from csss.scans.states import RunState, Status
@@ -45,7 +46,10 @@ def begin_run(run_id: uuid.UUID) -> AnalysisRun | None:
 
 
 def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -> bool:
-    """Keep a prediction and move the scan on, once. False when somebody was quicker, or the scan has moved on."""
+    """Keep a prediction and move the scan on, once. False when somebody was quicker, or the scan has moved on.
+
+    A class of another kind than the scan is of now makes it uncertain.
+    """
     run = db.session.get(AnalysisRun, run_id)
     if run is None:
         return False
@@ -58,6 +62,7 @@ def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -
         run.state, run.failure = RunState.FAILED, kept_words.MOVED_ON
         return False
     run.state = RunState.DONE
+    reading = judged_as(reading, scan.kind)
     db.session.add(
         Prediction(
             scan_id=scan.id,

@@ -13,7 +13,7 @@ from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, 
 
 
 class Scan(Model):
-    """One uploaded image of one patient. Only `scans.workflow` writes `status`."""
+    """One uploaded image of one patient. Only `scans.workflow` writes `status`, only `services.correct_kind` `kind`."""
 
     __tablename__ = "scans"
 
@@ -38,6 +38,9 @@ class Scan(Model):
     reviews: Mapped[list["Review"]] = relationship(order_by="Review.version", viewonly=True)
     closure: Mapped["ScanClosure | None"] = relationship(viewonly=True)
     holds: Mapped[list["ScanHold"]] = relationship(order_by="ScanHold.placed_at", viewonly=True)
+    kind_corrections: Mapped[list["KindCorrection"]] = relationship(
+        order_by="KindCorrection.version", viewonly=True
+    )
     addenda: Mapped[list["Addendum"]] = relationship(order_by="Addendum.number", viewonly=True)
 
     __table_args__ = (
@@ -164,6 +167,27 @@ class ScanClosure(Model):
     doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
     __table_args__ = ({"info": APPEND_ONLY},)
+
+
+class KindCorrection(Model):
+    """A doctor has found that a scan is of another kind than it was sent as. The newest version counts."""
+
+    __tablename__ = "kind_corrections"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"))
+    version: Mapped[int]
+    doctor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    was: Mapped[ScanKind] = mapped_column(text_enum(ScanKind, "was_kind"))
+    became: Mapped[ScanKind] = mapped_column(text_enum(ScanKind, "became_kind"))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    status: Mapped[Status] = mapped_column(text_enum(Status, "corrected_at_status"))  # where the scan stood
+    after_review: Mapped[int]  # the newest version of the reading then; 0 before the first
+    corrected_at: Mapped[datetime] = mapped_column(default=now)
+
+    doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    __table_args__ = (UniqueConstraint("scan_id", "version"), {"info": APPEND_ONLY})
 
 
 class ScanHold(Model):

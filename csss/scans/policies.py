@@ -50,6 +50,14 @@ def check_can_verify(scan: Scan) -> None:
     _check_status(scan, Status.AI_ANALYZED)
 
 
+def check_can_correct_kind(scan: Scan) -> None:
+    """While a doctor can still act: until the reading is signed, and again when a correction has been asked for."""
+    if scan.open_hold is not None and scan.open_hold.to is HoldFor.DOCTOR:
+        check_can_correct(scan, HoldFor.DOCTOR)
+    else:
+        _check_status(scan, Status.PENDING_AI, Status.AI_ANALYZED)
+
+
 def check_can_close(scan: Scan) -> None:
     _check_status(scan, *(status for status in Status if status is not Status.REPORT_READY))
 
@@ -78,6 +86,19 @@ def check_can_lift(scan: Scan) -> None:
     _check_status(scan, Status.DOCTOR_VERIFIED, Status.PHARMACIST_COMPLETED)
     if scan.open_hold is None:
         raise StateConflict(_("The scan is not on hold."))
+    if words := kind_not_signed(scan):
+        raise StateConflict(words)
+
+
+def kind_not_signed(scan: Scan) -> str | None:
+    """What keeps a hold: the kind has been corrected after the reading that counts; None when it has not."""
+    if not scan.reviews or not scan.kind_corrections:
+        return None
+    if scan.kind_corrections[-1].after_review < len(scan.reviews):
+        return None
+    return _(
+        "The kind of the scan has been corrected: the hold stays until the doctor has signed a corrected reading."
+    )
 
 
 def check_can_correct(scan: Scan, who: HoldFor) -> None:

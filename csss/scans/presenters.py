@@ -10,8 +10,10 @@ from flask_babel.speaklater import LazyString
 
 from csss.auth.models import Sex
 from csss.i18n import _, _l
-from csss.inference.labels import ModelCorrupt, ModelMissing, read_info
+from csss.inference.classes import belongs_to
+from csss.inference.labels import Label, ModelCorrupt, ModelMissing, read_info
 from csss.scans.models import Scan
+from csss.scans.own_reading import Why, counts_as_uncertain, kind_when_read, why
 from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, Status
 
 Key = TypeVar("Key")
@@ -117,8 +119,8 @@ def _staff_kind(scan: Scan) -> _Kind:
         return _HELD[scan.open_hold.to]
     if scan.status is Status.PENDING_AI and scan.latest_run is not None:
         return _RUNS.get(scan.latest_run.state, _STAFF[scan.status])
-    if scan.status is Status.AI_ANALYZED and scan.prediction is not None and scan.prediction.uncertain:
-        return _UNCERTAIN if scan.prediction.available else _WITHOUT_CLASSIFIER
+    if scan.status is Status.AI_ANALYZED and counts_as_uncertain(scan):
+        return _UNCERTAIN if why(scan) is not Why.NOT_READ else _WITHOUT_CLASSIFIER
     return _STAFF[scan.status]
 
 
@@ -130,14 +132,63 @@ def status_for_patient(scan: Scan, *, released: bool) -> Tag:
     return _PATIENT[scan.status].tag()
 
 
+def sent_as(scan: Scan) -> str | None:
+    """The kind that the scan was sent as, where a doctor has corrected it to another one since."""
+    sent = scan.kind_corrections[0].was if scan.kind_corrections else scan.kind
+    return KIND_NAMES[sent] if sent is not scan.kind else None
+
+
+def kind_and_sent(scan: Scan) -> str:
+    """Chest X-ray, or Chest X-ray (sent as Cardiac MRI)."""
+    kind, sent = KIND_NAMES[scan.kind], sent_as(scan)
+    return _("%(kind)s (sent as %(sent)s)", kind=kind, sent=sent) if sent else kind
+
+
+def kind_words(scan: Scan) -> str | None:
+    """What a corrected or contradicted kind means for the classifier's answer; None when there is nothing to say."""
+    found = scan.prediction
+    if found is None or not found.available:
+        return None
+    given = kind_when_read(scan)
+    name = human_name(found.top_label or found.label)
+    fits = belongs_to(found.top_label or found.label, scan.kind)
+    if given is scan.kind:
+        if why(scan) is not Why.OTHER_KIND:
+            return None
+        return _("“%(name)s” is no class of this kind of scan: the answer does not count.", name=name)
+    words = _(
+        "The classifier gave its answer when the kind was %(was)s; a doctor has corrected it to %(became)s since.",
+        was=KIND_NAMES[given],
+        became=KIND_NAMES[scan.kind],
+    )
+    if not fits:
+        more = _("“%(name)s” is no class of the corrected kind: the answer does not count.", name=name)
+    elif found.uncertain:
+        more = _(
+            "“%(name)s” is a class of the corrected kind, too, but the answer stays uncertain.", name=name
+        )
+    else:
+        more = _(
+            "“%(name)s” is a class of the corrected kind, too: the answer counts as it was given.", name=name
+        )
+    return f"{words} {more}"
+
+
 def human_name(label: str) -> str:
     """The words for a class of the active model; the plain name for one that only an older model knew."""
-    return _label_titles(current_app.config["CSSS"].model or None).get(label, label.replace("_", " "))
+    found = _labels(current_app.config["CSSS"].model or None).get(label)
+    return found.title if found else label.replace("_", " ")
+
+
+def explanation(label: str) -> str | None:
+    """The active model's own sentence about a class; None when it does not know the class."""
+    found = _labels(current_app.config["CSSS"].model or None).get(label)
+    return found.explanation if found else None
 
 
 @lru_cache(maxsize=4)
-def _label_titles(folder: str | None) -> dict[str, str]:
+def _labels(folder: str | None) -> dict[str, Label]:
     try:
-        return {label.name: label.title for label in read_info(folder).labels}
+        return {label.name: label for label in read_info(folder).labels}
     except (ModelMissing, ModelCorrupt):
         return {}

@@ -4,21 +4,21 @@ import uuid
 from datetime import timedelta
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from csss.audit.record import record
 from csss.auth import patients
 from csss.auth.models import Patient, User
 from csss.clock import now
-from csss.database import db
+from csss.database import changed_rows, db
 from csss.dates import when
-from csss.errors import Invalid
+from csss.errors import Invalid, StateConflict
 from csss.i18n import _, _n
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
-from csss.scans import claims, drafts, policies, previews, report_templates, workflow
+from csss.scans import claims, drafts, own_reading, policies, previews, report_templates, workflow
 from csss.scans.intake import Intake
-from csss.scans.models import Addendum, Review, Scan, ScanClosure
+from csss.scans.models import Addendum, KindCorrection, Review, Scan, ScanClosure
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
 from csss.scans.written import MAX_TEXT, Reading, too_long
 
@@ -109,7 +109,7 @@ def just_submitted(intake: Intake, *, kind: ScanKind, by: User) -> uuid.UUID | N
 
 
 def verify(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:
-    """Only a doctor who has written findings moves a scan on; an uncertain one also needs an own diagnosis.
+    """Only a doctor who has written findings moves a scan on; what else is needed says `own_reading`.
 
     Raises StateConflict, Invalid.
     """
@@ -132,28 +132,15 @@ def correct_review(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:
     return review
 
 
-def needs_own_reading(scan: Scan) -> bool:
-    """Whether the doctor must give a diagnosis and state to have read the scan: uncertain, or no classifier."""
-    return scan.prediction is not None and (scan.prediction.uncertain or not scan.prediction.available)
-
-
 def _review(scan: Scan, reading: Reading, by: User) -> Review:
     errors: dict[str, str] = {}
     if not reading.findings.strip():
         errors["findings"] = _("Write what you see in the scan.")
-    if needs_own_reading(scan):
-        if not reading.diagnosis.strip():
-            errors["diagnosis"] = (
-                _("The classifier is uncertain about this scan: give your own diagnosis.")
-                if _predicted(scan)
-                else _("The classifier has not read this scan: give your own diagnosis.")
-            )
-        if not reading.read_myself:
-            errors["read_myself"] = (
-                _("The classifier is uncertain about this scan: state that you have read it yourself.")
-                if _predicted(scan)
-                else _("The classifier has not read this scan: state that you have read it yourself.")
-            )
+    why = own_reading.why(scan)
+    if why is not None and not reading.diagnosis.strip():
+        errors["diagnosis"] = str(own_reading.DIAGNOSIS_MISSING[why])
+    if why in own_reading.STATEMENT_MISSING and not reading.read_myself:
+        errors["read_myself"] = str(own_reading.STATEMENT_MISSING[why])
     if reading.agreement is not None and reading.agreement not in set(Agreement):
         errors["agreement"] = _("Choose whether you agree, agree in part, or disagree.")
     for name, text in (
@@ -216,6 +203,41 @@ def set_priority(scan_id: uuid.UUID, priority: Priority, *, by: User) -> None:
     if scan.priority is not priority:
         scan.priority = priority
         record("scan.priority_changed", scan, by=by, priority=priority.value)
+
+
+def correct_kind(
+    scan_id: uuid.UUID, *, was: ScanKind, became: ScanKind, reason: str = "", by: User
+) -> KindCorrection:
+    """The scan is of another kind than it was sent as. What the classifier has said of it stays as it is.
+
+    `was` is the kind that the doctor saw. Raises StateConflict when it is another one by now, Invalid (`kind`, `reason`).
+    """
+    scan = workflow.lock(scan_id)
+    policies.check_can_correct_kind(scan)
+    if scan.kind is not was:
+        raise StateConflict(_("Somebody has corrected the kind of this scan meanwhile."))
+    if became is was:
+        raise Invalid(kind=_("The scan is of this kind already. Choose the other one."))
+    _check_length(reason=reason, limit=MAX_REASON)
+    correction = KindCorrection(
+        id=uuid.uuid4(),
+        scan_id=scan.id,
+        version=len(scan.kind_corrections) + 1,
+        doctor_id=by.id,
+        was=was,
+        became=became,
+        reason=reason.strip(),
+        status=scan.status,
+        after_review=len(scan.reviews),
+    )
+    db.session.add(correction)
+    db.session.flush()  # before the scan: the database lets its kind follow only a correction
+    changed_rows(update(Scan).where(Scan.id == scan.id, Scan.kind == was).values(kind=became))
+    if scan.open_hold is not None:
+        scan.open_hold.answered_at = None  # what was signed is about the other kind
+    record("scan.kind_corrected", scan, by=by, was=was.value, became=became.value)
+    db.session.refresh(scan)
+    return correction
 
 
 def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:

@@ -9,11 +9,12 @@ from flask_login import current_user
 from csss.auth.models import Sex
 from csss.auth.permissions import Permission
 from csss.i18n import _, _n
-from csss.inference.labels import ModelCorrupt, ModelMissing, read_info
+from csss.inference.classes import belongs_to
 from csss.reports.context import age_on
 from csss.reports.models import ReportVersion
 from csss.scans.models import Prediction, Scan
-from csss.scans.presenters import SEX_NAMES, human_name
+from csss.scans.own_reading import counts_as_uncertain
+from csss.scans.presenters import SEX_NAMES, explanation, human_name, kind_words
 from csss.web.filters import size, when
 from csss.web.model_cards import card_url
 
@@ -29,13 +30,18 @@ class Bar:
 
 @dataclass(frozen=True)
 class ClassifierView:
-    """A prediction in words. `label` is "Uncertain" when it is; `nearest` is then the class that came closest."""
+    """A prediction in words. `label` is "Uncertain" when it is; `nearest` is then the class that came closest.
+
+    `about_kind` says what a kind that was corrected since means for the answer.
+    """
 
     label: str
     uncertain: bool
     nearest: str | None
     explanation: str | None
     reason: str | None
+    about_kind: str | None
+    other_kind: bool  # the nearest class is of another kind than the scan
     far: str | None  # for an uncertain one: how far it is from counting, in numbers
     confidence: float
     threshold: float
@@ -62,29 +68,24 @@ def classifier_view(scan: Scan) -> ClassifierView | None:
     found = scan.prediction
     if found is None or not found.available:
         return None
+    uncertain = counts_as_uncertain(scan)
     return ClassifierView(
-        label=_("Uncertain") if found.uncertain else human_name(found.label),
-        uncertain=found.uncertain,
-        nearest=human_name(found.top_label) if found.uncertain and found.top_label else None,
-        explanation=None if found.uncertain else _explanation(found.label),
+        label=_("Uncertain") if uncertain else human_name(found.label),
+        uncertain=uncertain,
+        nearest=human_name(found.top_label) if uncertain and found.top_label else None,
+        explanation=None if uncertain else explanation(found.label),
         reason=found.reason or None,
+        about_kind=kind_words(scan),
+        other_kind=not belongs_to(found.top_label or found.label, scan.kind),
         far=_how_far(found) if found.uncertain else None,
         confidence=found.confidence or 0.0,
         threshold=found.threshold_used or 0.0,
         bars=tuple(Bar(name, human_name(name), value) for name, value in found.probabilities.items()),
-        leading=None if found.uncertain else found.label,
+        leading=None if uncertain else found.label,
         model_version=found.model_version,
         model_url=_model_url(found.model_version),
         heatmap_url=url_for("files.heatmap", scan_id=scan.id) if found.heatmap_key else None,
     )
-
-
-def _explanation(label: str) -> str | None:
-    """The model's own sentence about a class; None when the active model does not know it."""
-    try:
-        return read_info(current_app.config["CSSS"].model or None).label(label).explanation
-    except (KeyError, ModelMissing, ModelCorrupt):
-        return None
 
 
 def _how_far(found: Prediction) -> str | None:

@@ -16,7 +16,7 @@ from csss.prescriptions.models import Prescription
 from csss.reports.models import ReportVersion
 from csss.scans.kept_words import in_words
 from csss.scans.models import Review, Scan
-from csss.scans.presenters import AGREEMENT_NAMES, KIND_NAMES, Tag, status_for_staff
+from csss.scans.presenters import AGREEMENT_NAMES, KIND_NAMES, Tag, kind_and_sent, status_for_staff
 from csss.scans.states import HoldFor, Priority, RunState, Status
 from csss.web.filters import address, day, when
 from csss.web.scan_view import ClassifierView, age_and_sex, classifier_view
@@ -88,7 +88,7 @@ def scan_view(scan: Scan) -> ScanView:
             (_("Address"), record.address or None),
             (
                 _("Scan"),
-                _("%(kind)s, uploaded %(when)s", kind=KIND_NAMES[scan.kind], when=when(scan.uploaded_at)),
+                _("%(kind)s, uploaded %(when)s", kind=kind_and_sent(scan), when=when(scan.uploaded_at)),
             ),
             (_("Indication"), scan.indication or None),
         ),
@@ -154,6 +154,13 @@ def history(
         if run.state is RunState.FAILED:
             why = in_words(run.failure)
             told.append((run.finished_at or run.requested_at, _("Analysis failed"), "bad", None, why))
+    for each in scan.kind_corrections:
+        words = _(
+            "Kind corrected from %(was)s to %(became)s",
+            was=KIND_NAMES[each.was],
+            became=KIND_NAMES[each.became],
+        )
+        told.append((each.corrected_at, words, "warn", each.doctor, each.reason or None))
     for review in scan.reviews[1:]:
         words = _("Reading corrected (version %(number)s)", number=review.version)
         told.append((review.created_at, words, "info", review.doctor, None))

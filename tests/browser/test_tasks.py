@@ -130,6 +130,7 @@ TASKS = (
         doctor.set_the_priority_and_close,
         "POST doctor.priority POST doctor.close",
     ),
+    Task("correct_the_kind", doctor.correct_the_kind, "POST doctor.correct_kind"),
     Task("answer_a_hold_as_doctor", doctor.answer_a_hold, "POST doctor.correct"),
     Task("add_an_addendum", doctor.add_an_addendum, "files.report POST doctor.addendum"),
     Task("compare_with_an_earlier_scan", doctor.compare_with_an_earlier_scan, "doctor.scan"),

@@ -11,7 +11,7 @@ from csss.erasing import services as erasing
 from csss.reports import services as reports
 from csss.scans import services
 from csss.scans.models import Scan
-from csss.scans.states import NEXT, Status
+from csss.scans.states import NEXT, ScanKind, Status
 from tests.factories import Clinic
 
 pytestmark = pytest.mark.both_databases
@@ -43,6 +43,7 @@ def full_clinic(clinic: Clinic) -> Clinic:
     unreadable = clinic.scan(doctor=doctor).id
     with transaction():
         reports.add_addendum(released, note="The date in the indication is wrong.", by=doctor)
+        services.correct_kind(unreadable, was=ScanKind.CHEST_XRAY, became=ScanKind.CARDIAC_MRI, by=doctor)
         services.close(unreadable, reason="Blurred", by=doctor)
     somebody = clinic.person("patient").patient
     with transaction():
@@ -86,6 +87,18 @@ def test_a_scan_begins_at_the_beginning(clinic: Clinic) -> None:
             raw(new)
         else:
             refused(new, "begins as PENDING_AI")
+
+
+def test_the_kind_of_a_scan_changes_only_with_a_correction_of_it(clinic: Clinic) -> None:
+    """A correction of another scan, or one to the kind that it is already, opens no way."""
+    doctor = clinic.person("doctor")
+    ids = [clinic.scan(doctor=doctor).id for _ in range(2)]
+    with transaction():
+        services.correct_kind(ids[1], was=ScanKind.CHEST_XRAY, became=ScanKind.CARDIAC_MRI, by=doctor)
+    db.session.commit()
+    for scan_id, kind in ((ids[0], "cardiac_mri"), (ids[1], "chest_xray")):
+        refused(sa.update(SCANS).where(SCANS.c.id == scan_id).values(kind=kind), "only with a correction")
+    assert [db.session.get_one(Scan, each).kind.value for each in ids] == ["chest_xray", "cardiac_mri"]
 
 
 def test_scans_are_never_deleted(clinic: Clinic) -> None:

@@ -88,6 +88,11 @@ def check_scan(known: Known, before: Snapshot, after: Snapshot) -> None:
     assert bool(prescribed) == (reached >= 3)
     if predictions and (predictions[0]["uncertain"] or not predictions[0]["available"]):
         assert all(review["diagnosis"] and review["read_myself"] for review in reviews)
+    if predictions and predictions[0]["label"] == "NIH_MERGED":
+        assert all(review["diagnosis"] for review in reviews)
+    corrected = rows_of(after, "kind_corrections", known.id, "version")
+    assert [each["version"] for each in corrected] == list(range(1, known.kinds + 1))
+    assert after["scans"][known.id.hex]["kind"] == (corrected[-1]["became"] if corrected else "chest_xray")
     for versions in (reviews, prescribed):
         assert [each["version"] for each in versions] == list(range(1, len(versions) + 1))
     runs = rows_of(after, "analysis_runs", known.id)
@@ -123,6 +128,8 @@ ACTIONS = (
         "read_without",
         "verify",
         "correct_review",
+        "correct_kind",
+        "correct_kind",
         "close",
         "complete",
     ),
@@ -161,6 +168,7 @@ A_LONG_WAY = (
     ),
     *(("hold", 7, 0), ("correct_prescription", 5, 0), ("approve", 6, 0), ("lift", 7, 0), ("approve", 6, 0)),
     *(("addendum", 2, 0), ("render", 0, 0), ("addendum", 2, 0), ("render", 0, 0), ("close", 2, 0)),
+    *(("priority", 2, 0), ("correct_kind", 2, 0)),
 )
 
 

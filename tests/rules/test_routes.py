@@ -118,6 +118,7 @@ WHO: dict[str, set[str | None]] = {
     "doctor.change_template": Own(DOCTOR, own=DOCTOR),
     "doctor.close": DOCTOR,
     "doctor.correct": DOCTOR,
+    "doctor.correct_kind": DOCTOR,
     "doctor.delete_template": Own(DOCTOR, own=DOCTOR),
     "doctor.discard_draft": DOCTOR,
     "doctor.insert_template": DOCTOR,

@@ -73,6 +73,18 @@ def test_heat_maps_are_written_and_never_over_each_other(tmp_path):
     assert map_width * height == map_height * width, "it must lie over the scan in its proportions"
 
 
+def test_a_picture_of_another_kind_than_it_is_said_to_be_is_uncertain():
+    covid = next(path for path in SCANS if path.stem.startswith("COVID"))
+    plain, same, other = (
+        json.loads(run(covid, "--json", *more).output)[0]
+        for more in ((), ("--kind", "chest_xray"), ("--kind", "cardiac_mri"))
+    )
+    assert plain == same and not plain["uncertain"]
+    assert other["uncertain"] and "the kind or the reading is wrong" in other["reason"]
+    assert other["probabilities"] == plain["probabilities"]
+    assert run(covid, "--kind", "ultrasound").exit_code == 2
+
+
 def test_people_get_a_table(broken):
     done = run(SCANS[0], broken)
     assert done.exit_code == 1

@@ -20,6 +20,8 @@ from csss.reports.context import PredictionSummary, age_on, day, risk_level
         ("Sick", 0.6, False, "Indeterminate"),
         ("Viral_Pneumonia", 0.99, True, "Indeterminate"),
         ("COVID", float("nan"), False, "Indeterminate"),
+        ("NIH_MERGED", 0.99, False, "Indeterminate"),
+        ("NIH_MERGED", 0.6, True, "Indeterminate"),
     ],
 )
 def test_the_risk_level_follows_label_confidence_and_uncertainty(label, confidence, uncertain, expected):
@@ -37,6 +39,19 @@ def test_a_prediction_below_the_threshold_is_shown_as_uncertain_whatever_its_fla
         uncertain=False,
     )
     assert summary.shown_label == "Uncertain"
+
+
+def test_an_answer_that_names_no_finding_is_no_uncertain_one_though_its_risk_is_indeterminate():
+    summary = PredictionSummary(
+        label="NIH_MERGED",
+        human_label="Chest X-ray, no listed disease recognised",
+        confidence=0.93,
+        probabilities=(),
+        threshold=0.75,
+        model_version="1",
+    )
+    assert summary.shown_label == "Chest X-ray, no listed disease recognised"
+    assert summary.risk_level == "Indeterminate"
 
 
 @pytest.mark.parametrize(

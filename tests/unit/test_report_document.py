@@ -169,6 +169,24 @@ def test_an_uncertain_prediction_is_shown_as_uncertain_with_its_reason(context):
     assert "The confidence is too low." in text
 
 
+def test_a_corrected_kind_and_what_it_means_for_the_answer_are_in_the_report(context):
+    scan = replace(context.scan, kind="Cardiac MRI", sent_as="Chest X-ray")
+    prediction = replace(context.prediction, uncertain=True, about_kind="The answer does not count.")
+    text = words(page(replace(context, scan=scan, prediction=prediction)))
+    assert "Cardiac MRI report" in text and "Examination Cardiac MRI (sent as Chest X-ray)" in text
+    assert "The answer does not count." in text
+
+
+def test_a_class_without_a_finding_is_named_and_explained_and_its_risk_is_indeterminate(context):
+    name = "Chest X-ray, no listed disease recognised"
+    prediction = replace(
+        context.prediction, label="NIH_MERGED", human_label=name, explanation="With or without a finding."
+    )
+    text = words(page(replace(context, prediction=prediction)))
+    assert f"Label {name}" in text and "Risk level Indeterminate" in text
+    assert "With or without a finding." in text
+
+
 def test_a_scan_read_without_the_classifier_says_why_and_shows_no_heat_map(context):
     soup = page(replace(context, prediction=NoPrediction(reason="The analysis failed twice.")))
     text = words(soup)

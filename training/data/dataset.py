@@ -21,9 +21,9 @@ CLASSES: tuple[Label, ...] = (
     ),
     Label(
         "NIH_MERGED",
-        "Other chest finding",
-        "The chest X-ray resembles a mixed group with other findings or none, "
-        "such as an effusion, a nodule or an enlarged heart.",
+        "Chest X-ray, no listed disease recognised",
+        "It may be with or without a finding: the class is a mixed collection of chest X-rays, "
+        "and half of those people had no finding.",
     ),
     Label(
         "Normal",

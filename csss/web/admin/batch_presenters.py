@@ -4,11 +4,13 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from csss.i18n import _
+from flask_babel.speaklater import LazyString
+
+from csss.i18n import _, _l
 from csss.reports.approvals import Written
 from csss.reports.batches import Choice
-from csss.scans.listed import Reading
-from csss.scans.models import Prediction, Review
+from csss.scans.models import Review, Scan
+from csss.scans.own_reading import Why, why
 from csss.scans.presenters import KIND_NAMES, human_name
 from csss.scans.states import Agreement, Priority
 from csss.web.filters import shorten
@@ -60,7 +62,7 @@ def conclusion(review: Review | Written) -> str:
 def _warnings(choice: Choice) -> list[str]:
     """What deserves a second look before the release."""
     scan, review, prescription = choice.scan, choice.scan.review, choice.prescription
-    found = disagreement(review, scan.prediction)
+    found = disagreement(review, scan)
     if review is not None and review.version > 1:
         found.append(_("The reading is a corrected version."))
     if prescription is not None:
@@ -76,14 +78,22 @@ def _warnings(choice: Choice) -> list[str]:
     return found
 
 
-def disagreement(review: Review | Written | None, prediction: Prediction | Reading | None) -> list[str]:
+_NOTHING_TO_AGREE_WITH: dict[Why | None, LazyString] = {
+    Why.NOT_READ: _l("Read without the classifier."),
+    Why.UNCERTAIN: _l("The classifier was uncertain; the diagnosis is the doctor’s own."),
+    Why.OTHER_KIND: _l(
+        "The classifier’s answer belongs to another kind of scan; the diagnosis is the doctor’s own."
+    ),
+}
+
+
+def disagreement(review: Review | Written | None, scan: Scan) -> list[str]:
     """Where doctor and classifier do not go together."""
+    prediction, reason = scan.prediction, why(scan)
     if prediction is None:
         return []
-    if not prediction.available:
-        return [_("Read without the classifier.")]
-    if prediction.uncertain:
-        return [_("The classifier was uncertain; the diagnosis is the doctor’s own.")]
+    if reason in _NOTHING_TO_AGREE_WITH:
+        return [str(_NOTHING_TO_AGREE_WITH[reason])]
     label = human_name(prediction.label)
     if review is not None and review.agreement is Agreement.DISAGREE:
         return [_("The doctor disagrees with the classifier, which read “%(label)s”.", label=label)]

@@ -184,6 +184,7 @@ ACTION_WORDS: Words[str] = Words(
         "scan.heatmap_viewed": _l("Looked at a heat map"),
         "scan.hold_lifted": _l("Lifted a hold"),
         "scan.image_viewed": _l("Looked at a picture"),
+        "scan.kind_corrected": _l("Corrected the kind of a scan"),
         "scan.prescription_corrected": _l("Corrected a prescription"),
         "scan.priority_changed": _l("Changed the priority"),
         "scan.read_without_classifier": _l("Read a scan without the classifier"),

@@ -64,7 +64,7 @@ def _waiting_row(scan: Listed, signed: Signers, base: str, ticked: bool) -> Wait
         doctor=review.doctor if review else None,
         pharmacist=signed.pharmacist,
         conclusion=conclusion(review) if review else "",
-        warnings=tuple(disagreement(review, scan.prediction)),
+        warnings=tuple(disagreement(review, as_scan)),
         since=scan.status_since.isoformat(),
         waiting=ago(scan.status_since),
         urgent=scan.priority is Priority.URGENT,

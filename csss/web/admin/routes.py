@@ -300,7 +300,7 @@ def _show(
     values: dict[str, Any] = {
         "scan": shown,
         "seen": _seen(scan, len(written)),
-        "warnings": disagreement(scan.review, scan.prediction) if may_approve else [],
+        "warnings": disagreement(scan.review, scan) if may_approve else [],
         "reading_changes": reading_changes(shown.review, shown.earlier_reviews[0])
         if shown.review and shown.earlier_reviews
         else [],
@@ -310,6 +310,7 @@ def _show(
         "may_approve": may_approve,
         "waits_because": None if conflict else waits_because(scan),
         "may_lift": policies.may(policies.check_can_lift, scan),
+        "lift_waits": policies.kind_not_signed(scan),
         "approve_form": approve or ApproveForm(),
         "code": _code(scan) if may_approve else None,
         "passkey": may_approve and passkeys.offered(me()),

@@ -10,8 +10,8 @@ from wtforms.validators import AnyOf
 from csss.i18n import _l
 from csss.scans.desk import ReportTemplate, ReviewDraft
 from csss.scans.models import Review, Scan
+from csss.scans.own_reading import STATEMENT_MISSING, why
 from csss.scans.report_templates import MAX_TITLE, Block
-from csss.scans.services import needs_own_reading
 from csss.scans.states import Agreement, Priority, ScanKind
 from csss.scans.written import Reading
 from csss.web.forms import clean, one_line
@@ -83,7 +83,7 @@ class ReviewForm(Form):
         """Without the fields that this scan does not ask for."""
         if scan.prediction is None or not scan.prediction.available:
             del self.agreement
-        if not needs_own_reading(scan):
+        if why(scan) not in STATEMENT_MISSING:
             del self.read_myself
         return self
 
@@ -108,6 +108,24 @@ class PriorityForm(Form):
             AnyOf([priority.value for priority in Priority], message=_l("Choose routine or urgent."))
         ],
     )
+
+
+class KindForm(Form):
+    """What kind the scan is; `was` is the one that the page showed."""
+
+    kind = StringField(
+        _l("Kind"),
+        id="correct-kind",
+        validators=[AnyOf([*ScanKind], message=_l("Choose chest X-ray or cardiac MRI."))],
+    )
+    was = StringField(
+        _l("Kind that was shown"),
+        id="correct-kind",
+        validators=[
+            AnyOf([*ScanKind], message=_l("The form did not say which kind you saw. Look at it here."))
+        ],
+    )
+    reason = TextAreaField(_l("Reason"), id="kind-reason", filters=[clean])
 
 
 class AddendumForm(Form):

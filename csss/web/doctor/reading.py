@@ -13,14 +13,14 @@ from csss.i18n import _, _l
 from csss.prescriptions import allergies
 from csss.prescriptions.allergies import Asked
 from csss.reports import queries as reports
-from csss.scans import policies, queries
+from csss.scans import own_reading, policies, queries
 from csss.scans.desk import ReviewDraft
 from csss.scans.kept_words import in_words
 from csss.scans.listed import Listed
 from csss.scans.models import AnalysisRun, Scan, ScanHold
-from csss.scans.presenters import KIND_NAMES, PRIORITY_NAMES, Tag, status_for_staff
-from csss.scans.services import needs_own_reading
-from csss.scans.states import HoldFor, Priority, RunState, Status
+from csss.scans.own_reading import Why
+from csss.scans.presenters import KIND_NAMES, PRIORITY_NAMES, Tag, kind_and_sent, status_for_staff
+from csss.scans.states import HoldFor, Priority, RunState, ScanKind, Status
 from csss.web.filters import ago, day, when
 from csss.web.scan_view import ClassifierView, VersionView, age_and_sex, classifier_view, version_view
 from csss.web.staff_view import STEPS, Event, ReviewView, history, review_view
@@ -87,6 +87,7 @@ class May:
     read_without: bool
     verify: bool
     correct: bool
+    correct_kind: bool
     close: bool
     add_addendum: bool
 
@@ -103,6 +104,8 @@ class ReadingPage:
     allergies_state: Asked
     indication: str
     kind: str
+    kind_value: str
+    other_kind: tuple[str, str]  # what it would be corrected to: value, words
     uploaded: str
     waiting: str
     tag: Tag
@@ -113,7 +116,7 @@ class ReadingPage:
     analysis: Analysis | None
     classifier: ClassifierView | None
     not_available: str | None
-    needs_own_reading: bool
+    diagnosis_hint: str | None  # why an own diagnosis is needed; None where it is optional
     needs_reason: bool
     may: May
     hold: ScanHold | None
@@ -141,6 +144,7 @@ def reading_page(
         url=url_for("doctor.scan", scan_id=scan.id),
         patient=scan.patient.user.name,
         facts=(
+            (_("Kind"), kind_and_sent(scan)),
             (_("MRN"), scan.patient.mrn),
             (_("At the scan"), age_and_sex(scan)),
             (_("Born"), day(scan.patient.date_of_birth)),
@@ -149,6 +153,8 @@ def reading_page(
         allergies_state=allergies.state(scan.patient.allergies),
         indication=scan.indication,
         kind=KIND_NAMES[scan.kind],
+        kind_value=scan.kind.value,
+        other_kind=next((each.value, KIND_NAMES[each]) for each in ScanKind if each is not scan.kind),
         uploaded=when(scan.uploaded_at),
         waiting=ago(scan.uploaded_at),
         tag=status_for_staff(scan),
@@ -161,7 +167,7 @@ def reading_page(
         not_available=in_words(prediction.reason)
         if prediction is not None and not prediction.available
         else None,
-        needs_own_reading=needs_own_reading(scan),
+        diagnosis_hint=_diagnosis_hint(scan),
         needs_reason=policies.needs_reason_to_read_without(scan),
         may=may,
         hold=scan.open_hold,
@@ -185,12 +191,22 @@ def reading_page(
     )
 
 
+def _diagnosis_hint(scan: Scan) -> str | None:
+    why = own_reading.why(scan)
+    if why is None:
+        return None
+    if why is Why.WITHOUT_FINDING:
+        return _("Your own, because the classifier’s answer says neither ill nor healthy.")
+    return _("Your own, because the classifier gives none that counts.")
+
+
 def _may(scan: Scan) -> May:
     return May(
         analyse=policies.may(policies.check_can_analyse, scan),
         read_without=policies.may(policies.check_can_read_without_classifier, scan),
         verify=policies.may(policies.check_can_verify, scan),
         correct=policies.may(policies.check_can_correct, scan, HoldFor.DOCTOR),
+        correct_kind=policies.may(policies.check_can_correct_kind, scan),
         close=policies.may(policies.check_can_close, scan),
         add_addendum=policies.may(policies.check_can_add_addendum, scan),
     )

@@ -14,12 +14,13 @@ from csss.reports import services as reports
 from csss.scans import analysis as analyses
 from csss.scans import drafts, policies, queries, report_templates, services
 from csss.scans import worklist as lists
-from csss.scans.states import Priority
+from csss.scans.states import Priority, ScanKind
 from csss.web.doctor import doctor, reading, worklist
 from csss.web.doctor.claim import claim_view
 from csss.web.doctor.forms import (
     AddendumForm,
     CloseForm,
+    KindForm,
     PriorityForm,
     ReviewForm,
     WithoutClassifierForm,
@@ -125,6 +126,23 @@ def priority(scan_id: uuid.UUID) -> Response:
     return refused or done(scan_id, _("The priority has been changed."))
 
 
+@doctor.post("/scans/<uuid:scan_id>/kind")
+@requires(Permission.SCAN_REVIEW)
+def correct_kind(scan_id: uuid.UUID) -> Response:
+    """Say that the scan is of another kind than it was sent as."""
+    form = KindForm(request.form)
+
+    def correct_it() -> None:
+        if not form.validate():
+            policies.check_can_correct_kind(queries.scan_visible_to(me(), scan_id))  # 409 comes before 422
+            raise Invalid()
+        was, became = ScanKind(form.was.data), ScanKind(form.kind.data)
+        services.correct_kind(scan_id, was=was, became=became, reason=form.reason.data or "", by=me())
+
+    refused = try_step(scan_id, form, correct_it)
+    return refused or done(scan_id, _("The kind of the scan has been corrected."))
+
+
 @doctor.post("/scans/<uuid:scan_id>/addendum")
 @requires(Permission.SCAN_REVIEW)
 def addendum(scan_id: uuid.UUID) -> Response:
@@ -187,6 +205,7 @@ def reading_page(
         priority=sent
         if isinstance(sent, PriorityForm)
         else PriorityForm(data={"priority": scan.priority.value}),
+        kind_form=sent if isinstance(sent, KindForm) else KindForm(),
         addendum=sent if isinstance(sent, AddendumForm) else AddendumForm(),
     )
 
@@ -194,7 +213,9 @@ def reading_page(
 def _typed(form: Form | None) -> list[tuple[str, str]]:
     """What somebody wrote, field by field."""
     texts = [
-        (field.label.text, field.data) for field in form or () if field.name not in {"agreement", "priority"}
+        (field.label.text, field.data)
+        for field in form or ()
+        if field.name not in {"agreement", "priority", "kind", "was"}
     ]
     return [(label, text) for label, text in texts if isinstance(text, str) and text.strip()]
 

@@ -16,10 +16,11 @@ from csss import clock
 from csss.auth.models import User
 from csss.i18n import _, _n, language
 from csss.remembered import remembered
-from csss.scans import policies
+from csss.scans import own_reading, policies
 from csss.scans import worklist as queries
 from csss.scans.kept_words import in_words
 from csss.scans.models import Scan
+from csss.scans.own_reading import Why
 from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, human_name, status_for_staff
 from csss.scans.states import Priority, Status
 from csss.scans.worklist import Counts, Listed, Page
@@ -178,6 +179,8 @@ def _why(scan: Listed) -> str | None:
         return None
     if found.reason or not found.available or found.confidence is None:
         return shorten(in_words(found.reason)) or None
+    if own_reading.why(cast("Scan", scan)) is Why.OTHER_KIND:
+        return _("%(label)s: a class of another kind of scan", label=human_name(found.top_label))
     return _(
         "%(label)s, %(percent)s %%", label=human_name(found.top_label), percent=round(100 * found.confidence)
     )

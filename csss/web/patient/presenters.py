@@ -15,7 +15,7 @@ from csss.reports import queries as reports
 from csss.reports.models import ReportVersion
 from csss.scans.durations import usual_waits
 from csss.scans.models import Addendum, Review, Scan
-from csss.scans.presenters import KIND_NAMES, Tag, status_for_patient
+from csss.scans.presenters import KIND_NAMES, Tag, kind_and_sent, status_for_patient
 from csss.scans.states import Status
 from csss.web.filters import day, when
 from csss.web.scan_view import ClassifierView, VersionView, classifier_view, version_view
@@ -201,7 +201,7 @@ def scan_page(scan: Scan) -> ScanPage:
         sentence=str(_CLOSED if closure else _READY if released else _SENTENCES[scan.status]),
         way=_way(scan, versions),
         facts=(
-            (_("Kind"), KIND_NAMES[scan.kind]),
+            (_("Kind"), kind_and_sent(scan)),
             (_("Uploaded"), when(scan.uploaded_at)),
             (_("Reason you gave"), scan.indication),
             (_("Picture"), _("%(width)s × %(height)s pixels", width=scan.width, height=scan.height)),

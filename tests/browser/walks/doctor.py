@@ -165,6 +165,18 @@ def set_the_priority_and_close(scene: Scene) -> None:
     scene.reads("This scan is closed")
 
 
+def correct_the_kind(scene: Scene) -> None:
+    scan_id = scene.case("doctor", Status.AI_ANALYZED)
+    scene.hand.open(f"/doctor/scans/{scan_id}")
+    scene.hand.unfold("Correct the kind")
+    scene.hand.write("Reason", "It shows a heart.", "#correct-kind")
+    scene.hand.press("It is: Cardiac MRI")
+    scene.reads("The kind of the scan has been corrected")
+    scene.reads("Cardiac MRI (sent as Chest X-ray)")
+    scene.reads("the answer counts as it was given")
+    assert scene.look(lambda: db.session.get_one(Scan, scan_id, populate_existing=True).kind) == "cardiac_mri"
+
+
 def answer_a_hold(scene: Scene) -> None:
     def held(clinic: Crowd, people: dict[str, User], scan: Scan) -> None:
         with transaction():
