@@ -12,6 +12,7 @@ from csss.backup.cli import backup, restore
 from csss.config import BadSetting, Settings, load_settings, unknown_variables
 from csss.erasing_cli import erase_patient, finish_erasures
 from csss.inference.cli import models, predict
+from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.storage_cli import storage
 
 # What a deployer can mend: rights, room, and what lies in the way. Anything else may be a fault of ours: a traceback.
@@ -26,7 +27,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except BadSetting as error:
+        except (BadSetting, ModelMissing, ModelCorrupt) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             if error.errno in _OF_THE_PLACE:
