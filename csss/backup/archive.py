@@ -27,7 +27,7 @@ FORMAT = 1
 STREAM = "-"
 _ARCHIVES = (".tar", ".tar.gz", ".tgz")
 # Like the end of a file's name: `x.zip` is not meant to be a folder, `csss-2026.11.30` is.
-_OTHER_ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$")
+_OTHER_ENDING = re.compile(r"\.(?=\w*[A-Za-z])\w{1,8}$")
 _BLOCK = 1 << 20
 
 

@@ -46,7 +46,8 @@ def make(target: str, *, with_secret_key: bool = False) -> Made:
     """Copy database and files to `target`. Raises BackupError; then nothing has that name, and nothing half is left."""
     settings: Settings = current_app.config["CSSS"]
     db.session.remove()
-    archive.check_target(target)
+    with _trouble_told(target):
+        archive.check_target(target)
     with (
         _trouble_told(target),
         tempfile.TemporaryDirectory(prefix="csss-backup-", dir=_beside(target)) as folder,
@@ -102,9 +103,11 @@ def _trouble_told(target: str) -> Iterator[None]:
             "Whoever reads this backup went away before its end: what it has is no backup."
         ) from error
     except OSError as error:
-        where = "standard output" if target == archive.STREAM else target
+        streamed = target == archive.STREAM
+        where = "standard output" if streamed else target
+        left = "What was written is no backup." if streamed else "Nothing of it is left."
         raise BackupError(
-            f"The backup cannot be written to {where}: {error.strerror or error}. Nothing of it is left."
+            f"The backup cannot be written to {where}: {error.strerror or error}. {left}"
         ) from error
 
 
