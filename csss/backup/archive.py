@@ -168,13 +168,32 @@ def _plain(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
     file.flush()
 
 
+class _Gzip:
+    """What is written to it goes on compressed. After an error the end that gzip asks for is missing, so that any program
+    sees that something was cut off.
+
+    tarfile's own "w|gz" takes no level before Python 3.12, and GzipFile writes an end in any case.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        # The pictures are compressed already; the fastest level halves the rows and costs next to nothing.
+        self._file, self._packing = file, zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+
+    def write(self, piece: bytes) -> int:
+        self._file.write(self._packing.compress(piece))
+        return len(piece)
+
+    def end(self) -> None:
+        self._file.write(self._packing.flush())
+        self._file.flush()
+
+
 @contextmanager
 def _compressed(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
-    # The pictures are compressed already; the fastest setting halves the rows and costs next to nothing. tarfile's own
-    # "w|gz" takes no such setting before Python 3.12.
-    with gzip.GzipFile("", "wb", 1, file) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+    packed = _Gzip(file)
+    with tarfile.open(fileobj=packed, mode="w|") as tar:  # type: ignore[call-overload]
         yield tar
-    file.flush()
+    packed.end()
 
 
 def _remove(path: Path) -> None:

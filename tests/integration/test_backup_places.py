@@ -119,13 +119,13 @@ def test_a_pipe_that_breaks_is_told_and_what_came_of_it_is_refused(
 
 
 def test_a_backup_that_fails_half_way_in_a_pipe_is_no_backup(settings: Settings, tmp_path: Path) -> None:
-    """What is readable at its beginning and as a gzip file has no manifest."""
     unreadable = settings.storage_folder / next(iter(kept_files.named())).key
     unreadable.unlink()
     unreadable.mkdir()
     failed = in_a_shell(settings, "csss backup - > half.tar.gz", tmp_path)
     assert failed.returncode == 1 and f"{unreadable} cannot be read".encode() in failed.stderr
     assert b"Traceback" not in failed.stderr
+    assert in_a_shell(settings, "gzip --test half.tar.gz", tmp_path).returncode != 0
     refused = in_a_shell(settings, "csss restore --force half.tar.gz", tmp_path)
     assert refused.returncode == 1 and b"no whole backup" in refused.stderr
 
