@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -310,8 +311,8 @@ def serve(script: str, until: str, place: Place) -> None:
         # Flask's own server for development knows no way of stopping.
         assert process.wait(60) in {0, -signal.SIGTERM}
     finally:
-        if process.poll() is None or "--debug" in script:
+        with suppress(ProcessLookupError):  # when all of it has ended
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait(30)
+        process.wait(30)
         with redis.Redis.from_url(place.redis_url) as connection:
             connection.flushall()
