@@ -1,16 +1,29 @@
-"""What `csss check` looks at. Each check says in one line what it found, and how to mend what is wrong."""
+"""What `csss check` looks at. Each check says in one line what it found, and how to mend what is wrong.
 
+Nothing is made by looking: no folder, no secret key, no database.
+"""
+
+import errno
 import io
+import os
 import shutil
 import smtplib
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from csss.config import Settings
-from csss.paths import MIGRATIONS, MODELS, STATIC, TEMPLATES, private_folder
+from csss.config import BadSetting, Settings, unknown_variables
+from csss.database_from_outside import (
+    DatabaseNotReadable,
+    cause_and_remedy,
+    not_made_yet,
+    reading,
+    without_password,
+)
+from csss.logs import said
+from csss.paths import MIGRATIONS, MODELS, STATIC, TEMPLATES
 
 
 @dataclass(frozen=True)
@@ -19,11 +32,14 @@ class Result:
     ok: bool
     text: str
     mend: str = ""
+    note: bool = False  # nothing is wrong, but it is worth reading
 
 
 def checks(settings: Settings) -> Iterator[Result]:
     """All checks, each made when it is asked for; a failing one does not keep the others from being made."""
     for name, check in (
+        ("Settings", _variables),
+        ("Secret key", _secret_key),
         ("Python", _python),
         ("Project files", _project_files),
         ("System libraries for PDF", _pango),
@@ -41,11 +57,45 @@ def checks(settings: Settings) -> Iterator[Result]:
     ):
         try:
             yield check(settings)
+        except DatabaseNotReadable:
+            yield Result(name, True, "not looked at: the database comes first", note=True)
         except Exception as error:
             # The point of this command is to report whatever is wrong, in a line.
             yield Result(
-                name, False, f"{type(error).__name__}: {error}", "This check itself failed; see above."
+                name, False, f"{type(error).__name__}: {said(error)}", "This check itself failed; see above."
             )
+
+
+def needed_by(settings: Settings, parts: Iterable[str]) -> Iterator[Result]:
+    """What these parts (`web`, or the names of queues) must find when they start: each check made when asked for.
+
+    Servers that may come up later (PostgreSQL, Redis, mail) are waited for, and a full disk may be emptied.
+    """
+    wanted = set(parts)
+    yield _secret_key(settings)
+    if missing := not_made_yet(settings):
+        yield Result("Database", False, missing, "csss migrate")
+    if wanted - {"codes"}:
+        yield _writable(settings)
+    if wanted & {"web", "inference"}:
+        yield _model_files(settings)
+
+
+def _variables(_: Settings) -> Result:
+    unknown = unknown_variables()
+    return Result("Settings", True, " ".join(unknown) or "every name is known", note=bool(unknown))
+
+
+def _secret_key(settings: Settings) -> Result:
+    if settings.secret_key:
+        return Result("Secret key", True, "set by CSSS_SECRET_KEY")
+    if not settings.secret_key_file.exists():
+        return Result("Secret key", True, "is made when it is first needed; or set CSSS_SECRET_KEY")
+    try:
+        settings.kept_secret()
+    except BadSetting as error:
+        return Result("Secret key", False, str(error), "Whoever has another key can open nothing of before.")
+    return Result("Secret key", True, f"kept in {settings.secret_key_file}")
 
 
 def _python(_: Settings) -> Result:
@@ -99,6 +149,20 @@ def _pictures(_: Settings) -> Result:
     return Result("Pictures", True, "opened in a process of their own")
 
 
+_OTHER_MODEL = "Set CSSS_MODEL to a model folder, or install again."
+
+
+def _model_files(settings: Settings) -> Result:
+    from csss.inference.labels import ModelCorrupt, ModelMissing, check_files, read_info
+
+    try:
+        info = read_info(settings.model or None)
+        check_files(info)
+    except (ModelMissing, ModelCorrupt, OSError) as error:
+        return Result("Classifier", False, str(error), _OTHER_MODEL)
+    return Result("Classifier", True, info.version)
+
+
 def _model(settings: Settings) -> Result:
     from csss.inference import Engine, ModelCorrupt, ModelMissing
 
@@ -106,8 +170,8 @@ def _model(settings: Settings) -> Result:
         engine = Engine.load(settings.model or None, threshold=settings.threshold)
         sample = next((Path(__file__).parent / "demo" / "scans").glob("*.jpg"))
         reading = engine.predict(sample.read_bytes())
-    except (ModelMissing, ModelCorrupt) as error:
-        return Result("Classifier", False, str(error), "Set CSSS_MODEL to a model folder, or install again.")
+    except (ModelMissing, ModelCorrupt, OSError) as error:
+        return Result("Classifier", False, str(error), _OTHER_MODEL)
     return Result("Classifier", True, f"{reading.model_version}, {reading.latency_ms:.0f} ms a scan")
 
 
@@ -115,25 +179,18 @@ def _database(settings: Settings) -> Result:
     import sqlalchemy as sa
     from alembic.script import ScriptDirectory
 
-    engine = sa.create_engine(settings.database)
-    shown = engine.url.render_as_string(hide_password=True)
-    if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists():
-        return Result("Database", False, f"{shown} does not exist yet", "csss migrate")
+    if missing := not_made_yet(settings):
+        return Result("Database", False, missing, "csss migrate")
+    shown = without_password(settings.database)
     try:
-        with engine.connect() as connection:
+        with reading(settings) as connection:
             tables = sa.inspect(connection).get_table_names()
             if "alembic_version" not in tables:
                 return Result("Database", False, f"{shown} is empty", "csss migrate")
             found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-    except sa.exc.SQLAlchemyError as error:
-        return Result(
-            "Database",
-            False,
-            f"{shown}: {str(error).splitlines()[0]}",
-            "Check CSSS_DATABASE_URL and the server.",
-        )
-    finally:
-        engine.dispose()
+    except DatabaseNotReadable as error:
+        told = cause_and_remedy(error.__cause__, settings) if error.__cause__ else None
+        return Result("Database", False, *(told or (f"{shown} cannot be used", "Look at CSSS_DATABASE_URL.")))
     head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     if found != head:
         return Result("Database", False, f"{shown} is at {found}, the code at {head}", "csss migrate")
@@ -145,32 +202,51 @@ def _redis(settings: Settings) -> Result:
 
     from csss.jobs.queues import connect
 
+    shown = without_password(settings.redis_url)
     try:
         info = connect(settings.redis_url).info("server")
     except redis.RedisError as error:
         server = (
             "redis-server is installed" if shutil.which("redis-server") else "apt-get install redis-server"
         )
-        return Result(
-            "Redis", False, f"{settings.redis_url}: {error}", f"Start it ({server}) or set CSSS_REDIS_URL."
-        )
+        return Result("Redis", False, f"{shown}: {error}", f"Start it ({server}) or set CSSS_REDIS_URL.")
     return Result("Redis", True, f"version {info['redis_version']}")
 
 
-def _storage(settings: Settings) -> Result:
+def _writable(settings: Settings) -> Result:
+    """Whether files can be put into the storage, or its folder be made where there is none yet."""
     folder = settings.storage_folder
-    probe = folder / f".probe-{uuid.uuid4().hex}"
+    there = _nearest(folder)
+    probe = there / f".probe-{uuid.uuid4().hex}"
     try:
-        private_folder(folder)
-        probe.write_bytes(b"ok")
-        probe.unlink()
+        if there == folder:
+            probe.write_bytes(b"ok")
+            probe.unlink()
+        elif not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        return Result(
-            "Storage", False, f"{folder}: {error.strerror}", "Make the folder writable for this user."
-        )
-    free = shutil.disk_usage(folder).free / 1e9
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            return Result(
+                "Storage", False, f"{folder}: {error.strerror}", "Make the folder writable for this user."
+            )
+    return Result("Storage", True, str(folder))
+
+
+def _nearest(folder: Path) -> Path:
+    """`folder`, or what of its path is there."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
+
+
+def _storage(settings: Settings) -> Result:
+    writable = _writable(settings)
+    if not writable.ok:
+        return writable
+    free = shutil.disk_usage(_nearest(settings.storage_folder)).free / 1e9
     return Result(
-        "Storage", free > 1, f"{folder}, {free:.0f} GB free", "Free some space: less than 1 GB is left."
+        "Storage",
+        free > 1,
+        f"{settings.storage_folder}, {free:.0f} GB free",
+        "Free some space: less than 1 GB is left.",
     )
 
 
@@ -186,10 +262,10 @@ def _encryption(settings: Settings) -> Result:
         key = next(inner.stored(area), None)
         if key is None:
             continue
-        plain += key_id_of(inner.read(key)) is None
         try:
+            plain += key_id_of(inner.read(key)) is None
             kept.read(key)
-        except CannotOpen as error:
+        except (CannotOpen, OSError) as error:
             return Result(
                 "Encryption", False, str(error), "Correct CSSS_STORAGE_KEYS; see `csss storage check`."
             )
@@ -202,12 +278,11 @@ def _encryption(settings: Settings) -> Result:
 
 def _outbox(settings: Settings) -> Result:
     """Whether jobs are done: a worker that is missing shows here, and one that stands still."""
-    from csss import create_app
     from csss.clock import now
     from csss.outbox import OLD, overdue
 
-    with create_app(settings).app_context():
-        late = {queue: now() - since for queue, since in overdue().items() if now() - since > OLD}
+    with reading(settings) as connection:
+        late = {queue: now() - since for queue, since in overdue(connection).items() if now() - since > OLD}
     told = ", ".join(f"{queue.value} since {age.total_seconds() / 60:.0f} min" for queue, age in late.items())
     return Result("Outbox", not late, told or "nothing waits", f"csss worker {' '.join(late)}")
 
@@ -253,19 +328,13 @@ def _passkeys(settings: Settings) -> Result:
         return Result("Passkeys", True, "none: browsers make them only for https addresses with a name")
     if not settings.admin_passkey:
         return Result("Passkeys", True, f"for {party.id}, as people like")
-    engine = sa.create_engine(settings.database)
-    try:
-        with engine.connect() as connection:
-            count = connection.execute(
-                sa.text(
-                    "SELECT count(DISTINCT users.id) FROM users JOIN passkeys ON passkeys.user_id = users.id "
-                    "WHERE users.role = 'admin' AND users.state = 'active'"
-                )
-            ).scalar_one()
-    except sa.exc.SQLAlchemyError:
-        return Result("Passkeys", False, "it cannot be told who has one", "Mend the database first.")
-    finally:
-        engine.dispose()
+    with reading(settings) as connection:
+        count = connection.execute(
+            sa.text(
+                "SELECT count(DISTINCT users.id) FROM users JOIN passkeys ON passkeys.user_id = users.id "
+                "WHERE users.role = 'admin' AND users.state = 'active'"
+            )
+        ).scalar_one()
     if not count:
         return Result(
             "Passkeys",

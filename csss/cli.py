@@ -1,5 +1,6 @@
 """The `csss` command. Everything heavy is imported by the command that needs it."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -8,10 +9,16 @@ import click
 
 from csss.audit.cli import audit
 from csss.backup.cli import backup, restore
-from csss.config import BadSetting, Settings, load_settings
+from csss.config import BadSetting, Settings, load_settings, unknown_variables
 from csss.erasing_cli import erase_patient, finish_erasures
 from csss.inference.cli import models, predict
+from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.storage_cli import storage
+
+# What a deployer can mend: rights, room, and what lies in the way. Anything else may be a fault of ours: a traceback.
+_OF_THE_PLACE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
+)
 
 
 class _Group(click.Group):
@@ -20,24 +27,44 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except BadSetting as error:
+        except (BadSetting, ModelMissing, ModelCorrupt) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
+            if error.errno in _OF_THE_PLACE:
+                where = f"{error.filename}: " if error.filename else ""
+                raise click.ClickException(f"{where}{error.strerror}.") from error
             if "cannot load library" not in str(error):
                 raise
             # WeasyPrint, at its import.
             raise click.ClickException(
                 "The system libraries for PDF are missing: apt-get install libpango-1.0-0 libpangoft2-1.0-0"
             ) from error
+        except Exception as error:
+            if told := _of_the_database(error):
+                raise click.ClickException(told) from error
+            raise
+
+
+def _of_the_database(error: Exception) -> str | None:
+    if "sqlalchemy" not in sys.modules:  # heavy, and a command that has not loaded it has no such error
+        return None
+    from csss.database_from_outside import sentence
+
+    return sentence(error, load_settings())
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="csss")
-def main() -> None:
+@click.option("--started-by-csss", is_flag=True, hidden=True, help="What was said already is not said again.")
+@click.pass_context
+def main(context: click.Context, started_by_csss: bool) -> None:
     """CSSS, the Clinical Scan Support System."""
     from csss.logs import init_logging
 
     init_logging()
+    if context.invoked_subcommand != "check" and not started_by_csss:  # `check` says it among the rest
+        for told in unknown_variables():
+            click.echo(f"Note: {told}", err=True)
 
 
 main.add_command(predict)
@@ -55,7 +82,18 @@ def web() -> None:
     """Serve the pages (gunicorn)."""
     from csss.server import serve
 
-    serve(load_settings())
+    settings = load_settings()
+    _refuse_to_start(settings, "web")
+    serve(settings)
+
+
+def _refuse_to_start(settings: Settings, *parts: str) -> None:
+    """With what `csss check` says of the first thing that these processes cannot do without."""
+    from csss.check import needed_by
+
+    for result in needed_by(settings, parts):
+        if not result.ok:
+            raise click.ClickException(f"{result.name}: {result.text}\n{result.mend}")
 
 
 @main.command()
@@ -64,15 +102,17 @@ def worker(queues: tuple[str, ...]) -> None:
     """Do the jobs of QUEUES (all four when none is named), each in a process of its own."""
     from csss.outbox import Queue
 
+    wanted = queues or tuple(queue.value for queue in Queue)
+    settings = load_settings()
+    _refuse_to_start(settings, *wanted)
     if len(queues) == 1:
         from csss import create_app
         from csss.jobs.worker import work
 
-        work(create_app(), Queue(queues[0]))
+        work(create_app(settings), Queue(queues[0]))
         return
     from csss.supervisor import Child, Supervisor
 
-    wanted = queues or tuple(queue.value for queue in Queue)
     Supervisor([Child.csss("worker", queue, name=f"worker-{queue}") for queue in wanted]).run()
 
 
@@ -95,6 +135,8 @@ def check() -> None:
     problems = 0
     for result in checks(load_settings()):
         mark = click.style("ok  ", fg="green") if result.ok else click.style("FAIL", fg="red", bold=True)
+        if result.note:
+            mark = click.style("note", fg="yellow")
         click.echo(f"{mark}  {result.name}: {result.text}")
         if not result.ok:
             problems += 1
@@ -111,6 +153,7 @@ def migrate() -> None:
     from flask_migrate import upgrade
 
     from csss import create_app
+    from csss.database import db, keep_private
 
     # The database holds patients' records: what is made here is for its own user alone.
     mask = os.umask(0o077)
@@ -120,9 +163,13 @@ def migrate() -> None:
         settings.instance_folder.mkdir(parents=True, exist_ok=True)
         with app.app_context():
             upgrade()
+            file = db.engine.url.database if db.engine.dialect.name == "sqlite" else None
+            opened_up = keep_private(Path(file)) if file else []
     finally:
         os.umask(mask)
     click.echo("The database is up to date.")
+    for path in opened_up:
+        click.echo(f"{path} could be read by others; now only by its owner.")
 
 
 @main.command("create-admin")

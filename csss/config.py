@@ -3,9 +3,11 @@
 The table in README.md is checked against `Settings` by a test; add a setting here and there together.
 """
 
+import difflib
 import os
 import re
 import secrets
+import time
 from dataclasses import dataclass, field, fields
 from email.utils import parseaddr
 from pathlib import Path
@@ -44,6 +46,15 @@ _BOUNDS = {
     "bcrypt_rounds": (4, 16),
     "retention_days": (0, 36_500),
 }
+
+
+_LEAST_SECRET = 32  # characters
+# The drivers that CSSS comes with and is tested with. `sqlite://` alone would be a database in memory.
+_DATABASE_URL = re.compile(r"(postgres(ql)?(\+psycopg)?://|sqlite(\+pysqlite)?:///(?!:memory:))[^?]")
+# Read by the tests, the load test and training; the system itself knows nothing of them.
+_OF_OTHERS = frozenset(
+    {"CSSS_TEST_POSTGRES", "CSSS_DATA", "CSSS_WEIGHTS", "CSSS_LOAD_PEOPLE", "CSSS_LOAD_RESULT"}
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +130,9 @@ class Settings:
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
             raise BadSetting(f"CSSS_THRESHOLD is {self.threshold}: it must lie between 0 and 1.")
+        self._check_database_url()
+        if self.secret_key and len(self.secret_key) < _LEAST_SECRET:
+            raise BadSetting("CSSS_SECRET_KEY is too short: use at least 32 random characters.")
         if urlsplit(self.base_url).scheme not in {"http", "https"}:
             raise BadSetting("CSSS_BASE_URL must begin with http:// or https://.")
         if self.storage_url and urlsplit(self.storage_url).scheme != "file":
@@ -145,6 +159,26 @@ class Settings:
                 raise BadSetting(f"CSSS_{name.upper()} must be at least {least}.")
             if getattr(self, name) > most:
                 raise BadSetting(f"CSSS_{name.upper()} must be at most {most}.")
+
+    def _check_database_url(self) -> None:
+        """No part of the value is repeated: it may hold a password."""
+        if not self.database_url:
+            return
+        if not _DATABASE_URL.match(self.database_url):
+            raise BadSetting(
+                "CSSS_DATABASE_URL must begin with postgresql:// (postgresql://user:password@host:5432/name), or with "
+                "sqlite:/// and the path of a file; empty means SQLite in the instance folder."
+            )
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError
+
+        try:
+            make_url(self.database)
+        except (ArgumentError, ValueError):
+            raise BadSetting(
+                "CSSS_DATABASE_URL cannot be read: it must look like postgresql://user:password@host:5432/name, with "
+                "special characters of the password written as %40 and the like."
+            ) from None
 
     @property
     def https(self) -> bool:
@@ -212,10 +246,8 @@ class Settings:
         Several machines must share one value, so they must set it.
         """
         if self.secret_key:
-            if len(self.secret_key) < 32:
-                raise BadSetting("CSSS_SECRET_KEY is too short: use at least 32 random characters.")
             return self.secret_key
-        path = self.instance_folder / "secret_key"
+        path = self.secret_key_file
         private_folder(path.parent)
         try:
             # "x" and the mode in one call: two processes starting at once cannot end with two keys.
@@ -224,8 +256,33 @@ class Settings:
             ) as file:
                 file.write(secrets.token_urlsafe(48))
         except FileExistsError:
-            pass
-        return path.read_text(encoding="ascii")
+            # Another process made it a moment ago, and is about to write into it.
+            for _ in range(40):
+                if path.stat().st_size:
+                    break
+                time.sleep(0.05)
+        return self.kept_secret()
+
+    @property
+    def secret_key_file(self) -> Path:
+        """Where the secret key is kept when CSSS_SECRET_KEY does not name it."""
+        return self.instance_folder / "secret_key"
+
+    def kept_secret(self) -> str:
+        """The key in the file, which must be there. Raises BadSetting when it cannot be used."""
+        path = self.secret_key_file
+        try:
+            key = path.read_text(encoding="ascii")
+        except UnicodeDecodeError:
+            key = ""
+        except OSError as error:
+            raise BadSetting(f"The secret key in {path} cannot be read: {error.strerror}.") from error
+        if len(key) < _LEAST_SECRET:
+            raise BadSetting(
+                f"{path} holds no usable secret key (at least {_LEAST_SECRET} ASCII characters). Put the key back that "
+                "was kept elsewhere, or set CSSS_SECRET_KEY to it."
+            )
+        return key
 
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -252,12 +309,31 @@ def environment_name(setting: str) -> str:
     return f"CSSS_{setting.upper()}"
 
 
+def _variables() -> dict[str, str | None]:
+    """What is set: in `.env` of the working folder, and in the environment, which wins."""
+    return {**dotenv_values(".env"), **os.environ}
+
+
+def unknown_variables() -> list[str]:
+    """A sentence for each CSSS_ variable that is no setting, with the nearest name: most are typing errors."""
+    known = {environment_name(each.name).removeprefix("CSSS_") for each in fields(Settings)}
+    told = []
+    for variable in sorted(_variables()):
+        prefix, name = variable[:5], variable[5:]
+        if prefix.upper() != "CSSS_" or variable in _OF_OTHERS or (prefix == "CSSS_" and name in known):
+            continue
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.6)
+        meant = f"did you mean CSSS_{near[0]}?" if near else "`csss settings` lists all."
+        told.append(f"{variable} is no setting of CSSS and changes nothing; {meant}")
+    return told
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Settings from `.env` in the working folder, then the environment, then `overrides` (the last wins).
 
     Raises BadSetting with a sentence that names the variable.
     """
-    found = {**dotenv_values(".env"), **os.environ}
+    found = _variables()
     values: dict[str, Any] = {}
     for each in fields(Settings):
         name = environment_name(each.name)

@@ -5,12 +5,14 @@ else wrote in between. So every writing transaction is opened by `transaction()`
 at its beginning (BEGIN IMMEDIATE), and everything else only reads.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flask_sqlalchemy import SQLAlchemy
@@ -169,6 +171,28 @@ def _refuse_stray_writes(session: Session, *_: Any) -> None:
 
 # How long a statement waits for somebody else's lock before it fails (a page then says so, a job comes back).
 LOCK_SECONDS = 15
+
+
+@event.listens_for(Engine, "do_connect")
+def _make_private(dialect: Dialect, _: Any, arguments: Any, __: Any) -> None:
+    """SQLite gives its file the mode that the umask leaves, and the files beside it the same: whoever is the first to open
+    the database, it is for its owner alone."""
+    file = str(arguments[0]) if arguments and dialect.name == "sqlite" else ""
+    if file and not file.startswith(("file:", ":memory:")):
+        with suppress(OSError):  # it is there already; or SQLite itself says what is wrong
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def keep_private(file: Path) -> list[Path]:
+    """Take the rights of others on an SQLite database and the files beside it away. Returns those that had any."""
+    mended = []
+    for path in (file, *(file.with_name(file.name + suffix) for suffix in ("-wal", "-shm"))):
+        with suppress(FileNotFoundError):
+            mode = path.stat().st_mode
+            if mode & 0o077:
+                path.chmod(mode & 0o700)
+                mended.append(path)
+    return mended
 
 
 @event.listens_for(Engine, "connect")

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import JSON, ColumnElement, Index, String, Text, and_, func, or_, select, text
+from sqlalchemy import JSON, ColumnElement, Connection, Index, String, Text, and_, func, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from csss.audit.record import Actor, record
@@ -146,10 +146,13 @@ def backlog() -> list[Backlog]:
 OLD = timedelta(minutes=5)
 
 
-def overdue() -> dict[Queue, datetime]:
-    """Since when the job that has waited longest could have been done, by queue: due, and in no worker's hands."""
+def overdue(connection: Connection | None = None) -> dict[Queue, datetime]:
+    """Since when the job that has waited longest could have been done, by queue: due, and in no worker's hands.
+
+    Outside the application it is asked of a `connection`.
+    """
     at = now()
-    rows = db.session.execute(
+    rows = (connection or db.session).execute(
         select(OutboxJob.queue, func.min(OutboxJob.due_at))
         .where(
             OutboxJob.done_at.is_(None),

@@ -27,7 +27,7 @@ class Child:
     @classmethod
     def csss(cls, *arguments: str, name: str, environment: Mapping[str, str] | None = None) -> "Child":
         """One of our own commands, in this Python."""
-        return cls(name, [sys.executable, "-m", "csss", *arguments], environment or {})
+        return cls(name, [sys.executable, "-m", "csss", "--started-by-csss", *arguments], environment or {})
 
 
 class Supervisor:

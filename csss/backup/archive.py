@@ -8,10 +8,13 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
+import re
 import shutil
 import sys
 import tarfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -21,7 +24,10 @@ from csss.paths import private_folder
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+STREAM = "-"
 _ARCHIVES = (".tar", ".tar.gz", ".tgz")
+# Like the end of a file's name: `x.zip` is not meant to be a folder, `csss-2026.11.30` is.
+_OTHER_ENDING = re.compile(r"\.(?=\w*[A-Za-z])\w{1,8}$")
 _BLOCK = 1 << 20
 
 
@@ -66,8 +72,14 @@ class Writer:
         self.files: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, path: Path) -> None:
-        """Raises FileNotFoundError, before anything of it is written."""
-        with path.open("rb") as file:
+        """Raises FileNotFoundError, before anything of it is written; BackupError when `path` cannot be read."""
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise BackupError(f"{path} cannot be read: {error.strerror}.") from error
+        with file:
             size = os.fstat(file.fileno()).st_size
             hashing = _Hashing(file)
             self._target.add(name, hashing, size)  # type: ignore[arg-type]
@@ -85,33 +97,59 @@ class _Hashing:
         self._file, self.digest = file, hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(size)
+        try:
+            piece = self._file.read(size)
+        except OSError as error:
+            raise BackupError(f"{self._file.name} cannot be read: {error.strerror}.") from error
         self.digest.update(piece)
         return piece
+
+
+def check_target(target: str) -> None:
+    """Raises BackupError, before anything is made, when no backup can have this name."""
+    if target == STREAM:
+        if sys.stdout.isatty():
+            raise BackupError("Standard output is a terminal. Send the backup on: csss backup - > FILE")
+        return
+    path = Path(target).absolute()
+    if path.exists() or path.is_symlink():
+        if path.is_dir() and not any(path.iterdir()) and not _is_archive(target):
+            return  # an empty folder is filled
+        raise BackupError(f"{path} is there already; nothing is overwritten.")
+    if not path.parent.is_dir():
+        what = "is no folder" if path.parent.exists() else "does not exist"
+        raise BackupError(f"{path.parent} {what}: make the folder for backups first, or mount its disk.")
+    # Whoever ends a name with a slash says that it is a folder.
+    if not _is_archive(target) and not target.endswith("/") and _OTHER_ENDING.search(path.name):
+        raise BackupError(
+            f"What {path.name} should be is not clear. A name that ends with .tar.gz, .tgz or .tar becomes a file, "
+            "one without an ending (or with a / at its end) a folder, and - is standard output."
+        )
+
+
+def _is_archive(target: str) -> bool:
+    return target.lower().endswith(_ARCHIVES)
 
 
 @contextmanager
 def writing(target: str) -> Iterator[Writer]:
     """A backup under this name, readable by its owner alone; it has the name only once it is whole.
 
-    `-` is standard output; a name that ends like a tar file is one; anything else is a folder.
+    `-` is standard output; a name that ends like a tar file is one; anything else is a folder. See `check_target`.
     """
-    if target == "-":
-        with tarfile.open(fileobj=sys.stdout.buffer, mode="w|gz", compresslevel=1) as tar:
+    if target == STREAM:
+        # Not through sys.stdout, which would try once more, at the very end, to get rid of what nobody takes.
+        with open(sys.stdout.fileno(), "wb", closefd=False) as stream, _compressed(stream) as tar:
             yield Writer(_Tar(tar))
         return
-    path = Path(target)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir()) and not target.endswith(_ARCHIVES)):
-        raise BackupError(f"{path} is there already; nothing is overwritten.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(target).absolute()
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        if target.endswith(_ARCHIVES):
-            with (
-                open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
-                _compressed(file, target) as tar,
-            ):
-                yield Writer(_Tar(tar))
+        if _is_archive(target):
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                with _plain(file) if target.lower().endswith(".tar") else _compressed(file) as tar:
+                    yield Writer(_Tar(tar))
+                os.fsync(file.fileno())
         else:
             partial.mkdir(mode=0o700)
             yield Writer(_Folder(partial))
@@ -124,16 +162,38 @@ def writing(target: str) -> Iterator[Writer]:
 
 
 @contextmanager
-def _compressed(file: IO[bytes], name: str) -> Iterator[tarfile.TarFile]:
-    # The pictures are compressed already; the fastest setting halves the rows and costs next to nothing.
-    if name.endswith(".tar"):
-        with tarfile.open(fileobj=file, mode="w") as tar:
-            yield tar
-    else:
-        with gzip.GzipFile("", "wb", 1, file) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
-            yield tar
+def _plain(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
+    with tarfile.open(fileobj=file, mode="w|") as tar:
+        yield tar
     file.flush()
-    os.fsync(file.fileno())
+
+
+class _Gzip:
+    """What is written to it goes on compressed. After an error the end that gzip asks for is missing, so that any program
+    sees that something was cut off.
+
+    tarfile's own "w|gz" takes no level before Python 3.12, and GzipFile writes an end in any case.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        # The pictures are compressed already; the fastest level halves the rows and costs next to nothing.
+        self._file, self._packing = file, zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+
+    def write(self, piece: bytes) -> int:
+        self._file.write(self._packing.compress(piece))
+        return len(piece)
+
+    def end(self) -> None:
+        self._file.write(self._packing.flush())
+        self._file.flush()
+
+
+@contextmanager
+def _compressed(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
+    packed = _Gzip(file)
+    with tarfile.open(fileobj=packed, mode="w|") as tar:  # type: ignore[call-overload]
+        yield tar
+    packed.end()
 
 
 def _remove(path: Path) -> None:
@@ -144,21 +204,34 @@ def _remove(path: Path) -> None:
 
 
 def unpacked(source: Path, into: Path) -> Path:
-    """The folder with the backup's files: the backup itself, or what was unpacked of it into `into`."""
+    """The folder with the backup's files: the backup itself, or what was unpacked of it into `into`. `-` is standard
+    input. Raises BackupError."""
     if source.is_dir():
         return source
-    if not source.is_file():
+    streamed = str(source) == STREAM
+    if not streamed and not source.is_file():
         raise BackupError(f"There is no backup at {source}.")
+    name = "What came from standard input" if streamed else str(source)
     try:
-        with tarfile.open(source, "r:*") as tar:
+        with _reading(source, streamed=streamed) as tar:
             for member in tar:
                 if member.isfile() and _is_ours(member.name):
                     content = tar.extractfile(member)
                     if content is not None:
                         _Folder(into).add(member.name, content, member.size)
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
-        raise BackupError(f"{source} is no whole backup: {error}.") from error
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+        raise BackupError(f"{name} is no whole backup: {error}.") from error
+    except OSError as error:
+        raise BackupError(f"{name} cannot be unpacked into {into}: {error.strerror or error}.") from error
     return into
+
+
+def _reading(source: Path, *, streamed: bool) -> tarfile.TarFile:
+    if not streamed:
+        return tarfile.open(source, "r:*")
+    if sys.stdin.isatty():
+        raise BackupError("Standard input is a terminal. Send a backup to it: csss restore - < FILE")
+    return tarfile.open(fileobj=sys.stdin.buffer, mode="r|*")
 
 
 def _is_ours(name: str) -> bool:

@@ -1,6 +1,7 @@
 """`csss backup` and `csss restore`."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def backup(target: str, with_secret_key: bool) -> None:
     from csss.backup.archive import BackupError
     from csss.backup.make import make
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # with nothing half left behind
     with create_app().app_context(), coming_from("command line"):
         try:
             made = make(target, with_secret_key=with_secret_key)
@@ -38,6 +40,12 @@ def backup(target: str, with_secret_key: bool) -> None:
             f"{click.style('FAIL', fg='red', bold=True)}  {key} is named in the database and not there.",
             err=True,
         )
+    if made.left_out:
+        click.echo(
+            f"{made.left_out} stored files were left out: no row of this moment names them. They came while the backup "
+            "was made, or `csss storage check` tells of them.",
+            err=True,
+        )
     if not with_secret_key:
         click.echo(
             "The secret key is not in it. Keep it elsewhere: without it authenticator apps and pass phrases "
@@ -49,11 +57,11 @@ def backup(target: str, with_secret_key: bool) -> None:
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path, exists=True))
+@click.argument("source", type=click.Path(path_type=Path, exists=True, allow_dash=True))
 @click.option("--force", is_flag=True, help="Replace the database, and put stored files aside.")
 @click.option("--other-key", is_flag=True, help="Go on although the secret key is another one than then.")
 def restore(source: Path, force: bool, other_key: bool) -> None:
-    """Put the backup SOURCE back. Stop `csss web` and `csss worker` before.
+    """Put the backup SOURCE back (- for standard input). Stop `csss web` and `csss worker` before.
 
     Everything in it is checked before anything is changed.
     """

@@ -2,6 +2,8 @@
 
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +21,8 @@ from csss.clock import now
 from csss.config import Settings
 from csss.database import db, transaction
 from csss.paths import MIGRATIONS
+from csss.reports import kept_files
+from csss.scans.storage import AREAS
 
 SECRET_KEY = "secret_key"
 _FILE_KEY = re.compile(r"[a-z]+/[0-9a-f]{2}/[\w.-]+")
@@ -35,13 +39,17 @@ class Made:
     files: int
     size: int
     missing: list[str]  # files that the database names and the storage has lost
+    left_out: int  # files that no row of this moment names
 
 
 def make(target: str, *, with_secret_key: bool = False) -> Made:
-    """Copy database and files to `target`. Raises BackupError; then nothing has that name."""
+    """Copy database and files to `target`. Raises BackupError; then nothing has that name, and nothing half is left."""
     settings: Settings = current_app.config["CSSS"]
     db.session.remove()
+    with _trouble_told(target):
+        archive.check_target(target)
     with (
+        _trouble_told(target),
         tempfile.TemporaryDirectory(prefix="csss-backup-", dir=_beside(target)) as folder,
         archive.writing(target) as to,
     ):
@@ -61,7 +69,7 @@ def make(target: str, *, with_secret_key: bool = False) -> Made:
             counts, named = _keep_rows(connection, to, spool)
             manifest["audit_head"] = _audit_head(connection)
         manifest["rows"] = counts
-        manifest["missing"] = _keep_files(settings.storage_folder, named, to)
+        manifest["missing"], left_out = _keep_files(settings.storage_folder, named, to)
         _keep_instance(settings, to, spool, with_secret_key=with_secret_key)
         to.finish(manifest)
         made = Made(
@@ -70,6 +78,7 @@ def make(target: str, *, with_secret_key: bool = False) -> Made:
             files=sum(name.startswith("files/") for name in to.files),
             size=sum(each["size"] for each in to.files.values()),
             missing=manifest["missing"],
+            left_out=left_out,
         )
     if manifest["revision"] != ScriptDirectory(str(MIGRATIONS)).get_current_head():
         return made  # before an update; what this release would record, those tables cannot hold
@@ -84,13 +93,27 @@ def make(target: str, *, with_secret_key: bool = False) -> Made:
     return made
 
 
+@contextmanager
+def _trouble_told(target: str) -> Iterator[None]:
+    """What the disk, or whoever reads the stream, refuses, as a sentence."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise BackupError(
+            "Whoever reads this backup went away before its end: what it has is no backup."
+        ) from error
+    except OSError as error:
+        streamed = target == archive.STREAM
+        where = "standard output" if streamed else target
+        left = "What was written is no backup." if streamed else "Nothing of it is left."
+        raise BackupError(
+            f"The backup cannot be written to {where}: {error.strerror or error}. {left}"
+        ) from error
+
+
 def _beside(target: str) -> Path | None:
     """The rows lie here for a while: on the disk that takes the backup, so that it alone needs room."""
-    if target == "-":
-        return None
-    folder = Path(target).absolute().parent
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return None if target == archive.STREAM else Path(target).absolute().parent
 
 
 def _keep_rows(connection: sa.Connection, to: archive.Writer, spool: Path) -> tuple[dict[str, int], set[str]]:
@@ -117,16 +140,27 @@ def _keys(connection: sa.Connection, table: rows.Table, column: str) -> set[str]
     return {each for each in found if _FILE_KEY.fullmatch(each)}
 
 
-def _keep_files(storage: Path, named: set[str], to: archive.Writer) -> list[str]:
-    """Every stored file, those first that the rows name. Returns those that are lost."""
+def _keep_files(storage: Path, named: set[str], to: archive.Writer) -> tuple[list[str], int]:
+    """The files that the rows name, and the previews and thumbnails beside them. Returns the names of those that are
+    lost, and how many files belong to no row.
+
+    These came after the rows, or a killed process has left them. In a restored system nobody could ever open them.
+    """
     gone = {key for key in sorted(named) if not _add(to, key, storage / key)}
     # What was erased since the rows were read is named no more. The rest of a damaged storage is still worth keeping.
     lost = sorted(gone & _named_now()) if gone else []
+    belongs = {each for key in named for each in kept_files.with_small_ones(key)}
+    left_out = 0
     for path in archive.all_files(storage):
         key = path.relative_to(storage).as_posix()
-        if key not in named and key.partition("/")[0] != _ARRIVING:
-            _add(to, key, path)  # a preview, or a file that came after the rows; it may be gone again
-    return lost
+        area = key.partition("/")[0]
+        if key in named or area == _ARRIVING:
+            continue
+        if area in AREAS and key not in belongs:
+            left_out += 1
+        else:
+            _add(to, key, path)  # it may be gone again
+    return lost, left_out
 
 
 def _add(to: archive.Writer, key: str, path: Path) -> bool:

@@ -25,6 +25,7 @@ from csss.clock import now
 from csss.config import Settings
 from csss.database import changed_rows, db, transaction
 from csss.paths import MIGRATIONS, private_folder
+from csss.reports import kept_files
 
 Tell = Callable[[str], None]
 
@@ -80,6 +81,7 @@ def restore(
     _check_room(settings, force=force)
     _restore_rows(folder, manifest, tell)
     _restore_files(folder, settings, tell)
+    _tell_of_orphans(tell)
     _restore_anchors(folder, tell)
     with transaction():
         ended = changed_rows(
@@ -143,6 +145,15 @@ def _restore_files(folder: Path, settings: Settings, tell: Tell) -> None:
             place.chmod(0o600)
         count += 1
     tell(f"{count} files were restored into {storage}.")
+
+
+def _tell_of_orphans(tell: Tell) -> None:
+    """Backups of earlier releases also hold what came while they were made."""
+    if orphans := kept_files.orphans():
+        tell(
+            f"{len(orphans)} of them are named by no row: uploads that were under way at the time. Nobody can open them; "
+            "the workers remove them after a day."
+        )
 
 
 def _restore_anchors(folder: Path, tell: Tell) -> None:

@@ -1,0 +1,95 @@
+"""The database as commands see it without the application: whether it is there, and its errors in a deployer's words."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from csss.config import Settings
+from csss.logs import said
+
+_NO_TABLE = re.compile(r"no such (table|column)|UndefinedTable|UndefinedColumn")
+
+
+class DatabaseNotReadable(Exception):
+    """There is none yet, or it does not answer; the error that says why, if there is one, is its cause."""
+
+
+def without_password(address: str) -> str:
+    """The address of a server as it may be shown, also where the password stands among the options."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        return address.partition(":")[0] + ":…"
+    secret = [name for name in url.query if "password" in name.lower()]
+    return url.difference_update_query(secret).render_as_string(hide_password=True)
+
+
+def not_made_yet(settings: Settings) -> str | None:
+    """Why there is no database yet: for SQLite, whose file would be made by opening it. A server has to be asked."""
+    url = make_url(settings.database)
+    if url.get_backend_name() != "sqlite":
+        return None
+    file = Path(url.database or "")
+    try:
+        return None if file.stat().st_size else f"{url} is empty"
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{url} does not exist yet"
+    except OSError:
+        return None  # who opens it is told why it cannot be
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[sa.Connection]:
+    """A connection to a database that is there; none is made. Raises DatabaseNotReadable, whatever goes wrong in it."""
+    if not_made_yet(settings):
+        raise DatabaseNotReadable
+    try:
+        engine = sa.create_engine(settings.database)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ModuleNotFoundError) as error:
+        raise DatabaseNotReadable from error
+
+
+def sentence(error: BaseException, settings: Settings) -> str | None:
+    """What went wrong and what to do, without SQL or a password; None when it is no error that a deployer can mend."""
+    told = cause_and_remedy(error, settings)
+    return f"The database {told[0]}. {told[1]}" if told else None
+
+
+def cause_and_remedy(error: BaseException, settings: Settings) -> tuple[str, str] | None:
+    """Both parts of `sentence`: the first begins with the address of the database, the second is a sentence."""
+    where = without_password(settings.database)
+    if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+        return f"{where} needs the driver psycopg", "Run pip install 'csss[postgres]'."
+    if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError | DataError):
+        return None
+    if _NO_TABLE.search(f"{type(error.orig).__name__} {said(error)}"):
+        return f"{where} has not the tables of this release", "Run csss migrate."
+    if settings.database_url.startswith("postgres"):
+        remedy = "Look whether the server runs, and at CSSS_DATABASE_URL."
+    else:
+        remedy = (
+            f"Look at the file, and at {'CSSS_DATABASE_URL' if settings.database_url else 'CSSS_INSTANCE'}."
+        )
+    return f"{where} cannot be used: {_reason(error, settings)}", remedy
+
+
+def _reason(error: DBAPIError, settings: Settings) -> str:
+    """The last cause, in the words of the database: libpq names each address it has tried before it."""
+    text = str(error.orig)
+    if "unable to open database file" in text:
+        file = Path(make_url(settings.database).database or "")
+        if not file.parent.is_dir():
+            return f"the folder {file.parent} does not exist"
+        return "it cannot be opened or made"
+    causes = re.findall(r"^.*(?:failed|FATAL): +(.+)$", text, flags=re.MULTILINE)
+    return (causes[-1] if causes else said(error.orig or error)).strip().rstrip(".")
