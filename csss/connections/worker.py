@@ -19,7 +19,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from csss.connections.line import KeptAnswers, Line
 from csss.connections.rates import HEAD, Pace
 from csss.connections.request_head import MOST_HEAD, Head, find_head
-from csss.web.throttle import network_of
+from csss.networks import network_of
 
 _READ = 65_536
 _GOODBYE = 2.0  # seconds for the other side to read the answer and close, too (RFC 9112, 9.6)

@@ -17,7 +17,7 @@ from csss.auth import sessions
 from csss.auth.models import User, UserSession
 from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
-from csss.connections.request_head import MOST_GATHERED
+from csss.connections.request_head import is_long
 from csss.database import transaction
 from csss.web.fragments import REFRESH_HEADER, asks_only, is_htmx, redirect_after
 
@@ -115,13 +115,9 @@ def _load(key: str) -> User | None:
 
 
 def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    """A stranger's 70 MB are not read, wherever they are sent, nor anything for which a thread would wait.
-
-    The web server has gathered what is no longer than `MOST_GATHERED` before a thread sees the request. For a longer
-    body, and one that does not say its length, a thread waits; so it is read only from somebody who is signed in.
-    """
-    untold = request.content_length is None and "Transfer-Encoding" in request.headers
-    if (untold or (request.content_length or 0) > MOST_GATHERED) and not current_user.is_authenticated:
+    """A stranger's 70 MB are not read, wherever they are sent, nor any body that a thread would have to wait for."""
+    coded = "Transfer-Encoding" in request.headers
+    if is_long(request.method, request.content_length, coded=coded) and not current_user.is_authenticated:
         request.max_content_length = 0
         return
     view = current_app.view_functions.get(endpoint or "")
