@@ -7,9 +7,7 @@ MOST_HEAD = 64_000  # bytes
 MOST_GATHERED = 256_000  # bytes of a body; every form of texts fits
 
 _END = b"\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
-_CODED = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
-_EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n")
 
 
 def is_long(method: str, length: int | None, *, coded: bool) -> bool:
@@ -18,7 +16,7 @@ def is_long(method: str, length: int | None, *, coded: bool) -> bool:
     A piece of an upload (PATCH) is one however short it is: what has come of it is kept when its line breaks. Nobody who is
     not signed in has such a body read (`csss.web.guard`).
     """
-    return coded or (length or 0) > MOST_GATHERED or (method == "PATCH" and length != 0)
+    return coded or (length or 0) > MOST_GATHERED or (method.lower() == "patch" and length != 0)
 
 
 @dataclass(frozen=True)
@@ -37,10 +35,10 @@ def find_head(content: bytearray, start: int = 0) -> Head | None:
     end = content.find(_END, max(0, start - len(_END)))
     if end < 0:
         return Head(len(content)) if content.count(b"\n") != content.count(b"\r\n") else None
-    head = bytes(content[: end + len(_END)])
-    length = _LENGTH.search(head)
+    head = bytes(content[: end + len(_END)]).lower()
+    length = _LENGTH.search(head) if b"\r\ncontent-length:" in head else None
     body = int(length[1]) if length else 0
     method = head[: head.find(b" ")].strip().decode("latin-1")
-    if is_long(method, body, coded=_CODED.search(head) is not None):
+    if is_long(method, body, coded=b"\r\ntransfer-encoding" in head):
         return Head(None)
-    return Head(len(head) + body, expects_answer=body > 0 and _EXPECTS.search(head) is not None)
+    return Head(len(head) + body, expects_answer=body > 0 and b"\r\nexpect:" in head)

@@ -39,6 +39,8 @@ class Connection(TConn):
     """A connection, and what of its next request has come."""
 
     sock: Line
+    body: Pace  # of a request that is being gathered
+    answer: Pace  # of one that has been answered
 
     def __init__(self, cfg: Any, line: Line, client: Any, server: Any) -> None:
         super().__init__(cfg, line, client, server)
@@ -53,8 +55,7 @@ class Connection(TConn):
         self.content = bytearray(content)
         self.head: Head | None = None
         self.began = time.monotonic()
-        self.body = Pace()
-        self.answer, self.keeps, self.drained = Pace(), False, 0
+        self.keeps, self.drained = False, 0
 
     def init(self) -> None:
         """Called by the thread before it reads the request: its parser begins with what has come."""
@@ -218,9 +219,14 @@ class WaitingWorker(ThreadWorker):
             return
         try:
             conn.keeps = bool(not done.cancelled() and done.result())
-            conn.answer = Pace()
-            self._wait(conn, selectors.EVENT_WRITE, self._send_rest, conn.answer.deadline(), self._drop)
-            self._send_rest(conn)
+            conn.sock.send_rest()
+            if conn.sock.has_rest:
+                conn.answer = Pace()
+                self._wait(conn, selectors.EVENT_WRITE, self._send_rest, conn.answer.deadline(), self._drop)
+            else:
+                self._answered(conn)
+        except OSError:
+            self._drop(conn)
         except Exception:
             self.log.exception("A connection could not be brought to its end.")
             self._drop(conn)
