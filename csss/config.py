@@ -35,6 +35,8 @@ _BOUNDS = {
     "port": (1, 65_535),
     "web_threads": (1, 1_000),
     "web_processes": (1, 1_000),
+    "connections": (50, 100_000),
+    "connections_of_one_address": (10, 100_000),
     "live_streams": (0, 100_000),
     "trusted_proxies": (0, 20),
     "session_minutes": (1, 525_600),
@@ -97,6 +99,13 @@ class Settings:
     port: int = _setting(8000, "Port that `csss web` and `csss demo` listen on")
     web_threads: int = _setting(16, "Threads of each web process")
     web_processes: int = _setting(1, "Web processes")
+    connections: int = _setting(
+        1000,
+        "Connections each web process holds open; a further one takes the place of who has waited longest",
+    )
+    connections_of_one_address: int = _setting(
+        200, "The same for one network address; does not count where `CSSS_TRUSTED_PROXIES` is set"
+    )
     live_streams: int = _setting(
         500, "Live streams each web process holds open; more pages refresh once a minute"
     )

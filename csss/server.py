@@ -9,11 +9,11 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from csss import create_app
 from csss.audit.effective import record_settings
 from csss.config import Settings
+from csss.connections.worker import Connection, WaitingWorker
 from csss.database import db
 from csss.live.alive import alive_in
 from csss.live.hub import Hub
@@ -23,7 +23,7 @@ from csss.web.events import HUB, HandedOver
 from csss.web.fragments import REFRESH_HEADER
 
 _REFRESH = "HTTP_" + REFRESH_HEADER.upper().replace("-", "_")
-_FILES_BESIDE_STREAMS = 500  # connections of pages, database, log, libraries
+_OTHER_FILES = 200  # database, Redis, storage, log, libraries
 
 
 class Turns:
@@ -64,39 +64,42 @@ class RefreshesInTurn:
             return self._app(environ, start_response)
 
 
-class Worker(ThreadWorker):
+class Worker(WaitingWorker):
     """gunicorn's threads for pages. A request that opens a stream gives its connection to the hub and its thread back.
 
     So 100 open streams hold no thread, and no stream is ever waited for when the worker stops.
     """
 
-    def handle_request(self, req: Any, conn: TConn) -> bool:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        settings: Settings = self.app.settings
+        # All of a proxy's visitors come from its address.
+        self.most_of_one = None if settings.trusted_proxies else settings.connections_of_one_address
+
+    def handle_request(self, req: Any, conn: Connection) -> bool:
         try:
             return bool(super().handle_request(req, conn))
         except HandedOver:
-            conn.handed_over = True
+            conn.given_away = True
             return False
-
-    def finish_request(self, conn: TConn, fs: Any) -> None:
-        if getattr(conn, "handed_over", False):
-            self.nr_conns -= 1  # as for a closed one; but the hub closes it
-        else:
-            super().finish_request(conn, fs)
 
 
 class _Server(BaseApplication):
     """gunicorn with our settings; threads, because a page spends its time waiting for the database."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         super().__init__()
 
     def load_config(self) -> None:
         values: dict[str, Any] = {
-            "bind": f"{self._settings.host}:{self._settings.port}",
-            "workers": self._settings.web_processes,
-            "threads": self._settings.web_threads,
+            "bind": f"{self.settings.host}:{self.settings.port}",
+            "workers": self.settings.web_processes,
+            "threads": self.settings.web_threads,
             "worker_class": Worker,
+            "worker_connections": self.settings.connections,
+            "http_parser": "python",  # the one that `csss.connections` is tested with
+            "sendfile": False,  # it would wait for the reader
             "timeout": 60,
             "graceful_timeout": 10,
             # Longer than a proxy keeps an idle connection (a minute as a rule): whoever closes first must not be the one
@@ -115,11 +118,11 @@ class _Server(BaseApplication):
 
     def load(self) -> Flask:
         """Called in each worker process, after the fork: threads and connections are its own."""
-        app = create_app(self._settings)
+        app = create_app(self.settings)
         with app.app_context():
             record_settings("web")
             db.engine.dispose()
-        turns = Turns(self._settings.web_threads // 2)
+        turns = Turns(self.settings.web_threads // 2)
         app.wsgi_app = RefreshesInTurn(app.wsgi_app, turns)  # type: ignore[method-assign]
         start_hub(app)
         intake.warm_up()
@@ -131,11 +134,12 @@ def start_hub(app: Flask) -> Hub:
     """Let this process hold streams: as many as the settings say, and as the system lets it open files."""
     settings: Settings = app.config["CSSS"]
     least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = settings.live_streams + _FILES_BESIDE_STREAMS
+    others = settings.connections + _OTHER_FILES
+    wanted = settings.live_streams + others
     if least != resource.RLIM_INFINITY and least < wanted:
         least = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
         resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
-    room = settings.live_streams if least == resource.RLIM_INFINITY else least - _FILES_BESIDE_STREAMS
+    room = settings.live_streams if least == resource.RLIM_INFINITY else least - others
     hub = Hub(settings.redis_url, alive_in(app), ceiling=max(0, min(settings.live_streams, room)))
     app.extensions[HUB] = hub
     hub.start()

@@ -1,4 +1,7 @@
-"""Keeping child processes alive: one per queue, and for the demo the web server and Redis, too."""
+"""Keeping child processes alive: one per queue, and for the demo the web server and Redis, too.
+
+They end with the supervisor, however it ends (`csss.end_with_parent`).
+"""
 
 import logging
 import os
@@ -9,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
+
+from csss import end_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +36,13 @@ class Child:
 
 
 class Supervisor:
-    """Starts the children, starts again who dies, and stops them all on SIGTERM or SIGINT."""
+    """Starts the children, starts again who dies, and stops them all on SIGTERM or SIGINT.
 
-    def __init__(self, children: Sequence[Child]) -> None:
-        self._children = list(children)
+    `held` are open files that the children keep open, too: a lock on one of them lasts until the last child has gone.
+    """
+
+    def __init__(self, children: Sequence[Child], *, held: Sequence[int] = ()) -> None:
+        self._children, self._held = list(children), tuple(held)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._restart_at: dict[str, float] = {}
         self._stopping = False
@@ -61,7 +69,10 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         # A group of its own: Ctrl-C reaches only us, and we stop the children in order.
         self._running[child.name] = subprocess.Popen(  # noqa: S603 - our own commands  # nosec B603
-            list(child.command), env={**os.environ, **child.environment}, start_new_session=True
+            [sys.executable, "-I", "-S", end_with_parent.__file__, str(os.getpid()), *child.command],
+            env={**os.environ, **child.environment},
+            start_new_session=True,
+            pass_fds=self._held,
         )
 
     def _look_after(self) -> None:

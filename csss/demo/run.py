@@ -55,7 +55,10 @@ def run(settings: Settings, *, port: int, keep: bool) -> None:
     """Until Ctrl-C. Raises click.ClickException when the port is taken or there is no Redis to start."""
     _check_port(port)  # first of all: the one who has it may be a demo whose data would be wiped
     # A folder of its own for the socket: its path may have at most 107 bytes.
-    with _alone(settings.instance_folder), tempfile.TemporaryDirectory(prefix="csss-demo-") as runtime:
+    with (
+        _alone(settings.instance_folder) as lock,
+        tempfile.TemporaryDirectory(prefix="csss-demo-") as runtime,
+    ):
         redis_socket = Path(runtime) / "redis.sock"
         chosen = demo_settings(settings, port, redis_socket)
         try:
@@ -70,20 +73,26 @@ def run(settings: Settings, *, port: int, keep: bool) -> None:
             for queue in Queue
         ]
         children.append(Child.csss("web", name="web", environment=variables))
-        Supervisor(children).run(ready=lambda: _announce_when_ready(chosen))
+        Supervisor(children, held=[lock]).run(ready=lambda: _announce_when_ready(chosen))
     click.echo("The demo has stopped. `csss demo --keep` goes on with its data.")
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """At most one demo from this folder, whatever its port: another one would wipe this one's data."""
+def _alone(folder: Path) -> Iterator[int]:
+    """At most one demo from this folder, whatever its port: another one would wipe this one's data.
+
+    The file that it yields is locked until this process and all that have inherited it are gone.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "demo.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise click.ClickException(f"A demo runs from {folder} already. Stop that one first.") from None
-        yield
+            raise click.ClickException(
+                f"A demo runs from {folder} already, or its last processes are just ending. Stop that one first, "
+                "or try again in a moment."
+            ) from None
+        yield lock.fileno()
 
 
 def _check_port(port: int) -> None:

@@ -9,7 +9,7 @@ from flask import Flask, Response, current_app, g, make_response, render_templat
 from flask_babel.speaklater import LazyString
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import InterfaceError, OperationalError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError
 
 from csss.i18n import _, _l
 from csss.web.fragments import is_htmx
@@ -38,6 +38,10 @@ SENTENCES: dict[int, Sentence] = {
     ),
     405: Sentence(
         _l("This address does not work like that"), _l("Start from a page of the site and use its buttons.")
+    ),
+    408: Sentence(
+        _l("The line is too slow"),
+        _l("What you sent did not arrive in time. Try again when the line is better."),
     ),
     409: Sentence(
         _l("Somebody else was quicker"),
@@ -94,6 +98,7 @@ def init_errors(app: Flask) -> None:
     """Answer every HTTP error, and every exception nobody caught, with a page or a fragment."""
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(ClientDisconnected, _cut_off)
     app.register_error_handler(InternalServerError, _http_error)
     app.register_error_handler(OperationalError, _no_database)
     app.register_error_handler(InterfaceError, _no_database)
@@ -137,6 +142,13 @@ def _plain(template: str, context: dict[str, object]) -> str:
 def _csrf_error(error: CSRFError) -> Response:
     refused_because("form_token")
     return error_response(400, CSRF)
+
+
+def _cut_off(error: ClientDisconnected) -> Response:
+    """A body that came more slowly than any line in use (`csss.connections`), or whose sender has gone."""
+    if isinstance(error.__context__, TimeoutError):
+        return error_response(408, SENTENCES[408])
+    return _http_error(error)
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -17,6 +17,7 @@ from csss.auth import sessions
 from csss.auth.models import User, UserSession
 from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
+from csss.connections.request_head import is_long
 from csss.database import transaction
 from csss.web.fragments import REFRESH_HEADER, asks_only, is_htmx, redirect_after
 
@@ -114,7 +115,11 @@ def _load(key: str) -> User | None:
 
 
 def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    """A stranger's 70 MB are not read, wherever they are sent."""
+    """A stranger's 70 MB are not read, wherever they are sent, nor any body that a thread would have to wait for."""
+    coded = "Transfer-Encoding" in request.headers
+    if is_long(request.method, request.content_length, coded=coded) and not current_user.is_authenticated:
+        request.max_content_length = 0
+        return
     view = current_app.view_functions.get(endpoint or "")
     if not getattr(view, "takes_files", False) or not current_user.may(view.permission):  # type: ignore[union-attr]
         request.max_content_length = min(MAX_FORM, request.max_content_length or MAX_FORM)

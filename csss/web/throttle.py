@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
-from ipaddress import IPv6Address, ip_address
 
 from flask import Flask, Response, request
 from flask_limiter import Limiter, RequestLimit, RouteLimit
@@ -20,28 +19,16 @@ from csss.audit.record import record
 from csss.auth import accounts, secrets, sessions
 from csss.database import transaction
 from csss.errors import Invalid, TooMany
+from csss.networks import network_of
 from csss.throttle.storage import SCHEME
 from csss.web.forms import clean
 
 _HASH_LENGTH = 32  # of 64: two accounts never share one
-IPV6_NETWORK = 64  # one line has as many addresses as it likes within these bits
 
 
 def client_network() -> str:
     """Where the request comes from (through the trusted proxies): an IPv4 address, or the network of an IPv6 line."""
     return network_of(request.remote_addr or "")
-
-
-def network_of(address: str) -> str:
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address or "unknown"
-    if isinstance(found, IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return f"{IPv6Address(int(found) >> IPV6_NETWORK << IPV6_NETWORK)}/{IPV6_NETWORK}"
-    return str(found)
 
 
 def typed_email() -> str:

@@ -1,17 +1,21 @@
-"""A line that breaks: a TCP proxy between the browser and the web server, which cuts connections when it is told to."""
+"""A line that breaks or is slow: a TCP proxy between the browser and the web server."""
 
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 
 class Line:
-    """Forwards connections; after each of `cuts` (bytes sent by the browser, all connections together) it breaks."""
+    """Forwards connections; after each of `cuts` (bytes sent by the browser, all connections together) it breaks.
 
-    def __init__(self, target: tuple[str, int], cuts: list[int]) -> None:
-        self.cuts = sorted(cuts)
+    `rate`: how many bytes a second it carries for the browser, on each connection.
+    """
+
+    def __init__(self, target: tuple[str, int], cuts: list[int], rate: int | None = None) -> None:
+        self.cuts, self._rate = sorted(cuts), rate
         self.breaks = 0
         # A line that is there again at once would often go unnoticed: Chromium itself sends the request a second time.
         self.stays_broken = False  # True: after a break nothing comes through until `mend`
@@ -40,7 +44,9 @@ class Line:
 
     def _forward(self, source: socket.socket, sink: socket.socket, counts: bool) -> None:
         with suppress(OSError):
-            while content := source.recv(16_384):
+            while content := source.recv(self._rate // 8 if self._rate and counts else 16_384):
+                if self._rate and counts:
+                    time.sleep(len(content) / self._rate)
                 if counts and self._over(len(content)):
                     self.cut()
                     return
@@ -81,6 +87,15 @@ class Line:
 def breaking_line(port: int, *cuts: int) -> Iterator[Line]:
     """A line to this port of the own machine."""
     line = Line(("127.0.0.1", port), list(cuts))
+    threading.Thread(target=line.serve, daemon=True).start()
+    yield line
+    line.close()
+
+
+@contextmanager
+def slow_line(port: int, bytes_a_second: int) -> Iterator[Line]:
+    """A line to this port of the own machine that carries so much."""
+    line = Line(("127.0.0.1", port), [], bytes_a_second)
     threading.Thread(target=line.serve, daemon=True).start()
     yield line
     line.close()

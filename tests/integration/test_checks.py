@@ -21,6 +21,8 @@ from tests.factories import Clinic, picture
 from tests.stack import eventually
 from tests.visitor import Visitor, soup, words
 
+ANOTHER_FIRST = "Another picture of yours is being checked just now. Send this one again in a moment."
+
 
 class Decoder:
     """Counts the pictures that are opened; with `shut` each waits inside until it is let go."""
@@ -89,24 +91,58 @@ def test_for_a_form_that_is_wrong_no_picture_is_opened(patient: Visitor, decoder
     assert (decoder.opened, scans()) == (0, 0)
 
 
-def test_while_one_picture_is_opened_another_one_has_to_be_sent_later(
+def test_of_two_different_pictures_sent_at_once_the_second_waits_its_turn_and_both_are_taken(
     clinic: Clinic, app: Flask, decoder: Decoder
 ) -> None:
     user, neighbour = clinic.person("patient"), clinic.visitor(clinic.person("patient"))
     here, there = clinic.visitor(user), clinic.visitor(user)
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         with decoder.shut():
             first = begin(pool, app, here, picture(80, 80))
             assert decoder.came_in.acquire(timeout=20)
-            answer = send(there, picture(90, 80))
+            second = begin(pool, app, there, picture(90, 80))
+            eventually(lambda: [each.followed for each in checks._open.values()] == [True], 20, 0.02)
             others = begin(pool, app, neighbour, picture(100, 80))
             assert decoder.came_in.acquire(timeout=20)
-        assert answer.status_code == 422
-        assert "Send yours again in a minute" in soup(answer).select_one("#file-error").get_text()  # type: ignore[union-attr]
-        assert soup(answer).select_one("#indication").get_text().strip() == "Cough since Monday"  # type: ignore[union-attr]
-        assert (first.result().status_code, others.result().status_code) == (303, 303)
-    assert decoder.opened == 2
-    assert send(there, picture(90, 80)).status_code == 303 and scans() == 3
+            assert decoder.opened == 2 and not second.done()
+        assert [each.result().status_code for each in (first, second, others)] == [303, 303, 303]
+    assert (decoder.opened, scans()) == (3, 3)
+    assert not checks._open
+
+
+def test_a_third_picture_at_once_is_told_that_another_one_of_theirs_is_being_checked(
+    clinic: Clinic, app: Flask, decoder: Decoder
+) -> None:
+    user = clinic.person("patient")
+    visitors = [clinic.visitor(user) for _ in range(3)]
+    with ThreadPoolExecutor(2) as pool:
+        with decoder.shut():
+            sent = [begin(pool, app, visitors[0], picture(80, 80))]
+            assert decoder.came_in.acquire(timeout=20)
+            sent.append(begin(pool, app, visitors[1], picture(90, 80)))
+            eventually(lambda: [each.followed for each in checks._open.values()] == [True], 20, 0.02)
+            third = send(visitors[2], picture(100, 80))
+        assert [each.result().status_code for each in sent] == [303, 303]
+    assert third.status_code == 422
+    error = soup(third).select_one("#file-error")
+    assert error is not None and ANOTHER_FIRST in error.get_text()
+    assert soup(third).select_one("#indication").get_text().strip() == "Cough since Monday"  # type: ignore[union-attr]
+    assert send(visitors[2], picture(100, 80)).status_code == 303 and scans() == 3
+
+
+def test_when_the_first_picture_is_refused_the_second_is_taken_all_the_same(
+    clinic: Clinic, app: Flask, decoder: Decoder
+) -> None:
+    user = clinic.person("patient")
+    here, there = clinic.visitor(user), clinic.visitor(user)
+    with ThreadPoolExecutor(2) as pool:
+        with decoder.shut():
+            first = begin(pool, app, here, picture(80, 80)[:-30])
+            assert decoder.came_in.acquire(timeout=20)
+            second = begin(pool, app, there, picture(90, 80))
+            eventually(lambda: [each.followed for each in checks._open.values()] == [True], 20, 0.02)
+        assert (first.result().status_code, second.result().status_code) == (422, 303)
+    assert scans() == 1 and not checks._open
 
 
 def test_a_form_that_is_sent_twice_at_once_waits_for_its_scan(

@@ -49,7 +49,13 @@ ONLY_IN = {
     "urllib.request": {"csss/demo/run.py"},
     "requests": set(),
     "httpx": set(),
-    "socket": {"csss/web/patient/uploads.py", "csss/live/hub.py", "csss/demo/run.py", "csss/confined.py"},
+    "socket": {
+        "csss/confined.py",
+        "csss/connections/line.py",
+        "csss/connections/worker.py",
+        "csss/demo/run.py",
+        "csss/live/hub.py",
+    },
     "smtplib": {"csss/mail/transport.py", "csss/check.py"},
 }
 # Statements with names of our own tables and settings in them, which no parameter can carry.

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import re
-import socket
 import uuid
 
 from flask import Response, current_app, make_response, request, url_for
@@ -21,7 +20,6 @@ from csss.web.patient import patient
 
 PIECE_TYPE = "application/offset+octet-stream"
 _READ = 16_384  # what has been read is written at once: a break loses no more than this
-_PATIENCE = 30.0  # seconds without a byte after which a line counts as dead and its thread is free again
 _DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):")
 _ADDRESS = "/uploads/<uuid:upload_id>"
 
@@ -73,8 +71,8 @@ def add_piece(upload_id: uuid.UUID) -> Response:
         return _answer(413)
     length = upload.length
     db.session.commit()  # no database connection and no snapshot waits for a slow line
-    _receive(upload_id, offset, length)
-    return _state(services.own(upload_id, me()))  # cancelled or swept away meanwhile: not found
+    status = 204 if _receive(upload_id, offset, length) else 408
+    return _state(services.own(upload_id, me()), status)  # cancelled or swept away meanwhile: not found
 
 
 @patient.delete(_ADDRESS)
@@ -86,10 +84,8 @@ def cancel_upload(upload_id: uuid.UUID) -> Response:
     return _answer(204)
 
 
-def _receive(upload_id: uuid.UUID, offset: int, length: int) -> None:
-    connection: socket.socket | None = request.environ.get("gunicorn.socket")
-    if connection is not None:
-        connection.settimeout(_PATIENCE)
+def _receive(upload_id: uuid.UUID, offset: int, length: int) -> bool:
+    """Keep what comes; False when it came too slowly (`csss.connections.rates`), so that its thread is free again."""
     left = length - offset  # a piece without a Content-Length may not grow beyond this, either
     try:
         with partial.Writer(upload_id, offset) as writer:
@@ -99,9 +95,12 @@ def _receive(upload_id: uuid.UUID, offset: int, length: int) -> None:
     except FileNotFoundError:
         raise NotFound(str(services.GONE)) from None  # cancelled or swept away meanwhile
     except (ClientDisconnected, ConnectionError, TimeoutError) as error:
-        current_app.logger.info("a piece of an upload broke off: %s", type(error).__name__)
+        slow = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
+        current_app.logger.info("a piece of an upload %s", "came too slowly" if slow else "broke off")
+        return not slow
     except RequestEntityTooLarge:
         current_app.logger.info("a piece of an upload was larger than any request may be")
+    return True
 
 
 def _state(upload: Upload, status: int = 204) -> Response:

@@ -1,0 +1,123 @@
+"""A connection's socket, as threads use it: they never wait for a reader, and for a sender only at a least rate."""
+
+import select
+import socket
+import threading
+from collections import deque
+from typing import Any
+
+from csss.connections.rates import Pace, TooSlow
+
+_PIECE = 1 << 20
+
+
+class KeptAnswers:
+    """What all connections of a process keep of answers that have not gone out, and who may wait beside that.
+
+    Beyond `most` bytes a thread waits for its reader, in one of `places`; with none of them free the connection is cut.
+    """
+
+    def __init__(self, *, most: int, places: int) -> None:
+        self._most, self._bytes = most, 0
+        self._lock = threading.Lock()
+        self.places = threading.BoundedSemaphore(places)
+
+    def add(self, number: int) -> bool:
+        """Count so many bytes more (or fewer); whether that is still within what may be kept."""
+        with self._lock:
+            self._bytes += number
+            return self._bytes <= self._most
+
+
+class Line(socket.socket):
+    """The socket of one connection. Where a blocking one would wait:
+
+    `recv` raises TooSlow when the sender is; `sendall` keeps what the reader does not take at once, for `send_rest`.
+    With a timeout of its own (as for draining) it is an ordinary socket.
+    """
+
+    def __init__(self, accepted: socket.socket, kept: KeptAnswers) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        self._kept = kept
+        self._reading = Pace()
+        self._unsent: deque[memoryview] = deque()
+
+    def next_request(self) -> None:
+        """Each request's body has its own time."""
+        self._reading = Pace()
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether something of the answer waits to be sent."""
+        return bool(self._unsent)
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        if self.gettimeout() is not None:
+            return super().recv(size, flags)
+        self.settimeout(self._reading.seconds_left())
+        try:
+            content = super().recv(size, flags)
+        except TimeoutError:
+            raise TooSlow from None
+        finally:
+            self.settimeout(None)
+        self._reading.moved(len(content))
+        return content
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        if self.gettimeout() is not None:
+            super().sendall(data, flags)
+            return
+        self.send_rest()
+        rest = memoryview(data) if self._unsent else self._send_now(memoryview(data))
+        if rest:
+            self._unsent.append(rest)
+            if not self._kept.add(len(rest)):
+                self._wait_for_reader()
+
+    def send_rest(self) -> int:
+        """Send as much of what waits as the reader takes now; how many bytes that were."""
+        sent = 0
+        while self._unsent:
+            first = self._unsent[0]
+            rest = self._send_now(first)
+            sent += len(first) - len(rest)
+            if rest:
+                self._unsent[0] = rest
+                break
+            self._unsent.popleft()
+        self._kept.add(-sent)
+        return sent
+
+    def close(self) -> None:
+        self._forget_rest()
+        super().close()
+
+    def _forget_rest(self) -> None:
+        self._kept.add(-sum(map(len, self._unsent)))
+        self._unsent.clear()
+
+    def _send_now(self, content: memoryview) -> memoryview:
+        """What is left of `content`."""
+        while content:
+            try:
+                content = content[super().send(content[:_PIECE], socket.MSG_DONTWAIT) :]
+            except BlockingIOError:
+                break
+        return content
+
+    def _wait_for_reader(self) -> None:
+        if not self._kept.places.acquire(blocking=False):
+            self._forget_rest()
+            raise TooSlow
+        try:
+            pace, writable = Pace(), select.poll()
+            writable.register(self, select.POLLOUT)
+            while self._unsent:
+                writable.poll(pace.seconds_left() * 1000)
+                pace.moved(self.send_rest())
+        except TooSlow:
+            self._forget_rest()
+            raise
+        finally:
+            self._kept.places.release()

@@ -1,0 +1,44 @@
+"""How much of a request has come. What the request means is for gunicorn's parser alone; this says when to ask it."""
+
+import re
+from dataclasses import dataclass
+
+MOST_HEAD = 64_000  # bytes
+MOST_GATHERED = 256_000  # bytes of a body; every form of texts fits
+
+_END = b"\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n")
+
+
+def is_long(method: str, length: int | None, *, coded: bool) -> bool:
+    """Whether a thread reads the body as it comes. `length` as announced in bytes; `coded`: with a Transfer-Encoding.
+
+    A piece of an upload (PATCH) is one however short it is: what has come of it is kept when its line breaks. Nobody who is
+    not signed in has such a body read (`csss.web.guard`).
+    """
+    return coded or (length or 0) > MOST_GATHERED or (method.lower() == "patch" and length != 0)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head that has come whole. `whole` is the length of the request in bytes; None for a long or unknown one."""
+
+    whole: int | None
+    expects_answer: bool = False  # the client sends the body when it has been asked for it
+
+
+def find_head(content: bytearray, start: int = 0) -> Head | None:
+    """The head at the beginning of `content`; None while it has not come whole. `start`: how much has been looked at.
+
+    A head that will never end as the parser reads it (a line feed alone) counts as whole: the parser refuses it.
+    """
+    end = content.find(_END, max(0, start - len(_END)))
+    if end < 0:
+        return Head(len(content)) if content.count(b"\n") != content.count(b"\r\n") else None
+    head = bytes(content[: end + len(_END)]).lower()
+    length = _LENGTH.search(head) if b"\r\ncontent-length:" in head else None
+    body = int(length[1]) if length else 0
+    method = head[: head.find(b" ")].strip().decode("latin-1")
+    if is_long(method, body, coded=b"\r\ntransfer-encoding" in head):
+        return Head(None)
+    return Head(len(head) + body, expects_answer=body > 0 and b"\r\nexpect:" in head)

@@ -1,0 +1,114 @@
+"""How much of a request has come, and how a connection's socket never makes a thread wait."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from csss.connections import rates
+from csss.connections.line import KeptAnswers, Line
+from csss.connections.rates import Pace, TooSlow
+from csss.connections.request_head import MOST_GATHERED, Head, find_head
+
+MUCH = 8_000_000
+
+
+@pytest.fixture
+def theirs_and_kept() -> Iterator[tuple[Line, socket.socket, KeptAnswers]]:
+    ours, theirs = socket.socketpair()
+    kept = KeptAnswers(most=2 * MUCH, places=1)
+    line = Line(ours, kept)
+    line.setblocking(True)
+    theirs.settimeout(20)
+    yield line, theirs, kept
+    line.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "head"),
+    [
+        (b"", None),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r", None),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nmore", Head(27)),
+        (b"POST / HTTP/1.1\r\ncontent-LENGTH:  12 \r\n\r\n", Head(41 + 12)),
+        (b"POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n", Head(62, True)),
+        (b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (MOST_GATHERED + 1), Head(None)),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", Head(None)),
+        (b"PATCH /a HTTP/1.1\r\nContent-Length: 1\r\n\r\n", Head(None)),
+        (b"\r\nPATCH /a HTTP/1.1\r\nContent-Length: 1\r\n\r\n", Head(None)),
+        (b"GET / HTTP/1.1\nHost: x\n", Head(23)),
+    ],
+)  # fmt: skip
+def test_a_request_is_whole_when_head_and_a_short_body_have_come(content: bytes, head: Head | None) -> None:
+    assert find_head(bytearray(content)) == head
+
+
+def test_a_head_is_found_wherever_its_pieces_meet() -> None:
+    whole = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    for cut in range(1, len(whole)):
+        assert find_head(bytearray(whole[:cut])) is None
+        assert find_head(bytearray(whole), cut) == Head(len(whole))
+
+
+def test_a_line_of_64_kbit_is_never_too_slow_and_one_of_single_bytes_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = 1000.0
+    monkeypatch.setattr(rates.time, "monotonic", lambda: at)
+    pace = Pace()
+    for _ in range(3600):
+        at += 1
+        pace.moved(8000)
+        assert pace.seconds_left() == rates.GRACE
+    dripping = Pace()
+    for _ in range(int(rates.GRACE)):
+        assert dripping.seconds_left() > 0
+        at += 1
+        dripping.moved(1)
+    at += 1
+    with pytest.raises(TooSlow):
+        dripping.seconds_left()
+
+
+def test_a_thread_that_answers_never_waits_for_the_reader(
+    theirs_and_kept: tuple[Line, socket.socket, KeptAnswers],
+) -> None:
+    line, theirs, kept = theirs_and_kept
+    line.sendall(b"a" * MUCH)
+    assert line.has_rest
+    line.sendall(b"end")
+    heard = bytearray()
+    while line.has_rest:
+        heard += theirs.recv(1 << 20)
+        line.send_rest()
+    while len(heard) < MUCH + 3:
+        heard += theirs.recv(1 << 20)
+    assert heard == b"a" * MUCH + b"end"
+    assert kept.add(2 * MUCH), "nothing counts as kept any more"
+
+
+def test_a_reader_that_takes_nothing_is_cut(
+    theirs_and_kept: tuple[Line, socket.socket, KeptAnswers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, _, kept = theirs_and_kept
+    monkeypatch.setattr(rates, "GRACE", 0.2)
+    kept.add(2 * MUCH)
+    with pytest.raises(TooSlow):
+        line.sendall(b"a" * MUCH)
+    assert not line.has_rest
+    kept.places.acquire()
+    with pytest.raises(TooSlow):
+        line.sendall(b"a" * MUCH)
+
+
+def test_a_sender_that_says_nothing_is_too_slow(
+    theirs_and_kept: tuple[Line, socket.socket, KeptAnswers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, theirs, _ = theirs_and_kept
+    monkeypatch.setattr(rates, "GRACE", 0.2)
+    line.next_request()
+    theirs.sendall(b"ab")
+    assert line.recv(10) == b"ab"
+    with pytest.raises(TooSlow):
+        line.recv(10)
