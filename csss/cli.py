@@ -11,6 +11,7 @@ from csss.backup.cli import backup, restore
 from csss.config import BadSetting, Settings, load_settings
 from csss.erasing_cli import erase_patient, finish_erasures
 from csss.inference.cli import models, predict
+from csss.keys.cli import change_secret_key
 from csss.storage_cli import storage
 
 
@@ -48,6 +49,7 @@ main.add_command(restore)
 main.add_command(storage)
 main.add_command(erase_patient)
 main.add_command(finish_erasures)
+main.add_command(change_secret_key)
 
 
 @main.command()
@@ -62,8 +64,10 @@ def web() -> None:
 @click.argument("queues", nargs=-1, type=click.Choice(["inference", "reports", "mail", "codes"]))
 def worker(queues: tuple[str, ...]) -> None:
     """Do the jobs of QUEUES (all four when none is named), each in a process of its own."""
+    from csss.keys.start import refuse_wrong_keys
     from csss.outbox import Queue
 
+    refuse_wrong_keys(load_settings())
     if len(queues) == 1:
         from csss import create_app
         from csss.jobs.worker import work
@@ -111,7 +115,9 @@ def migrate() -> None:
     from flask_migrate import upgrade
 
     from csss import create_app
+    from csss.keys.start import check_keys, refuse_wrong_keys
 
+    refuse_wrong_keys(load_settings())
     # The database holds patients' records: what is made here is for its own user alone.
     mask = os.umask(0o077)
     try:
@@ -120,6 +126,7 @@ def migrate() -> None:
         settings.instance_folder.mkdir(parents=True, exist_ok=True)
         with app.app_context():
             upgrade()
+            check_keys()
     finally:
         os.umask(mask)
     click.echo("The database is up to date.")
@@ -135,18 +142,18 @@ def migrate() -> None:
 )
 def create_admin(email: str, name: str, password_file: Path | None) -> None:
     """Make an administrator; prints ten recovery codes, once."""
-    from csss import create_app
     from csss.audit.record import coming_from
     from csss.auth import accounts, second_factor
     from csss.database import transaction
     from csss.errors import Invalid
+    from csss.keys.start import open_app
 
     if password_file is None:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         with click.open_file(str(password_file)) as file:
             password = file.readline().rstrip("\r\n")
-    with create_app().app_context(), coming_from("command line"):
+    with open_app().app_context(), coming_from("command line"):
         try:
             with transaction():
                 user = accounts.create_admin(email=email, name=name, password=password)
