@@ -19,11 +19,13 @@ _BLOCK = 1_000
 
 @dataclass
 class Verdict:
-    """What going through the chain has found. `events` is how many seals were looked at."""
+    """What going through the chain has found. `events` is how many seals were looked at, `keys` are the ids of the keys
+    that made them, as far as their seals were checked, now or when the key was changed."""
 
     events: int = 0
     head: Head = field(default_factory=Head)
     anchors: int = 0
+    keys: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -68,6 +70,7 @@ def verify(keys: Sequence[Key], anchors: Sequence[Anchor] = ()) -> Verdict:
         before = row.hash
     verdict.problems += [_cut_off(anchor, verdict.head.number) for anchor in _beyond(kept.values(), number)]
     verdict.problems += seals.with_unknown_keys()
+    verdict.keys = seals.accounted_for()
     verdict.problems += _never_sealed()
     return verdict
 
@@ -77,6 +80,7 @@ class _Seals:
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._known = {key.id: key for key in keys}
+        self._seen: set[str] = set()
         self._unknown: dict[str, list[int]] = {}  # events by the id of a key that was not given
         self._replaced: dict[
             str, int
@@ -84,6 +88,7 @@ class _Seals:
 
     def look(self, row: Row[Any], *, whole: bool) -> str | None:
         """What is wrong with the seal of this event. `whole`: whether event and hash are what they were."""
+        self._seen.add(row.key_id)
         key = self._known.get(row.key_id)
         signed = key is not None and key.signed(row.hash, row.mac)
         if signed and whole and row.action == KEY_CHANGED and row.detail["key"] == row.key_id:
@@ -101,6 +106,9 @@ class _Seals:
         elif not signed:
             return f"The seal of event {row.number} was made by somebody without the secret key."
         return None
+
+    def accounted_for(self) -> set[str]:
+        return self._seen - self._unknown.keys()
 
     def with_unknown_keys(self) -> list[str]:
         events = sorted(itertools.chain.from_iterable(self._unknown.values()))

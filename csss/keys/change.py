@@ -100,7 +100,7 @@ def change(old: str, earlier: Sequence[str] = (), *, force: bool = False) -> Out
     record(
         KEY_CHANGED,
         key=new.id,
-        earlier=sorted({key.id for key in keys} - {new.id}),
+        earlier=sorted(verdict.keys - {new.id}),
         number=verdict.head.number,
         hash=verdict.head.hash,
         problems=len(verdict.problems),

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -60,10 +60,13 @@ def change_secret_key(
         if _finished_before(settings):
             return
         with _new_key_beside(settings) as (in_file, new):
-            outcome = _change(replace(settings, secret_key=new), in_file, earlier, force=force)
+            outcome = _change(replace(settings, secret_key=new), lambda: in_file, earlier, force=force)
     else:
-        old = None if without_old_key else _old_key(settings, old_key_file)
-        outcome = _change(settings, old, earlier, force=force)
+
+        def old_key() -> str | None:
+            return None if without_old_key else _old_key(settings, old_key_file)
+
+        outcome = _change(settings, old_key, earlier, force=force)
         if outcome is not None and settings.secret_key and settings.secret_key_file.exists():
             aside = settings.secret_key_file.rename(_aside(settings))
             click.echo(f"The key that lay in the instance folder is in {aside} now.")
@@ -75,7 +78,9 @@ def change_secret_key(
     click.echo("The secret key has been changed. Start `csss worker` and `csss web` again, with the new key.")
 
 
-def _change(settings: Settings, old: str | None, earlier: list[str], *, force: bool) -> "Outcome | None":
+def _change(
+    settings: Settings, old_key: Callable[[], str | None], earlier: list[str], *, force: bool
+) -> "Outcome | None":
     """None when there is nothing to change."""
     import sqlalchemy as sa
     from flask_migrate import upgrade
@@ -84,13 +89,13 @@ def _change(settings: Settings, old: str | None, earlier: list[str], *, force: b
     from csss.audit.record import coming_from
     from csss.database import db, transaction
     from csss.keys import change
-    from csss.keys.start import check_keys
 
     with create_app(settings).app_context(), coming_from("command line"):
         if not sa.inspect(db.engine).has_table("key_checks"):
             upgrade()  # after a time with a wrong key `csss migrate` would refuse either key
         if change.is_in_use():
             return None
+        old = old_key()
         try:
             with transaction():
                 done = (
@@ -102,7 +107,6 @@ def _change(settings: Settings, old: str | None, earlier: list[str], *, force: b
             for problem in refusal.problems[:_SHOWN]:
                 click.echo(f"{click.style('FAIL', fg='red', bold=True)}  {problem}")
             raise click.ClickException(str(refusal)) from refusal
-        check_keys()
         return done
 
 
@@ -137,20 +141,21 @@ def _new_key_beside(settings: Settings) -> Iterator[tuple[str, str]]:
         os.fsync(file.fileno())
     try:
         yield old, new
-    except BaseException:
+    except click.ClickException:
         beside.unlink()
         raise
+    # After any other error nobody knows whether the database has the new key: it stays, and `_finished_before` looks.
     _put_in_place(settings)
 
 
 def _finished_before(settings: Settings) -> bool:
     """Whether a change that was broken off after the database had taken the new key is brought to its end now."""
-    from csss.keys.start import wrong_keys_of
+    from csss.keys.start import is_secret_key
 
     beside = _beside(settings)
     if not beside.exists():
         return False
-    if wrong_keys_of(replace(settings, secret_key=_read(beside))):
+    if not is_secret_key(settings, _read(beside)):
         beside.unlink()
         return False
     _put_in_place(settings)

@@ -10,7 +10,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from csss.audit import chain
 from csss.config import Settings
 from csss.database import db, transaction
-from csss.key_checks import SECRET_KEY, KeyCheck, WrongKey, check_values, other_key, storage_key_name
+from csss.key_checks import (
+    SECRET_KEY,
+    KeyCheck,
+    WrongKey,
+    check_values,
+    other_key,
+    secret_key_value,
+    storage_key_name,
+)
 from csss.keys.evidence import against_secret_key, against_storage_key
 
 log = logging.getLogger(__name__)
@@ -39,6 +47,10 @@ def _known(connection: sa.Connection) -> dict[str, str]:
     """The check values that there are; none in a database from before there were any."""
     if not sa.inspect(connection).has_table(KeyCheck.__tablename__):
         return {}
+    return _values(connection)
+
+
+def _values(connection: sa.Connection) -> dict[str, str]:
     return {row.name: row.value for row in connection.execute(sa.select(KeyCheck.name, KeyCheck.value))}
 
 
@@ -65,6 +77,16 @@ def wrong_keys_of(settings: Settings) -> list[str]:
                 there = sa.inspect(connection).has_table("users")
                 return [_gone(settings)] if there else []
             return wrong_keys(connection, settings, settings.secret())
+    finally:
+        engine.dispose()
+
+
+def is_secret_key(settings: Settings, secret: str) -> bool:
+    """Whether the database knows this secret key as its own. Raises SQLAlchemyError."""
+    engine = sa.create_engine(settings.database)
+    try:
+        with engine.connect() as connection:
+            return _known(connection).get(SECRET_KEY) == secret_key_value(secret)
     finally:
         engine.dispose()
 
@@ -132,7 +154,7 @@ def _keep(settings: Settings, secret: str) -> None:
     """Under the lock of the audit log: of several processes that start at once one keeps them, the others compare."""
     with transaction():
         chain.lock()
-        known = dict(db.session.execute(sa.select(KeyCheck.name, KeyCheck.value)).tuples().all())
+        known = _values(db.session.connection())
         for name, value in check_values(settings, secret).items():
             if known.setdefault(name, value) != value:
                 raise WrongKey(other_key(settings, name))
@@ -143,7 +165,7 @@ def _keep(settings: Settings, secret: str) -> None:
 def readiness() -> str:
     """For `/readyz`: "ok", or what is wrong, by the check values alone. Raises SQLAlchemyError."""
     settings, secret = current_app.config["CSSS"], str(current_app.config["SECRET_KEY"])
-    known = dict(db.session.execute(sa.select(KeyCheck.name, KeyCheck.value)).tuples().all())
+    known = _values(db.session.connection())
     wrong = [
         name for name, value in check_values(settings, secret).items() if known.get(name, value) != value
     ]
