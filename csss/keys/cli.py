@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -201,8 +202,7 @@ def _running(settings: Settings) -> Iterator[str]:
 def _answers(settings: Settings) -> bool:
     from http.client import HTTPConnection, HTTPException
 
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - to ask, not to listen  # nosec B104
-    line = HTTPConnection(host, settings.port, timeout=2)
+    line = HTTPConnection(_reachable(settings.host), settings.port, timeout=2)
     try:
         line.request("GET", "/healthz")
         return line.getresponse().read(3) == b"ok\n"
@@ -210,3 +210,14 @@ def _answers(settings: Settings) -> bool:
         return False
     finally:
         line.close()
+
+
+def _reachable(host: str) -> str:
+    """Where a server that listens on `host` can be asked from this machine."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        return "127.0.0.1" if address.version == 4 else "::1"
+    return host
