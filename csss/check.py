@@ -47,6 +47,7 @@ def checks(settings: Settings) -> Iterator[Result]:
         ("Pictures", _pictures),
         ("Classifier", _model),
         ("Database", _database),
+        ("Keys", _keys),
         ("Redis", _redis),
         ("Storage", _storage),
         ("Encryption", _encryption),
@@ -195,6 +196,20 @@ def _database(settings: Settings) -> Result:
     if found != head:
         return Result("Database", False, f"{shown} is at {found}, the code at {head}", "csss migrate")
     return Result("Database", True, f"{shown}, up to date")
+
+
+def _keys(settings: Settings) -> Result:
+    """Whether the keys of the settings are those that the database is used with; makes and keeps nothing."""
+    import sqlalchemy as sa
+
+    from csss.keys.start import wrong_keys_of
+
+    try:
+        wrong = wrong_keys_of(settings)
+    except sa.exc.SQLAlchemyError:
+        return Result("Keys", False, "the database cannot be asked", "Mend the database first.")
+    mend = "Nothing starts and nothing is written before that."
+    return Result("Keys", not wrong, " ".join(wrong) or "those of this database", mend)
 
 
 def _redis(settings: Settings) -> Result:

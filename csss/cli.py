@@ -13,6 +13,7 @@ from csss.config import BadSetting, Settings, load_settings, unknown_variables
 from csss.erasing_cli import erase_patient, finish_erasures
 from csss.inference.cli import models, predict
 from csss.inference.labels import ModelCorrupt, ModelMissing
+from csss.keys.cli import change_secret_key
 from csss.storage_cli import storage
 
 # What a deployer can mend: rights, room, and what lies in the way. Anything else may be a fault of ours: a traceback.
@@ -75,6 +76,7 @@ main.add_command(restore)
 main.add_command(storage)
 main.add_command(erase_patient)
 main.add_command(finish_erasures)
+main.add_command(change_secret_key)
 
 
 @main.command()
@@ -100,11 +102,13 @@ def _refuse_to_start(settings: Settings, *parts: str) -> None:
 @click.argument("queues", nargs=-1, type=click.Choice(["inference", "reports", "mail", "codes"]))
 def worker(queues: tuple[str, ...]) -> None:
     """Do the jobs of QUEUES (all four when none is named), each in a process of its own."""
+    from csss.keys.start import refuse_wrong_keys
     from csss.outbox import Queue
 
     wanted = queues or tuple(queue.value for queue in Queue)
     settings = load_settings()
     _refuse_to_start(settings, *wanted)
+    refuse_wrong_keys(settings)
     if len(queues) == 1:
         from csss import create_app
         from csss.jobs.worker import work
@@ -154,7 +158,9 @@ def migrate() -> None:
 
     from csss import create_app
     from csss.database import db, keep_private
+    from csss.keys.start import check_keys, refuse_wrong_keys
 
+    refuse_wrong_keys(load_settings())
     # The database holds patients' records: what is made here is for its own user alone.
     mask = os.umask(0o077)
     try:
@@ -165,6 +171,7 @@ def migrate() -> None:
             upgrade()
             file = db.engine.url.database if db.engine.dialect.name == "sqlite" else None
             opened_up = keep_private(Path(file)) if file else []
+            check_keys()
     finally:
         os.umask(mask)
     click.echo("The database is up to date.")
@@ -182,18 +189,18 @@ def migrate() -> None:
 )
 def create_admin(email: str, name: str, password_file: Path | None) -> None:
     """Make an administrator; prints ten recovery codes, once."""
-    from csss import create_app
     from csss.audit.record import coming_from
     from csss.auth import accounts, second_factor
     from csss.database import transaction
     from csss.errors import Invalid
+    from csss.keys.start import open_app
 
     if password_file is None:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         with click.open_file(str(password_file)) as file:
             password = file.readline().rstrip("\r\n")
-    with create_app().app_context(), coming_from("command line"):
+    with open_app().app_context(), coming_from("command line"):
         try:
             with transaction():
                 user = accounts.create_admin(email=email, name=name, password=password)

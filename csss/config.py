@@ -222,6 +222,15 @@ class Settings:
         return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", self.database_url)
 
     @property
+    def secret_key_file(self) -> Path:
+        """Where the secret key lies when CSSS_SECRET_KEY is not set."""
+        return self.instance_folder / "secret_key"
+
+    def has_secret(self) -> bool:
+        """Whether there is a secret key without making one."""
+        return bool(self.secret_key) or self.secret_key_file.exists()
+
+    @property
     def storage_folder(self) -> Path:
         if self.storage_url:
             return Path(urlsplit(self.storage_url).path)

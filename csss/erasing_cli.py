@@ -13,19 +13,19 @@ import click
 @click.option("--yes", is_flag=True, help="Do not ask for the MRN once more.")
 def erase_patient(mrn: str, reason: str, yes: bool) -> None:
     """Erase the patient with this MRN: rows, files, and the traces in SQLite's file. It cannot be taken back."""
-    from csss import create_app
     from csss.audit.record import coming_from
     from csss.auth.secrets import hash_password
     from csss.database import transaction
     from csss.erasing import services
     from csss.errors import Refused
+    from csss.keys.start import open_app
 
     if (
         not yes
         and click.prompt("Type the MRN once more to erase this patient for good").strip() != mrn.strip()
     ):
         raise click.ClickException("The two MRNs differ. Nothing has been erased.")
-    with create_app().app_context(), coming_from("command line"):
+    with open_app().app_context(), coming_from("command line"):
         password_hash = hash_password(secrets.token_urlsafe(32))
         try:
             with transaction():
@@ -40,9 +40,9 @@ def erase_patient(mrn: str, reason: str, yes: bool) -> None:
 @click.command("finish-erasures")
 def finish_erasures() -> None:
     """Remove what erasures still owe: files, and traces in SQLite's file. Safe while the system runs."""
-    from csss import create_app
+    from csss.keys.start import open_app
 
-    with create_app().app_context():
+    with open_app().app_context():
         _finish()
 
 

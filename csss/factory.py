@@ -69,7 +69,7 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
 
 def load_models() -> None:
     """Let every table stand in the metadata."""
-    from csss import outbox  # noqa: F401 - its table belongs to the metadata
+    from csss import key_checks, outbox  # noqa: F401 - their tables belong to the metadata
     from csss.audit import models as audit_models  # noqa: F401
     from csss.auth import models as auth_models  # noqa: F401
     from csss.auth.passkeys import models as passkey_models  # noqa: F401

@@ -15,6 +15,7 @@ from csss.audit.effective import record_settings
 from csss.config import Settings
 from csss.connections.worker import Connection, WaitingWorker
 from csss.database import db
+from csss.keys.start import check_keys_if_it_answers, refuse_wrong_keys
 from csss.live.alive import alive_in
 from csss.live.hub import Hub
 from csss.logs import ACCESS_LOG_FORMAT
@@ -120,6 +121,7 @@ class _Server(BaseApplication):
         """Called in each worker process, after the fork: threads and connections are its own."""
         app = create_app(self.settings)
         with app.app_context():
+            check_keys_if_it_answers()
             record_settings("web")
             db.engine.dispose()
         turns = Turns(self.settings.web_threads // 2)
@@ -153,5 +155,9 @@ def settle() -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until told to stop. Everything that can be wrong with the app shows before gunicorn starts."""
+    """Serve until told to stop. Everything that can be wrong with the app shows before gunicorn starts.
+
+    Raises WrongKey.
+    """
+    refuse_wrong_keys(settings)
     _Server(settings).run()

@@ -30,13 +30,13 @@ def rotate() -> None:
 
     Safe while the system runs, and may be broken off and begun again: what has been done is left alone.
     """
-    from csss import create_app
+    from csss.keys.start import open_app
     from csss.scans.encrypted import EncryptedStorage
     from csss.scans.storage import CannotOpen
     from csss.scans.uploads import partial
 
     settings = load_settings()
-    app = create_app(settings)
+    app = open_app(settings)
     kept = app.extensions["csss_storage"]
     if not isinstance(kept, EncryptedStorage):
         raise click.ClickException("CSSS_STORAGE_KEYS is empty: there is no key to encrypt with.")
@@ -66,23 +66,26 @@ def rotate() -> None:
     "--remove-orphans", is_flag=True, help="Delete the files that nothing in the database names (see below)."
 )
 def check(remove_orphans: bool) -> None:
-    """Look whether every file that the database names is there and opens, and name files that it does not know.
+    """Look whether every file that the database names is there and every file opens, and name files that it does not
+    know.
 
     Such orphans are left by processes that were killed between storing a file and its row. After a restored backup
     of the database they may be newer scans instead: look before you delete.
     """
-    from csss import create_app
+    from csss.keys.start import open_app
     from csss.reports import kept_files
 
-    app = create_app()
+    app = open_app()
     with app.app_context():
         looked, failed = 0, []
         for kept in kept_files.named():
             looked += 1
             if problem := kept_files.problem(kept):
                 failed.append(problem)
+        sound = looked - len(failed)
+        failed += kept_files.unnamed_problems()
         orphans = kept_files.orphans()
-        click.echo(f"{looked} files are named by the database; {looked - len(failed)} are there and open.")
+        click.echo(f"{looked} files are named by the database; {sound} are there and open.")
         for key in orphans:
             click.echo(f"Nothing in the database names {key}.")
             if remove_orphans:

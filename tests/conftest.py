@@ -28,6 +28,7 @@ from werkzeug.routing import Rule
 from csss import create_app
 from csss.config import Settings
 from csss.database import db
+from csss.keys.start import check_keys
 from tests.factories import Clinic
 from tests.visitor import Visitor
 
@@ -109,6 +110,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _migrate(app: Flask) -> None:
     with app.app_context():
         upgrade()
+        check_keys()  # as `csss migrate` does
         db.session.remove()
         db.engine.dispose()
 

@@ -16,8 +16,9 @@ from flask import Flask
 from PIL import Image
 from sqlalchemy import select, update
 
-from csss.auth.accounts import PatientDetails, register, set_report_passphrase
+from csss.auth.accounts import PatientDetails, register
 from csss.auth.models import AccountState, CodePurpose, Sex, User
+from csss.auth.passphrases import set_report_passphrase
 from csss.auth.roles import Role
 from csss.auth.second_factor import Proof
 from csss.clock import now

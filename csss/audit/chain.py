@@ -18,10 +18,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from flask import current_app
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import Select, insert, inspect, select, text
 
 from csss.audit.models import AuditEvent, AuditSeal
 from csss.database import db
+from csss.key_checks import SECRET_KEY, KeyCheck, WrongKey, other_key, secret_key_value
 
 BEGINNING = "0" * 64  # what stands before the first event
 
@@ -81,6 +82,10 @@ class Key:
     def signed(self, message: str, mac: str) -> bool:
         return hmac.compare_digest(self.sign(message), mac)
 
+    def made(self, seal: Any) -> bool:
+        """Whether a seal (a row with hash, mac and key_id) was made with this key."""
+        return seal.key_id == self.id and self.signed(seal.hash, seal.mac)
+
 
 def current_key() -> Key:
     return Key(str(current_app.config["SECRET_KEY"]))
@@ -100,16 +105,47 @@ def head() -> Head:
     return Head(*row) if row else Head()
 
 
-def lock() -> Head:
+def newest_seal() -> Select[int, str, str, str]:
+    columns = (AuditSeal.number, AuditSeal.hash, AuditSeal.mac, AuditSeal.key_id)
+    return select(*columns).order_by(AuditSeal.number.desc()).limit(1)
+
+
+def lock(*, any_key: bool = False) -> Head:
     """The head, kept by this transaction until it ends: whoever seals waits. Nothing may be waited for after it.
 
-    On PostgreSQL a function of the database locks and reads in one go (migration 0012): a process that has many threads
+    Raises WrongKey when the secret key is not the one of the database: a seal made with another one would mark the log for
+    good. `any_key` is for whoever changes the key.
+
+    On PostgreSQL a function of the database locks and reads in one go (migration 0017): a process that has many threads
     may take a while between two statements, and all that while everybody else would wait.
     """
-    if db.engine.dialect.name != "postgresql":
-        return head()  # the transaction is the only writer already
-    row = db.session.execute(text("SELECT number, hash FROM csss_audit_head()")).one()
-    return Head(*row) if row.number is not None else Head()
+    # On SQLite the transaction is the only writer already.
+    query = _LOCKED if db.engine.dialect.name == "postgresql" else _READ
+    row = db.session.execute(query).one()
+    if not any_key:
+        _check_key(row.secret_key)
+    return Head(row.number, row.hash) if row.number is not None else Head()
+
+
+_LOCKED = text("SELECT number, hash, secret_key FROM csss_audit_end()")
+_READ = text(
+    "SELECT newest.number, newest.hash, checks.value AS secret_key FROM (SELECT 1) "
+    "LEFT JOIN (SELECT number, hash FROM audit_seals ORDER BY number DESC LIMIT 1) newest "
+    "LEFT JOIN key_checks checks ON checks.name = 'secret key'"
+)
+
+
+def _check_key(known: str | None) -> None:
+    """Where there is no check value yet, the newest seal tells, and the value is kept with what is being written."""
+    secret = str(current_app.config["SECRET_KEY"])
+    value = secret_key_value(secret)
+    if known is None:
+        newest = db.session.execute(newest_seal()).first()
+        if newest is None or Key(secret).made(newest):
+            db.session.execute(insert(KeyCheck).values(name=SECRET_KEY, value=value))
+            return
+    if known != value:
+        raise WrongKey(other_key(current_app.config["CSSS"], SECRET_KEY))
 
 
 def seal(events: list[AuditEvent]) -> None:

@@ -42,13 +42,13 @@ def audit() -> None:
 )
 def verify(key_files: tuple[Path, ...], expect: tuple[str, ...], anchor_files: tuple[Path, ...]) -> None:
     """Go through the whole chain and say what was changed, removed, put in or moved. Exit code 1 if anything was."""
-    from csss import create_app
     from csss.audit import anchors, chain
     from csss.audit.record import coming_from, record
     from csss.audit.verify import verify as look
     from csss.database import transaction
+    from csss.keys.start import open_app
 
-    with create_app().app_context(), coming_from("command line"):
+    with open_app().app_context(), coming_from("command line"):
         keys = [chain.current_key(), *(chain.Key(file.read_text("utf-8").strip()) for file in key_files)]
         kept = [each for file in (anchors.path(), *anchor_files) for each in anchors.kept(file)]
         verdict = look(keys, [*kept, *map(_expected, expect)])
@@ -87,14 +87,14 @@ def _expected(text: str) -> "Anchor":
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Only events before this day (UTC).")
 def export(since: datetime | None, until: datetime | None) -> None:
     """Write the log to standard output, oldest first: one JSON object a line, with number, hash and seal."""
-    from csss import create_app
     from csss.audit.queries import sealed
     from csss.audit.record import coming_from, record
     from csss.database import transaction
+    from csss.keys.start import open_app
 
     first = since.replace(tzinfo=UTC) if since else None
     last = until.replace(tzinfo=UTC) if until else None
-    with create_app().app_context(), coming_from("command line"):
+    with open_app().app_context(), coming_from("command line"):
         with transaction():
             record(
                 "audit.exported",
@@ -108,12 +108,12 @@ def export(since: datetime | None, until: datetime | None) -> None:
 @audit.command()
 def seal() -> None:
     """Seal the events that an earlier release wrote while this one was installed. It is recorded which."""
-    from csss import create_app
     from csss.audit.chain import seal_rest
     from csss.audit.record import coming_from
     from csss.database import transaction
+    from csss.keys.start import open_app
 
-    with create_app().app_context(), coming_from("command line"), transaction():
+    with open_app().app_context(), coming_from("command line"), transaction():
         ids = seal_rest()
     if not ids:
         click.echo("Every event has its seal.")

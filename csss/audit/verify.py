@@ -1,5 +1,6 @@
 """Going through the whole chain, and saying in a sentence for each event what is wrong with it."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,16 +13,19 @@ from csss.audit.chain import BEGINNING, Head, Key, canonical, head, link
 from csss.audit.models import AuditEvent, AuditSeal
 from csss.database import db
 
+KEY_CHANGED = "secret_key.changed"  # detail: "key", the id of the new one, and "earlier", those whose seals were checked
 _BLOCK = 1_000
 
 
 @dataclass
 class Verdict:
-    """What going through the chain has found. `events` is how many seals were looked at."""
+    """What going through the chain has found. `events` is how many seals were looked at, `keys` are the ids of the keys
+    that made them, as far as their seals were checked, now or when the key was changed."""
 
     events: int = 0
     head: Head = field(default_factory=Head)
     anchors: int = 0
+    keys: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -30,35 +34,33 @@ class Verdict:
 
 
 def verify(keys: Sequence[Key], anchors: Sequence[Anchor] = ()) -> Verdict:
-    """Look at every event and every seal. `keys` are all secret keys there have been, `anchors` heads kept elsewhere.
+    """Look at every event and every seal. `keys` are secret keys that there have been, `anchors` heads kept elsewhere.
 
     Found is every event that was changed, removed, put in or moved by somebody without the secret key, at the end of
     the log as far as the newest anchor reaches. Not found is what somebody does who has the key and all anchors.
+
+    Where the key was changed (`csss.keys.change`), the event that tells of it is sealed with the new key over the hashes of
+    everything before, so seals of the key before need not be read again; after that event they count for nothing.
     """
     verdict = Verdict(head=head(), anchors=len(anchors))
     kept = {anchor.number: anchor for anchor in anchors}
-    known = {key.id: key for key in keys}
-    unknown: list[int] = []
+    seals = _Seals(keys)
     number, before = 0, BEGINNING
     for row in _sealed(verdict.head.number):
         if row.number > number + 1:
             verdict.problems.append(_missing(number + 1, row.number - 1))
         number = row.number
         verdict.events += 1
+        whole = row.id is not None and link(before, canonical(number, row)) == row.hash
         if row.id is None:
             verdict.problems.append(f"Event {number} is gone; its seal is still there.")
-        elif link(before, canonical(number, row)) != row.hash:
+        elif not whole:
             verdict.problems.append(
                 f"Event {number} ({row.action}, {_moment(row.at)}) is not what was sealed: "
                 "it, its place or its seal was changed."
             )
-        key = known.get(row.key_id)
-        if key is None:
-            unknown.append(number)
-        elif not key.signed(row.hash, row.mac):
-            verdict.problems.append(
-                f"The seal of event {number} was made by somebody without the secret key."
-            )
+        if told := seals.look(row, whole=whole):
+            verdict.problems.append(told)
         anchor = kept.pop(number, None)
         if anchor is not None and anchor.hash != row.hash:
             verdict.problems.append(
@@ -67,13 +69,55 @@ def verify(keys: Sequence[Key], anchors: Sequence[Anchor] = ()) -> Verdict:
             )
         before = row.hash
     verdict.problems += [_cut_off(anchor, verdict.head.number) for anchor in _beyond(kept.values(), number)]
-    if unknown:
-        verdict.problems.append(
-            f"The seals of {len(unknown)} events, from event {unknown[0]} to event {unknown[-1]}, were made with "
-            "another secret key. If the key was changed, give the earlier one with --key-file."
-        )
+    verdict.problems += seals.with_unknown_keys()
+    verdict.keys = seals.accounted_for()
     verdict.problems += _never_sealed()
     return verdict
+
+
+class _Seals:
+    """By whom the seals were made, seen in their order."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._known = {key.id: key for key in keys}
+        self._seen: set[str] = set()
+        self._unknown: dict[str, list[int]] = {}  # events by the id of a key that was not given
+        self._replaced: dict[
+            str, int
+        ] = {}  # the id of a key, and the event that put another one in its place
+
+    def look(self, row: Row[Any], *, whole: bool) -> str | None:
+        """What is wrong with the seal of this event. `whole`: whether event and hash are what they were."""
+        self._seen.add(row.key_id)
+        key = self._known.get(row.key_id)
+        signed = key is not None and key.signed(row.hash, row.mac)
+        if signed and whole and row.action == KEY_CHANGED and row.detail["key"] == row.key_id:
+            for earlier in row.detail["earlier"]:
+                self._unknown.pop(earlier, None)
+                self._replaced[earlier] = row.number
+            self._replaced.pop(row.key_id, None)
+        if row.key_id in self._replaced:
+            return (
+                f"The seal of event {row.number} was made with a secret key that event "
+                f"{self._replaced[row.key_id]} had replaced."
+            )
+        if key is None:
+            self._unknown.setdefault(row.key_id, []).append(row.number)
+        elif not signed:
+            return f"The seal of event {row.number} was made by somebody without the secret key."
+        return None
+
+    def accounted_for(self) -> set[str]:
+        return self._seen - self._unknown.keys()
+
+    def with_unknown_keys(self) -> list[str]:
+        events = sorted(itertools.chain.from_iterable(self._unknown.values()))
+        if not events:
+            return []
+        return [
+            f"The seals of {len(events)} events, from event {events[0]} to event {events[-1]}, were made with "
+            "another secret key. If the key was changed, give the earlier one with --key-file."
+        ]
 
 
 def _sealed(last: int) -> Iterator[Row[Any]]:

@@ -2,7 +2,6 @@
 
 import hmac
 import secrets as random
-import unicodedata
 import uuid
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -14,7 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from csss.audit.record import record
-from csss.auth import passwords, patients, secrets, sessions
+from csss.auth import passphrases, passwords, patients, secrets, sessions
 from csss.auth.models import AccountState, PasswordReset, Patient, Sex, User
 from csss.auth.roles import Role
 from csss.clock import now
@@ -26,7 +25,6 @@ from csss.mail.owed import owe, release_waiting
 
 CONFIRMATION_LIFE = timedelta(days=3)
 CONFIRMATIONS_WINDOW, CONFIRMATIONS_PER_WINDOW = timedelta(hours=1), 3
-PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 100
 NAME_MAX = 120
 TAKEN = _l("There is an account with this address already. Sign in instead.")
 
@@ -344,40 +342,8 @@ def set_password_hash(user: User, password_hash: str, *, keep_session: uuid.UUID
 def change_report_passphrase(user: User, passphrase: str) -> None:
     """The patient sets it, and is told by mail. Belongs inside transaction(). Raises NotFound, Invalid."""
     _check_still_there(user)
-    set_report_passphrase(user, passphrase)
+    passphrases.set_report_passphrase(user, passphrase)
     owe(MailKind.PASSPHRASE_SET, user, uuid.uuid4())
-
-
-def set_report_passphrase(user: User, passphrase: str) -> None:
-    """The pass phrase that opens the reports mailed to this patient. Kept encrypted, since every report needs it."""
-    if user.patient is None:
-        raise NotFound(gettext("Only patients have a report pass phrase."))
-    # A PDF's pass phrase ends at 127 bytes (ISO 32000-2, 7.6.4.3.3) of its NFKC form, which can be much longer:
-    # what is taken here and refused by the mail job would keep the report from being mailed.
-    fits = len(unicodedata.normalize("NFKC", passphrase).encode()) <= 127
-    if not fits or not PASSPHRASE_MIN <= len(passphrase) <= PASSPHRASE_MAX:
-        raise Invalid(
-            report_passphrase=gettext(
-                "The pass phrase needs %(least)s to %(most)s characters.",
-                least=PASSPHRASE_MIN,
-                most=PASSPHRASE_MAX,
-            )
-        )
-    user.patient.report_passphrase = secrets.encrypt("report-passphrase", passphrase)
-    record("account.report_passphrase_set", user, by=user)
-
-
-def remove_report_passphrase(user: User) -> None:
-    if user.patient is not None and user.patient.report_passphrase is not None:
-        user.patient.report_passphrase = None
-        record("account.report_passphrase_removed", user, by=user)
-        owe(MailKind.PASSPHRASE_REMOVED, user, uuid.uuid4())
-
-
-def report_passphrase(patient: Patient) -> str | None:
-    if patient.report_passphrase is None:
-        return None
-    return secrets.decrypt("report-passphrase", patient.report_passphrase)
 
 
 def update_profile(user: User, values: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """The second factor: a code by e-mail, an authenticator app (TOTP), or a recovery code on paper."""
 
 import hmac
+import logging
 import re
 import secrets as random
 import uuid
@@ -21,6 +22,8 @@ from csss.errors import Counted, Invalid, TooMany
 from csss.i18n import gettext, ngettext
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
+
+log = logging.getLogger(__name__)
 
 MAX_TRIES = 5
 RESEND_WINDOW = timedelta(minutes=15)
@@ -220,6 +223,11 @@ def _refusal(
         )
     code = newest_code(user, purpose, subject_id)
     if code is None or (code.code_hash is None and code.cancelled_at is None):
+        if app_is_lost(user):
+            return gettext(
+                "This code is not right. Codes of your authenticator app cannot be checked any more: ask for a code by "
+                "e-mail, or use a recovery code."
+            )
         return gettext("This code is not right.")
     if over := _over(code, session_id):
         return over
@@ -281,10 +289,31 @@ def remove_totp(user: User, *, by: User) -> None:
     owe(MailKind.APP_REMOVED, user, uuid.uuid4())
 
 
+def has_app(user: User) -> bool:
+    """Whether an authenticator app is set up whose codes can be checked."""
+    return user.totp_confirmed_at is not None and _opened_secret(user) is not None
+
+
+def app_is_lost(user: User) -> bool:
+    """Whether one is set up and its codes cannot be checked any more: the secret key is not the one of then."""
+    return user.totp_confirmed_at is not None and _opened_secret(user) is None
+
+
+def _opened_secret(user: User) -> str | None:
+    if user.totp_secret is None:
+        return None
+    try:
+        return secrets.decrypt("totp", user.totp_secret)
+    except secrets.CannotDecrypt:
+        log.warning("the authenticator app of account %s does not open with this secret key", user.id)
+        return None
+
+
 def _take_totp(user: User, digits: str) -> bool:
-    if user.totp_secret is None or user.totp_confirmed_at is None:
+    secret = _opened_secret(user) if user.totp_confirmed_at is not None else None
+    if secret is None:
         return False
-    step = _matching_step(secrets.decrypt("totp", user.totp_secret), digits, user.totp_last_step)
+    step = _matching_step(secret, digits, user.totp_last_step)
     if step is None:
         return False
     user.totp_last_step = step

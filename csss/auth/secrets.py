@@ -14,10 +14,10 @@ class CannotDecrypt(RuntimeError):
     """A kept secret does not open: the secret key is not the one it was kept with."""
 
 
-def _subkey(purpose: str) -> bytes:
+def _subkey(purpose: str, secret: str | None = None) -> bytes:
     """32 bytes for one purpose (HMAC-SHA-256 of the purpose under the secret key), so that no key serves two."""
-    key = str(current_app.config["SECRET_KEY"]).encode()
-    return hmac.new(key, f"csss:{purpose}".encode(), hashlib.sha256).digest()
+    key = str(current_app.config["SECRET_KEY"]) if secret is None else secret
+    return hmac.new(key.encode(), f"csss:{purpose}".encode(), hashlib.sha256).digest()
 
 
 def keyed_hash(purpose: str, *parts: str) -> str:
@@ -29,11 +29,21 @@ def encrypt(purpose: str, text: str) -> str:
     return Fernet(base64.urlsafe_b64encode(_subkey(purpose))).encrypt(text.encode()).decode()
 
 
-def decrypt(purpose: str, token: str) -> str:
+def decrypt(purpose: str, token: str, secret: str | None = None) -> str:
+    """What was encrypted for this purpose, with the secret key of now or with `secret`. Raises CannotDecrypt."""
     try:
-        return Fernet(base64.urlsafe_b64encode(_subkey(purpose))).decrypt(token.encode()).decode()
+        return Fernet(base64.urlsafe_b64encode(_subkey(purpose, secret))).decrypt(token.encode()).decode()
     except InvalidToken as error:
         raise CannotDecrypt("A kept secret does not open. Was CSSS_SECRET_KEY changed?") from error
+
+
+def opens(purpose: str, token: str, secret: str | None = None) -> bool:
+    """Whether a kept secret can be read: not after a restore without the key that it was kept with."""
+    try:
+        decrypt(purpose, token, secret)
+    except CannotDecrypt:
+        return False
+    return True
 
 
 def _prehash(password: str) -> bytes:

@@ -20,13 +20,13 @@ def backup(target: str, with_secret_key: bool) -> None:
 
     TARGET is a folder, a file that ends with .tar.gz, .tgz or .tar, or - for standard output.
     """
-    from csss import create_app
     from csss.audit.record import coming_from
     from csss.backup.archive import BackupError
     from csss.backup.make import make
+    from csss.keys.start import open_app
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # with nothing half left behind
-    with create_app().app_context(), coming_from("command line"):
+    with open_app().app_context(), coming_from("command line"):
         try:
             made = make(target, with_secret_key=with_secret_key)
         except BackupError as error:
@@ -59,7 +59,11 @@ def backup(target: str, with_secret_key: bool) -> None:
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path, exists=True, allow_dash=True))
 @click.option("--force", is_flag=True, help="Replace the database, and put stored files aside.")
-@click.option("--other-key", is_flag=True, help="Go on although the secret key is another one than then.")
+@click.option(
+    "--other-key",
+    is_flag=True,
+    help="Go on although the secret key is another one than then; says what is lost.",
+)
 def restore(source: Path, force: bool, other_key: bool) -> None:
     """Put the backup SOURCE back (- for standard input). Stop `csss web` and `csss worker` before.
 

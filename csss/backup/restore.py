@@ -1,5 +1,6 @@
 """Putting a backup back: into an empty system, or over one that is there when told so."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -24,10 +25,17 @@ from csss.backup.make import SECRET_KEY
 from csss.clock import now
 from csss.config import Settings
 from csss.database import changed_rows, db, transaction
+from csss.key_checks import SECRET_KEY as SECRET_KEY_NAME
+from csss.key_checks import KeyCheck, check_values, other_key
+from csss.keys.change import go_on_without_old_key
+from csss.keys.start import check_keys
 from csss.paths import MIGRATIONS, private_folder
 from csss.reports import kept_files
+from csss.scans.encrypted import beginnings
+from csss.scans.storage import FolderStorage
 
 Tell = Callable[[str], None]
+_SHOWN = 5
 
 
 @contextmanager
@@ -78,18 +86,54 @@ def restore(
             "The secret key is not the one that the backup was made with: authenticator apps, pass phrases and the "
             "seals of the audit log need it. Set CSSS_SECRET_KEY to that key, or go on without it with --other-key."
         )
+    _check_storage_keys(folder, settings)
     _check_room(settings, force=force)
     _restore_rows(folder, manifest, tell)
     _restore_files(folder, settings, tell)
     _tell_of_orphans(tell)
     _restore_anchors(folder, tell)
     with transaction():
-        ended = changed_rows(
-            sa.update(UserSession).where(UserSession.ended_at.is_(None)).values(ended_at=now())
-        )
+        if same_key:
+            ended = changed_rows(
+                sa.update(UserSession).where(UserSession.ended_at.is_(None)).values(ended_at=now())
+            )
+            told = ["Everybody has to sign in anew."]
+        else:
+            outcome = go_on_without_old_key()
+            ended, told = outcome.sessions, outcome.sentences()
         record("backup.restored", made_at=manifest["made_at"], csss=manifest["csss"], sessions_ended=ended)
-    tell("Everybody has to sign in anew.")
+    for sentence in told:
+        tell(sentence)
+    check_keys()
+    _tell_shut_files(settings, tell)
     return _verdict(manifest, tell, same_key=same_key)
+
+
+def _check_storage_keys(folder: Path, settings: Settings) -> None:
+    """Refuse another storage key under an id that the backup knows, before anything is touched."""
+    kept = folder / "rows" / f"{KeyCheck.__tablename__}.jsonl"
+    if not kept.exists():
+        return
+    lines = [json.loads(line) for line in _lines(kept)]
+    names = [name for name, *_ in lines[0]]
+    known = {row["name"]: row["value"] for row in (dict(zip(names, line, strict=True)) for line in lines[1:])}
+    for name, value in check_values(settings, "").items():
+        if name != SECRET_KEY_NAME and known.get(name, value) != value:
+            raise BackupError(other_key(settings, name))
+
+
+def _tell_shut_files(settings: Settings, tell: Tell) -> None:
+    """Files that the keys of the settings do not open, by what they say at their beginning."""
+    there = {key.id for key in settings.storage_key_ring}
+    shut: dict[str, list[str]] = {}
+    for key, key_id in beginnings(FolderStorage(settings.storage_folder)):
+        if key_id is not None and key_id not in there:
+            shut.setdefault(key_id, []).append(key)
+    for key_id, keys in sorted(shut.items()):
+        tell(
+            f"{len(keys)} files do not open: they need the key {key_id}, which CSSS_STORAGE_KEYS does not name "
+            f"({', '.join(sorted(keys)[:_SHOWN])}{', …' if len(keys) > _SHOWN else ''})."
+        )
 
 
 def _check_room(settings: Settings, *, force: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from csss.audit.record import coming_from
-from csss.auth import accounts, secrets
+from csss.auth import accounts, passphrases, secrets
 from csss.auth.accounts import PatientDetails
 from csss.auth.models import AccountState, CodePurpose, Sex, User
 from csss.auth.roles import Role
@@ -132,7 +132,7 @@ def _person(
         )
         user.state, user.email_confirmed_at = AccountState.ACTIVE, now()
         if details:
-            accounts.set_report_passphrase(user, PASSPHRASE)
+            passphrases.set_report_passphrase(user, PASSPHRASE)
             accounts.update_profile(
                 user, {"address": "12 Temple Road, Chennai 600004", "allergies": allergies}
             )

@@ -34,6 +34,7 @@ STAYS: dict[str, str] = {
     "erased_files": "random names of files until they are gone",
     "erasure_door": "always empty",
     "erasures": "that somebody with this id was erased, when, by whom, why, and how much",
+    "key_checks": "what tells one key of the system from another",
     "mail_messages": "kind, times and ids; what a mail server said of the address is blanked, what is owed is dropped",
     "outbox": "ids; open and given-up jobs about the patient are deleted with what they tell",
     "passkey_challenges": "random numbers of open sign-ins; they go with their session",

@@ -5,7 +5,7 @@ import uuid
 from flask_mail import Message
 
 from csss.audit.record import record
-from csss.auth import accounts, password_reset, second_factor
+from csss.auth import passphrases, password_reset, second_factor
 from csss.clock import now
 from csss.database import db, transaction
 from csss.dates import in_hospital
@@ -96,7 +96,7 @@ def _enclosed(message_id: uuid.UUID) -> messages.Attachment | None:
     if message is None or message.kind is not MailKind.REPORT_READY or message.state in _FINAL:
         return None
     user = message.user
-    passphrase = accounts.report_passphrase(user.patient) if user.patient else None
+    passphrase = passphrases.report_passphrase(user.patient) if user.patient else None
     if passphrase is None:
         return None
     report = db.session.get_one(ReportVersion, message.subject_id)

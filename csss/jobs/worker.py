@@ -29,6 +29,7 @@ from csss.jobs import runner
 from csss.jobs.leases import LEASE, end_after_death
 from csss.jobs.queues import connect, rq_queue
 from csss.jobs.sweeper import SWEEP_SECONDS, sweep
+from csss.keys.start import check_keys, check_keys_if_it_answers
 from csss.outbox import Queue
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def perform(row_id: str) -> None:
     if _app is None:
         raise RuntimeError("jobs run only in a process started by `csss worker`")
     with _app.app_context(), coming_from("worker"):
+        check_keys()  # for a worker that came before the database did
         runner.perform(uuid.UUID(row_id))
 
 
@@ -120,10 +122,11 @@ class SweepingWorker(Worker):
 
 
 def work(app: Flask, queue: Queue, *, burst: bool = False) -> None:
-    """Serve one queue until told to stop (SIGTERM, SIGINT)."""
+    """Serve one queue until told to stop (SIGTERM, SIGINT). Raises WrongKey."""
     global _app  # noqa: PLW0603
     _app = app
     with app.app_context():
+        check_keys_if_it_answers()
         record_settings("worker")
     _warm_up(app, queue)
     with suppress(StopRequested):  # told so between two of them

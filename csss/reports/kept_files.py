@@ -62,6 +62,21 @@ def problem(kept: Kept) -> str | None:
     return None
 
 
+def unnamed_problems() -> list[str]:
+    """Why files do not open that the database does not name: previews, thumbnails, orphans."""
+    known, found = {kept.key for kept in named()}, []
+    for key in storage().stored():
+        if key in known:
+            continue
+        try:
+            storage().read(key)
+        except FileNotFoundError:
+            continue  # removed meanwhile
+        except CannotOpen as error:
+            found.append(str(error))
+    return found
+
+
 def orphans() -> list[str]:
     """Stored files that nothing in the database names: what a process left that was killed between file and row.
 

@@ -7,17 +7,19 @@ in another one's place, does not open.
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from csss.scans.storage import CannotOpen, Storage, new_name
+from csss.scans.storage import CannotOpen, FolderStorage, Storage, new_name
 from csss.storage_keys import StorageKey
 
 # No JPEG, PNG or PDF begins so. The last byte is the version of what follows.
 _MARK = b"\x00CSSS-sealed\x00\x01"
 _NONCE_BYTES = 12
+_LONGEST_HEADER = len(_MARK) + 1 + 255
 
 
 def key_id_of(content: bytes) -> str | None:
@@ -30,6 +32,13 @@ def _header_of(content: bytes) -> bytes | None:
     if not content.startswith(_MARK) or len(content) <= len(_MARK):
         return None
     return content[: len(_MARK) + 1 + content[len(_MARK)]]
+
+
+def beginnings(inner: FolderStorage) -> Iterator[tuple[str, str | None]]:
+    """Every stored file with the id of its key (None: not encrypted), by its first bytes alone."""
+    for key in inner.stored():
+        with suppress(FileNotFoundError):
+            yield key, key_id_of(inner.beginning(key, _LONGEST_HEADER))
 
 
 class EncryptedStorage:
@@ -66,7 +75,8 @@ class EncryptedStorage:
         return self._inner.old_files(shard, age)
 
     def rotate(self, key: str) -> bool:
-        """Encrypt one file with the first key; False when it is so already, or is gone. Raises CannotOpen.
+        """Encrypt one file with the first key; False when it is so already, or is gone. Raises CannotOpen, also for a
+        file that names the first key and does not open with it.
 
         The old file stays until the new one is whole. Whoever reads meanwhile gets the one or the other.
         """
@@ -75,6 +85,7 @@ class EncryptedStorage:
         except FileNotFoundError:
             return False
         if key_id_of(stored) == self._writes:
+            self._open(key, stored)
             return False
         # Plain files are taken whatever `plain` says: encrypting them is what this is for.
         content = stored if key_id_of(stored) is None else self._open(key, stored)

@@ -94,6 +94,11 @@ class FolderStorage:
     def read(self, key: str) -> bytes:
         return self._path(key).read_bytes()
 
+    def beginning(self, key: str, size: int) -> bytes:
+        """The first bytes. Raises FileNotFoundError."""
+        with self._path(key).open("rb") as file:
+            return file.read(size)
+
     def delete(self, key: str) -> None:
         path = self._folder / key if _BROKEN_OFF.fullmatch(key) else self._path(key)
         path.unlink(missing_ok=True)

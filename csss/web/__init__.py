@@ -7,10 +7,11 @@ from flask_login import current_user
 
 from csss.auth.permissions import Permission
 from csss.errors import NotFound, StateConflict
+from csss.key_checks import WrongKey
 from csss.scans.storage import CannotOpen
 from csss.web.assets import init_assets
 from csss.web.cookie import init_cookie
-from csss.web.errors import FILE_SHUT, SENTENCES, Sentence, error_response, init_errors, request_id
+from csss.web.errors import FILE_SHUT, SENTENCES, WRONG_KEY, Sentence, error_response, init_errors, request_id
 from csss.web.events import init_events
 from csss.web.fetch_site import init_fetch_site
 from csss.web.filters import init_filters
@@ -37,6 +38,7 @@ def init_web(app: Flask) -> None:
     app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(StateConflict, _conflict)
     app.register_error_handler(CannotOpen, _cannot_open)
+    app.register_error_handler(WrongKey, _wrong_key)
     app.context_processor(_template_values)
 
 
@@ -102,3 +104,11 @@ def _cannot_open(error: CannotOpen) -> Response:
 
     current_app.logger.error("request %s: %s", request_id(), error)
     return error_response(503, FILE_SHUT)
+
+
+def _wrong_key(error: WrongKey) -> Response:
+    """A process with another key than the database's writes nothing; `/readyz` and the log say why."""
+    from flask import current_app
+
+    current_app.logger.error("request %s: %s", request_id(), error)
+    return error_response(503, WRONG_KEY)

@@ -78,6 +78,12 @@ FILE_SHUT = Sentence(
         "It is kept, but the system lacks what it needs to open it. This has been recorded for those who run the system."
     ),
 )
+WRONG_KEY = Sentence(
+    SENTENCES[503].title,
+    _l(
+        "It is not set up rightly, so nothing is taken in and nothing was changed. Those who run the system have to mend it."
+    ),
+)
 
 # Where a route's own sentence (`abort(409, "…")`) says more than ours. 404 is left out on purpose: its words
 # must not differ between what does not exist and what belongs to somebody else.

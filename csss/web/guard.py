@@ -19,6 +19,7 @@ from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
 from csss.connections.request_head import is_long
 from csss.database import transaction
+from csss.keys.start import check_keys
 from csss.web.fragments import REFRESH_HEADER, asks_only, is_htmx, redirect_after
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ def init_guard(app: Flask) -> None:
     # Not a before_request: it comes before the form token is looked for, which reads the whole request.
     app.url_value_preprocessor(_limit_request)
     app.before_request(_refuse_unreadable)
+    app.before_request(_check_keys)
     app.before_request(_set_origin)
     app.before_request(_check_permission)
     app.before_request(_touch_session)
@@ -132,6 +134,12 @@ def _refuse_unreadable() -> None:
     """
     if any(letter < " " or letter == "\x7f" for letter in request.path) or b"%00" in request.query_string:
         abort(400)
+
+
+def _check_keys() -> None:
+    """For a process that came before the database did: nothing is taken in before its keys are known to be right."""
+    if request.method not in {"GET", "HEAD", "OPTIONS"}:
+        check_keys()
 
 
 def _set_origin() -> None:

@@ -22,6 +22,7 @@ from csss.clock import now
 from csss.database import db
 from csss.inference.labels import ModelCorrupt, ModelMissing, check_files, read_info
 from csss.jobs.queues import rq_queue
+from csss.keys.start import readiness
 from csss.outbox import OLD, OutboxJob, Queue, given_up_rows, overdue
 from csss.paths import private_folder
 from csss.scans import queries
@@ -45,9 +46,10 @@ def healthz() -> Response:
 @status.get("/readyz")
 @requires(PUBLIC)
 def readyz() -> Response:
-    """Database, Redis, a worker for each queue, outbox, storage, room on the disk, model: 200 when all is well, else 503."""
+    """200 when all is well (database, keys, Redis, a worker for each queue, outbox, storage, room, model), else 503."""
     checks = {
         "database": _database(),
+        "keys": _keys(),
         "redis": _redis(),
         "workers": _workers(),
         "outbox": _outbox(),
@@ -67,6 +69,14 @@ def _database() -> str:
         current_app.logger.exception("the database cannot be read")
         return "cannot be read; was `csss migrate` run?"
     return "ok"
+
+
+def _keys() -> str:
+    try:
+        return readiness()
+    except SQLAlchemyError:
+        db.session.rollback()
+        return "unknown, the database cannot be read"
 
 
 def _redis() -> str:
@@ -238,6 +248,7 @@ class _Numbers:
         up = GaugeMetricFamily("csss_up", "1 when it answers or can be used", labels=["part"])
         for part, check in (
             ("database", _database),
+            ("keys", _keys),
             ("redis", _redis),
             ("storage", _storage),
             ("model", _model),

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from csss.audit.models import AuditEvent
-from csss.auth import accounts, second_factor
+from csss.auth import passphrases, second_factor
 from csss.auth.models import UserSession
 from csss.clock import now
 from csss.database import db, transaction
@@ -101,7 +101,7 @@ def test_details_and_pass_phrase_may_come_together(patient: Visitor) -> None:
     answer = patient.post("/account", together)
     assert answer.status_code == 303 and patient.user.name == "New Name"
     assert patient.user.patient is not None
-    assert accounts.report_passphrase(patient.user.patient) == "open my report"
+    assert passphrases.report_passphrase(patient.user.patient) == "open my report"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pyotp
 import pytest
 from bs4 import BeautifulSoup
 
-from csss.auth import accounts, second_factor
+from csss.auth import passphrases, second_factor
 from csss.auth.models import AccountState, User
 from csss.database import db, transaction
 from tests.authenticator import Authenticator
@@ -50,7 +50,7 @@ def kept(visitor: Visitor) -> tuple[Any, ...]:
     db.session.remove()
     user = visitor.user
     assert user.patient is not None
-    phrase = accounts.report_passphrase(user.patient)
+    phrase = passphrases.report_passphrase(user.patient)
     return user.totp_secret, second_factor.recovery_codes_left(user), phrase, user.password_hash
 
 

@@ -6,7 +6,7 @@ from flask import Response, abort, flash, g, request, session, url_for
 from flask_login import logout_user
 
 from csss.audit.record import record
-from csss.auth import accounts, sessions
+from csss.auth import accounts, passphrases, sessions
 from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, TooMany
@@ -122,7 +122,7 @@ def remove_passphrase() -> Response:
         add_errors(form, refusal)
         return _remove_passphrase_again(form)
     with transaction():
-        accounts.remove_report_passphrase(me())
+        passphrases.remove_report_passphrase(me())
     flash(_("The report pass phrase has been removed. Reports are no longer attached to mails."), "success")
     return redirect_after(url_for("account.page", _anchor="passphrase"))
 

@@ -31,7 +31,7 @@ _PURPOSE = "totp-set-up"
 @requires(Permission.OWN_ACCOUNT)
 def authenticator() -> Response:
     """A fresh secret as QR code and text. It travels encrypted in the form and is kept only once it is confirmed."""
-    if me().totp_confirmed_at is not None:
+    if second_factor.has_app(me()):
         return redirect_after(url_for("account.page", _anchor="second-step"))
     return _set_up_page(SetUpAppForm(formdata=None), second_factor.new_totp_secret())
 
@@ -48,7 +48,7 @@ def _wait_to_set_up(sentence: str) -> Response:
 @asks_for_password(_wait_to_set_up)
 def confirm_authenticator() -> Response:
     """Turn the app on with the password and a first code from it."""
-    if me().totp_confirmed_at is not None:
+    if second_factor.has_app(me()):
         raise StateConflict(
             _("An authenticator app is set up already. Remove it before you set up another one.")
         )

@@ -8,6 +8,7 @@ from datetime import datetime
 from flask import url_for
 from flask_babel.speaklater import LazyString
 
+from csss.auth import second_factor
 from csss.auth.models import AccountState, User, UserSession
 from csss.auth.roles import Role
 from csss.i18n import _, _l, _n
@@ -216,6 +217,10 @@ def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None
         factors.append(_n("%(num)s passkey", "%(num)s passkeys", len(user.passkeys)))
     if user.totp_confirmed_at is not None:
         factors.append(_("Authenticator app since %(moment)s", moment=when(user.totp_confirmed_at)))
+        if second_factor.app_is_lost(user):
+            factors[-1] = _(
+                "Authenticator app that has to be set up anew (the system has not the key for it)"
+            )
     if not factors:
         factors.append(_("Code by e-mail") if user.role is Role.ADMIN else _("None"))
     if recovery_codes:

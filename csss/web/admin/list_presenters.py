@@ -195,6 +195,7 @@ ACTION_WORDS: Words[str] = Words(
         "second_factor.authenticator_added": _l("Added an authenticator app"),
         "second_factor.authenticator_removed": _l("Removed an authenticator app"),
         "second_factor.recovery_codes_made": _l("Made recovery codes"),
+        "secret_key.changed": _l("Changed the secret key"),
         "session.began": _l("Signed in"),
         "session.ended": _l("Signed out"),
         "session.others_ended": _l("Ended the other sessions"),

@@ -183,7 +183,7 @@ def _begin(user: User, password_hash: str, target: str | None) -> Response | Non
 def _gets_a_mail(user: User) -> bool:
     """Whether a code is mailed without being asked for: to administrators, and where there is no app; nowhere with a
     passkey, which needs none."""
-    return not passkeys.offered(user) and (user.role is Role.ADMIN or user.totp_confirmed_at is None)
+    return not passkeys.offered(user) and (user.role is Role.ADMIN or not second_factor.has_app(user))
 
 
 def _only_passkey(user: User) -> bool:
@@ -326,7 +326,8 @@ def _code_page(
         only_passkey=_only_passkey(user),
         passkey_problem=passkey_problem,
         address=masked(user.email),
-        has_app=user.totp_confirmed_at is not None,
+        has_app=second_factor.has_app(user),
+        app_is_lost=second_factor.app_is_lost(user),
         minutes=int(second_factor.code_life().total_seconds() // 60),
     )
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from flask import url_for
 from flask_babel.speaklater import LazyString
 
+from csss.auth import passphrases
 from csss.auth.models import User
 from csss.i18n import _, _l, _n
 from csss.reports import queries as reports
@@ -176,6 +177,16 @@ def hints(user: User) -> list[Hint]:
                 _(
                     "With it your report can come as a protected attachment. Without it, the mail only tells you "
                     "to sign in here."
+                ),
+                _("Set a pass phrase"),
+            )
+        )
+    if user.patient is not None and passphrases.passphrase_is_lost(user.patient):
+        found.append(
+            Hint(
+                _("Set the report pass phrase anew"),
+                _(
+                    "It cannot be read any more. Until you set it anew, the mail only tells you to sign in here."
                 ),
                 _("Set a pass phrase"),
             )

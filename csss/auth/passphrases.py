@@ -1,0 +1,60 @@
+"""The pass phrase that opens the reports mailed to a patient."""
+
+import logging
+import unicodedata
+import uuid
+
+from csss.audit.record import record
+from csss.auth import secrets
+from csss.auth.models import Patient, User
+from csss.errors import Invalid, NotFound
+from csss.i18n import gettext
+from csss.mail.models import MailKind
+from csss.mail.owed import owe
+
+log = logging.getLogger(__name__)
+
+PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 100
+
+
+def set_report_passphrase(user: User, passphrase: str) -> None:
+    """The pass phrase that opens the reports mailed to this patient. Kept encrypted, since every report needs it."""
+    if user.patient is None:
+        raise NotFound(gettext("Only patients have a report pass phrase."))
+    # A PDF's pass phrase ends at 127 bytes (ISO 32000-2, 7.6.4.3.3) of its NFKC form, which can be much longer:
+    # what is taken here and refused by the mail job would keep the report from being mailed.
+    fits = len(unicodedata.normalize("NFKC", passphrase).encode()) <= 127
+    if not fits or not PASSPHRASE_MIN <= len(passphrase) <= PASSPHRASE_MAX:
+        raise Invalid(
+            report_passphrase=gettext(
+                "The pass phrase needs %(least)s to %(most)s characters.",
+                least=PASSPHRASE_MIN,
+                most=PASSPHRASE_MAX,
+            )
+        )
+    user.patient.report_passphrase = secrets.encrypt("report-passphrase", passphrase)
+    record("account.report_passphrase_set", user, by=user)
+
+
+def remove_report_passphrase(user: User) -> None:
+    if user.patient is not None and user.patient.report_passphrase is not None:
+        user.patient.report_passphrase = None
+        record("account.report_passphrase_removed", user, by=user)
+        owe(MailKind.PASSPHRASE_REMOVED, user, uuid.uuid4())
+
+
+def report_passphrase(patient: Patient) -> str | None:
+    """What reports for this patient are encrypted with; None without a pass phrase, and for one that does not open any
+    more because the secret key is not the one of then."""
+    if patient.report_passphrase is None:
+        return None
+    try:
+        return secrets.decrypt("report-passphrase", patient.report_passphrase)
+    except secrets.CannotDecrypt:
+        log.warning("the report pass phrase of patient %s does not open with this secret key", patient.id)
+        return None
+
+
+def passphrase_is_lost(patient: Patient) -> bool:
+    """Whether one is set that does not open any more."""
+    return patient.report_passphrase is not None and report_passphrase(patient) is None

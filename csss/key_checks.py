@@ -1,0 +1,77 @@
+"""What the database keeps of each key, so that another key is noticed before it does harm.
+
+A check value is an HMAC under a key that follows from the key itself: it tells whether a key is the one, and nothing else.
+The secret key has one, and each storage key that has been in use has one under its id.
+"""
+
+import hashlib
+import hmac
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from csss.clock import now
+from csss.config import BadSetting
+from csss.database import Model
+
+if TYPE_CHECKING:
+    from csss.config import Settings
+
+SECRET_KEY = "secret key"
+
+
+class WrongKey(BadSetting):
+    """A key is not the one that the database was used with. The text is for whoever runs the system."""
+
+
+class KeyCheck(Model):
+    """The check value of one key."""
+
+    __tablename__ = "key_checks"
+
+    name: Mapped[str] = mapped_column(String(50), primary_key=True)  # SECRET_KEY, or storage_key_name()
+    value: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+def storage_key_name(key_id: str) -> str:
+    return f"storage key {key_id}"
+
+
+def check_value(name: str, key: bytes) -> str:
+    """HMAC-SHA-256 of the name, in hexadecimal. Whoever reads it learns nothing about a random key."""
+    subkey = hmac.new(key, b"csss:key-check", hashlib.sha256).digest()
+    return hmac.new(subkey, name.encode(), hashlib.sha256).hexdigest()
+
+
+def secret_key_value(secret: str) -> str:
+    return check_value(SECRET_KEY, secret.encode())
+
+
+def check_values(settings: "Settings", secret: str) -> dict[str, str]:
+    """The check value of every key of the settings, by its name."""
+    storage_keys = ((storage_key_name(key.id), key.secret) for key in settings.storage_key_ring)
+    return {
+        SECRET_KEY: secret_key_value(secret),
+        **{name: check_value(name, key) for name, key in storage_keys},
+    }
+
+
+def other_key(settings: "Settings", name: str) -> str:
+    """The sentence for a key that is another one than the database knows under this name."""
+    if name == SECRET_KEY:
+        if settings.secret_key:
+            which = "CSSS_SECRET_KEY is another key than the one that this database is used with."
+        else:
+            which = (
+                f"The secret key in {settings.secret_key_file} is another one than the one that this database is used "
+                "with, and CSSS_SECRET_KEY is not set."
+            )
+        return f"{which} Set the right key. For a planned change there is `csss change-secret-key`."
+    key_id = name.removeprefix(storage_key_name(""))
+    return (
+        f"CSSS_STORAGE_KEYS holds another key under the id {key_id} than the one that this database is used with: what it "
+        "encrypts would not open with the right one. Set the right key, or give a new key an id of its own."
+    )

@@ -1,0 +1,172 @@
+"""Looking at the keys before anything is done with them: by every process and command that opens the database."""
+
+import logging
+from pathlib import Path
+
+import sqlalchemy as sa
+from flask import Flask, current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from csss.audit import chain
+from csss.config import Settings
+from csss.database import db, transaction
+from csss.key_checks import (
+    SECRET_KEY,
+    KeyCheck,
+    WrongKey,
+    check_values,
+    other_key,
+    secret_key_value,
+    storage_key_name,
+)
+from csss.keys.evidence import against_secret_key, against_storage_key
+
+log = logging.getLogger(__name__)
+
+_RIGHT = "csss_keys_are_right"
+
+
+def wrong_keys(connection: sa.Connection, settings: Settings, secret: str) -> list[str]:
+    """A sentence for each key that is not the one of this database. Only reads."""
+    known = _known(connection)
+    wrong = []
+    for name, value in check_values(settings, secret).items():
+        if name in known:
+            right = known[name] == value
+        elif name == SECRET_KEY:
+            right = not against_secret_key(connection, secret)
+        else:
+            key = next(each for each in settings.storage_key_ring if storage_key_name(each.id) == name)
+            right = not against_storage_key(settings, key)
+        if not right:
+            wrong.append(other_key(settings, name))
+    return wrong
+
+
+def _known(connection: sa.Connection) -> dict[str, str]:
+    """The check values that there are; none in a database from before there were any."""
+    if not sa.inspect(connection).has_table(KeyCheck.__tablename__):
+        return {}
+    return _values(connection)
+
+
+def _values(connection: sa.Connection) -> dict[str, str]:
+    return {row.name: row.value for row in connection.execute(sa.select(KeyCheck.name, KeyCheck.value))}
+
+
+def refuse_wrong_keys(settings: Settings) -> None:
+    """Raises WrongKey, before an application is made. A database that is not there or does not answer is let pass: the
+    keys are looked at again before anything is written (`check_keys`, `chain.lock`)."""
+    try:
+        wrong = wrong_keys_of(settings)
+    except SQLAlchemyError as error:
+        log.warning("the keys are not checked yet, the database does not answer: %s", type(error).__name__)
+        return
+    if wrong:
+        raise WrongKey(" ".join(wrong))
+
+
+def wrong_keys_of(settings: Settings) -> list[str]:
+    """Like `wrong_keys`, with a connection of its own. Raises SQLAlchemyError. Makes no database and no secret key."""
+    engine = sa.create_engine(settings.database)
+    try:
+        if not _is_there(engine):
+            return []
+        with engine.connect() as connection:
+            if not settings.has_secret():
+                there = sa.inspect(connection).has_table("users")
+                return [_gone(settings)] if there else []
+            return wrong_keys(connection, settings, settings.secret())
+    finally:
+        engine.dispose()
+
+
+def is_secret_key(settings: Settings, secret: str) -> bool:
+    """Whether the database knows this secret key as its own. Raises SQLAlchemyError."""
+    engine = sa.create_engine(settings.database)
+    try:
+        with engine.connect() as connection:
+            return _known(connection).get(SECRET_KEY) == secret_key_value(secret)
+    finally:
+        engine.dispose()
+
+
+def _gone(settings: Settings) -> str:
+    return (
+        f"The secret key of this database is gone: CSSS_SECRET_KEY is not set, and there is no {settings.secret_key_file}. "
+        "Set the key that it is used with."
+    )
+
+
+def _is_there(engine: sa.Engine) -> bool:
+    """Whether connecting makes no new file."""
+    return engine.dialect.name != "sqlite" or Path(engine.url.database or "").exists()
+
+
+def open_app(settings: Settings | None = None) -> Flask:
+    """The application for a command that opens the database. Raises WrongKey before anything is written."""
+    from csss import create_app
+    from csss.config import load_settings
+
+    settings = settings or load_settings()
+    wrong = wrong_keys_of(settings)
+    if wrong:
+        raise WrongKey(" ".join(wrong))
+    app = create_app(settings)
+    with app.app_context():
+        check_keys()
+    return app
+
+
+def check_keys() -> None:
+    """Look at the keys once in a process, and keep the check values of new ones. Raises WrongKey, SQLAlchemyError.
+
+    Before the tables are there nothing is kept, and it is looked again. Belongs outside transaction().
+    """
+    app = current_app
+    if app.extensions.get(_RIGHT) or not _is_there(db.engine):
+        return
+    settings, secret = app.config["CSSS"], str(app.config["SECRET_KEY"])
+    with db.engine.connect() as connection:
+        wrong = wrong_keys(connection, settings, secret)
+        there = sa.inspect(connection).has_table(KeyCheck.__tablename__)
+        new = check_values(settings, secret).keys() - _known(connection).keys()
+    if wrong:
+        raise WrongKey(" ".join(wrong))
+    if not there:
+        return
+    if new:
+        _keep(settings, secret)
+    app.extensions[_RIGHT] = True
+
+
+def check_keys_if_it_answers() -> None:
+    """For the start of web and workers, which may come before the database does. Raises WrongKey."""
+    try:
+        check_keys()
+    except SQLAlchemyError as error:
+        log.warning("the keys are not checked yet, the database does not answer: %s", type(error).__name__)
+    finally:
+        db.session.remove()
+
+
+def _keep(settings: Settings, secret: str) -> None:
+    """Under the lock of the audit log: of several processes that start at once one keeps them, the others compare."""
+    with transaction():
+        chain.lock()
+        known = _values(db.session.connection())
+        for name, value in check_values(settings, secret).items():
+            if known.setdefault(name, value) != value:
+                raise WrongKey(other_key(settings, name))
+            if db.session.get(KeyCheck, name) is None:
+                db.session.add(KeyCheck(name=name, value=value))
+
+
+def readiness() -> str:
+    """For `/readyz`: "ok", or what is wrong, by the check values alone. Raises SQLAlchemyError."""
+    settings, secret = current_app.config["CSSS"], str(current_app.config["SECRET_KEY"])
+    known = _values(db.session.connection())
+    wrong = [
+        name for name, value in check_values(settings, secret).items() if known.get(name, value) != value
+    ]
+    return f"not the key that this database is used with: {', '.join(wrong)}" if wrong else "ok"

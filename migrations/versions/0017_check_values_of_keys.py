@@ -1,0 +1,44 @@
+"""What the database keeps of each key, so that another one is noticed; it is filled when a process first opens it.
+
+The release before runs beside it: it does not look, and goes on with the function of 0012.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0017"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "key_checks",
+        sa.Column("name", sa.String(length=50), nullable=False),
+        sa.Column("value", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_key_checks")),
+    )
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(_END)
+
+
+def downgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION csss_audit_end")
+    op.drop_table("key_checks")
+
+
+# `csss_audit_head` of 0012, and the check value of the secret key with it. It is read after the lock, too: who waited while
+# the key was changed learns of it.
+_END = """
+    CREATE FUNCTION csss_audit_end(OUT number bigint, OUT hash varchar, OUT secret_key varchar)
+    LANGUAGE plpgsql VOLATILE AS $$
+    BEGIN
+        PERFORM set_config('idle_in_transaction_session_timeout', '15s', true);
+        PERFORM pg_advisory_xact_lock(4851312840651654228);
+        SELECT seals.number, seals.hash INTO number, hash FROM audit_seals seals ORDER BY seals.number DESC LIMIT 1;
+        SELECT checks.value INTO secret_key FROM key_checks checks WHERE checks.name = 'secret key';
+    END $$
+"""
