@@ -11,6 +11,8 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from csss.ages import Age
+
 Agreement = Literal["agree", "partly", "disagree"]
 RiskLevel = Literal["Low", "High", "Indeterminate"]
 
@@ -25,17 +27,6 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-
-
-def age_on(dob: date, on: date) -> int:
-    """Completed years between the date of birth `dob` and the date `on`.
-
-    Someone born on 29 February completes a year on 1 March when the year has no 29 February.
-    Raises ValueError when `on` lies before the birth.
-    """
-    if on < dob:
-        raise ValueError("The date lies before the date of birth.")
-    return on.year - dob.year - ((on.month, on.day) < (dob.month, dob.day))
 
 
 def risk_level(label_name: str, confidence: float, threshold: float, uncertain: bool) -> RiskLevel:
@@ -64,12 +55,12 @@ class Hospital:
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
-    """`age` is in completed years on the day of the scan (see `age_on`)."""
+    """`age` is that on the day of the scan."""
 
     name: str
     mrn: str
     date_of_birth: date | None
-    age: int | None
+    age: Age | None
     sex: str
     phone: str | None = None
     email: str | None = None

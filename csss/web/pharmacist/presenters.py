@@ -31,7 +31,7 @@ class QueueRow:
     url: str
     name: str
     mrn: str
-    age: int
+    age: str
     allergies: str
     allergies_state: Asked
     diagnosis: str
@@ -49,7 +49,7 @@ def queue_rows(scans: Sequence[Listed]) -> list[QueueRow]:
             url=f"{base}scans/{scan.id}",
             name=scan.patient,
             mrn=scan.mrn,
-            age=age_at(scan.date_of_birth, clock.now()),
+            age=age_at(scan.date_of_birth, clock.now()).short,
             allergies=shorten(scan.allergies, 60),
             allergies_state=allergies.state(scan.allergies),
             diagnosis=shorten(diagnoses.get(scan.id, ""), 90),
