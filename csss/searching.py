@@ -9,7 +9,7 @@ import re
 import unicodedata
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, event, insert, inspect, or_, select
+from sqlalchemy import ColumnElement, Select, Text, bindparam, delete, event, insert, inspect, or_, select
 from sqlalchemy.orm import Session
 
 from csss.auth.models import Patient, SearchName, User
@@ -76,7 +76,7 @@ def accounts() -> Select[Any]:
 
 def _named() -> Select[Any]:
     """Whose name has every word that was typed."""
-    patterns = (bindparam(f"name_like_{number}") for number in range(_WORDS))
+    patterns = [bindparam(f"name_like_{number}", type_=Text) for number in range(_WORDS)]
     return select(SearchName.user_id).where(
         *(SearchName.words.like(pattern, escape="\\") for pattern in patterns)
     )

@@ -12,6 +12,8 @@ from typing import Any
 
 from csss.prescriptions.units import COUNTED, MEDICINE, Measure, Unit, find, unit_pattern
 
+MOST = 200  # characters that are read: no field takes more
+
 
 class Per(StrEnum):
     """What an amount is for."""
@@ -133,6 +135,7 @@ def _has_minus(plain: str, tokens: "list[re.Match[str]]") -> bool:
 
 def normal(text: str) -> str:
     """Small letters, one kind of digits, minus, times sign and space, fractions and number words in digits."""
+    text = text[:MOST]
     apart = "".join(
         f" {each} " if "⁄" in unicodedata.normalize("NFKC", each) else each
         for each in text.replace("\u2044", "/")
@@ -186,7 +189,8 @@ def _one(text: str, unit: Unit) -> Fraction:
 
 
 def _rest(token: "re.Match[str]") -> dict[str, Any]:
-    rest, found = token["rest"] or "", {}
+    rest = token["rest"] or ""
+    found: dict[str, Any] = {}
     for words, per in (
         (r"24\s*h|\bday|\bd\b", Per.DAY),
         (r"(?<!24)(?<!24 )\bh(?:ou)?r?\b", Per.HOUR),
@@ -202,7 +206,7 @@ def _rest(token: "re.Match[str]") -> dict[str, Any]:
 
 
 def _joined(plain: str, tokens: "list[re.Match[str]]", amounts: list[Amount]) -> list[Amount]:
-    """ "2 tablets of 500 mg" are 1 g, and "1 g + 200 mg" are 1.2 g; what stands apart stays apart."""
+    """Together: "2 tablets of 500 mg" are 1 g, and "1 g + 200 mg" are 1.2 g; what stands apart stays apart."""
     joined: list[Amount] = []
     for place, (token, amount) in enumerate(zip(tokens, amounts, strict=True)):
         before = joined[-1] if joined else None

@@ -167,10 +167,10 @@ def _medicine_in(dose: Dose, drug: str, medicines: Sequence[Medicine]) -> Amount
         given = (
             (dose.concentration,) if dose.concentration else written.concentrations or known.concentrations
         )
-        held = [(each.number / (each.in_ml or 1), each) for each in given if each]
-        if held:
-            least, each = min(held, key=lambda one: one[0])
-            return Amount(volume.number * least, each.unit, volume.per, volume.per_kg, volume.per_m2)
+        if held := [each for each in given if each is not None]:
+            weakest = min(held, key=_in_one_ml)
+            number = volume.number * _in_one_ml(weakest)
+            return Amount(number, weakest.unit, volume.per, volume.per_kg, volume.per_m2)
     if count := dose.first(Measure.COUNT):
         form = count.unit.name
         fitting = [each for _form, each in written.pieces]
@@ -182,9 +182,13 @@ def _medicine_in(dose: Dose, drug: str, medicines: Sequence[Medicine]) -> Amount
     return direct
 
 
+def _in_one_ml(concentration: Amount) -> Fraction:
+    return concentration.number / (concentration.in_ml or 1)
+
+
 @lru_cache(maxsize=2048)
 def _strengths(text: str) -> _Strengths:
-    """ "inhaler 100 micrograms, nebuliser solution 2.5 mg, 5 mg" and the like."""
+    """Of a text such as "inhaler 100 micrograms, nebuliser solution 2.5 mg, 5 mg"."""
     pieces: list[tuple[str, Amount]] = []
     concentrations: list[Amount] = []
     form = ""
@@ -250,12 +254,13 @@ def _counted(unit: Unit, number: Fraction) -> str:
 
 
 def _written(number: Fraction, measure: Measure) -> str:
-    """In the unit that people read best: 15 mg, 50 g, 300 micrograms, 40,000 IU."""
-    if measure is not Measure.MASS:
-        return f"{_plain(number)} {_MEASURES[measure]}"
-    if number >= 1000:
-        return f"{_plain(number / 1000)} g"
-    return f"{_plain(number)} mg" if number >= 1 else f"{_plain(number * 1000)} {find('micrograms').name}"
+    """In the unit that people read best, on one line with its number: 15 mg, 50 g, 300 micrograms, 40,000 IU."""
+    unit = _MEASURES.get(measure, measure.value)
+    if measure is Measure.MASS and number >= 1000:
+        number, unit = number / 1000, "g"
+    elif measure is Measure.MASS and number < 1:
+        number, unit = number * 1000, find("micrograms").name
+    return f"{_plain(number)}\N{NO-BREAK SPACE}{unit}"
 
 
 def _plain(number: Fraction) -> str:

@@ -87,5 +87,5 @@ def _by_count(plain: str) -> list[Fraction]:
 
 
 def _counts(word: str, plain: str) -> bool:
-    """ "on" and "once" are also ordinary words."""
+    """Whether it is meant so: "on" is an ordinary word, too."""
     return plain == word or word not in ("on", "om", "hs")

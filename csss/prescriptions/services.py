@@ -103,7 +103,7 @@ def _unanswered(filled: Sequence[tuple[int, Line]], warned: Mapping[int, Sequenc
     for place, line in filled:
         if place in warned and not line.override_reason.strip():
             errors[f"override_reason-{place}"] = _(
-                "Remove this medicine, or write why it is right all the same."
+                "Correct or remove this medicine, or write why it is right all the same."
             )
         elif len(line.override_reason) > MAX_REASON:
             errors[f"override_reason-{place}"] = too_long(MAX_REASON)
