@@ -6,10 +6,23 @@ script or a locale, and a statement is the same whatever is typed, so it can be 
 """
 
 import re
+import time
 import unicodedata
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, bindparam, delete, event, insert, inspect, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    event,
+    insert,
+    inspect,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from csss.auth.models import Patient, SearchName, User
@@ -37,7 +50,7 @@ def plain_words(name: str) -> str:
     return " ".join((*found, *joined))
 
 
-def values(text: str) -> dict[str, str]:
+def values(text: str) -> dict[str, Any]:
     """What a statement with one of the conditions below is run with; nothing when nothing was typed."""
     text = unicodedata.normalize("NFC", text.strip())[:_MOST]  # as addresses are kept
     if not text:
@@ -46,8 +59,10 @@ def values(text: str) -> dict[str, str]:
     first, rest = typed[: _WORDS - 1], typed[_WORDS - 1 :]
     first.sort(key=len, reverse=True)  # the longest tells most names apart
     patterns = [f"%{_literally(each)}%" for each in first] + ["%" + "%".join(map(_literally, rest)) + "%"]
+    given = len(patterns) if rest else len(first)
     patterns += ["%"] * (_WORDS - len(patterns))
     return {
+        "name_words": given,
         **{f"name_like_{number}": pattern for number, pattern in enumerate(patterns)},
         "mrn_like": f"{_literally(text)}%",
         "email_like": f"%{_literally(text.lower())}%",
@@ -55,8 +70,8 @@ def values(text: str) -> dict[str, str]:
 
 
 def name_or_mrn() -> ColumnElement[bool]:
-    """Of a patient with the account: words of the name, or the beginning of the MRN."""
-    return or_(User.id.in_(_named()), Patient.mrn.like(bindparam("mrn_like"), escape="\\"))
+    """Of a patient: words of the name, or the beginning of the MRN."""
+    return or_(Patient.user_id.in_(_named()), Patient.mrn.like(bindparam("mrn_like"), escape="\\"))
 
 
 def name_or_email() -> ColumnElement[bool]:
@@ -66,7 +81,7 @@ def name_or_email() -> ColumnElement[bool]:
 
 def patients() -> Select[Any]:
     """The ids of the patients who are found by name or MRN."""
-    return select(Patient.id).join(User, User.id == Patient.user_id).where(name_or_mrn())
+    return select(Patient.id).where(name_or_mrn())
 
 
 def accounts() -> Select[Any]:
@@ -76,9 +91,13 @@ def accounts() -> Select[Any]:
 
 def _named() -> Select[Any]:
     """Whose name has every word that was typed."""
+    given = bindparam("name_words", type_=Integer)
     patterns = [bindparam(f"name_like_{number}", type_=Text) for number in range(_WORDS)]
     return select(SearchName.user_id).where(
-        *(SearchName.words.like(pattern, escape="\\") for pattern in patterns)
+        *(  # a pattern that nobody has typed costs a comparison of two numbers
+            or_(given <= number, SearchName.words.like(pattern, escape="\\"))
+            for number, pattern in enumerate(patterns)
+        )
     )
 
 
@@ -112,6 +131,18 @@ def _keep_up(session: Session, _context: Any) -> None:
             words = {"user_id": user.id, "words": plain_words(user.name)}
             session.connection().execute(delete(SearchName).where(SearchName.user_id == user.id))
             session.connection().execute(insert(SearchName).values(words))
+
+
+LOOK_SECONDS = 60
+_next_look = 0.0  # of this process
+
+
+def fill_in_now_and_then() -> None:
+    """As `fill_in`, once a minute: workers ask every few seconds, and looking reads all names."""
+    global _next_look  # noqa: PLW0603
+    if time.monotonic() >= _next_look:
+        found = fill_in()
+        _next_look = time.monotonic() + (0 if found else LOOK_SECONDS)
 
 
 def fill_in(most: int = 500) -> int:

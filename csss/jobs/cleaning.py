@@ -12,4 +12,4 @@ def clean_up() -> None:
     sessions.sweep_expired()
     password_reset.sweep_expired()
     throttle.sweep_expired()
-    searching.fill_in()
+    searching.fill_in_now_and_then()
