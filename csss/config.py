@@ -281,11 +281,6 @@ class Settings:
                 time.sleep(0.05)
         return self.kept_secret()
 
-    @property
-    def secret_key_file(self) -> Path:
-        """Where the secret key is kept when CSSS_SECRET_KEY does not name it."""
-        return self.instance_folder / "secret_key"
-
     def kept_secret(self) -> str:
         """The key in the file, which must be there. Raises BadSetting when it cannot be used."""
         path = self.secret_key_file

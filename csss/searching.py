@@ -1,52 +1,87 @@
-"""People, found by what somebody types: part of the name, the beginning of the MRN, part of the e-mail address.
+"""People, found by what somebody types: words of the name, the beginning of the MRN, part of the e-mail address.
 
-Upper and lower case are alike in every script. PostgreSQL sees to that itself. SQLite's LIKE knows the two cases of A to Z
-only: any other letter that has two stands there for any letter first, and GLOB, which is slower but takes a choice of
-letters, then looks at the names that are left. So a statement is the same whatever is typed, and can be kept.
+A name is kept a second time as plain words (`SearchName`): in small letters, without accents and apostrophes. What is typed
+is made as plain, and each of its words has to stand somewhere in the name, in whatever order. No database needs to know a
+script or a locale, and a statement is the same whatever is typed, so it can be kept.
 """
 
+import re
+import time
 import unicodedata
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Select, bindparam, func, or_, select
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    event,
+    insert,
+    inspect,
+    or_,
+    select,
+)
+from sqlalchemy.orm import Session
 
-from csss.auth.models import Patient, User
-from csss.database import db
+from csss.auth.models import Patient, SearchName, User
+from csss.database import db, transaction
 
 # One more than the longest address: what is longer finds nothing anyway, and SQLite refuses patterns without end.
 _MOST = 255
+_WORDS = 6  # patterns of a statement; what is typed beyond stands in the last one, in its order
+_DROPPED = re.compile("[.'`´‘’ʹʻʼʽˈ′＇]")
+_BETWEEN = re.compile(r"[\s,;\-‐‑‒–—]+")
+# Letters that Unicode does not take apart into a plain one and an accent.
+_PLAIN = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ħ": "h", "ŧ": "t", "ı": "i"}
+)
 
 
-def values(text: str) -> dict[str, str]:
+def plain_words(name: str) -> str:
+    """A name as it is searched: "Anne-Zoë O’Brien" is "anne zoe obrien annezoe"."""
+    found, joined = [], []
+    for part in name.split():
+        pieces = [piece for piece in _BETWEEN.split(_plain(part)) if piece]
+        found += pieces
+        if len(pieces) > 1:
+            joined.append("".join(pieces))
+    return " ".join((*found, *joined))
+
+
+def values(text: str) -> dict[str, Any]:
     """What a statement with one of the conditions below is run with; nothing when nothing was typed."""
-    text = unicodedata.normalize("NFC", text.strip())[:_MOST]  # as names are kept
+    text = unicodedata.normalize("NFC", text.strip())[:_MOST]  # as addresses are kept
     if not text:
         return {}
-    name = _any_letter(text) if db.engine.dialect.name == "sqlite" else _literally(text)
+    typed = [piece for piece in _BETWEEN.split(_plain(text)) if piece] or [text]
+    first, rest = typed[: _WORDS - 1], typed[_WORDS - 1 :]
+    first.sort(key=len, reverse=True)  # the longest tells most names apart
+    patterns = [f"%{_literally(each)}%" for each in first] + ["%" + "%".join(map(_literally, rest)) + "%"]
+    given = len(patterns) if rest else len(first)
+    patterns += ["%"] * (_WORDS - len(patterns))
     return {
-        "name_like": f"%{name}%",
-        "name_glob": f"*{_choices(text)}*" if name != _literally(text) else "*",
+        "name_words": given,
+        **{f"name_like_{number}": pattern for number, pattern in enumerate(patterns)},
         "mrn_like": f"{_literally(text)}%",
         "email_like": f"%{_literally(text.lower())}%",
     }
 
 
 def name_or_mrn() -> ColumnElement[bool]:
-    """Of a patient with the account: part of the name, or the beginning of the MRN."""
-    return or_(_name(), Patient.mrn.like(bindparam("mrn_like"), escape="\\"))
+    """Of a patient: words of the name, or the beginning of the MRN."""
+    return or_(Patient.user_id.in_(_named()), Patient.mrn.like(bindparam("mrn_like"), escape="\\"))
 
 
 def name_or_email() -> ColumnElement[bool]:
-    """Of an account: part of the name, or of the e-mail address, which is kept in lower case."""
-    return or_(_name(), User.email.like(bindparam("email_like"), escape="\\"))
+    """Of an account: words of the name, or part of the e-mail address, which is kept in lower case."""
+    return or_(User.id.in_(_named()), User.email.like(bindparam("email_like"), escape="\\"))
 
 
 def patients() -> Select[Any]:
     """The ids of the patients who are found by name or MRN."""
-    return select(Patient.id).join(User, User.id == Patient.user_id).where(name_or_mrn())
+    return select(Patient.id).where(name_or_mrn())
 
 
 def accounts() -> Select[Any]:
@@ -54,29 +89,16 @@ def accounts() -> Select[Any]:
     return select(User.id).where(name_or_email())
 
 
-class _Holds(FunctionElement[bool]):
-    """That a name holds what was typed, in whatever case: each database says it in its own words."""
-
-    type = Boolean()
-    inherit_cache = True
-
-
-def _name() -> ColumnElement[bool]:
-    return _Holds(User.name, bindparam("name_like"), bindparam("name_glob"))
-
-
-@compiles(_Holds)
-def _upper(element: _Holds, compiler: SQLCompiler, **more: Any) -> str:
-    # In upper case, since the Greek small sigma has two forms.
-    name, like, _ = element.clauses
-    return compiler.process(func.upper(name).like(func.upper(like), escape="\\"), **more)
-
-
-@compiles(_Holds, "sqlite")
-def _like_and_glob(element: _Holds, compiler: SQLCompiler, **more: Any) -> str:
-    name, like, glob = element.clauses
-    both = name.like(like, escape="\\") & name.op("GLOB", is_comparison=True)(glob)
-    return compiler.process(both.self_group(), **more)
+def _named() -> Select[Any]:
+    """Whose name has every word that was typed."""
+    given = bindparam("name_words", type_=Integer)
+    patterns = [bindparam(f"name_like_{number}", type_=Text) for number in range(_WORDS)]
+    return select(SearchName.user_id).where(
+        *(  # a pattern that nobody has typed costs a comparison of two numbers
+            or_(given <= number, SearchName.words.like(pattern, escape="\\"))
+            for number, pattern in enumerate(patterns)
+        )
+    )
 
 
 def _literally(text: str) -> str:
@@ -84,21 +106,58 @@ def _literally(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
 
 
-def _any_letter(text: str) -> str:
-    """For SQLite's LIKE: a letter beyond A to Z that has two cases is any letter."""
-    return "".join("_" if not each.isascii() and len(_cases(each)) > 1 else each for each in _literally(text))
+def _plain(text: str) -> str:
+    """Small letters without accents, dots and apostrophes. Vowel signs of Indian and Thai scripts are no accents: they
+    stay."""
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    letters = "".join(each for each in apart if not _is_accent(each)).translate(_PLAIN)
+    return unicodedata.normalize("NFC", _DROPPED.sub("", letters))
 
 
-def _choices(text: str) -> str:
-    """For SQLite's GLOB: each letter in all its cases, and what means something else there means itself."""
-    return "".join(
-        f"[{''.join(sorted(cases))}]" if len(cases := _cases(each)) > 1 or each in "*?[" else each
-        for each in text
-    )
+def _is_accent(letter: str) -> bool:
+    """By Unicode's combining class: overlays, nuktas, Hebrew and Arabic points, and marks above or below a letter."""
+    order = unicodedata.combining(letter)
+    return order in (1, 7) or 10 <= order <= 36 or order >= 200
 
 
-def _cases(letter: str) -> set[str]:
-    """The letter in upper and lower case, as far as that is one letter, too."""
-    upper = letter.upper()
-    cases = {letter, letter.lower(), upper, upper.lower()} | ({"ς"} if upper == "Σ" else set())
-    return {each for each in cases if len(each) == 1}
+# Keeping the plain words beside the names
+
+
+@event.listens_for(Session, "after_flush")
+def _keep_up(session: Session, _context: Any) -> None:
+    """Whoever writes a name writes its words: the database drops the old ones by itself when a name changes."""
+    for user in [each for each in (*session.new, *session.dirty) if isinstance(each, User)]:
+        if inspect(user).attrs.name.history.has_changes() and user.erased_at is None:
+            words = {"user_id": user.id, "words": plain_words(user.name)}
+            session.connection().execute(delete(SearchName).where(SearchName.user_id == user.id))
+            session.connection().execute(insert(SearchName).values(words))
+
+
+LOOK_SECONDS = 60
+_next_look = 0.0  # of this process
+
+
+def fill_in_now_and_then() -> None:
+    """As `fill_in`, once a minute: workers ask every few seconds, and looking reads all names."""
+    global _next_look  # noqa: PLW0603
+    if time.monotonic() >= _next_look:
+        found = fill_in()
+        _next_look = time.monotonic() + (0 if found else LOOK_SECONDS)
+
+
+def fill_in(most: int = 500) -> int:
+    """The words of names that somebody has written who knows of no words: the release before, during an update.
+
+    Returns how many. Any number of processes may.
+    """
+    missing = User.id.not_in(select(SearchName.user_id)) & User.erased_at.is_(None)
+    someone = db.session.scalar(select(User.id).where(missing).limit(1))
+    db.session.commit()
+    if someone is None:
+        return 0
+    with transaction():
+        query = select(User.id, User.name).where(missing).limit(most)
+        found = db.session.execute(query.with_for_update(of=User, skip_locked=True)).all()
+        for user_id, name in found:
+            db.session.execute(insert(SearchName).values(user_id=user_id, words=plain_words(name)))
+    return len(found)

@@ -27,7 +27,7 @@ from csss.inference.engine import Result
 from csss.jobs import runner
 from csss.outbox import OutboxJob
 from csss.prescriptions import services as prescriptions
-from csss.prescriptions.services import Line
+from csss.prescriptions.lines import Line
 from csss.reports import services as reports
 from csss.scans import analysis, services
 from csss.scans.intake import Intake, take_in

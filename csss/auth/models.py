@@ -98,6 +98,15 @@ class Patient(Model):
     user: Mapped[User] = relationship(back_populates="patient", lazy="joined", innerjoin=True)
 
 
+class SearchName(Model):
+    """The plain words of somebody's name (`csss.searching`). The database drops them when the name changes."""
+
+    __tablename__ = "search_names"
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    words: Mapped[str] = mapped_column(Text)
+
+
 class UserSession(Model):
     """One sign-in on one device. `key_hash` is SHA-256 of the key in the cookie, so a copy of the table opens nothing."""
 

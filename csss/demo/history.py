@@ -24,7 +24,7 @@ from csss.jobs.scan_jobs import engine
 from csss.mail.models import MailKind, MailMessage, MailState
 from csss.outbox import DISPATCHER, OutboxJob
 from csss.prescriptions import services as prescriptions
-from csss.prescriptions.services import Line
+from csss.prescriptions.lines import Line
 from csss.reports import services as reports
 from csss.scans import analysis, services
 from csss.scans.intake import Intake, take_in

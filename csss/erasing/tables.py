@@ -23,6 +23,7 @@ GOES: dict[str, str] = {
     "scan_events": "scan_id",
     "scan_holds": "scan_id",
     "scans": "patient_id",
+    "search_names": "user_id",
     "uploads": "patient_id",
     "user_sessions": "user_id",
 }

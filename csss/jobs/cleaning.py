@@ -1,5 +1,6 @@
-"""Removing what is over: uploads that nobody has finished, old sessions, links and counters."""
+"""Removing what is over (uploads that nobody has finished, old sessions, links, counters), adding what is missing."""
 
+from csss import searching
 from csss.auth import password_reset, sessions
 from csss.scans.uploads import services as uploads
 from csss.throttle import storage as throttle
@@ -11,3 +12,4 @@ def clean_up() -> None:
     sessions.sweep_expired()
     password_reset.sweep_expired()
     throttle.sweep_expired()
+    searching.fill_in_now_and_then()

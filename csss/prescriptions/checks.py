@@ -1,4 +1,4 @@
-"""What speaks against a line before it is signed: the patient's allergies, and the same medicine twice.
+"""What speaks against a line before it is signed: the patient's allergies, the same medicine twice, an unusual dose.
 
 A warning asks; it forbids nothing. The pharmacist removes the line or writes why it stands (`override_reason`), and both
 are kept with the line.
@@ -18,9 +18,10 @@ from sqlalchemy import select
 from csss import clock
 from csss.database import db
 from csss.i18n import gettext as _
-from csss.prescriptions import allergies
+from csss.prescriptions import allergies, dose_checks
 from csss.prescriptions.formulary import Formulary, Medicine, alike, load, words
-from csss.prescriptions.models import Prescription
+from csss.prescriptions.lines import Line
+from csss.prescriptions.models import Prescription, Route
 from csss.scans.models import Scan
 
 # How long a medicine may still be taken when its line says nothing that can be read.
@@ -36,6 +37,7 @@ _FOR_GOOD = re.compile(r"\b(long[- ]?term|life[- ]?long|for life|ongoing|permane
 class Kind(StrEnum):
     ALLERGY = "allergy"
     DUPLICATE = "duplicate"
+    DOSE = "dose"
 
 
 @dataclass(frozen=True)
@@ -59,21 +61,29 @@ def formulary() -> Formulary:
     return load(current_app.config["CSSS"].formulary)
 
 
-def warnings(scan: Scan, drugs: Sequence[tuple[int, str]]) -> dict[int, list[Warned]]:
-    """The warnings of each line that has any. `drugs` are the lines' places and what each names."""
+def warnings(scan: Scan, lines: Sequence[tuple[int, Line]]) -> dict[int, list[Warned]]:
+    """The warnings of each line that has any. `lines` are those that say something, each with its place."""
     book = formulary()
     known = allergies.read(scan.patient.allergies, book)
-    taken = still_taken(scan) if drugs else []
+    taken = still_taken(scan) if lines else []
     found: dict[int, list[Warned]] = {}
-    for number, (place, drug) in enumerate(drugs):
-        told = []
+    for number, (place, line) in enumerate(lines):
+        drug, told = line.drug, []
         if sentence := allergies.warning(drug, known, book):
             told.append(Warned(Kind.ALLERGY, sentence))
-        if sentence := _twice(drug, [earlier for _place, earlier in drugs[:number]], taken, book):
+        if sentence := _twice(drug, [earlier.drug for _place, earlier in lines[:number]], taken, book):
             told.append(Warned(Kind.DUPLICATE, sentence))
+        if sentence := dose_warning(line):
+            told.append(Warned(Kind.DOSE, sentence))
         if told:
             found[place] = told
     return found
+
+
+def dose_warning(line: Line) -> str | None:
+    """A sentence when a line comes to more a day than the formulary knows, whoever the patient is."""
+    route = Route(line.route) if line.route in set(Route) else Route.OTHER
+    return dose_checks.warning(line.drug, line.dose, route, line.frequency, formulary())
 
 
 def still_taken(scan: Scan) -> list[Taken]:

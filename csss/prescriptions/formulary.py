@@ -3,6 +3,12 @@
 Two files beside this module, separated by semicolons, lists by `|`: `formulary.csv` (a hospital may put its own in its
 place, CSSS_FORMULARY) and `allergy_groups.csv`. Names are WHO INNs, codes those of the ATC index; they name strengths
 and routes that are usual and recommend no dose. A line may always name something else.
+
+The seven columns: name; ATC code; forms and strengths; routes; allergy groups; other names; greatest dose a day of an adult.
+The last one may be missing or empty. It is an amount ("4 g"), or several: one for a route ("4 g|oral 2 g"; that without a
+route is for all others), or one in another measure ("240 mg|24,000 units"). Of a combination it is all ingredients together,
+of what is not taken every day that of the day. Above it a line asks for a reason (`dose_checks`). The values of our own file
+are examples, to be reviewed by a pharmacist of the hospital.
 """
 
 import csv
@@ -15,13 +21,15 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from csss.config import BadSetting
+from csss.prescriptions.amounts import Amount, read
 from csss.prescriptions.models import Route
+from csss.prescriptions.units import MEDICINE
 
 _DATA = Path(__file__).parent / "data"
 _CODE = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
 _WORD = re.compile(r"[a-z0-9]+")
 T = TypeVar("T")
-_COLUMNS = 6  # name, code, strengths, routes, groups, other names
+_COLUMNS = 6  # name, code, strengths, routes, groups, other names; and perhaps the greatest dose a day
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,14 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """The greatest dose a day, by this route or (None) by all that have none of their own."""
+
+    amount: Amount
+    route: Route | None = None
+
+
+@dataclass(frozen=True)
 class Medicine:
     """One entry. `groups` are keys of `Formulary.groups`."""
 
@@ -44,6 +60,7 @@ class Medicine:
     routes: tuple[Route, ...]
     groups: tuple[str, ...]
     other_names: tuple[str, ...]
+    limits: tuple[Limit, ...] = ()
 
     @property
     def ingredients(self) -> frozenset[str]:
@@ -112,9 +129,11 @@ def _groups() -> Iterator[Group]:
 
 
 def _medicine(row: list[str], groups: dict[str, Group], where: str) -> Medicine:
-    if len(row) != _COLUMNS:
-        raise BadSetting(f"{where}: {_COLUMNS} columns are expected, separated by semicolons.")
-    name, code, strengths, routes, group_keys, other_names = row
+    if len(row) not in (_COLUMNS, _COLUMNS + 1):
+        raise BadSetting(
+            f"{where}: {_COLUMNS} columns are expected, separated by semicolons; a seventh may hold the greatest dose a day."
+        )
+    name, code, strengths, routes, group_keys, other_names = row[:_COLUMNS]
     if not name:
         raise BadSetting(f"{where}: the name is missing.")
     if not _CODE.fullmatch(code):
@@ -126,7 +145,18 @@ def _medicine(row: list[str], groups: dict[str, Group], where: str) -> Medicine:
         if key not in groups:
             raise BadSetting(f"{where}: {key!r} is no allergy group; known are {', '.join(groups)}.")
     known_routes = tuple(Route(route) for route in _list(routes))
-    return Medicine(name, code, strengths, known_routes, _list(group_keys), _list(other_names))
+    limits = tuple(_limit(cell, where) for cell in _list("".join(row[_COLUMNS:])))
+    return Medicine(name, code, strengths, known_routes, _list(group_keys), _list(other_names), limits)
+
+
+def _limit(cell: str, where: str) -> Limit:
+    first, _, rest = cell.partition(" ")
+    route = Route(first) if first in set(Route) else None
+    dose = read(rest if route else cell)
+    amount = dose.amounts[0] if len(dose.amounts) == 1 else None
+    if amount is None or amount.measure not in MEDICINE or amount != Amount(amount.number, amount.unit):
+        raise BadSetting(f"{where}: {cell!r} is no greatest dose a day such as “4 g” or “oral 2 g”.")
+    return Limit(amount, route)
 
 
 def _list(cell: str) -> tuple[str, ...]:

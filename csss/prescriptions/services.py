@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import select
 
@@ -13,6 +12,7 @@ from csss.errors import Invalid
 from csss.i18n import gettext as _
 from csss.prescriptions import checks
 from csss.prescriptions.checks import Warned
+from csss.prescriptions.lines import Line, line_problems, too_long
 from csss.prescriptions.models import Prescription, PrescriptionItem, Route
 from csss.scans import policies, workflow
 from csss.scans.models import Scan
@@ -22,24 +22,6 @@ from csss.scans.states import HoldFor, Status
 MAX_ITEMS = 50
 MAX_NOTES = 20_000
 MAX_REASON = 500
-LIMITS = {"drug": 200, "dose": 100, "frequency": 100, "duration": 100}
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the form, as typed."""
-
-    drug: str = ""
-    dose: str = ""
-    route: str = ""
-    frequency: str = ""
-    duration: str = ""
-    override_reason: str = ""  # why it stands in spite of a warning
-
-    @property
-    def blank(self) -> bool:
-        """A line without drug, dose, frequency and duration is no line; its route is preset."""
-        return not any(text.strip() for text in (self.drug, self.dose, self.frequency, self.duration))
 
 
 def complete(
@@ -78,7 +60,7 @@ def versions(scan: Scan) -> Sequence[Prescription]:
 
 def _prescription(scan: Scan, lines: Sequence[Line], none_needed: bool, notes: str, by: User) -> Prescription:
     filled = [(place, line) for place, line in enumerate(lines) if not line.blank]
-    warned = checks.warnings(scan, [(place, line.drug) for place, line in filled])
+    warned = checks.warnings(scan, filled)
     errors = _problems(filled, none_needed, notes) | _unanswered(filled, warned)
     if errors:
         raise Invalid(**errors)
@@ -121,10 +103,10 @@ def _unanswered(filled: Sequence[tuple[int, Line]], warned: Mapping[int, Sequenc
     for place, line in filled:
         if place in warned and not line.override_reason.strip():
             errors[f"override_reason-{place}"] = _(
-                "Remove this medicine, or write why it is right all the same."
+                "Correct or remove this medicine, or write why it is right all the same."
             )
         elif len(line.override_reason) > MAX_REASON:
-            errors[f"override_reason-{place}"] = _too_long(MAX_REASON)
+            errors[f"override_reason-{place}"] = too_long(MAX_REASON)
     return errors
 
 
@@ -137,7 +119,7 @@ def _problems(filled: Sequence[tuple[int, Line]], none_needed: bool, notes: str)
     if len(filled) > MAX_ITEMS:
         errors["none_needed"] = _("At most %(most)s medicines can be taken.", most=MAX_ITEMS)
     for place, line in filled:
-        errors |= line_problems(line, place)
+        errors |= line_problems(line, place, checks.formulary())
     if len(notes) > MAX_NOTES:
         errors["notes"] = _(
             "At most %(most)s characters can be taken; this has %(count)s.",
@@ -145,25 +127,3 @@ def _problems(filled: Sequence[tuple[int, Line]], none_needed: bool, notes: str)
             count=f"{len(notes):,}",
         )
     return errors
-
-
-def line_problems(line: Line, place: int) -> dict[str, str]:
-    """What a line lacks, by the field's id."""
-    errors: dict[str, str] = {}
-    for name, sentence in (
-        ("drug", _("Enter the medicine.")),
-        ("dose", _("Enter the dose.")),
-        ("frequency", _("Enter how often.")),
-    ):
-        if not getattr(line, name).strip():
-            errors[f"{name}-{place}"] = sentence
-    for name, limit in LIMITS.items():
-        if len(getattr(line, name)) > limit:
-            errors[f"{name}-{place}"] = _too_long(limit)
-    if line.route not in set(Route):
-        errors[f"route-{place}"] = _("Choose how it is given.")
-    return errors
-
-
-def _too_long(most: int) -> str:
-    return _("At most %(most)s characters can be taken.", most=most)

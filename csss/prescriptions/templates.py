@@ -17,8 +17,10 @@ from csss.auth.models import User
 from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import gettext as _
+from csss.prescriptions import checks
+from csss.prescriptions.lines import LIMITS, Line, line_problems
 from csss.prescriptions.models import PrescriptionTemplate
-from csss.prescriptions.services import LIMITS, MAX_NOTES, Line, line_problems
+from csss.prescriptions.services import MAX_NOTES
 
 MAX_NAME = 100
 MAX_LINES = 10
@@ -72,7 +74,7 @@ def keep(
     owner_id = None if shared else by.id
     errors: dict[str, str] = {}
     for place, line in filled:
-        errors |= line_problems(line, place)
+        errors |= line_problems(line, place, checks.formulary())
     if not name.strip():
         errors["name"] = _("Enter a name.")
     elif len(name) > MAX_NAME:

@@ -13,6 +13,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from csss.ages import age_on
 from csss.i18n import into_templates
 from csss.paths import TEMPLATES
 from csss.reports.context import (
@@ -26,7 +27,6 @@ from csss.reports.context import (
     ReviewText,
     ScanImage,
     Signature,
-    age_on,
 )
 from csss.reports.pdf import encrypt_pdf
 from csss.reports.render import render_pdf, warm_up

@@ -2,6 +2,7 @@
 
 from flask import current_app
 
+from csss.ages import age_on
 from csss.clock import now
 from csss.i18n import gettext as _
 from csss.i18n import in_english
@@ -39,7 +40,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
             name=record.user.name,
             mrn=record.mrn,
             date_of_birth=record.date_of_birth,
-            age=context.age_on(record.date_of_birth, scan.uploaded_at.astimezone(settings.zone).date()),
+            age=age_on(record.date_of_birth, scan.uploaded_at.astimezone(settings.zone).date()),
             sex=SEX_NAMES[record.sex],
             phone=record.phone or None,
             email=record.user.email,

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from csss.ages import Age
 from csss.inference.classes import WITHOUT_FINDING
 
 Agreement = Literal["agree", "partly", "disagree"]
@@ -27,17 +28,6 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-
-
-def age_on(dob: date, on: date) -> int:
-    """Completed years between the date of birth `dob` and the date `on`.
-
-    Someone born on 29 February completes a year on 1 March when the year has no 29 February.
-    Raises ValueError when `on` lies before the birth.
-    """
-    if on < dob:
-        raise ValueError("The date lies before the date of birth.")
-    return on.year - dob.year - ((on.month, on.day) < (dob.month, dob.day))
 
 
 def risk_level(label_name: str, confidence: float, threshold: float, uncertain: bool) -> RiskLevel:
@@ -71,12 +61,12 @@ class Hospital:
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
-    """`age` is in completed years on the day of the scan (see `age_on`)."""
+    """`age` is that on the day of the scan."""
 
     name: str
     mrn: str
     date_of_birth: date | None
-    age: int | None
+    age: Age | None
     sex: str
     phone: str | None = None
     email: str | None = None

@@ -114,7 +114,7 @@ def _queue(
     query = select(Scan.id).where(wanted, _open())
     if searched:
         # Joined, not a list of all patients who fit: few scans wait here.
-        query = query.join(Scan.patient).join(Patient.user).where(searching.name_or_mrn())
+        query = query.join(Scan.patient).where(searching.name_or_mrn())
     number = query.with_only_columns(func.count(Scan.id), maintain_column_froms=True)
     most, skip = bindparam("most", type_=Integer), bindparam("skip", type_=Integer)
     return query.order_by(*SORTS[sort], Scan.id).limit(most).offset(skip), number

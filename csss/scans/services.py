@@ -1,6 +1,7 @@
 """What a patient and a doctor do with a scan. Every function belongs inside transaction()."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 
 from flask import current_app
@@ -89,23 +90,32 @@ def check_may_send(patient: Patient) -> None:
 SAME_FORM = timedelta(minutes=2)
 
 
-def just_submitted(intake: Intake, *, kind: ScanKind, by: User) -> uuid.UUID | None:
-    """The scan that this patient has made of the very same picture a moment ago, unless it was closed.
+def just_submitted(intake: Intake, *, by: User) -> Sequence[Scan]:
+    """The scans that this patient has made of the very same picture a moment ago, newest first, without closed ones.
 
     Holds the patient, so that of two forms at once the second one sees what the first one has made. Raises NotFound.
     """
     patient = patients.held(by)
     return db.session.scalars(
-        select(Scan.id)
+        select(Scan)
         .where(
             Scan.patient_id == patient.id,
             Scan.sha256 == intake.sha256,
-            Scan.kind == kind,
             Scan.uploaded_at > now() - SAME_FORM,
             Scan.id.not_in(select(ScanClosure.scan_id)),
         )
-        .limit(1)
-    ).first()
+        .order_by(Scan.uploaded_at.desc(), Scan.id)
+    ).all()
+
+
+def says_the_same(scan: Scan, *, kind: str, indication: str) -> bool:
+    """Whether a second form with the picture of this scan tells nothing new: it is the same form sent twice.
+
+    Without an indication it tells nothing new, either; with another one it must not be taken for the first form, because
+    what was written would be lost.
+    """
+    words = indication.split()
+    return scan.kind == kind and words in ([], scan.indication.split())
 
 
 def verify(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:

@@ -6,11 +6,11 @@ from datetime import date, datetime
 from flask import current_app, url_for
 from flask_login import current_user
 
+from csss.ages import Age, age_on
 from csss.auth.models import Sex
 from csss.auth.permissions import Permission
-from csss.i18n import _, _n
+from csss.i18n import _
 from csss.inference.classes import belongs_to
-from csss.reports.context import age_on
 from csss.reports.models import ReportVersion
 from csss.scans.models import Prediction, Scan
 from csss.scans.own_reading import counts_as_uncertain
@@ -109,21 +109,21 @@ def _model_url(version: str) -> str | None:
     return card_url(version) if current_user.may(Permission.MODEL_READ) else None
 
 
-def age_at(born: date, moment: datetime) -> int:
-    """Completed years at `moment` in the hospital's zone; 0 for a birth date that lies after it."""
+def age_at(born: date, moment: datetime) -> Age:
+    """At `moment` in the hospital's zone; 0 days for a birth date that lies after it."""
     on = moment.astimezone(current_app.config["CSSS"].zone).date()
     return age_on(born, max(born, on))
 
 
 def age_and_sex(scan: Scan) -> str:
-    """At the scan: "46 years, female"."""
-    years = age_at(scan.patient.date_of_birth, scan.uploaded_at)
-    return age_words(years, scan.patient.sex)
+    """At the scan: "46 years, female", "5 months, male"."""
+    age = age_at(scan.patient.date_of_birth, scan.uploaded_at)
+    return with_sex(age, scan.patient.sex)
 
 
-def age_words(years: int, sex: Sex) -> str:
+def with_sex(age: Age, sex: Sex) -> str:
     """46 years, female."""
-    return _n("%(num)s year, %(sex)s", "%(num)s years, %(sex)s", years, sex=SEX_NAMES[sex].lower())
+    return _("%(age)s, %(sex)s", age=age.words, sex=SEX_NAMES[sex].lower())
 
 
 def version_view(version: ReportVersion) -> VersionView:

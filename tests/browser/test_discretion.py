@@ -164,7 +164,13 @@ def test_a_whole_run_leaves_nothing_that_was_typed_in_logs_queues_and_audit_log(
 
     pharmacist, page = Person(stack), f"/pharmacist/scans/{scan_id}"
     assert pharmacist.sign_in(staff["pharmacist"], typed["staff"]) == 200
-    line = {"drug": typed["drug"], "dose": "1", "route": "oral", "frequency": "once", "duration": "1 day"}
+    line = {
+        "drug": typed["drug"],
+        "dose": "1 tablet",
+        "route": "oral",
+        "frequency": "once",
+        "duration": "1 day",
+    }
     assert pharmacist.send(page, f"{page}/complete", **line, notes=typed["notes"]) == 200
     assert status_of(stack, scan_id) is Status.PHARMACIST_COMPLETED
 

@@ -14,7 +14,7 @@ from csss.database import db, transaction
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.jobs import runner
 from csss.prescriptions import services as prescriptions
-from csss.prescriptions.services import Line
+from csss.prescriptions.lines import Line
 from csss.reports import services as reports
 from csss.scans import analysis, services
 from csss.scans.intake import take_in

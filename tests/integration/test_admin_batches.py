@@ -10,7 +10,7 @@ from csss.audit.models import AuditEvent
 from csss.auth.models import OneTimeCode, User
 from csss.database import db, transaction
 from csss.prescriptions import services as prescriptions
-from csss.prescriptions.services import Line
+from csss.prescriptions.lines import Line
 from csss.reports import queries as reports
 from csss.scans.models import Scan
 from csss.scans.states import Status

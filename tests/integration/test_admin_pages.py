@@ -21,7 +21,7 @@ from csss.mail.models import MailKind, MailMessage, MailState
 from csss.mail.owed import send_again
 from csss.paths import TEMPLATES
 from csss.prescriptions import services as prescriptions
-from csss.prescriptions.services import Line
+from csss.prescriptions.lines import Line
 from csss.reports import queries as reports
 from csss.scans import services
 from csss.scans.models import Scan

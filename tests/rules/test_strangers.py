@@ -16,7 +16,7 @@ from csss.auth.models import AccountState, User, UserSession
 from csss.clock import now
 from csss.database import db, transaction
 from csss.prescriptions import templates
-from csss.prescriptions.services import Line
+from csss.prescriptions.lines import Line
 from csss.scans import report_templates
 from csss.scans.uploads import services as upload_services
 from tests.integration.world import changed_tables, snapshot

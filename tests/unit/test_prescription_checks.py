@@ -9,7 +9,9 @@ from csss.config import BadSetting
 from csss.prescriptions import allergies
 from csss.prescriptions.allergies import Asked
 from csss.prescriptions.checks import UNKNOWN_DURATION, lasts
+from csss.prescriptions.dose_checks import warning
 from csss.prescriptions.formulary import alike, load, words
+from csss.prescriptions.models import Route
 
 BOOK = load()
 
@@ -145,6 +147,12 @@ def test_where_the_end_cannot_be_told_it_may_still_be_taken_for_three_months(dur
         ("Wondermycin;J01XX99;tablet;oral;wonders;", "'wonders' is no allergy group"),
         ("# nothing", "there is no medicine in the file"),
         ("A;J01XX99;t;oral;;\nA;J01XX98;t;oral;;", "line 2: A stands there twice"),
+        ("Wondermycin;J01XX99;tablet;oral;;;much", "'much' is no greatest dose a day"),
+        ("Wondermycin;J01XX99;tablet;oral;;;-4 g", "'-4 g' is no greatest dose a day"),
+        ("Wondermycin;J01XX99;tablet;oral;;;4", "'4' is no greatest dose a day"),
+        ("Wondermycin;J01XX99;tablet;oral;;;4 tablets", "'4 tablets' is no greatest dose a day"),
+        ("Wondermycin;J01XX99;tablet;oral;;;4 mg/kg", "'4 mg/kg' is no greatest dose a day"),
+        ("Wondermycin;J01XX99;tablet;oral;;;4 g;and more", "a seventh may hold the greatest dose a day"),
     ],
 )
 def test_a_hospitals_own_file_is_refused_by_line(tmp_path: Path, line: str, sentence: str) -> None:
@@ -163,3 +171,41 @@ def test_a_hospitals_own_file_takes_the_place_of_ours(tmp_path: Path) -> None:
     assert "macrolides" in (allergies.warning("Wonder 1 g", allergies.read("macrolides", book), book) or "")
     with pytest.raises(BadSetting, match="cannot be read"):
         load(str(tmp_path / "missing.csv"))
+
+
+@pytest.mark.parametrize(
+    ("line", "dose", "route", "told"),
+    [
+        # Without the seventh column, and with an empty one: eight times the greatest strength.
+        ("Wondermycin;J01XX99;tablet 250 mg, 500 mg;oral;;", "4 g", "oral", None),
+        (
+            "Wondermycin;J01XX99;tablet 250 mg, 500 mg;oral;;;",
+            "4.1 g",
+            "oral",
+            "8 times the greatest strength",
+        ),
+        ("Wondermycin;J01XX99;tablet 500 mg;oral;;;1 g", "1 g", "oral", None),
+        (
+            "Wondermycin;J01XX99;tablet 500 mg;oral;;;1 g",
+            "2 g",
+            "oral",
+            "The greatest dose a day of Wondermycin is 1 g.",
+        ),
+        ("Wondermycin;J01XX99;t 500 mg;oral;;;1 g|intravenous 6 g", "2 g", "intravenous", None),
+        ("Wondermycin;J01XX99;t 500 mg;oral;;;1 g|intravenous 6 g", "2 g", "oral", "Wondermycin is 1 g."),
+        (
+            "Wondermycin;J01XX99;t 500 mg;oral;;;1 g|9,000 units",
+            "10,000 IU",
+            "oral",
+            "Wondermycin is 9,000 IU.",
+        ),
+        ("Wondermycin;J01XX99;drops;oral;;;", "900 g", "oral", None),  # nothing is known of it
+    ],
+)
+def test_a_hospitals_own_file_says_how_much_a_day_is_too_much(
+    tmp_path: Path, line: str, dose: str, route: str, told: str | None
+) -> None:
+    file = tmp_path / "formulary.csv"
+    file.write_text(line + "\n", "utf-8")
+    found = warning("Wondermycin", dose, Route(route), "once a day", load(str(file)))
+    assert (found is None) if told is None else (found is not None and told in " ".join(found.split()))

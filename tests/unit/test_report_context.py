@@ -1,11 +1,11 @@
-"""What a report says about age, risk and time."""
+"""What a report says about risk and time."""
 
 from datetime import UTC, date, datetime
 
 import pytest
 
 from csss.reports.bench import example_context
-from csss.reports.context import PredictionSummary, age_on, day, risk_level
+from csss.reports.context import PredictionSummary, day, risk_level
 
 
 @pytest.mark.parametrize(
@@ -52,25 +52,6 @@ def test_an_answer_that_names_no_finding_is_no_uncertain_one_though_its_risk_is_
     )
     assert summary.shown_label == "Chest X-ray, no listed disease recognised"
     assert summary.risk_level == "Indeterminate"
-
-
-@pytest.mark.parametrize(
-    ("born", "on", "years"),
-    [
-        (date(1971, 3, 2), date(2026, 3, 1), 54),
-        (date(1971, 3, 2), date(2026, 3, 2), 55),
-        (date(2004, 2, 29), date(2025, 2, 28), 20),
-        (date(2004, 2, 29), date(2025, 3, 1), 21),
-        (date(2026, 1, 1), date(2026, 1, 1), 0),
-    ],
-)
-def test_age_counts_completed_years(born, on, years):
-    assert age_on(born, on) == years
-
-
-def test_nobody_is_scanned_before_birth():
-    with pytest.raises(ValueError, match="before the date of birth"):
-        age_on(date(2026, 1, 2), date(2026, 1, 1))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from csss.web.filters import shorten, when
 from csss.web.forms import clean
 from csss.web.fragments import digest, is_refresh
 from csss.web.listing import Pager, list_url, page_number
-from csss.web.scan_view import age_at, age_words
+from csss.web.scan_view import age_at, with_sex
 
 TO_DO = "to_do"
 EVERYTHING = "all"
@@ -136,13 +136,13 @@ def _row(scan: Listed, reader: uuid.UUID | None, base: str) -> Row:
     url = f"{base}scans/{scan.id}"
     other = scan.claim.doctor if scan.claim is not None and scan.claim.doctor_id != reader else None
     startable = scan.status is Status.PENDING_AI and policies.may(policies.check_can_analyse, as_scan)
-    years = age_at(scan.date_of_birth, scan.uploaded_at)
+    age = age_at(scan.date_of_birth, scan.uploaded_at)
     return Row(
         id=str(scan.id),
         url=url,
         patient=scan.patient,
         mrn=scan.mrn,
-        age_and_sex=age_words(years, scan.sex),
+        age_and_sex=with_sex(age, scan.sex),
         kind=KIND_NAMES[scan.kind],
         indication=shorten(scan.indication, 60),
         ago=ago(scan),

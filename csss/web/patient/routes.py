@@ -5,7 +5,7 @@ import uuid
 from contextlib import suppress
 from typing import Any
 
-from flask import Response, current_app, request, url_for
+from flask import Response, current_app, flash, request, url_for
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -48,12 +48,14 @@ def upload() -> Response:
     form = UploadForm(_sent())
     upload_id = _upload_id(form)
     if upload_id and (known := uploads.scan_made_of(upload_id, me())):
-        return redirect_after(url_for("patient.scan", scan_id=known))
+        return _sent_before(known, form)
     valid = form.validate()
     try:
         taken = _arrived(upload_id, valid) if upload_id else _checked(_content_of(form.file.data), valid)
         if taken is not None:
             return redirect_after(url_for("patient.scan", scan_id=_submit(taken, form, upload_id)))
+    except uploads.AlreadyFinished as finished:  # the form came twice, and the other one was quicker
+        return _sent_before(finished.scan_id, form)
     except Invalid as error:
         mark(form, error.errors)
     return _refused(form)
@@ -138,23 +140,26 @@ def _arrived(upload_id: uuid.UUID, valid: bool) -> Intake | None:
 def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uuid.UUID:
     """Store the picture and begin its life; the file goes again when the database does not take the scan.
 
-    A form that is sent twice (a second press, an answer that was lost) leads to the scan that the first one has made.
+    Raises AlreadyFinished with the scan of the first form when a form comes twice (a second press, an answer that was
+    lost). With another kind or other words it is a form of its own.
     """
-    kind = ScanKind(form.kind.data)
+    kind, indication = ScanKind(form.kind.data), form.indication.data or ""
     key = storage().put("scans", taken.suffix, taken.content)
     committed: list[str] = []
     try:
         with transaction():
             after_commit(lambda: committed.append(key))  # the first thing: what follows it may fail
-            if upload_id is None and (twice := services.just_submitted(taken, kind=kind, by=me())):
-                raise uploads.AlreadyFinished(twice)
-            scan = services.submit_scan(taken, key, kind=kind, indication=form.indication.data or "", by=me())
+            earlier = services.just_submitted(taken, by=me())
+            same = [
+                each for each in earlier if services.says_the_same(each, kind=kind, indication=indication)
+            ]
+            if same and upload_id is None:
+                raise uploads.AlreadyFinished(same[0].id)
+            scan = services.submit_scan(taken, key, kind=kind, indication=indication, by=me())
+            sent_anew = bool(earlier) and not same
             scan_id = scan.id
             if upload_id:
                 uploads.finish(upload_id, scan_id, by=me())
-    except uploads.AlreadyFinished as error:  # the form came twice, and the other one was quicker
-        storage().delete(key)
-        return error.scan_id
     except IntegrityError:  # the database has looked and said no: nothing was committed
         storage().delete(key)
         raise
@@ -166,7 +171,32 @@ def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uui
         raise
     if upload_id:
         uploads.forget_file(upload_id)
+    if sent_anew:
+        flash(
+            _(
+                "You had sent this picture a moment ago, with another kind or other words. It is now a scan of its own with "
+                "what you wrote last; the earlier one stays as it is."
+            ),
+            "info",
+        )
     return scan_id
+
+
+def _sent_before(scan_id: uuid.UUID, form: UploadForm) -> Response:
+    """The scan that this upload has become; the form again when it says something that the scan does not."""
+    known = queries.scan_visible_to(me(), scan_id)
+    if services.says_the_same(known, kind=form.kind.data or "", indication=form.indication.data or ""):
+        return redirect_after(url_for("patient.scan", scan_id=scan_id))
+    mark(
+        form,
+        {
+            "file": _(
+                "This picture has been sent already, with another kind or other words. To send it with these, choose the "
+                "picture again."
+            )
+        },
+    )
+    return _refused(form)
 
 
 def _refused(form: UploadForm) -> Response:

@@ -11,8 +11,9 @@ from wtforms.fields.choices import SelectChoice
 from csss.i18n import gettext as _
 from csss.i18n import lazy_gettext as _l
 from csss.prescriptions.checks import Warned
+from csss.prescriptions.lines import LIMITS, Line
 from csss.prescriptions.models import Prescription, PrescriptionTemplate, Route
-from csss.prescriptions.services import LIMITS, MAX_ITEMS, MAX_REASON, Line
+from csss.prescriptions.services import MAX_ITEMS, MAX_REASON
 from csss.prescriptions.templates import MAX_NAME, lines_of
 from csss.web.forms import clean, one_line
 

@@ -10,9 +10,12 @@ from markupsafe import Markup
 
 from csss import clock
 from csss.i18n import gettext as _
-from csss.prescriptions import allergies, checks
+from csss.prescriptions import allergies, checks, dose_checks
 from csss.prescriptions.allergies import Asked
-from csss.prescriptions.models import PrescriptionTemplate
+from csss.prescriptions.formulary import Medicine
+from csss.prescriptions.lines import Line
+from csss.prescriptions.models import PrescriptionTemplate, Route
+from csss.prescriptions.templates import lines_of
 from csss.scans import policies, queries
 from csss.scans.listed import Listed
 from csss.scans.models import Scan, ScanHold
@@ -31,7 +34,7 @@ class QueueRow:
     url: str
     name: str
     mrn: str
-    age: int
+    age: str
     allergies: str
     allergies_state: Asked
     diagnosis: str
@@ -49,7 +52,7 @@ def queue_rows(scans: Sequence[Listed]) -> list[QueueRow]:
             url=f"{base}scans/{scan.id}",
             name=scan.patient,
             mrn=scan.mrn,
-            age=age_at(scan.date_of_birth, clock.now()),
+            age=age_at(scan.date_of_birth, clock.now()).short,
             allergies=shorten(scan.allergies, 60),
             allergies_state=allergies.state(scan.allergies),
             diagnosis=shorten(diagnoses.get(scan.id, ""), 90),
@@ -102,6 +105,24 @@ def completion() -> Markup:
     return made_once("pharmacist/_completion.html", [names])[0]
 
 
+def what_is_known(line: Line) -> list[str]:
+    """What the formulary says of a line's medicine, a sentence for each; that it does not know what the line names."""
+    if not line.drug.strip():
+        return []
+    route = Route(line.route) if line.route in set(Route) else None
+    told = [_of_medicine(each, route) for each in checks.formulary().find(line.drug)]
+    return told or [
+        _("This medicine is not in the formulary: how much a day is too much is not known and not checked.")
+    ]
+
+
+def _of_medicine(medicine: Medicine, route: Route | None) -> str:
+    name = f"{medicine.name}: {medicine.strengths}" if medicine.strengths else medicine.name
+    if most := dose_checks.greatest_a_day(medicine, route):
+        return _("%(medicine)s. Greatest dose a day: %(most)s.", medicine=name, most=most)
+    return _("%(medicine)s. No greatest dose a day is named.", medicine=name)
+
+
 @dataclass(frozen=True)
 class AllergiesView:
     """The patient's own words, and what the warnings recognise in them."""
@@ -124,6 +145,7 @@ class TemplateRow:
     name: str
     lines: tuple[str, ...]
     notes: str
+    doubts: tuple[str, ...]  # for which lines a reason is asked for each time, and why
 
 
 def template_groups(found: Sequence[PrescriptionTemplate]) -> list[tuple[str, list[TemplateRow]]]:
@@ -138,4 +160,7 @@ def _template_row(template: PrescriptionTemplate) -> TemplateRow:
         ", ".join(filter(None, (line["drug"], line["dose"], line["frequency"], line["duration"])))
         for line in template.lines
     )
-    return TemplateRow(template.id, template.name, lines, template.notes)
+    doubts = tuple(
+        f"{line.drug}: {sentence}" for line in lines_of(template) if (sentence := checks.dose_warning(line))
+    )
+    return TemplateRow(template.id, template.name, lines, template.notes, doubts)

@@ -13,7 +13,6 @@ from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import gettext as _
 from csss.prescriptions import checks, services, templates
 from csss.prescriptions import queries as prescription_queries
-from csss.prescriptions.formulary import Medicine
 from csss.prescriptions.models import Prescription
 from csss.prescriptions.presenters import prescription_view
 from csss.reports import queries as report_queries
@@ -32,6 +31,7 @@ from csss.web.pharmacist.presenters import (
     queue_rows,
     tag,
     waits_because,
+    what_is_known,
 )
 from csss.web.rows import made_once
 from csss.web.staff_view import history, scan_view
@@ -172,12 +172,11 @@ def _fill_in(form: PrescriptionForm) -> bool:
 
 
 def _warnings(scan: Scan, form: PrescriptionForm) -> dict[int, list[checks.Warned]]:
-    return checks.warnings(scan, [(row.number, row.line.drug) for row in form.rows if not row.line.blank])
+    return checks.warnings(scan, [(row.number, row.line) for row in form.rows if not row.line.blank])
 
 
-def _known(row: LineForm) -> tuple[Medicine, ...]:
-    """What the formulary says of a line's medicine."""
-    return checks.formulary().find(row.drug.data or "")
+def _known(row: LineForm) -> list[str]:
+    return what_is_known(row.line)
 
 
 def _action(scan: Scan) -> str | None:

@@ -1,0 +1,58 @@
+"""How old somebody is on a day: in days below one month, in months below two years, in years from then on."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from csss.i18n import gettext as _
+from csss.i18n import ngettext as _n
+
+MONTHS_BELOW = 24  # a child of 18 months is no "1 year"
+
+
+class Unit(StrEnum):
+    DAYS = "days"
+    MONTHS = "months"
+    YEARS = "years"
+
+
+@dataclass(frozen=True)
+class Age:
+    """Completed units of time."""
+
+    number: int
+    unit: Unit
+
+    @property
+    def words(self) -> str:
+        """In the reader's language: 46 years, 5 months, 1 day."""
+        if self.unit is Unit.DAYS:
+            return _n("%(num)s day", "%(num)s days", self.number)
+        if self.unit is Unit.MONTHS:
+            return _n("%(num)s month", "%(num)s months", self.number)
+        return _n("%(num)s year", "%(num)s years", self.number)
+
+    @property
+    def short(self) -> str:
+        """For a narrow column: 46 y, 5 mo, 1 d."""
+        if self.unit is Unit.DAYS:
+            return _("%(days)s d", days=self.number)
+        if self.unit is Unit.MONTHS:
+            return _("%(months)s mo", months=self.number)
+        return _("%(years)s y", years=self.number)
+
+
+def age_on(born: date, on: date) -> Age:
+    """The age on the date `on`. A month is completed on the day of the month of birth, or, where the month has no such
+    day, on the first of the next one: born on 29 February, a year is completed on 1 March.
+
+    Raises ValueError when `on` lies before the birth.
+    """
+    if on < born:
+        raise ValueError("The date lies before the date of birth.")
+    months = (on.year - born.year) * 12 + on.month - born.month - (on.day < born.day)
+    if months < 1:
+        return Age((on - born) // timedelta(days=1), Unit.DAYS)
+    if months < MONTHS_BELOW:
+        return Age(months, Unit.MONTHS)
+    return Age(months // 12, Unit.YEARS)

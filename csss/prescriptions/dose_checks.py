@@ -1,0 +1,268 @@
+"""Whether a dose can be meant, and whether it is more a day than the formulary knows.
+
+What cannot be meant is refused: no positive number, no unit, a unit that the route or the medicine does not have. What is
+more than the greatest dose a day is only asked about. Age, weight and other medicines are not looked at.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from csss.i18n import gettext as _
+from csss.prescriptions.amounts import Amount, Dose, Per, Trouble, read
+from csss.prescriptions.formulary import Formulary, Medicine
+from csss.prescriptions.frequencies import times_a_day
+from csss.prescriptions.models import Route
+from csss.prescriptions.units import COUNTED, MEDICINE, Measure, Unit, find, unit_pattern
+
+# Where the formulary names no greatest dose a day: so many times the greatest strength.
+TIMES_THE_STRENGTH = 8
+# A record holds no weight, so a dose for each kg or m² is compared for an adult of this size.
+KG, M2 = 60, Fraction(18, 10)
+_A_DAY = {Per.HOUR: 24, Per.MINUTE: 24 * 60, Per.DAY: 1}
+# What is weighed here is the cream or the drops, not the medicine in it.
+_PREPARATION = (Route.TOPICAL, Route.OPHTHALMIC, Route.OTIC)
+_RATES = (Route.INTRAVENOUS, Route.SUBCUTANEOUS, Route.TRANSDERMAL, Route.INHALED, Route.OTHER)
+_FORMS = {"inhaler": "puff", "nebuliser": "nebule", "inhalation capsule": "capsule", "tablets": "tablet"}
+
+
+def problem(drug: str, text: str, route: Route, book: Formulary) -> str | None:
+    """Why this can be no dose of this medicine by this route, in a sentence for the field; None when it can."""
+    dose = read(text)
+    if dose.trouble is not None:
+        return _trouble(dose.trouble, route, text)
+    for amount in dose.amounts:
+        if not amount.unit.suits(route):
+            return _(
+                "“%(unit)s” does not go with the route “%(route)s”: correct the dose or the route.",
+                unit=amount.unit.name,
+                route=route.human,
+            )
+        if amount.per in (Per.HOUR, Per.MINUTE) and route not in _RATES:
+            return _(
+                "A dose for each hour or minute does not go with the route “%(route)s”.", route=route.human
+            )
+        medicines = book.find(drug)
+        known = _measures(medicines)
+        if amount.measure in MEDICINE and known and amount.measure not in known and route not in _PREPARATION:
+            return _(
+                "%(medicine)s is measured in %(known)s, not in %(unit)s.",
+                medicine=_names(medicines),
+                known=_(" or ").join(_MEASURES[each] for each in MEDICINE if each in known),
+                unit=_MEASURES[amount.measure],
+            )
+    return None
+
+
+_MEASURES = {Measure.MASS: "mg", Measure.UNITS: "IU", Measure.MMOL: "mmol"}
+
+
+def _trouble(trouble: Trouble, route: Route, text: str) -> str | None:
+    if trouble is Trouble.NOT_POSITIVE:
+        return _("A dose is more than zero.")
+    if trouble is Trouble.NO_NUMBER:
+        return _("Write how much: a number and a unit, for instance 500 mg or 2 tablets.")
+    if route is Route.OTHER and re.search(r"[1-9]\s*[^\W\d_]", text):
+        return None  # whatever else it may be given by has units of its own
+    return _(
+        "Write a unit after the number, for instance mg, g, micrograms, IU, ml, tablets, drops or puffs."
+    )
+
+
+@dataclass(frozen=True)
+class _Strengths:
+    """What the formulary (or the line) says of one piece: amounts by form, and amounts in so many ml."""
+
+    pieces: tuple[tuple[str, Amount], ...] = ()
+    concentrations: tuple[Amount, ...] = ()
+
+
+def greatest_a_day(medicine: Medicine, route: Route | None) -> str | None:
+    """The greatest dose a day that the formulary names, in words; None where it names none."""
+    limits = {measure: _known_limit(medicine, route, measure) for measure in MEDICINE}
+    return _(" or ").join(_written(limit, measure) for measure, limit in limits.items() if limit) or None
+
+
+def warning(drug: str, text: str, route: Route, frequency: str, book: Formulary) -> str | None:
+    """A sentence when the line comes to more a day than the formulary knows of its medicine; None otherwise."""
+    medicines, dose = book.find(drug), read(text)
+    if not medicines or dose.trouble is not None:
+        return None
+    times = times_a_day(frequency)
+    if too_many := _too_many(dose, times, medicines):
+        return too_many
+    amount = None if route in _PREPARATION else _medicine_in(dose, drug, medicines)
+    return _too_much(amount, times, route, medicines) if amount is not None else None
+
+
+def _too_many(dose: Dose, times: Fraction | None, medicines: Sequence[Medicine]) -> str | None:
+    """More tablets, puffs or litres a day than of any medicine."""
+    for count in dose.amounts:
+        most, a_day = count.unit.most_a_day, _a_day(count, times)
+        if most is not None and a_day > most and count.per not in (Per.HOUR, Per.MINUTE):
+            return _(
+                "This comes to %(amount)s of %(medicine)s a day; of no medicine more than %(most)s a day are usual.",
+                amount=_counted(count.unit, a_day),
+                medicine=_names(medicines),
+                most=_counted(count.unit, Fraction(most)),
+            )
+    return None
+
+
+def _too_much(
+    amount: Amount, times: Fraction | None, route: Route, medicines: Sequence[Medicine]
+) -> str | None:
+    """More of the medicine a day than the greatest dose; of several medicines in one line than theirs together."""
+    limits = [_limit(each, route, amount.measure) for each in medicines]
+    limit = sum((each for each in limits if each is not None), Fraction(0))
+    a_day = _a_day(amount, times)
+    if None in limits or a_day <= limit:
+        return None
+    told = [
+        _(
+            "This comes to %(amount)s a day. The greatest dose a day of %(medicine)s is %(limit)s.",
+            amount=_written(a_day, amount.measure),
+            medicine=_names(medicines),
+            limit=_written(limit, amount.measure),
+        )
+    ]
+    if times is None and amount.per is Per.DOSE:
+        told.append(_("How often it is taken was not understood, so a single dose was compared."))
+    if amount.per_kg or amount.per_m2:
+        told.append(_("It was compared for a person of %(kg)s kg.", kg=KG))
+    if not any(_known_limit(each, route, amount.measure) for each in medicines):
+        told.append(
+            _(
+                "The formulary names no greatest dose; it was taken to be %(times)s times the greatest strength.",
+                times=TIMES_THE_STRENGTH,
+            )
+        )
+    return " ".join(told)
+
+
+def _names(medicines: Sequence[Medicine]) -> str:
+    return _(" and ").join(each.name for each in medicines)
+
+
+def _a_day(amount: Amount, times: Fraction | None) -> Fraction:
+    """In mg, units, mmol, ml or pieces. A single dose where it is not known how often."""
+    number = amount.number * (KG if amount.per_kg else 1) * (M2 if amount.per_m2 else 1)
+    return number * _A_DAY.get(amount.per, times or Fraction(1))
+
+
+def _medicine_in(dose: Dose, drug: str, medicines: Sequence[Medicine]) -> Amount | None:
+    """How much of the medicine a dose holds; of tablets and spoons by the strength that the line or the formulary names.
+
+    Where several strengths fit, the least: what is then too much is too much of each of them.
+    """
+    if (direct := dose.first(*MEDICINE)) is not None and direct.in_ml is None:
+        return direct
+    written, known = (
+        _strengths(drug),
+        _strengths(medicines[0].strengths) if len(medicines) == 1 else _Strengths(),
+    )
+    if volume := dose.first(Measure.VOLUME):
+        given = (
+            (dose.concentration,) if dose.concentration else written.concentrations or known.concentrations
+        )
+        if held := [each for each in given if each is not None]:
+            weakest = min(held, key=_in_one_ml)
+            number = volume.number * _in_one_ml(weakest)
+            return Amount(number, weakest.unit, volume.per, volume.per_kg, volume.per_m2)
+    if count := dose.first(Measure.COUNT):
+        form = count.unit.name
+        fitting = [each for _form, each in written.pieces]
+        fitting = fitting or [each for its, each in known.pieces if its == form]
+        fitting = fitting or ([each for _form, each in known.pieces] if form in ("tablet", "capsule") else [])
+        if fitting:
+            least = min(fitting, key=lambda each: each.number)
+            return Amount(count.number * least.number, least.unit, count.per)
+    return direct
+
+
+def _in_one_ml(concentration: Amount) -> Fraction:
+    return concentration.number / (concentration.in_ml or 1)
+
+
+@lru_cache(maxsize=2048)
+def _strengths(text: str) -> _Strengths:
+    """Of a text such as "inhaler 100 micrograms, nebuliser solution 2.5 mg, 5 mg"."""
+    pieces: list[tuple[str, Amount]] = []
+    concentrations: list[Amount] = []
+    form = ""
+    for part in re.split(r",\s+", text):
+        if named := _form(part):
+            form = named
+        for amount in read(part).amounts:
+            if amount.measure in MEDICINE and amount.in_ml is None:
+                pieces.append((form, Amount(amount.number * _A_DAY.get(amount.per, 1), amount.unit)))
+            elif amount.measure in MEDICINE:
+                concentrations.append(amount)
+        if held := re.search(r"(.+?)\s+in\s+(\d+(?:\.\d+)?)\s*ml", part, re.IGNORECASE):
+            concentrations += [
+                Amount(each.number, each.unit, in_ml=Fraction(held[2])) for each in read(held[1]).amounts
+            ]
+    return _Strengths(tuple(pieces), tuple(concentrations))
+
+
+_FORM = re.compile(rf"\b({'|'.join([*_FORMS, unit_pattern(COUNTED)])})\b", re.IGNORECASE)
+
+
+def _form(text: str) -> str:
+    """The counted unit that a form of the formulary is given in: a puff of an inhaler."""
+    found = _FORM.search(text)
+    name = found[1].lower() if found else ""
+    return _FORMS.get(name) or (find(name).name if name else "")
+
+
+def _limit(medicine: Medicine, route: Route, measure: Measure) -> Fraction | None:
+    """The greatest dose a day: as the formulary has it, or some times the greatest strength."""
+    if (known := _known_limit(medicine, route, measure)) is not None:
+        return known
+    strengths = [
+        each.number for _form, each in _strengths(medicine.strengths).pieces if each.measure is measure
+    ]
+    return max(strengths) * TIMES_THE_STRENGTH if strengths else None
+
+
+def _known_limit(medicine: Medicine, route: Route | None, measure: Measure) -> Fraction | None:
+    found = {limit.route: limit.amount.number for limit in medicine.limits if limit.amount.measure is measure}
+    return found.get(route, found.get(None))
+
+
+def _measures(medicines: Sequence[Medicine]) -> frozenset[Measure]:
+    """In what the formulary measures these medicines; nothing where it does not say."""
+    found: set[Measure] = set()
+    for medicine in medicines:
+        strengths = _strengths(medicine.strengths)
+        amounts = [*(each for _form, each in strengths.pieces), *strengths.concentrations]
+        amounts += [limit.amount for limit in medicine.limits]
+        if not amounts:
+            return frozenset()
+        found |= {each.measure for each in amounts}
+    return frozenset(found)
+
+
+def _counted(unit: Unit, number: Fraction) -> str:
+    plural = {"patch": "patches", "suppository": "suppositories", "pessary": "pessaries"}
+    name = (
+        unit.name if unit.measure is Measure.VOLUME or number == 1 else plural.get(unit.name, f"{unit.name}s")
+    )
+    return f"{_plain(number)} {'ml' if unit.measure is Measure.VOLUME else name}"
+
+
+def _written(number: Fraction, measure: Measure) -> str:
+    """In the unit that people read best, on one line with its number: 15 mg, 50 g, 300 micrograms, 40,000 IU."""
+    unit = _MEASURES.get(measure, measure.value)
+    if measure is Measure.MASS and number >= 1000:
+        number, unit = number / 1000, "g"
+    elif measure is Measure.MASS and number < 1:
+        number, unit = number * 1000, find("micrograms").name
+    return f"{_plain(number)}\N{NO-BREAK SPACE}{unit}"
+
+
+def _plain(number: Fraction) -> str:
+    """At most three decimals, thousands apart: 2.403, 50,000."""
+    return f"{float(number):,.3f}".rstrip("0").rstrip(".")

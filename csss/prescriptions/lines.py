@@ -1,0 +1,53 @@
+"""A line of a prescription as it is typed, and what it lacks."""
+
+from dataclasses import dataclass
+
+from csss.i18n import gettext as _
+from csss.prescriptions import dose_checks
+from csss.prescriptions.formulary import Formulary
+from csss.prescriptions.models import Route
+
+LIMITS = {"drug": 200, "dose": 100, "frequency": 100, "duration": 100}  # most characters
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the form, as typed."""
+
+    drug: str = ""
+    dose: str = ""
+    route: str = ""
+    frequency: str = ""
+    duration: str = ""
+    override_reason: str = ""  # why it stands in spite of a warning
+
+    @property
+    def blank(self) -> bool:
+        """A line without drug, dose, frequency and duration is no line; its route is preset."""
+        return not any(text.strip() for text in (self.drug, self.dose, self.frequency, self.duration))
+
+
+def line_problems(line: Line, place: int, book: Formulary) -> dict[str, str]:
+    """What a line lacks or cannot mean, by the field's id."""
+    errors: dict[str, str] = {}
+    for name, sentence in (
+        ("drug", _("Enter the medicine.")),
+        ("dose", _("Enter the dose.")),
+        ("frequency", _("Enter how often.")),
+    ):
+        if not getattr(line, name).strip():
+            errors[f"{name}-{place}"] = sentence
+    for name, limit in LIMITS.items():
+        if len(getattr(line, name)) > limit:
+            errors[f"{name}-{place}"] = too_long(limit)
+    if line.route not in set(Route):
+        errors[f"route-{place}"] = _("Choose how it is given.")
+    elif f"dose-{place}" not in errors and (
+        problem := dose_checks.problem(line.drug, line.dose, Route(line.route), book)
+    ):
+        errors[f"dose-{place}"] = problem
+    return errors
+
+
+def too_long(most: int) -> str:
+    return _("At most %(most)s characters can be taken.", most=most)
