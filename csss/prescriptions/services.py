@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from csss import report_fonts
 from csss.audit.record import record
 from csss.auth.models import User
 from csss.database import db
@@ -144,6 +145,8 @@ def _problems(filled: Sequence[tuple[int, Line]], none_needed: bool, notes: str)
             most=f"{MAX_NOTES:,}",
             count=f"{len(notes):,}",
         )
+    elif sentence := report_fonts.problem(notes):
+        errors["notes"] = sentence
     return errors
 
 
@@ -160,6 +163,8 @@ def line_problems(line: Line, place: int) -> dict[str, str]:
     for name, limit in LIMITS.items():
         if len(getattr(line, name)) > limit:
             errors[f"{name}-{place}"] = _too_long(limit)
+        elif sentence := report_fonts.problem(getattr(line, name)):
+            errors[f"{name}-{place}"] = sentence
     if line.route not in set(Route):
         errors[f"route-{place}"] = _("Choose how it is given.")
     return errors
