@@ -163,8 +163,8 @@ def line_problems(line: Line, place: int) -> dict[str, str]:
     for name, limit in LIMITS.items():
         if len(getattr(line, name)) > limit:
             errors[f"{name}-{place}"] = _too_long(limit)
-        elif sentence := report_fonts.problem(getattr(line, name)):
-            errors[f"{name}-{place}"] = sentence
+        elif lacking := report_fonts.problem(getattr(line, name)):
+            errors[f"{name}-{place}"] = lacking
     if line.route not in set(Route):
         errors[f"route-{place}"] = _("Choose how it is given.")
     return errors

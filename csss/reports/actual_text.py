@@ -7,9 +7,8 @@ change places, so a line that is copied, searched or read out would lose some an
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pydyf
 from weasyprint.formatting_structure.boxes import Box, TextBox
-from weasyprint.pdf.stream import Stream
+from weasyprint.pdf.stream import Stream, pydyf
 
 from csss.report_fonts import is_shaped
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
+from html import unescape
 from typing import Any, NamedTuple
 
 from jinja2 import Environment
@@ -60,6 +61,14 @@ def report_html(
     }
     template = env.get_template("report/scan_report.html" if whole else "report/_body.html")
     return _LINE_BREAKS.sub(" ", _UNPRINTABLE.sub("", template.render(values)))
+
+
+_TAGS = re.compile("<[^>]*>")
+
+
+def printed_text(html: str) -> str:
+    """What of a report's HTML comes onto paper, without the tags: words that `report_fonts` can name."""
+    return unescape(_TAGS.sub(" ", html))
 
 
 _LENGTHS = struct.Struct(">III")

@@ -44,7 +44,7 @@ def obstacles(scan: Scan, by: User, prescription: Prescription | None = None) ->
     been loaded already.
     """
     if prescription is None:
-        prescription = (prescriptions.versions(scan) or [None])[-1]
+        prescription = next(reversed(prescriptions.versions(scan)), None)
     return [
         f"{each.where}: {sentence} {each.way_out}"
         for each in _texts(scan, by, prescription)

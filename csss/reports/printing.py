@@ -9,7 +9,7 @@ from csss.cell import Program
 from csss.confined import Exhausted, Room, run_forked
 from csss.i18n import in_english
 from csss.reports.context import ReportContext
-from csss.reports.document import ReportRenderError, UnprintableText, sheet
+from csss.reports.document import ReportRenderError, UnprintableText, printed_text, sheet
 
 # A report with three texts as long as the forms take needs 3 s and 220 MB; so does each further version of them.
 PRESS = Program(
@@ -42,7 +42,7 @@ def _printed(
         made = sheet(context, env, watermark=watermark)
     if len(made.html) > MOST_HTML:
         raise Exhausted(f"{len(made.html):,} characters")
-    if sentence := report_fonts.problem(made.html):
+    if sentence := report_fonts.problem(printed_text(made.html)):
         raise UnprintableText(sentence)
     pdf = run(made.pack())
     if not pdf.startswith(b"%PDF-"):

@@ -28,7 +28,16 @@ from csss.inference.preprocessing import UndecodableImage
 from csss.paths import STATIC
 from csss.reports import actual_text
 from csss.reports.context import ReportContext
-from csss.reports.document import HEATMAP, SCAN, SCHEME, ReportRenderError, Sheet, UnprintableText, sheet
+from csss.reports.document import (
+    HEATMAP,
+    SCAN,
+    SCHEME,
+    ReportRenderError,
+    Sheet,
+    UnprintableText,
+    printed_text,
+    sheet,
+)
 from csss.reports.pdf import foreign_fonts
 
 # WeasyPrint lets Pillow accept truncated pictures everywhere in the process; an upload that is cut off must stay an error.
@@ -183,7 +192,7 @@ def typeset(given: Sheet) -> bytes:
     if given.heatmap:
         resources[HEATMAP] = ("image/jpeg", printable_jpeg(_laid_over(scan, given.heatmap)))
     try:
-        with _layout, _font_faces(given.html) as (config, faces):
+        with _layout, _font_faces(printed_text(given.html)) as (config, faces):
             _missing.count = 0
             document = weasyprint.HTML(string=given.html, url_fetcher=HandedOver(resources))
             pdf: bytes = document.write_pdf(
@@ -198,5 +207,5 @@ def typeset(given: Sheet) -> bytes:
         # It derives from BaseException, which would take the worker down with the job.
         raise ReportRenderError(str(error)) from error
     if missing or foreign_fonts(pdf):
-        raise UnprintableText(report_fonts.problem(given.html) or _A_LETTER)
+        raise UnprintableText(report_fonts.problem(printed_text(given.html)) or _A_LETTER)
     return pdf
