@@ -135,7 +135,7 @@ def test_somebody_with_a_name_in_arabic_registers_is_told_and_finds_a_way_out(
     page = f"/admin/scans/{scan_id}"
     text = words(admin.get(page))
     assert "Name of the patient: The report cannot print “محمد”" in text
-    assert "The patient can add another spelling on the own account page." in text
+    assert "The patient can change the spelling on the own account page." in text
     assert not admin.page(page).select("form[action$=approve]")
     for step in ("code", "approve"):
         answer = admin.post(f"{page}/{step}", SEEN | {"code": "123456"})
@@ -188,11 +188,11 @@ def test_each_text_of_a_report_is_looked_at_and_who_can_change_it_is_named(
     monkeypatch.undo()
     text = words(admin.get(f"/admin/scans/{scan.id}"))
     for where, word, who in (
-        ("Address of the patient", "北京", "The patient can add another spelling"),
+        ("Address of the patient", "北京", "The patient can change the spelling"),
         ("Indication", "咳", "a doctor can close the scan"),
         ("Findings", "肺", "ask the doctor for a correction"),
-        ("Name of 李医, who signs", "李医", "That person can add another spelling"),
-        ("Name of 王药, who signs", "王药", "That person can add another spelling"),
+        ("Name of 李医, who signs", "李医", "That person can change the spelling"),
+        ("Name of 王药, who signs", "王药", "That person can change the spelling"),
     ):
         assert re.search(rf"{where}: The report cannot print “{word}”[^“]*{who}", text), where
 

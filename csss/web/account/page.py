@@ -60,7 +60,7 @@ def _not_on_paper(form: ProfileForm) -> dict[str, str]:
     """What the report cannot print of a name or an address, as hints: a name is right as it is, so nothing is refused."""
     names = ("name", "phone", "address")
     found = report_fonts.problems(**{each: form[each].data or "" for each in names if each in form})
-    advice = _("You may keep it. A report is released once it can be printed, so add another spelling.")
+    advice = _("You may keep it. But no report can be released before it is written in these letters.")
     return {name: f"{sentence} {advice}" for name, sentence in found.items()}
 
 

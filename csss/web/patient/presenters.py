@@ -161,7 +161,7 @@ def hints(user: User) -> list[Hint]:
     found = []
     for text in (user.name, user.patient.address if user.patient else ""):
         if sentence := report_fonts.problem(text):
-            advice = _("Add another spelling, or ask at the hospital. Until then no report can be released.")
+            advice = _("Write it in these letters. Until then no report can be released.")
             found.append(
                 Hint(_("Your reports cannot be printed yet"), f"{sentence} {advice}", _("Change my details"))
             )
