@@ -18,6 +18,7 @@ from csss.jobs.wake import wake
 from csss.reports import pdf, printing, render, services
 from csss.reports.build import report_context
 from csss.reports.context import ReportContext
+from csss.reports.document import ReportRenderError
 from csss.reports.models import ReportVersion
 from csss.scans import workflow
 from csss.scans.models import Addendum, Scan
@@ -82,9 +83,11 @@ def _keep(scan_id: uuid.UUID, version: int, file_key: str, content: bytes) -> bo
 
 
 def _printed(report: ReportContext) -> bytes:
-    """Raises Hopeless when it takes more than a report may have; it would the next time, too."""
+    """Raises Hopeless for what would be so the next time, too: a letter that the fonts lack, texts that are too long."""
     try:
         return printing.print_in_job(report, current_app.jinja_env)
+    except ReportRenderError as error:
+        raise Hopeless(str(error)) from error
     except Exhausted as error:
         log.warning("report %s, version %d: %s", report.report_id, report.version, error)
         raise Hopeless(

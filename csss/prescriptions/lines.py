@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from csss import report_fonts
 from csss.i18n import gettext as _
 from csss.prescriptions import dose_checks
 from csss.prescriptions.formulary import Formulary
@@ -40,6 +41,8 @@ def line_problems(line: Line, place: int, book: Formulary) -> dict[str, str]:
     for name, limit in LIMITS.items():
         if len(getattr(line, name)) > limit:
             errors[f"{name}-{place}"] = too_long(limit)
+        elif lacking := report_fonts.problem(getattr(line, name)):
+            errors[f"{name}-{place}"] = lacking
     if line.route not in set(Route):
         errors[f"route-{place}"] = _("Choose how it is given.")
     elif f"dose-{place}" not in errors and (

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 
+from csss import report_fonts
 from csss.audit.record import record
 from csss.auth.models import User
 from csss.database import db
@@ -126,4 +127,6 @@ def _problems(filled: Sequence[tuple[int, Line]], none_needed: bool, notes: str)
             most=f"{MAX_NOTES:,}",
             count=f"{len(notes):,}",
         )
+    elif sentence := report_fonts.problem(notes):
+        errors["notes"] = sentence
     return errors

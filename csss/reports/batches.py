@@ -20,7 +20,7 @@ from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _
 from csss.prescriptions.models import Prescription
-from csss.reports import services
+from csss.reports import lettering, services
 from csss.reports.models import ApprovalBatch, ApprovalBatchItem
 from csss.scans import policies, workflow
 from csss.scans.models import Review, Scan
@@ -153,12 +153,16 @@ def choices(batch: ApprovalBatch) -> list[Choice]:
             select(Prescription).where(Prescription.scan_id.in_(ids)).order_by(Prescription.version)
         )
     }
+    admin = db.session.get_one(User, batch.admin_id)
     found = []
     for item in batch.items:
         scan, prescription = scans[item.scan_id], newest.get(item.scan_id)
         reviewed = scan.review.version if scan.review else 0
         prescribed = prescription.version if prescription else 0
-        found.append(Choice(item, scan, prescription, _problem(item, scan, reviewed, prescribed)))
+        problem = _problem(item, scan, reviewed, prescribed)
+        if problem is None:
+            problem = " ".join(lettering.obstacles(scan, admin, prescription)) or None
+        found.append(Choice(item, scan, prescription, problem))
     return found
 
 
@@ -181,6 +185,9 @@ def lock(batch_id: uuid.UUID, *, by: User) -> tuple[ApprovalBatch, Mapping[uuid.
         )
         for item in batch.items
     }
+    for scan_id, scan in held.items():
+        if problems[scan_id] is None:
+            problems[scan_id] = " ".join(lettering.obstacles(scan, by)) or None
     if all(problems.values()):
         raise StateConflict(_("None of these reports can be approved any more."))
     return batch, problems

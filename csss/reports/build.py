@@ -8,7 +8,7 @@ from csss.i18n import gettext as _
 from csss.i18n import in_english
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
-from csss.reports import context, queries
+from csss.reports import context, lettering, queries
 from csss.scans.models import Review, Scan
 from csss.scans.own_reading import Why, counts_as_uncertain, why
 from csss.scans.presenters import KIND_NAMES, SEX_NAMES, explanation, human_name, kind_words, sent_as
@@ -29,7 +29,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
     written = [_prescription(each) for each in prescribed]
     image = storage().read(scan.file_key)
     record = scan.patient
-    return context.ReportContext(
+    made = context.ReportContext(
         report_id=report_id,
         version=version,
         created_at=now(),
@@ -71,6 +71,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
         ),
         signatures=_signatures(scan, scan.reviews[-1], prescribed[-1]),
     )
+    return lettering.settled(made)
 
 
 def _prediction(scan: Scan) -> context.PredictionSummary | context.NoPrediction:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
+from html import unescape
 from typing import Any, NamedTuple
 
 from jinja2 import Environment
@@ -16,14 +17,20 @@ SCAN = f"{SCHEME}:scan"
 HEATMAP = f"{SCHEME}:heatmap"
 DRAFT = "DRAFT – not released"
 
-# Control characters have no place on paper, and direction overrides could make a text read as something else.
+# Control characters have no place on paper, direction overrides could make a text read as something else, and a variation
+# selector asks for the coloured emoji of a sign, from whatever font the machine has.
 _UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufe00-\ufe0f\ufffe\uffff]"
 )
+_LINE_BREAKS = re.compile("[\u2028\u2029]")  # within a paragraph, some fonts show a box for them
 
 
 class ReportRenderError(RuntimeError):
     """The report could not be made: a picture cannot be read, or something asked for a foreign address."""
+
+
+class UnprintableText(ReportRenderError):
+    """A text of the report has characters that its fonts lack; the sentence names the words."""
 
 
 def report_html(
@@ -53,7 +60,15 @@ def report_html(
         "disclaimer": DISCLAIMER,
     }
     template = env.get_template("report/scan_report.html" if whole else "report/_body.html")
-    return _UNPRINTABLE.sub("", template.render(values))
+    return _LINE_BREAKS.sub(" ", _UNPRINTABLE.sub("", template.render(values)))
+
+
+_TAGS = re.compile("<[^>]*>")
+
+
+def printed_text(html: str) -> str:
+    """What of a report's HTML comes onto paper, without the tags: words that `report_fonts` can name."""
+    return unescape(_TAGS.sub(" ", html))
 
 
 _LENGTHS = struct.Struct(">III")

@@ -11,6 +11,8 @@ from typing import Any
 
 import pikepdf
 
+from csss.report_fonts import CHARACTERS
+
 MAX_PASSPHRASE_BYTES = 127  # ISO 32000-2, 7.6.4.3.3: longer pass phrases are cut off without a word
 
 
@@ -50,6 +52,18 @@ def encrypt_pdf(pdf: bytes, passphrase: str) -> bytes:
                     del meta[key]
         document.save(out, encryption=lock)
     return out.getvalue()
+
+
+def foreign_fonts(pdf: bytes) -> list[str]:
+    """The fonts in `pdf` that are none of the report's own: the machine put them in for letters that those lack."""
+    ours = {family.replace(" ", "-") for family in CHARACTERS}
+    with pikepdf.open(io.BytesIO(pdf)) as document:
+        names = {
+            str(item.BaseFont).partition("+")[2]
+            for item in document.objects
+            if isinstance(item, pikepdf.Dictionary) and item.get("/Type") == "/Font"
+        }
+    return sorted(name for name in names if name.removesuffix("-Bold") not in ours)
 
 
 def pdfa_problems(pdf: bytes) -> list[str]:

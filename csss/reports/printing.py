@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from jinja2 import Environment
 
+from csss import report_fonts
 from csss.cell import Program
 from csss.confined import Exhausted, Room, run_forked
 from csss.i18n import in_english
 from csss.reports.context import ReportContext
-from csss.reports.document import ReportRenderError, sheet
+from csss.reports.document import ReportRenderError, UnprintableText, printed_text, sheet
 
 # A report with three texts as long as the forms take needs 3 s and 220 MB; so does each further version of them.
 PRESS = Program(
@@ -25,7 +26,7 @@ _room = Room(PRESS, at_once=1, patience=10)
 
 
 def print_report(context: ReportContext, env: Environment, *, watermark: str | None = None) -> bytes:
-    """For a web process: in an interpreter of its own. Raises ReportRenderError and what `Room.run` raises."""
+    """For a web process: in an interpreter of its own. Raises ReportRenderError, and what `Room.run` raises."""
     return _printed(_room.run, context, env, watermark)
 
 
@@ -41,6 +42,8 @@ def _printed(
         made = sheet(context, env, watermark=watermark)
     if len(made.html) > MOST_HTML:
         raise Exhausted(f"{len(made.html):,} characters")
+    if sentence := report_fonts.problem(printed_text(made.html)):
+        raise UnprintableText(sentence)
     pdf = run(made.pack())
     if not pdf.startswith(b"%PDF-"):
         raise ReportRenderError(pdf.decode(errors="replace"))

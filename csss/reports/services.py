@@ -12,6 +12,7 @@ from csss.errors import Invalid
 from csss.i18n import _
 from csss.mail.models import MailKind
 from csss.mail.owed import owe
+from csss.reports import lettering
 from csss.reports.models import Approval, ApprovalBatch, ReportVersion
 from csss.scans import policies, workflow
 from csss.scans import services as scan_services
@@ -35,12 +36,21 @@ def approve(scan_id: uuid.UUID, *, proof: Proof, by: User, batch: ApprovalBatch 
     if batch is not None and scan_id not in {item.scan_id for item in batch.items}:
         raise PermissionError("the second factor was shown for other reports")
     scan = workflow.lock(scan_id)
-    policies.check_can_approve(scan)
+    check_can_release(scan, by=by)
     approval = Approval(id=uuid.uuid4(), scan_id=scan.id, admin_id=by.id, second_factor=proof.method)
     db.session.add(approval)
     workflow.move(scan, Status.REPORT_READY, by=by)
     outbox.add(outbox.Queue.REPORTS, "render_report", scan.id, approval.id)
     return approval
+
+
+def check_can_release(scan: Scan, *, by: User) -> None:
+    """Whether this person's approval would make a report now: the scan's state, and letters that can all be printed.
+
+    Raises StateConflict.
+    """
+    policies.check_can_approve(scan)
+    lettering.check_can_print(scan, by)
 
 
 def hold(scan_id: uuid.UUID, *, to: HoldFor, note: str, by: User) -> ScanHold:

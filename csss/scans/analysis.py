@@ -3,7 +3,7 @@
 import uuid
 from typing import TYPE_CHECKING
 
-from csss import outbox
+from csss import outbox, report_fonts
 from csss.audit.record import record
 from csss.auth.models import User
 from csss.clock import now
@@ -106,6 +106,8 @@ def read_without_classifier(scan_id: uuid.UUID, *, reason: str, by: User) -> Sca
         reason = kept_words.FAILED_TWICE
     if len(reason) > MAX_REASON:
         raise Invalid(reason=too_long(reason, MAX_REASON))
+    if errors := report_fonts.problems(reason=reason):
+        raise Invalid(**errors)
     outbox.settle("analyse_scan", [run.id for run in scan.runs])
     for run in scan.runs:
         if run.state in {RunState.QUEUED, RunState.RUNNING}:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from flask import current_app
 from sqlalchemy import select, update
 
+from csss import report_fonts
 from csss.audit.record import record
 from csss.auth import patients
 from csss.auth.models import Patient, User
@@ -36,7 +37,7 @@ def submit_scan(
     by: User,
 ) -> Scan:
     """A patient's own scan, whose file has been stored under `file_key`. Raises NotFound, Invalid."""
-    _check_length(indication=indication, limit=MAX_REASON)
+    check_indication(indication)
     patient = patients.held(by)  # of two at once the second counts the first
     check_may_send(patient)
     scan = Scan(
@@ -55,6 +56,14 @@ def submit_scan(
     record("scan.submitted", scan, by=by, kind=kind.value)
     previews.keep_after_commit(file_key, intake)
     return scan
+
+
+def check_indication(indication: str) -> None:
+    """Raises Invalid for a text that the report could not take."""
+    _check_length(indication=indication, limit=MAX_REASON)
+    if sentence := report_fonts.problem(indication):
+        advice = _("Write it in one of these, or leave it out and tell the doctor.")
+        raise Invalid(indication=f"{sentence} {advice}")
 
 
 A_DAY = timedelta(hours=24)
@@ -160,6 +169,8 @@ def _review(scan: Scan, reading: Reading, by: User) -> Review:
     ):
         if len(text) > MAX_TEXT:
             errors[name] = too_long(text, MAX_TEXT)
+        elif name not in errors and (sentence := report_fonts.problem(text)):
+            errors[name] = sentence
     for name, text in (("findings", reading.findings), ("impression", reading.impression)):
         if name not in errors and (gaps := report_templates.unfilled(text, by)):
             errors[name] = _(
@@ -257,6 +268,8 @@ def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
     if not note.strip():
         raise Invalid(note=_("Write the addendum."))
     _check_length(note=note, limit=MAX_TEXT)
+    if errors := report_fonts.problems(note=note):
+        raise Invalid(**errors)
     addendum = Addendum(
         id=uuid.uuid4(), scan_id=scan.id, number=len(scan.addenda) + 1, author_id=by.id, note=note.strip()
     )

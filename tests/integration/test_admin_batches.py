@@ -77,7 +77,7 @@ def test_what_changed_meanwhile_stays_and_is_named(admin: Visitor, clinic: Clini
     admin.post(f"/admin/scans/{corrected}/lift")
     clinic.approve(gone, db.session.get_one(User, other_id))
 
-    assert "3 reports have changed since you chose them" in words(admin.get(page))
+    assert "3 reports cannot be approved now" in words(admin.get(page))
     assert admin.post(f"{page}/approve", {"code": code}).status_code == 303
     assert [status(each) for each in (kept, held, corrected)] == [
         Status.REPORT_READY,

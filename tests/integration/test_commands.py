@@ -21,6 +21,7 @@ from csss.cli import main
 from csss.config import load_settings
 from csss.database import db
 from csss.demo.redis import redis_server
+from csss.paths import ROOT
 from tests.stack import eventually, free_port
 
 PASSWORD = "a long enough password"
@@ -95,6 +96,24 @@ def test_check_names_the_system_libraries_when_pango_is_absent(
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "apt-get install libpango-1.0-0 libpangoft2-1.0-0" in done.stdout
+
+
+def test_check_names_the_library_that_cuts_fonts_down_when_it_is_absent(
+    deployer: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    output = deployer.invoke(main, ["check"]).output
+    assert re.search(r"FAIL +Font subsetting: .*\n +apt-get install libharfbuzz-subset0", output)
+    assert "libharfbuzz-subset0" in (ROOT / "README.md").read_text("utf-8").split("make demo")[0]
+
+
+def test_check_finds_a_hospital_whose_name_no_report_can_print(
+    deployer: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert re.search(r"ok +Report: ", deployer.invoke(main, ["check"]).output)
+    monkeypatch.setenv("CSSS_HOSPITAL_NAME", "北京 Hospital")
+    output = deployer.invoke(main, ["check"]).output
+    assert re.search(r"FAIL +Report: its fonts lack letters of 北京\n +Spell CSSS_HOSPITAL_NAME", output)
 
 
 def test_a_bad_setting_is_a_sentence_and_no_traceback(

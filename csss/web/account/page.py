@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Response, g
 
+from csss import report_fonts
 from csss.auth import passphrases, second_factor, sessions
 from csss.auth.models import User
 from csss.auth.passkeys import services as passkeys
@@ -12,6 +13,7 @@ from csss.scans.presenters import SEX_NAMES
 from csss.web.account.forms import (
     PassphraseForm,
     PasswordForm,
+    ProfileForm,
     RecoveryCodesForm,
     RemoveAppForm,
     RemovePassphraseForm,
@@ -46,6 +48,7 @@ def account_page(status: int = 200, **forms: Any) -> Response:
     }
     context["passkeys"] = passkey_rows(passkeys.of(user), context["remove_passkey"])
     context["profile_form"] = context["profile_form"] or profile_form(user)[0]
+    context["not_on_paper"] = _not_on_paper(context["profile_form"])
     context["passphrase_form"] = context["passphrase_form"] or PassphraseForm(formdata=None)
     context["remove_passphrase_form"] = context["remove_passphrase_form"] or RemovePassphraseForm(
         formdata=None
@@ -54,6 +57,14 @@ def account_page(status: int = 200, **forms: Any) -> Response:
     context["password_form"] = context["password_form"] or PasswordForm(formdata=None)
     context["remove_form"] = context["remove_form"] or RemoveAppForm(formdata=None)
     return page_or_fragment("account/account.html", "account/_account.html", status, **context)
+
+
+def _not_on_paper(form: ProfileForm) -> dict[str, str]:
+    """What the report cannot print of a name or an address, as hints: a name is right as it is, so nothing is refused."""
+    names = ("name", "phone", "address")
+    found = report_fonts.problems(**{each: form[each].data or "" for each in names if each in form})
+    advice = _("You may keep it. But no report can be released before it is written in these letters.")
+    return {name: f"{sentence} {advice}" for name, sentence in found.items()}
 
 
 def _facts(user: User) -> list[tuple[str, Any]]:

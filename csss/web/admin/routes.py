@@ -27,9 +27,10 @@ from csss.errors import Invalid, StateConflict
 from csss.i18n import _
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.presenters import prescription_view
-from csss.reports import approvals, printing, services
+from csss.reports import approvals, lettering, printing, services
 from csss.reports import queries as report_queries
 from csss.reports.build import report_context
+from csss.reports.document import ReportRenderError
 from csss.scans import policies, queries, workflow
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor
@@ -123,6 +124,8 @@ def preview(scan_id: uuid.UUID) -> Response:
         content = printing.print_report(draft, current_app.jinja_env, watermark=WATERMARK)
     except Exhausted:
         abort(422, _("The report takes too much memory or time to be made: its texts are too long."))
+    except ReportRenderError as error:
+        abort(422, str(error))
     except Busy:
         raise ServiceUnavailable(
             _("Other previews are being made just now. Try again in a moment."), retry_after=2
@@ -143,7 +146,7 @@ def send_code(scan_id: uuid.UUID) -> Response:
     try:
         with transaction():
             scan = queries.scan_visible_to(me(), scan_id)
-            policies.check_can_approve(scan)
+            services.check_can_release(scan, by=me())
             challenge.request_approval_code(user_session(), scan.id)
     except StateConflict as conflict:
         return _show(scan_id, status=409, conflict=str(conflict))
@@ -162,7 +165,7 @@ def passkey_question(scan_id: uuid.UUID) -> Response:
 
     def make() -> str:
         scan = queries.scan_visible_to(me(), scan_id)
-        policies.check_can_approve(scan)
+        services.check_can_release(scan, by=me())
         return passkeys.ask(user_session(), CodePurpose.APPROVAL, scan.id)
 
     return question(make)
@@ -180,7 +183,7 @@ def approve(scan_id: uuid.UUID) -> Response:
     try:
         with transaction():  # which keeps a wrong code, too: it counts
             held = workflow.lock(scan_id)
-            policies.check_can_approve(held)
+            services.check_can_release(held, by=me())
             _check_seen(held)
             proof = second_factor_shown(CodePurpose.APPROVAL, scan_id, form.code.data or "")
             services.approve(scan_id, proof=proof, by=me())
@@ -290,9 +293,11 @@ def _show(
 ) -> Response:
     """The scan with what may be done to it now; the forms hold what was typed."""
     scan = queries.scan_visible_to(me(), scan_id)
-    may_approve = policies.may(policies.check_can_approve, scan)
+    complete = policies.may(policies.check_can_approve, scan)
     asked = askable(scan)
     written = prescriptions.versions(scan)
+    unprintable = lettering.obstacles(scan, me(), written[-1]) if complete and written else []
+    may_approve = complete and not unprintable
     views = [prescription_view(each) for each in written]
     shown = scan_view(scan)
     release = release_view(scan)
@@ -308,6 +313,7 @@ def _show(
         "tag": tag(scan),
         "conflict": conflict,
         "may_approve": may_approve,
+        "unprintable": unprintable,
         "waits_because": None if conflict else waits_because(scan),
         "may_lift": policies.may(policies.check_can_lift, scan),
         "lift_waits": policies.kind_not_signed(scan),

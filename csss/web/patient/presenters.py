@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from flask import url_for
 from flask_babel.speaklater import LazyString
 
+from csss import report_fonts
 from csss.auth import passphrases
 from csss.auth.models import User
 from csss.i18n import _, _l, _n
@@ -157,8 +158,14 @@ def _row(scan: Scan, version: ReportVersion | None) -> Row:
 
 
 def hints(user: User) -> list[Hint]:
-    """What is missing before a report can come by e-mail."""
+    """What is missing before a report can be made and come by e-mail."""
     found = []
+    for text in (user.name, user.patient.address if user.patient else ""):
+        if sentence := report_fonts.problem(text):
+            advice = _("Write it in these letters. Until then no report can be released.")
+            found.append(
+                Hint(_("Your reports cannot be printed yet"), f"{sentence} {advice}", _("Change my details"))
+            )
     if user.email_confirmed_at is None:
         found.append(
             Hint(

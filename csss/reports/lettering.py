@@ -1,0 +1,126 @@
+"""What of a report its fonts cannot print: looked at before the release, and told with who can change it.
+
+Who writes findings, a prescription or an indication is told at once, so here stand above all names and addresses, which
+somebody may have in other letters, and texts from before the fonts were looked at.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, NamedTuple, TypeVar
+
+from flask import current_app
+
+from csss import report_fonts
+from csss.auth.models import User
+from csss.errors import StateConflict
+from csss.i18n import _
+from csss.prescriptions import services as prescriptions
+from csss.prescriptions.models import Prescription
+from csss.reports.context import ReportContext
+from csss.scans.models import Scan
+
+T = TypeVar("T")
+
+
+class Text(NamedTuple):
+    """A text of the report: where it stands, and who can change it, each in words."""
+
+    where: str
+    text: str
+    way_out: str
+
+
+def check_can_print(scan: Scan, by: User, prescription: Prescription | None = None) -> None:
+    """Raises StateConflict when the fonts lack a letter of the report that `by` would release."""
+    found = obstacles(scan, by, prescription)
+    if found:
+        raise StateConflict(" ".join(found))
+
+
+def obstacles(scan: Scan, by: User, prescription: Prescription | None = None) -> list[str]:
+    """For each text that the report cannot print: where it stands, which words, who can change it.
+
+    `by` signs the release, so that name stands in the report, too. `prescription` is the one that counts, where it has
+    been loaded already.
+    """
+    if prescription is None:
+        prescription = next(reversed(prescriptions.versions(scan)), None)
+    return [
+        f"{each.where}: {sentence} {each.way_out}"
+        for each in _texts(scan, by, prescription)
+        if (sentence := report_fonts.problem(each.text))
+    ]
+
+
+def _texts(scan: Scan, by: User, prescription: Prescription | None) -> Iterator[Text]:
+    """All that people have written and that can still be changed before the first version is made."""
+    settings, patient, review, prediction = (
+        current_app.config["CSSS"],
+        scan.patient,
+        scan.review,
+        scan.prediction,
+    )
+    runner = _("Whoever runs CSSS changes it in the settings (%(name)s).", name="CSSS_HOSPITAL_NAME")
+    yield Text(_("Name of the hospital"), settings.hospital_name, runner)
+    runner = _("Whoever runs CSSS changes it in the settings (%(name)s).", name="CSSS_HOSPITAL_ADDRESS")
+    yield Text(_("Address of the hospital"), "\n".join(settings.hospital_address_lines), runner)
+    patients = _("The patient can change the spelling on the own account page.")
+    yield Text(_("Name of the patient"), patient.user.name, patients)
+    yield Text(_("Address of the patient"), patient.address, patients)
+    yield Text(_("Phone number of the patient"), patient.phone, patients)
+    again = _("It cannot be changed: a doctor can close the scan, and the patient then sends it again.")
+    yield Text(_("Indication"), scan.indication, again)
+    if prediction is not None and not prediction.available:
+        yield Text(_("Reason for reading without the classifier"), prediction.reason, again)
+    correction = _("Put the scan on hold and ask the doctor for a correction.")
+    if review is not None:
+        yield Text(_("Diagnosis"), review.diagnosis, correction)
+        yield Text(_("Impression"), review.impression, correction)
+        yield Text(_("Findings"), review.findings, correction)
+        yield _signer(review.doctor)
+    if prescription is not None:
+        correction = _("Put the scan on hold and ask the pharmacist for a correction.")
+        for item in prescription.items:
+            line = "\n".join((item.drug, item.dose, item.frequency, item.duration))
+            yield Text(_("Medicine %(number)s", number=item.position), line, correction)
+        yield Text(_("Notes of the prescription"), prescription.notes, correction)
+        yield _signer(prescription.pharmacist)
+    yield _signer(by)
+
+
+def _signer(person: User) -> Text:
+    return Text(
+        _("Name of %(name)s, who signs", name=person.name),
+        person.name,
+        _("That person can change the spelling on the own account page."),
+    )
+
+
+def settled(context: ReportContext) -> ReportContext:
+    """The context with letters that the fonts lack given by number wherever nobody can change them any more.
+
+    That is: what was corrected before the release, the e-mail address, and in a later version all that the first one said.
+    An addendum must reach the patient even where the report that it corrects came out with boxes.
+    """
+    context = replace(
+        context,
+        patient=replace(context.patient, email=_by_number(context.patient.email)),
+        earlier_reviews=_by_number(context.earlier_reviews),
+        earlier_prescriptions=_by_number(context.earlier_prescriptions),
+    )
+    if context.version == 1:
+        return context
+    newest: Sequence[Any] = context.addenda[-1:]
+    return replace(_by_number(context), addenda=(*_by_number(context.addenda[:-1]), *newest))
+
+
+def _by_number(value: T) -> T:
+    """The same value with every text in it printable (`report_fonts.by_number`)."""
+    made: Any = value
+    if isinstance(value, str):
+        made = report_fonts.by_number(value)
+    elif isinstance(value, tuple):
+        made = tuple(_by_number(each) for each in value)
+    elif is_dataclass(value) and not isinstance(value, type):
+        made = replace(value, **{f.name: _by_number(getattr(value, f.name)) for f in fields(value) if f.init})
+    return made
