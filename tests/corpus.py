@@ -32,6 +32,23 @@ COSTLY = (
 )
 
 
+TRANSPARENT = (
+    "Much of the picture is transparent, so its greys depend on what is behind it. Save it without transparency, as an "
+    "ordinary JPEG or PNG, and send that."
+)
+UNSUPPORTED = (
+    "This sort of JPEG cannot be read here (12 bits, lossless or arithmetic coding). Save it as an ordinary JPEG or PNG "
+    "and send that."
+)
+
+
+def too_long(width: int, height: int) -> str:
+    return (
+        f"The picture has {width} × {height} pixels: one side is more than 10 times as long as the other, as no scan is. "
+        "Send the whole picture of the scan."
+    )
+
+
 def too_small(width: int, height: int) -> str:
     return f"The picture has {width} × {height} pixels; a scan needs at least 64 on each side."
 
@@ -208,6 +225,25 @@ def claimed_jpeg(width: int, height: int) -> bytes:
     return bytes(content)
 
 
+def said_to_be(marker: int, *, bits: int = 8) -> bytes:
+    """A JPEG whose frame is of another kind than its data."""
+    return jpeg().replace(b"\xff\xc0\x00\x11\x08", bytes([0xFF, marker, 0, 17, bits]))
+
+
+def rows_of(held: int, *, said: int) -> bytes:
+    """A PNG of 300 pixels a row with all checksums right, and another number of rows than it says."""
+    pixels = np.asarray(picture("L", 300, held))
+    packed_rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels))
+    return header(300, said) + chunk(b"IDAT", packed_rows) + END
+
+
+def drawn_in_alpha(mode: str) -> bytes:
+    """White everywhere, and the picture in how much of it shows."""
+    white = Image.new("L" if mode == "LA" else "RGB", (200, 160), "white")
+    white.putalpha(picture("L"))
+    return saved(white)
+
+
 def exactly(length: int) -> bytes:
     """A picture that takes exactly so many bytes, most of them in a chunk that nobody knows."""
     return with_chunk(b"prIv", bytes(length - len(png()) - 12))
@@ -293,7 +329,7 @@ CASES: list[Case] = [
     Case(
         "rows without end",
         lambda: header(100, 100) + chunk(b"IDAT", packed(900_000_000)) + END,
-        Taken("PNG", "L", 100, 100),
+        DAMAGED,
     ),
     Case(
         "text that unpacks to a gigabyte",
@@ -312,7 +348,7 @@ CASES: list[Case] = [
     ),
     Case("a hundred thousand texts", lambda: png()[:33] + chunk(b"tEXt", b"a\0b") * 10**5 + png()[33:], GREY),
     Case("animation with a frame of 60,000 × 60,000", animated_with_a_huge_frame, GREY),
-    Case("twenty thousand scans", lambda: many_scans(20_000), COSTLY),
+    Case("twenty thousand scans", lambda: many_scans(20_000), DAMAGED),
     Case("a restart after every block", restarts, Taken("JPEG", "L", 640, 480)),
     # Cut off, broken
     Case("JPEG: head only", lambda: jpeg()[:20], DAMAGED),
@@ -327,8 +363,16 @@ CASES: list[Case] = [
     Case("PNG: a chunk of four gigabytes", lambda: png()[:33] + b"\xff\xff\xff\xffIDAT" + bytes(99), DAMAGED),
     Case("PNG: an unknown depth", lambda: header(100, 100, 7) + chunk(b"IDAT", packed(9000)) + END, DAMAGED),
     Case("PNG: a palette without colours", lambda: header(100, 100, 8, 3) + END, DAMAGED),
-    # libjpeg fills what is missing before the end marker with grey; nobody can tell that from a grey picture.
-    Case("JPEG: larger than its pixels", lambda: claimed_jpeg(900, 900), Taken("JPEG", "RGB", 900, 900)),
+    Case("JPEG: larger than its pixels", lambda: claimed_jpeg(900, 900), DAMAGED),
+    Case("JPEG: smaller than its pixels", lambda: claimed_jpeg(200, 80), DAMAGED),
+    Case("JPEG: half and an end mark", lambda: jpeg()[: len(jpeg()) // 2] + b"\xff\xd9", DAMAGED),
+    Case("JPEG: without its end mark", lambda: jpeg()[:-2], COLOUR),
+    Case("JPEG: without half its end mark", lambda: jpeg()[:-1], COLOUR),
+    Case("PNG: without its end mark", lambda: png()[:-12], GREY),
+    Case("PNG: without half its end mark", lambda: png()[:-6], GREY),
+    Case("PNG: 600 rows said, 300 held", lambda: rows_of(300, said=600), DAMAGED),
+    Case("PNG: 300 rows said, 600 held", lambda: rows_of(600, said=300), DAMAGED),
+    Case("PNG: a critical chunk that nobody knows", lambda: with_chunk(b"CRIT", b"?"), DAMAGED),
     # Sizes
     Case("PNG of no width", lambda: header(0, 100) + END, DAMAGED),
     Case("PNG of no height", lambda: header(100, 0) + END, DAMAGED),
@@ -337,7 +381,9 @@ CASES: list[Case] = [
     Case("64 × 64", lambda: saved(picture("L", 64, 64)), Taken("PNG", "L", 64, 64)),
     Case("one pixel high", lambda: saved(picture("L", 300, 1)), too_small(300, 1)),
     Case("one pixel", lambda: saved(picture("L", 1, 1), "JPEG"), too_small(1, 1)),
-    Case("long and thin, yet taken", lambda: saved(picture("L", 4000, 64)), Taken("PNG", "L", 4000, 64)),
+    Case("long and thin, yet taken", lambda: saved(picture("L", 640, 64)), Taken("PNG", "L", 640, 64)),
+    Case("a little longer", lambda: saved(picture("L", 641, 64)), too_long(641, 64)),
+    Case("a strip", lambda: saved(picture("L", 64, 600_000)), too_long(64, 600_000)),
     Case(
         "40 million pixels",
         lambda: header(8000, 5000) + chunk(b"IDAT", packed(8001 * 5000)) + END,
@@ -353,19 +399,28 @@ CASES: list[Case] = [
     Case("one bit", lambda: saved(picture("1")), GREY),
     Case("two bits", lambda: saved(picture().quantize(4), bits=2), COLOUR_PNG),
     Case("palette", lambda: saved(picture().quantize(64)), COLOUR_PNG),
-    Case("palette with alpha", lambda: saved(picture().quantize(64), transparency=bytes(64)), COLOUR_PNG),
+    Case("palette with alpha", lambda: saved(picture().quantize(64), transparency=bytes(64)), TRANSPARENT),
     Case("grey with alpha", lambda: saved(picture("LA")), GREY),
     Case("colour with alpha", lambda: saved(picture("RGBA")), COLOUR_PNG),
     Case("grey with a transparent grey", lambda: saved(picture("L"), transparency=7), GREY),
     Case("colour with a transparent colour", lambda: saved(picture(), transparency=(1, 2, 3)), COLOUR_PNG),
+    Case("drawn in its alpha", lambda: drawn_in_alpha("LA"), TRANSPARENT),
+    Case("drawn in its alpha, in colour", lambda: drawn_in_alpha("RGBA"), TRANSPARENT),
     Case("interlaced", interlaced, GREY),
     Case("grey JPEG", lambda: saved(picture("L"), "JPEG"), Taken("JPEG", "L", 200, 160)),
     Case("progressive JPEG", lambda: saved(picture(), "JPEG", progressive=True), COLOUR),
     Case("JPEG for printing, inverted", adobe_cmyk, COLOUR),
     Case("JPEG for printing, YCCK", ycck, COLOUR),
     Case("JPEG that is RGB inside", lambda: saved(picture(), "JPEG", keep_rgb=True), COLOUR),
-    Case("arithmetic JPEG", lambda: jpeg().replace(b"\xff\xc0\x00\x11", b"\xff\xc9\x00\x11"), COLOUR),
-    Case("lossless JPEG", lambda: jpeg().replace(b"\xff\xc0\x00\x11", b"\xff\xc3\x00\x11"), DAMAGED),
+    Case("JPEG said to be progressive", lambda: said_to_be(0xC2), DAMAGED),
+    Case("JPEG of no kind", lambda: said_to_be(0xC5), DAMAGED),
+    Case("arithmetic JPEG", lambda: said_to_be(0xC9), UNSUPPORTED),
+    Case("lossless JPEG", lambda: said_to_be(0xC3), UNSUPPORTED),
+    Case("JPEG of 12 bits", lambda: said_to_be(0xC1, bits=12), UNSUPPORTED),
+    *(
+        Case(f"JPEG, colours at {name}", lambda name=name: saved(picture(), "JPEG", subsampling=name), COLOUR)  # type: ignore[misc]
+        for name in ("4:4:4", "4:2:2", "4:2:0")
+    ),
     # What comes along
     Case("position and words in Exif", with_gps, COLOUR),
     Case("words and XMP", with_words, GREY),

@@ -142,31 +142,45 @@ def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uui
     """
     kind = ScanKind(form.kind.data)
     key = storage().put("scans", taken.suffix, taken.content)
+    original = storage().put("originals", "png", taken.original) if taken.original else None
     committed: list[str] = []
     try:
         with transaction():
             after_commit(lambda: committed.append(key))  # the first thing: what follows it may fail
             if upload_id is None and (twice := services.just_submitted(taken, kind=kind, by=me())):
                 raise uploads.AlreadyFinished(twice)
-            scan = services.submit_scan(taken, key, kind=kind, indication=form.indication.data or "", by=me())
+            scan = services.submit_scan(
+                taken,
+                key,
+                kind=kind,
+                indication=form.indication.data or "",
+                original_key=original,
+                by=me(),
+            )
             scan_id = scan.id
             if upload_id:
                 uploads.finish(upload_id, scan_id, by=me())
     except uploads.AlreadyFinished as error:  # the form came twice, and the other one was quicker
-        storage().delete(key)
+        _take_away(key, original)
         return error.scan_id
     except IntegrityError:  # the database has looked and said no: nothing was committed
-        storage().delete(key)
+        _take_away(key, original)
         raise
     except DBAPIError:
         raise  # a line that broke at the commit leaves open whether it happened: the file stays, or is swept
     except BaseException:
         if not committed:
-            storage().delete(key)
+            _take_away(key, original)
         raise
     if upload_id:
         uploads.forget_file(upload_id)
     return scan_id
+
+
+def _take_away(*keys: str | None) -> None:
+    """Files of a scan that did not come to be."""
+    for key in filter(None, keys):
+        storage().delete(key)
 
 
 def _refused(form: UploadForm) -> Response:
