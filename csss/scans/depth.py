@@ -107,7 +107,8 @@ def _table(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
             darkest + 1 + int(np.searchsorted(between, each * between[-1])) for each in _PERCENTILES
         )
         room = _ROOM * (upper - lower)
-        low, high = max(low, lower - room), min(high, upper + room)
+        shown = used[(used >= lower - room) & (used <= upper + room)]
+        low, high = float(shown[0]), float(shown[-1])
     if high <= low:  # one level in all: as bright as it says
         low, high = 0, _LEVELS - 1
     levels = (np.arange(_LEVELS) - low) * (255 / (high - low))
