@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 TEST_LOCK := $(if $(CI),train,dev)
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test fast lint check asvs fuzz bench chaos load screenshots messages train lock clean
+.PHONY: help demo test fast lint check asvs fuzz damages bench chaos load screenshots messages train lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,9 @@ asvs: $(VENV)/.installed-$(TEST_LOCK) ## how far OWASP ASVS 5.0 is met, and ever
 
 fuzz: $(VENV)/.installed-dev ## nonsense in every form, id, filter and header, for a long while (EXAMPLES=20000)
 	$(BIN)/python -m pytest tests/rules/test_fuzz.py --hypothesis-profile=fuzz --timeout=0
+
+damages: $(VENV)/.installed-dev ## damaged pictures, drawn for a long while (EXAMPLES=5000), and 500 good ones
+	$(BIN)/python -m pytest tests/integration/test_damages.py --hypothesis-profile=fuzz --timeout=0
 
 bench: $(VENV)/.installed-train ## measure the budgets of the design on this machine
 	$(BIN)/python -m benchmarks

@@ -127,7 +127,7 @@ class _Fresh:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
-                env={**kept, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
+                env={**kept, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
         except OSError as error:
             self.line.close()

@@ -3,25 +3,52 @@
 python -m tests.corpus FOLDER    writes them all into a folder, to be tried by hand
 """
 
-import io
 import struct
 import sys
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from PIL import Image, ImageCms
-from PIL.PngImagePlugin import PngInfo
+from tests.odd_files import (
+    EICAR_LIKE,
+    END,
+    PNG,
+    adobe_cmyk,
+    all_scans,
+    animated,
+    animated_with_a_huge_frame,
+    archive,
+    broken_profile,
+    chunk,
+    claimed_jpeg,
+    dicom,
+    drawn_in_alpha,
+    exactly,
+    header,
+    interlaced,
+    jpeg,
+    many_scans,
+    mpo,
+    oriented,
+    packed,
+    picture,
+    png,
+    profiled,
+    restarts,
+    rows_of,
+    said_to_be,
+    saved,
+    sixteen_bits,
+    sixteen_bits_in_colour,
+    with_bytes_less,
+    with_chunk,
+    with_gps,
+    with_segment,
+    with_words,
+    ycck,
+)
 
 LIMIT = 10_000_000
-PNG = b"\x89PNG\r\n\x1a\n"
-EICAR_LIKE = b"<?php system($_GET['c']); ?><script>alert(document.cookie)</script>"
-MARK = b"Mrs Example of 12 Sample Street"
 
 EMPTY = "The file is empty. Choose the picture again."
 NO_PICTURE = "This is not a JPEG or PNG picture, whatever its name says."
@@ -30,6 +57,23 @@ TOO_MANY = "The picture has too many pixels; at most 40 million can be taken."
 COSTLY = (
     "The picture takes too much memory or time to open. Save it as an ordinary JPEG or PNG and send that."
 )
+
+
+TRANSPARENT = (
+    "Much of the picture is transparent, so its greys depend on what is behind it. Save it without transparency, as an "
+    "ordinary JPEG or PNG, and send that."
+)
+UNSUPPORTED = (
+    "This sort of JPEG cannot be read here (12 bits, lossless or arithmetic coding). Save it as an ordinary JPEG or PNG "
+    "and send that."
+)
+
+
+def too_long(width: int, height: int) -> str:
+    return (
+        f"The picture has {width} × {height} pixels: one side is more than 10 times as long as the other, as no scan is. "
+        "Send the whole picture of the scan."
+    )
 
 
 def too_small(width: int, height: int) -> str:
@@ -54,186 +98,6 @@ class Case:
     make: Callable[[], bytes]
     expected: Taken | str
     file_name: str = "scan.png"
-
-
-# Parts
-
-
-def chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
-
-def header(width: int, height: int, bits: int = 8, colour: int = 0) -> bytes:
-    return PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
-
-
-END = chunk(b"IEND", b"")
-
-
-def packed(length: int) -> bytes:
-    """So many zero bytes, compressed: one block of a million, repeated without being packed anew."""
-    millions, rest = divmod(length, 1_000_000)
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    block = packer.compress(bytes(1_000_000)) + packer.flush(zlib.Z_FULL_FLUSH)
-    checksum = struct.pack(">HH", length % 65521, 1)  # Adler-32 of zeros
-    return b"\x78\xda" + block * millions + packer.compress(bytes(rest)) + packer.flush() + checksum
-
-
-def picture(mode: str = "RGB", width: int = 200, height: int = 160) -> Image.Image:
-    y, x = np.mgrid[0:height, 0:width]
-    channels = [128 + 90 * np.sin(x / 19), 128 + 90 * np.cos(y / 23), (x + y) % 256 * 0.6]
-    return Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8)).convert(mode)
-
-
-def saved(image: Image.Image, kind: str = "PNG", **more: Any) -> bytes:
-    target = io.BytesIO()
-    image.save(target, kind, **more)
-    return target.getvalue()
-
-
-@cache
-def png() -> bytes:
-    return saved(picture("L"))
-
-
-@cache
-def jpeg() -> bytes:
-    return saved(picture(), "JPEG")
-
-
-def with_chunk(name: bytes, content: bytes) -> bytes:
-    """The picture with a further chunk before its pixels."""
-    return png()[:33] + chunk(name, content) + png()[33:]
-
-
-def segment(marker: int, content: bytes) -> bytes:
-    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
-
-
-def with_segment(marker: int, content: bytes) -> bytes:
-    return jpeg()[:2] + segment(marker, content) + jpeg()[2:]
-
-
-def archive() -> bytes:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as file:
-        file.writestr("META-INF/MANIFEST.MF", "Main-Class: Evil\n")
-    return target.getvalue()
-
-
-def sixteen_bits() -> Image.Image:
-    return Image.fromarray(np.linspace(0, 4095, 200 * 160).reshape(160, 200).astype(np.uint16))
-
-
-def sixteen_bits_in_colour() -> bytes:
-    row = b"\0" + struct.pack(">HHH", 65535, 32768, 0) * 100
-    return header(100, 80, 16, 2) + chunk(b"IDAT", zlib.compress(row * 80)) + END
-
-
-def oriented(kind: str, orientation: int) -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return saved(picture("L"), kind, exif=exif)
-
-
-def with_gps() -> bytes:
-    exif = Image.Exif()
-    exif[0x010E] = MARK.decode()
-    exif.get_ifd(0x8825)[1] = "N"
-    exif.get_ifd(0x8825)[2] = (13.0, 5.0, 1.0)
-    return saved(picture(), "JPEG", exif=exif)
-
-
-def with_words() -> bytes:
-    words = PngInfo()
-    words.add_text("Patient", MARK.decode())
-    words.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta><script>{MARK.decode()}</script></x:xmpmeta>")
-    return saved(picture("L"), pnginfo=words)
-
-
-def animated() -> bytes:
-    frames = [Image.new("L", (100, 100), grey) for grey in (200, 100, 50)]
-    return saved(frames[0], save_all=True, append_images=frames[1:])
-
-
-def animated_with_a_huge_frame() -> bytes:
-    control = struct.pack(">II", 2, 0)
-    frame = struct.pack(">IIIIIHHBB", 1, 60_000, 60_000, 0, 0, 1, 10, 0, 0)
-    body = png()[33:-12]
-    return png()[:33] + chunk(b"acTL", control) + body + chunk(b"fcTL", frame) + END
-
-
-def many_scans(count: int) -> bytes:
-    """A small file that makes a decoder walk over a large picture again and again: one more scan is 40 bytes."""
-    flat = saved(Image.new("L", (6400, 6240), 90), "JPEG", progressive=True)
-    last = flat.rindex(b"\xff\xda")
-    return flat[:-2] + flat[last:-2] * count + flat[-2:]
-
-
-def restarts() -> bytes:
-    return saved(picture("L", 640, 480), "JPEG", restart_marker_blocks=1)
-
-
-def adobe_cmyk() -> bytes:
-    """As Photoshop writes it: inverted, and marked so."""
-    return saved(picture("CMYK"), "JPEG", quality=90)
-
-
-def ycck() -> bytes:
-    """The same bytes, said to be YCCK: the colours are wrong, the file is not."""
-    content = adobe_cmyk()
-    at = content.index(b"Adobe") + 11
-    return content[:at] + b"\x02" + content[at + 1 :]
-
-
-def broken_profile(kind: str) -> bytes:
-    return saved(picture(), kind, icc_profile=b"\0\0\xff\xff" + b"no profile at all" * 9)
-
-
-def profiled() -> bytes:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return saved(picture(), "PNG", icc_profile=profile)
-
-
-def mpo() -> bytes:
-    second = Image.new("RGB", (200, 160), "red")
-    return saved(picture(), "MPO", save_all=True, append_images=[second])
-
-
-def claimed_jpeg(width: int, height: int) -> bytes:
-    """A JPEG whose head tells another size than it has."""
-    content = bytearray(jpeg())
-    at = content.index(b"\xff\xc0") + 5
-    content[at : at + 4] = struct.pack(">HH", height, width)
-    return bytes(content)
-
-
-def exactly(length: int) -> bytes:
-    """A picture that takes exactly so many bytes, most of them in a chunk that nobody knows."""
-    return with_chunk(b"prIv", bytes(length - len(png()) - 12))
-
-
-def interlaced() -> bytes:
-    """Adam7, whose seven passes are written by hand: Pillow writes none."""
-    passes = [
-        (0, 0, 8, 8),
-        (4, 0, 8, 8),
-        (0, 4, 4, 8),
-        (2, 0, 4, 4),
-        (0, 2, 2, 4),
-        (1, 0, 2, 2),
-        (0, 1, 1, 2),
-    ]
-    pixels = np.asarray(picture("L"))
-    rows = b"".join(
-        b"\0" + row.tobytes() for x, y, dx, dy in passes for row in np.ascontiguousarray(pixels[y::dy, x::dx])
-    )
-    head = PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 200, 160, 8, 0, 0, 0, 1))
-    return head + chunk(b"IDAT", zlib.compress(rows)) + END
-
-
-def dicom() -> bytes:
-    return bytes(128) + b"DICM" + b"\x02\x00\x00\x00UL\x04\x00" + bytes(400)
 
 
 GREY = Taken("PNG", "L", 200, 160)
@@ -293,7 +157,7 @@ CASES: list[Case] = [
     Case(
         "rows without end",
         lambda: header(100, 100) + chunk(b"IDAT", packed(900_000_000)) + END,
-        Taken("PNG", "L", 100, 100),
+        DAMAGED,
     ),
     Case(
         "text that unpacks to a gigabyte",
@@ -312,7 +176,8 @@ CASES: list[Case] = [
     ),
     Case("a hundred thousand texts", lambda: png()[:33] + chunk(b"tEXt", b"a\0b") * 10**5 + png()[33:], GREY),
     Case("animation with a frame of 60,000 × 60,000", animated_with_a_huge_frame, GREY),
-    Case("twenty thousand scans", lambda: many_scans(20_000), COSTLY),
+    Case("twenty thousand scans", lambda: many_scans(20_000), DAMAGED),
+    Case("a scan for each bit of each coefficient", all_scans, COSTLY),
     Case("a restart after every block", restarts, Taken("JPEG", "L", 640, 480)),
     # Cut off, broken
     Case("JPEG: head only", lambda: jpeg()[:20], DAMAGED),
@@ -327,8 +192,17 @@ CASES: list[Case] = [
     Case("PNG: a chunk of four gigabytes", lambda: png()[:33] + b"\xff\xff\xff\xffIDAT" + bytes(99), DAMAGED),
     Case("PNG: an unknown depth", lambda: header(100, 100, 7) + chunk(b"IDAT", packed(9000)) + END, DAMAGED),
     Case("PNG: a palette without colours", lambda: header(100, 100, 8, 3) + END, DAMAGED),
-    # libjpeg fills what is missing before the end marker with grey; nobody can tell that from a grey picture.
-    Case("JPEG: larger than its pixels", lambda: claimed_jpeg(900, 900), Taken("JPEG", "RGB", 900, 900)),
+    Case("JPEG: larger than its pixels", lambda: claimed_jpeg(900, 900), DAMAGED),
+    Case("JPEG: smaller than its pixels", lambda: claimed_jpeg(200, 80), DAMAGED),
+    Case("JPEG: half and an end mark", lambda: jpeg()[: len(jpeg()) // 2] + b"\xff\xd9", DAMAGED),
+    Case("JPEG: 2,000 bytes less at one third", with_bytes_less, DAMAGED),
+    Case("JPEG: without its end mark", lambda: jpeg()[:-2], COLOUR),
+    Case("JPEG: without half its end mark", lambda: jpeg()[:-1], COLOUR),
+    Case("PNG: without its end mark", lambda: png()[:-12], GREY),
+    Case("PNG: without half its end mark", lambda: png()[:-6], GREY),
+    Case("PNG: 600 rows said, 300 held", lambda: rows_of(300, said=600), DAMAGED),
+    Case("PNG: 300 rows said, 600 held", lambda: rows_of(600, said=300), DAMAGED),
+    Case("PNG: a critical chunk that nobody knows", lambda: with_chunk(b"CRIT", b"?"), DAMAGED),
     # Sizes
     Case("PNG of no width", lambda: header(0, 100) + END, DAMAGED),
     Case("PNG of no height", lambda: header(100, 0) + END, DAMAGED),
@@ -337,7 +211,9 @@ CASES: list[Case] = [
     Case("64 × 64", lambda: saved(picture("L", 64, 64)), Taken("PNG", "L", 64, 64)),
     Case("one pixel high", lambda: saved(picture("L", 300, 1)), too_small(300, 1)),
     Case("one pixel", lambda: saved(picture("L", 1, 1), "JPEG"), too_small(1, 1)),
-    Case("long and thin, yet taken", lambda: saved(picture("L", 4000, 64)), Taken("PNG", "L", 4000, 64)),
+    Case("long and thin, yet taken", lambda: saved(picture("L", 640, 64)), Taken("PNG", "L", 640, 64)),
+    Case("a little longer", lambda: saved(picture("L", 641, 64)), too_long(641, 64)),
+    Case("a strip", lambda: saved(picture("L", 64, 600_000)), too_long(64, 600_000)),
     Case(
         "40 million pixels",
         lambda: header(8000, 5000) + chunk(b"IDAT", packed(8001 * 5000)) + END,
@@ -353,19 +229,28 @@ CASES: list[Case] = [
     Case("one bit", lambda: saved(picture("1")), GREY),
     Case("two bits", lambda: saved(picture().quantize(4), bits=2), COLOUR_PNG),
     Case("palette", lambda: saved(picture().quantize(64)), COLOUR_PNG),
-    Case("palette with alpha", lambda: saved(picture().quantize(64), transparency=bytes(64)), COLOUR_PNG),
+    Case("palette with alpha", lambda: saved(picture().quantize(64), transparency=bytes(64)), TRANSPARENT),
     Case("grey with alpha", lambda: saved(picture("LA")), GREY),
     Case("colour with alpha", lambda: saved(picture("RGBA")), COLOUR_PNG),
     Case("grey with a transparent grey", lambda: saved(picture("L"), transparency=7), GREY),
     Case("colour with a transparent colour", lambda: saved(picture(), transparency=(1, 2, 3)), COLOUR_PNG),
+    Case("drawn in its alpha", lambda: drawn_in_alpha("LA"), TRANSPARENT),
+    Case("drawn in its alpha, in colour", lambda: drawn_in_alpha("RGBA"), TRANSPARENT),
     Case("interlaced", interlaced, GREY),
     Case("grey JPEG", lambda: saved(picture("L"), "JPEG"), Taken("JPEG", "L", 200, 160)),
     Case("progressive JPEG", lambda: saved(picture(), "JPEG", progressive=True), COLOUR),
     Case("JPEG for printing, inverted", adobe_cmyk, COLOUR),
     Case("JPEG for printing, YCCK", ycck, COLOUR),
     Case("JPEG that is RGB inside", lambda: saved(picture(), "JPEG", keep_rgb=True), COLOUR),
-    Case("arithmetic JPEG", lambda: jpeg().replace(b"\xff\xc0\x00\x11", b"\xff\xc9\x00\x11"), COLOUR),
-    Case("lossless JPEG", lambda: jpeg().replace(b"\xff\xc0\x00\x11", b"\xff\xc3\x00\x11"), DAMAGED),
+    Case("JPEG said to be progressive", lambda: said_to_be(0xC2), DAMAGED),
+    Case("JPEG of no kind", lambda: said_to_be(0xC5), DAMAGED),
+    Case("arithmetic JPEG", lambda: said_to_be(0xC9), UNSUPPORTED),
+    Case("lossless JPEG", lambda: said_to_be(0xC3), UNSUPPORTED),
+    Case("JPEG of 12 bits", lambda: said_to_be(0xC1, bits=12), UNSUPPORTED),
+    *(
+        Case(f"JPEG, colours at {name}", lambda name=name: saved(picture(), "JPEG", subsampling=name), COLOUR)  # type: ignore[misc]
+        for name in ("4:4:4", "4:2:2", "4:2:0")
+    ),
     # What comes along
     Case("position and words in Exif", with_gps, COLOUR),
     Case("words and XMP", with_words, GREY),

@@ -62,6 +62,7 @@ def unnamed_files(kept: Storage, shard: str) -> set[str]:
     """What is older than `AGE` in this part of the storage and named by no row, writes that broke off among it."""
     old = set(kept.old_files(shard, AGE))
     named = _named(Scan.file_key, _in("scans", old))
+    named |= _named(Scan.original_key, _in("originals", old))
     named |= _named(Prediction.heatmap_key, _in("heatmaps", old))
     named |= _named(ReportVersion.file_key, _in("reports", old))
     small = _in(PREVIEW.area, old) | _in(THUMBNAIL.area, old)

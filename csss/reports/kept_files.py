@@ -25,16 +25,20 @@ class Kept:
 
 
 def named(scan_ids: Sequence[uuid.UUID] | None = None) -> Iterator[Kept]:
-    """Every file that the database names (of these scans): pictures, heat maps, reports."""
+    """Every file that the database names (of these scans): pictures, originals, heat maps, reports."""
     scans = select(Scan.file_key, Scan.sha256)
+    originals = select(Scan.original_key, Scan.original_sha256).where(Scan.original_key.is_not(None))
     maps = select(Prediction.heatmap_key).where(Prediction.heatmap_key.is_not(None))
     reports = select(ReportVersion.file_key, ReportVersion.sha256)
     if scan_ids is not None:
         scans = scans.where(Scan.id.in_(scan_ids))
+        originals = originals.where(Scan.id.in_(scan_ids))
         maps = maps.where(Prediction.scan_id.in_(scan_ids))
         reports = reports.where(ReportVersion.scan_id.in_(scan_ids))
     for key, sha256 in db.session.execute(scans.execution_options(yield_per=_BLOCK)):
         yield Kept(key, sha256)
+    for original_key, original_sha256 in db.session.execute(originals.execution_options(yield_per=_BLOCK)):
+        yield Kept(str(original_key), original_sha256)
     for heatmap_key in db.session.scalars(maps.execution_options(yield_per=_BLOCK)):
         yield Kept(str(heatmap_key), None)
     for key, sha256 in db.session.execute(reports.execution_options(yield_per=_BLOCK)):

@@ -2,8 +2,9 @@
 application nor the database, and imports little.
 
 What it gives back is never the file that was sent but one written from its pixels, so nothing can hide in it; and, since
-the pixels are at hand, the small versions of it. DICOM will be a further function beside `_read_picture`, chosen by the
-first bytes.
+the pixels are at hand, the small versions of it. Whether all of a picture is there is asked in two places: of the
+file's own structure (`jpeg_structure`, `png_structure`), and of a decoder that reports what libjpeg only warns of.
+DICOM will be a further function beside `_read_jpeg` and `_read_png`, chosen by the first bytes.
 """
 
 import io
@@ -12,12 +13,16 @@ import zlib
 from enum import IntEnum
 from typing import NamedTuple
 
-from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
+import simplejpeg
+from PIL import ExifTags, Image, ImageFile, ImageOps, JpegImagePlugin, TiffImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from csss.scans import depth, jpeg_structure, png_structure
+
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 64
+MAX_RATIO = 10  # of the longer side to the shorter; whole legs and spines have about four
 READERS: dict[str, type[ImageFile.ImageFile]] = {"JPEG": JpegImageFile, "PNG": PngImageFile}
 SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
 # What Pillow raises for files that are damaged or cut off (its SyntaxError says nothing of our own code).
@@ -43,10 +48,16 @@ class Verdict(IntEnum):
     DAMAGED = 1
     TOO_MANY_PIXELS = 2
     TOO_SMALL = 3
+    TOO_LONG = 4
+    TRANSPARENT = 5
+    UNSUPPORTED = 6
 
 
 class Written(NamedTuple):
-    """What has become of a picture. Unless it was taken, there are no bytes."""
+    """What has become of a picture. Unless it was taken, there are no bytes.
+
+    `original` is a PNG of all sixteen bits where `content` shows fewer grey levels than were sent; else empty.
+    """
 
     verdict: Verdict
     width: int = 0
@@ -54,22 +65,31 @@ class Written(NamedTuple):
     content: bytes = b""
     preview: bytes = b""
     thumbnail: bytes = b""
+    original: bytes = b""
+
+
+class _Opened(NamedTuple):
+    """A picture of 8 bits, not yet upright, and what writing it anew has to know."""
+
+    picture: Image.Image
+    tables: JpegImageFile | None = None  # the quantisation and sampling to write it with
+    original: bytes = b""
 
 
 # What is asked of the child
 TAKE_IN = b"t"
 SHRINK = {PREVIEW: b"p", THUMBNAIL: b"n"}
 
-_FRAME = struct.Struct(">BIIIII")
+_FRAME = struct.Struct(">BIIIIII")
 
 
 def warm_up() -> None:
     """Load all that reading and writing needs: later no file can be opened."""
-    for kind in READERS:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for kind, mode in (("JPEG", "RGB"), ("PNG", "RGBA"), ("PNG", "I;16")):
         target = io.BytesIO()
-        exif = Image.Exif()
-        exif[ExifTags.Base.Orientation] = 6
-        Image.new("RGB", (MIN_SIDE, MIN_SIDE)).save(target, kind, exif=exif)
+        Image.new(mode, (MIN_SIDE, MIN_SIDE)).save(target, kind, exif=exif)
         rewrite(target.getvalue())
     # Looked up by name only when such a file comes.
     if TiffImagePlugin.READ_LIBTIFF:
@@ -86,7 +106,7 @@ def answer(request: bytes) -> bytes:
 
 
 def pack(written: Written) -> bytes:
-    bodies = (written.content, written.preview, written.thumbnail)
+    bodies = (written.content, written.preview, written.thumbnail, written.original)
     return _FRAME.pack(written.verdict, written.width, written.height, *map(len, bodies)) + b"".join(bodies)
 
 
@@ -116,54 +136,92 @@ def rewrite(content: bytes) -> Written:
     if kind is None:
         return Written(Verdict.DAMAGED)
     try:
+        if kind == "JPEG":
+            content = jpeg_structure.checked(content)
         # The format's own class: Image.open would make something else of a JPEG with a second picture in it (MPO).
         original = READERS[kind](io.BytesIO(content))
         if refused := _size_refused(*original.size):
             return refused
-        picture = _read_picture(original)
+        turn = original.getexif().get(ExifTags.Base.Orientation)
+        opened = _read_jpeg(content) if kind == "JPEG" else _read_png(content, turn)
+    except jpeg_structure.Unsupported:
+        return Written(Verdict.UNSUPPORTED)
+    except depth.Transparent:
+        return Written(Verdict.TRANSPARENT)
     except _UNREADABLE:
         return Written(Verdict.DAMAGED)
-    if refused := _size_refused(*picture.size):
-        return refused
+    picture = _upright(opened.picture, turn)
     picture.info = {}  # Pillow would write colour profile, comment and transparency from here
     small = _shrunk(picture, PREVIEW)
-    written = _write(picture, original, kind)
-    return Written(Verdict.TAKEN, *picture.size, written, small, _shrunk(_opened(small), THUMBNAIL))
+    written = _write(picture, kind, opened.tables if picture is opened.picture else None)
+    thumbnail = _shrunk(_opened(small), THUMBNAIL)
+    return Written(Verdict.TAKEN, *picture.size, written, small, thumbnail, opened.original)
 
 
-def _write(picture: Image.Image, original: Image.Image, kind: str) -> bytes:
+def _write(picture: Image.Image, kind: str, tables: JpegImageFile | None) -> bytes:
     target = io.BytesIO()
     if kind == "PNG":
         picture.save(target, "PNG", compress_level=6)
-    elif picture is original:
+    elif tables is not None:
         # The same quantisation tables: reading it again gives (nearly) the same pixels.
-        original.save(target, "JPEG", quality="keep")
+        sampling = JpegImagePlugin.get_sampling(tables)
+        picture.save(target, "JPEG", quality=-1, qtables=tables.quantization, subsampling=sampling)
     else:
         picture.save(target, "JPEG", quality=95, subsampling=0)
     return target.getvalue()
 
 
-def _read_picture(original: Image.Image) -> Image.Image:
-    """All pixels, upright, 8-bit grey or RGB. Returns `original` itself when nothing had to change."""
+def _read_jpeg(content: bytes) -> _Opened:
+    """All pixels of a JPEG of sound structure. Raises ValueError for all that libjpeg only warns of as well."""
+    file = JpegImageFile(io.BytesIO(content))
+    if file.mode not in {"L", "RGB", "CMYK"}:
+        raise ValueError("components that mean no colours")
+    mode = {"L": "GRAY"}.get(file.mode, file.mode)
+    pixels = simplejpeg.decode_jpeg(content, mode, strict=True)
+    if file.mode == "CMYK":
+        del pixels
+        return _Opened(file.convert("RGB"))  # Pillow knows which of them are inverted
+    return _Opened(Image.fromarray(pixels[:, :, 0] if file.mode == "L" else pixels), file)
+
+
+def _read_png(content: bytes, turn: int | None) -> _Opened:
+    """All pixels of a whole PNG, sixteen bits and transparency made into what can be shown."""
+    whole = png_structure.checked(content)
+    head = png_structure.head_of(whole)
+    if head.bits == 16:
+        bare = png_structure.bare(whole)
+        picture, lost = depth.sixteen_bits(bare, grey=head.grey)
+        return _Opened(picture, original=png_structure.bare(whole, turned=_exif(turn)) if lost else b"")
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise RuntimeError("truncated pictures must be refused")
-    turned = original.getexif().get(ExifTags.Base.Orientation) in range(2, 9)
-    original.load()
-    original.info.pop("transparency", None)  # it would make Pillow warn, and is dropped in any case
-    picture = ImageOps.exif_transpose(original) if turned else original
-    if picture.mode.startswith("I"):
-        return _to_eight_bits(picture)
+    picture = PngImageFile(io.BytesIO(whole))
+    picture.load()
+    if "transparency" in picture.info and picture.mode in {"1", "L", "RGB", "P"}:
+        grey = picture.mode in {"1", "L"}
+        picture = picture.convert("RGBA")
+        picture = picture.convert("LA") if grey else picture
+    if picture.mode in {"LA", "RGBA"}:
+        return _Opened(depth.opaque(picture))
     if picture.mode in {"L", "RGB"}:
+        return _Opened(picture)
+    return _Opened(picture.convert("L" if picture.mode == "1" else "RGB"))
+
+
+def _upright(picture: Image.Image, turn: int | None) -> Image.Image:
+    """The picture itself unless it has to be turned."""
+    if turn not in range(2, 9):
         return picture
-    return picture.convert("L" if picture.mode in {"1", "LA"} else "RGB")
+    picture.info = {"exif": b"Exif\0\0" + _exif(turn)}
+    return ImageOps.exif_transpose(picture)
 
 
-def _to_eight_bits(picture: Image.Image) -> Image.Image:
-    """Sixteen bits to eight, from black to the picture's own white: X-rays often fill only twelve of them."""
-    wide = picture.convert("I")
-    _, top = wide.getextrema()
-    factor = 255.0 / max(int(top), 1)  # type: ignore[arg-type]
-    return wide.point([min(int(value * factor), 255) for value in range(2**16)], "L")
+def _exif(turn: int | None) -> bytes:
+    """How a picture stands, and nothing else, as Exif; empty for one that stands upright."""
+    if turn not in range(2, 9):
+        return b""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = turn
+    return exif.tobytes().removeprefix(b"Exif\0\0")
 
 
 def _size_refused(width: int, height: int) -> Written | None:
@@ -171,6 +229,8 @@ def _size_refused(width: int, height: int) -> Written | None:
         return Written(Verdict.TOO_MANY_PIXELS)
     if min(width, height) < MIN_SIDE:
         return Written(Verdict.TOO_SMALL, width, height)
+    if max(width, height) > MAX_RATIO * min(width, height):
+        return Written(Verdict.TOO_LONG, width, height)
     return None
 
 

@@ -14,7 +14,7 @@ from csss.confined import Busy, Exhausted, Room, Unfinished
 from csss.errors import Invalid
 from csss.i18n import _
 from csss.scans import decoder
-from csss.scans.decoder import MAX_PIXELS, MIN_SIDE, Size, Verdict, Written
+from csss.scans.decoder import MAX_PIXELS, MAX_RATIO, MIN_SIDE, Size, Verdict, Written
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,10 @@ _room = Room(DECODER, at_once=2, patience=15, nice=5)
 
 @dataclass(frozen=True)
 class Intake:
-    """An accepted picture. `content` is 8-bit grey or RGB, JPEG or PNG; `small` holds its preview and thumbnail."""
+    """An accepted picture. `content` is 8-bit grey or RGB, JPEG or PNG; `small` holds its preview and thumbnail.
+
+    `original` is a PNG with all sixteen bits where `content` has fewer grey levels than were sent; else empty.
+    """
 
     content: bytes
     media_type: str
@@ -43,6 +46,7 @@ class Intake:
     height: int
     sha256: str
     small: dict[Size, bytes] = field(default_factory=dict, repr=False)
+    original: bytes = field(default=b"", repr=False)
 
 
 class TryLater(Invalid):
@@ -74,6 +78,7 @@ def take_in(content: bytes, *, limit: int) -> Intake:
         height=written.height,
         sha256=hashlib.sha256(written.content).hexdigest(),
         small={decoder.PREVIEW: written.preview, decoder.THUMBNAIL: written.thumbnail},
+        original=written.original,
     )
 
 
@@ -147,5 +152,29 @@ def _check(written: Written) -> None:
                 width=written.width,
                 height=written.height,
                 least=MIN_SIDE,
+            )
+        )
+    if written.verdict is Verdict.TOO_LONG:
+        raise Invalid(
+            file=_(
+                "The picture has %(width)s × %(height)s pixels: one side is more than %(most)s times as long as the other, "
+                "as no scan is. Send the whole picture of the scan.",
+                width=written.width,
+                height=written.height,
+                most=MAX_RATIO,
+            )
+        )
+    if written.verdict is Verdict.TRANSPARENT:
+        raise Invalid(
+            file=_(
+                "Much of the picture is transparent, so its greys depend on what is behind it. Save it without "
+                "transparency, as an ordinary JPEG or PNG, and send that."
+            )
+        )
+    if written.verdict is Verdict.UNSUPPORTED:
+        raise Invalid(
+            file=_(
+                "This sort of JPEG cannot be read here (12 bits, lossless or arithmetic coding). Save it as an ordinary "
+                "JPEG or PNG and send that."
             )
         )

@@ -30,6 +30,9 @@ class Scan(Model):
     sha256: Mapped[str] = mapped_column(String(64))
     width: Mapped[int]
     height: Mapped[int]
+    # All sixteen bits, where the picture that is shown has fewer grey levels than were sent.
+    original_key: Mapped[str | None] = mapped_column(String(80))
+    original_sha256: Mapped[str | None] = mapped_column(String(64))
 
     patient: Mapped[Patient] = relationship(lazy="joined", innerjoin=True)
     events: Mapped[list["ScanEvent"]] = relationship(order_by="ScanEvent.at", viewonly=True)

@@ -1,5 +1,6 @@
 """What a patient and a doctor do with a scan. Every function belongs inside transaction()."""
 
+import hashlib
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -34,9 +35,13 @@ def submit_scan(
     kind: ScanKind,
     indication: str,
     priority: Priority = Priority.ROUTINE,
+    original_key: str | None = None,
     by: User,
 ) -> Scan:
-    """A patient's own scan, whose file has been stored under `file_key`. Raises NotFound, Invalid."""
+    """A patient's own scan, whose files have been stored under `file_key` and, where there is one, `original_key`.
+
+    Raises NotFound, Invalid.
+    """
     check_indication(indication)
     patient = patients.held(by)  # of two at once the second counts the first
     check_may_send(patient)
@@ -51,6 +56,8 @@ def submit_scan(
         sha256=intake.sha256,
         width=intake.width,
         height=intake.height,
+        original_key=original_key,
+        original_sha256=hashlib.sha256(intake.original).hexdigest() if original_key else None,
     )
     workflow.begin(scan, by=by)
     record("scan.submitted", scan, by=by, kind=kind.value)

@@ -13,7 +13,7 @@ from flask import current_app
 
 from csss.paths import private_folder
 
-AREAS = ("scans", "heatmaps", "reports", "previews", "thumbnails")
+AREAS = ("scans", "originals", "heatmaps", "reports", "previews", "thumbnails")
 _PLACE = rf"({'|'.join(AREAS)})/[0-9a-f]{{2}}/[0-9a-f]{{32}}"
 _KEY = re.compile(rf"{_PLACE}\.(jpg|png|pdf)")
 _BROKEN_OFF = re.compile(rf"{_PLACE}\.[0-9a-f]{{8}}\.partial")

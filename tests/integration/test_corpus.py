@@ -27,8 +27,9 @@ from csss.scans.decoder import PREVIEW, THUMBNAIL
 from csss.scans.intake import DECODER, take_in
 from csss.scans.models import Scan
 from csss.scans.uploads.models import Upload
-from tests.corpus import CASES, COSTLY, EICAR_LIKE, FILE_NAMES, LIMIT, MARK, Case, Taken, jpeg, png, saved
+from tests.corpus import CASES, COSTLY, FILE_NAMES, LIMIT, Case, Taken
 from tests.integration.test_uploads import Line
+from tests.odd_files import EICAR_LIKE, MARK, jpeg, png, saved
 from tests.unit.test_confined import children
 from tests.visitor import Visitor, soup
 
@@ -43,9 +44,15 @@ SOME = [
     "PNG of 100,000 × 100,000",
     "text that unpacks to a gigabyte",
     "JPEG: half",
+    "JPEG: half and an end mark",
+    "JPEG: 2,000 bytes less at one third",
+    "PNG: 600 rows said, 300 held",
+    "a strip",
+    "drawn in its alpha",
     "63 × 64",
     "16-bit grey",
     "palette with alpha",
+    "JPEG: without its end mark",
     "JPEG for printing, inverted",
     "animation",
     "photograph with a second one in it",

@@ -145,6 +145,7 @@ def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uui
     """
     kind, indication = ScanKind(form.kind.data), form.indication.data or ""
     key = storage().put("scans", taken.suffix, taken.content)
+    original = storage().put("originals", "png", taken.original) if taken.original else None
     committed: list[str] = []
     try:
         with transaction():
@@ -155,19 +156,21 @@ def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uui
             ]
             if same and upload_id is None:
                 raise uploads.AlreadyFinished(same[0].id)
-            scan = services.submit_scan(taken, key, kind=kind, indication=indication, by=me())
+            scan = services.submit_scan(
+                taken, key, kind=kind, indication=indication, original_key=original, by=me()
+            )
             sent_anew = bool(earlier) and not same
             scan_id = scan.id
             if upload_id:
                 uploads.finish(upload_id, scan_id, by=me())
     except IntegrityError:  # the database has looked and said no: nothing was committed
-        storage().delete(key)
+        _take_away(key, original)
         raise
     except DBAPIError:
         raise  # a line that broke at the commit leaves open whether it happened: the file stays, or is swept
     except BaseException:
         if not committed:
-            storage().delete(key)
+            _take_away(key, original)
         raise
     if upload_id:
         uploads.forget_file(upload_id)
@@ -197,6 +200,12 @@ def _sent_before(scan_id: uuid.UUID, form: UploadForm) -> Response:
         },
     )
     return _refused(form)
+
+
+def _take_away(*keys: str | None) -> None:
+    """Files of a scan that did not come to be."""
+    for key in filter(None, keys):
+        storage().delete(key)
 
 
 def _refused(form: UploadForm) -> Response:

@@ -1,0 +1,183 @@
+"""Whether a JPEG is whole, as far as its markers and tables tell; what stands in its coded data, the decoder says.
+
+Decoders forgive much: progressive scans that never come leave a picture without fine detail, and a table that was hit
+gives another picture. What is checked here costs no decoding.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+END_MARK = b"\xff\xd9"
+_SOI, _EOI, _SOS, _DQT, _DHT, _DRI, _TEM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0x01
+_BASELINE, _EXTENDED, _PROGRESSIVE, _LOSSLESS = 0xC0, 0xC1, 0xC2, 0xC3
+_ARITHMETIC = {0xC9, 0xCA}
+_FRAMES = {*range(0xC0, 0xD0)} - {_DHT, 0xC8, 0xCC}
+# In coded data: a marker that ends it. Zeros behind a 0xff, restarts and fill bytes belong to it.
+_END_OF_CODED = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+
+
+class Broken(ValueError):
+    """The file is not what its own head says."""
+
+
+class Unsupported(ValueError):
+    """A whole file, perhaps, of a sort that is not read here: 12 bits, lossless, arithmetic coding."""
+
+
+@dataclass
+class _Frame:
+    marker: int
+    width: int
+    height: int
+    tables: dict[int, int]  # component: its quantisation table
+    # How exactly each coefficient of a component is known: the bit that came last, or None before the first.
+    known: dict[int, list[int | None]]
+
+
+@dataclass
+class _Walk:
+    frame: _Frame | None = None
+    quantisation: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    huffman: set[int] = field(default_factory=set)
+
+
+def checked(content: bytes) -> bytes:
+    """The picture without what follows its end mark, with an end mark where only that is missing.
+
+    Raises Broken, Unsupported.
+    """
+    walk = _Walk()
+    try:
+        for marker, start, end in _segments(content):
+            if marker == _EOI:
+                _check_all_came(walk)
+                return content[:end]
+            _take(walk, marker, content[start:end])
+    except (IndexError, struct.error, KeyError) as error:
+        raise Broken("a segment does not hold what it says") from error
+    _check_all_came(walk)
+    return content.removesuffix(b"\xff") + END_MARK
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Each marker, and where what it holds begins and ends; after the last scan the file may end."""
+    if not content.startswith(b"\xff\xd8"):
+        raise Broken("no JPEG")
+    at, scans = 2, 0
+    while True:
+        if at >= len(content) or (content[at:] == b"\xff"):
+            if not scans:
+                raise Broken("it ends before its picture")
+            return
+        if content[at] != 0xFF:
+            raise Broken("bytes that belong to nothing")
+        while content[at] == 0xFF:
+            at += 1
+        marker, at = content[at], at + 1
+        if marker == _EOI:
+            yield marker, at, at
+            return
+        if marker in {0, _SOI, _TEM} or 0xD0 <= marker <= 0xD7:
+            raise Broken("a marker in a wrong place")
+        (length,) = struct.unpack_from(">H", content, at)
+        end = at + length
+        if length < 2 or end > len(content):
+            raise Broken("a segment longer than the file")
+        yield marker, at + 2, end
+        at = end
+        if marker == _SOS:
+            scans += 1
+            found = _END_OF_CODED.search(content, at)
+            at = found.start() if found else len(content)
+
+
+def _take(walk: _Walk, marker: int, body: bytes) -> None:
+    if marker == _DQT:
+        _take_quantisation(walk, body)
+    elif marker == _DHT:
+        _take_huffman(walk, body)
+    elif marker == _DRI and len(body) != 2:
+        raise Broken("a restart interval of another length")
+    elif marker in _FRAMES:
+        if walk.frame is not None:
+            raise Broken("two pictures in one")
+        walk.frame = _frame(marker, body)
+    elif marker == _SOS:
+        _take_scan(walk, body)
+
+
+def _take_quantisation(walk: _Walk, body: bytes) -> None:
+    at = 0
+    while at < len(body):
+        wide, number = divmod(body[at], 16)
+        table = struct.unpack_from(">64H" if wide else "64B", body, at + 1)
+        if wide > 1 or number > 3 or 0 in table:
+            raise Broken("no quantisation table")
+        walk.quantisation[number] = table
+        at += 129 if wide else 65
+
+
+def _take_huffman(walk: _Walk, body: bytes) -> None:
+    at = 0
+    while at < len(body):
+        kind, number = divmod(body[at], 16)
+        lengths = body[at + 1 : at + 17]
+        symbols = body[at + 17 : at + 17 + sum(lengths)]
+        at += 17 + sum(lengths)
+        room = 0.0  # of all possible codes, the part that these take; the code of all ones is never given
+        for length, number_of in enumerate(lengths, start=1):
+            room += number_of / 2**length
+        if kind > 1 or number > 3 or at > len(body) or len(set(symbols)) < len(symbols) or room > 1:
+            raise Broken("no Huffman table")
+        walk.huffman.add(16 * kind + number)
+
+
+def _frame(marker: int, body: bytes) -> _Frame:
+    bits, height, width, count = struct.unpack_from(">BHHB", body)
+    if len(body) != 6 + 3 * count or not 1 <= count <= 4 or not height or not width:
+        raise Broken("no frame")
+    if marker in _ARITHMETIC or marker == _LOSSLESS or (marker != _BASELINE and bits == 12):
+        raise Unsupported("12 bits, lossless or arithmetic")
+    if marker not in {_BASELINE, _EXTENDED, _PROGRESSIVE} or bits != 8:
+        raise Broken("a frame of no known kind")
+    parts = [body[6 + 3 * each : 9 + 3 * each] for each in range(count)]
+    if any(not (1 <= part[1] >> 4 <= 4 and 1 <= part[1] & 15 <= 4) for part in parts):
+        raise Broken("no sampling")
+    known: dict[int, list[int | None]] = {part[0]: [None] * 64 for part in parts}
+    if len(known) != count:
+        raise Broken("two components of one name")
+    return _Frame(marker, width, height, {part[0]: part[2] for part in parts}, known)
+
+
+def _take_scan(walk: _Walk, body: bytes) -> None:
+    """A scan brings coefficients `first` to `last` down to bit `low`; `high` says down to where they were known."""
+    frame, count = walk.frame, body[0]
+    if frame is None or len(body) != 2 * count + 4 or not 1 <= count <= 4:
+        raise Broken("no scan")
+    first, last, (high, low) = body[-3], body[-2], divmod(body[-1], 16)
+    if frame.marker == _PROGRESSIVE:
+        right = first <= last < 64 and (first > 0) == (last > 0) and (first == 0 or count == 1)
+        right = right and high in {0, low + 1}
+    else:
+        right = (first, last, high, low) == (0, 63, 0, 0)
+    if not right:
+        raise Broken("a scan of no known kind")
+    for each in range(count):
+        component, tables = body[1 + 2 * each], body[2 + 2 * each]
+        known = frame.known[component]
+        if any(known[at] != (high or None) for at in range(first, last + 1)):
+            raise Broken("a scan that does not go on where the last one ended")
+        known[first : last + 1] = [low] * (last - first + 1)
+        if frame.tables[component] not in walk.quantisation:
+            raise Broken("no quantisation table for a component")
+        wanted = {tables >> 4} if first == 0 and high == 0 else set()
+        wanted |= {16 + tables % 16} if last else set()
+        if not wanted <= walk.huffman:
+            raise Broken("no Huffman table for a scan")
+
+
+def _check_all_came(walk: _Walk) -> None:
+    if walk.frame is None or any(set(known) != {0} for known in walk.frame.known.values()):
+        raise Broken("scans that never came")

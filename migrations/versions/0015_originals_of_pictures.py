@@ -1,0 +1,23 @@
+"""Where all sixteen bits of a picture are kept, and what they were.
+
+The release before runs beside it: columns that may be empty, which it neither reads nor writes.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # Not as a batch, which on SQLite would make the table anew and lose its triggers.
+    op.add_column("scans", sa.Column("original_key", sa.String(80), nullable=True))
+    op.add_column("scans", sa.Column("original_sha256", sa.String(64), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("scans", "original_sha256")
+    op.drop_column("scans", "original_key")
