@@ -22,6 +22,7 @@ GOES: dict[str, str] = {
     "scan_events": "scan_id",
     "scan_holds": "scan_id",
     "scans": "patient_id",
+    "unsent_forms": "patient_id",
     "uploads": "patient_id",
     "user_sessions": "user_id",
 }

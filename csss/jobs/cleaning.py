@@ -1,6 +1,6 @@
-"""Removing what is over: uploads that nobody has finished, old sessions, links and counters."""
+"""Removing what is over: unfinished uploads, forms that nobody came back for, old sessions, links and counters."""
 
-from csss.auth import password_reset, sessions
+from csss.auth import password_reset, sessions, unsent
 from csss.scans.uploads import services as uploads
 from csss.throttle import storage as throttle
 
@@ -9,5 +9,6 @@ def clean_up() -> None:
     """Any number of processes may; each part has short transactions of its own."""
     uploads.sweep_expired()
     sessions.sweep_expired()
+    unsent.sweep_expired()
     password_reset.sweep_expired()
     throttle.sweep_expired()
