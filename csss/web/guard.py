@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
 PENDING = "pending_session"
 _COMES_BACK = _l(
-    "Your session has ended. Sign in again: what you had entered is in the form again then, and nothing has been sent yet."
+    "Your session has ended, and nothing was sent. Sign in again: the form then shows what you had entered."
 )
 _NOT_TAKEN = _l("You are not signed in any more, so what you sent was not taken. Sign in, then do it again.")
 _IS_BACK = _l(

@@ -157,7 +157,7 @@ def test_without_script_the_text_comes_back_in_the_form(
     assert any(before)
     writer.end_session()
     page.get_by_role("button", name=button).click()
-    expect(page.get_by_text("what you had entered is in the form again")).to_be_visible()
+    expect(page.get_by_text("the form then shows what you had entered")).to_be_visible()
     writer.sign_in(page)
     expect(page).to_have_url(re.compile(writer.address))
     expect(page.get_by_text("What you had entered is in the form again")).to_be_visible()

@@ -150,6 +150,11 @@ def erasing(clinic: Clinic) -> tuple[str, str, dict[str, Any]]:
     return address, address, {"reason": "Asked for by kestrel", "mrn": "12345678"}
 
 
+def legal_hold(clinic: Clinic) -> tuple[str, str, dict[str, Any]]:
+    address = f"/admin/users/{clinic.person('patient').id}"
+    return address, f"{address}/legal-hold", {"reason": "A court asks for kestrel"}
+
+
 def doctors_template(clinic: Clinic) -> tuple[str, str, dict[str, Any]]:
     return "/doctor/templates", "/doctor/templates", {"title": "Kestrel", "findings": "Clear kestrel"}
 
@@ -171,6 +176,7 @@ def question(clinic: Clinic) -> tuple[str, str, dict[str, Any]]:
     [
         ("admin", hold),
         ("admin", erasing),
+        ("admin", legal_hold),
         ("doctor", addendum),
         ("doctor", closing),
         ("doctor", doctors_template),

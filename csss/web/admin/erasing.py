@@ -57,6 +57,7 @@ def erasures() -> Response:
 
 @admin.post("/users/<uuid:user_id>/legal-hold")
 @requires(Permission.PATIENT_ERASE)
+@comes_back_on("admin.user")
 def place_legal_hold(user_id: uuid.UUID) -> Response:
     done = _("This patient’s data is kept until the legal hold is lifted.")
     return _change_hold(user_id, services.place_hold, done)
@@ -64,6 +65,7 @@ def place_legal_hold(user_id: uuid.UUID) -> Response:
 
 @admin.post("/users/<uuid:user_id>/lift-legal-hold")
 @requires(Permission.PATIENT_ERASE)
+@comes_back_on("admin.user")
 def lift_legal_hold(user_id: uuid.UUID) -> Response:
     return _change_hold(user_id, services.lift_hold, _("The legal hold is lifted."))
 
