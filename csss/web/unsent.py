@@ -12,10 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app, request, session, url_for
+from flask import Flask, Response, current_app, g, request, session, url_for
 from flask_login import current_user
 from sqlalchemy import select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from werkzeug.datastructures import MultiDict
 
 from csss.auth import sessions, unsent
@@ -81,18 +81,16 @@ def keep_what_was_sent() -> str | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if page is None or ended is None or not ended.user.may(view.permission):  # type: ignore[union-attr]
         return None
-    fields = [
-        (name, value)
-        for name, value in request.form.items(multi=True)
-        if name not in _NEVER and value.strip()
-    ]
-    if not fields:
-        return None
     fields = [(name, value) for name, value in request.form.items(multi=True) if name not in _NEVER]
-    with transaction():
-        kept = unsent.keep(
-            ended, Unsent(request.endpoint or "", fields), page=page, patient_id=_whose(ended.user)
-        )
+    if not any(value.strip() for _name, value in fields):
+        return None
+    try:
+        with transaction():
+            kept = unsent.keep(
+                ended, Unsent(request.endpoint or "", fields), page=page, patient_id=_whose(ended.user)
+            )
+    except IntegrityError:  # pressed twice, and the other one was quicker
+        return page
     return page if kept else None
 
 
@@ -133,7 +131,9 @@ def typed_before(*endpoints: str) -> "MultiDict[str, str] | None":
     before = _before()
     if before is None or request.method != "GET":
         return None
-    found = unsent.find(current_user._get_current_object(), before, page=request.path)
+    if "typed_before" not in g:  # a page with several forms asks for each
+        g.typed_before = unsent.find(current_user._get_current_object(), before, page=request.path)
+    found: Unsent | None = g.typed_before
     return MultiDict(found.fields) if found is not None and found.endpoint in endpoints else None
 
 
