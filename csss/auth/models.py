@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.auth.permissions import Permission, role_may
@@ -126,6 +126,23 @@ class UserSession(Model):
     device: Mapped[str] = mapped_column(String(200), default="")
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+
+class UnsentForm(Model):
+    """What somebody had typed when the session ended (`csss.auth.unsent`)."""
+
+    __tablename__ = "unsent_forms"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    session_id: Mapped[uuid.UUID]  # the one that had ended; its row may be gone by now
+    patient_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("patients.id"), index=True)
+    endpoint: Mapped[str] = mapped_column(String(60))
+    page: Mapped[str] = mapped_column(String(200))
+    content: Mapped[str] = mapped_column(Text)  # encrypted
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+
+    __table_args__ = (UniqueConstraint("user_id", "session_id", "page"),)
 
 
 class CodePurpose(StrEnum):

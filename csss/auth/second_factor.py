@@ -20,7 +20,7 @@ from csss.clock import now
 from csss.database import changed_rows, db
 from csss.errors import Counted, Invalid, TooMany
 from csss.i18n import gettext, ngettext
-from csss.mail.models import MailKind
+from csss.mail.models import MailKind, MailMessage
 from csss.mail.owed import owe
 
 log = logging.getLogger(__name__)
@@ -110,13 +110,13 @@ def _check_may_send(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> 
     words = {"count": RESENDS_PER_WINDOW, "minutes": int(RESEND_WINDOW.total_seconds() // 60)}
     if sent[0].subject_id == subject_id:
         sentence = gettext(
-            "%(count)s codes have been sent within %(minutes)s minutes. "
+            "%(count)s codes were asked for within %(minutes)s minutes. "
             "Use the newest one, or wait a while and ask again.",
             **words,
         )
     else:
         sentence = gettext(
-            "%(count)s codes have been sent within %(minutes)s minutes for sign-ins begun elsewhere. Wait a while "
+            "%(count)s codes were asked for within %(minutes)s minutes for sign-ins begun elsewhere. Wait a while "
             "and ask for a new one here, or use an authenticator app or a recovery code.",
             **words,
         )
@@ -186,6 +186,38 @@ def newest_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> OneT
         .order_by(OneTimeCode.requested_at.desc())
         .limit(1)
     ).one_or_none()
+
+
+@dataclass(frozen=True)
+class SentCode:
+    """A code that was asked for, and the mail that carries it."""
+
+    code: OneTimeCode
+    message: MailMessage | None
+
+
+def sent_code(
+    user: User, purpose: CodePurpose, subject_id: uuid.UUID, session_id: uuid.UUID
+) -> SentCode | None:
+    """The newest code that this session has asked for; for showing how far it has come, so nothing is locked."""
+    row = db.session.execute(
+        select(OneTimeCode, MailMessage)
+        .outerjoin(
+            MailMessage,
+            (MailMessage.subject_id == OneTimeCode.id)
+            & (MailMessage.kind == MailKind.CODE)
+            & (MailMessage.user_id == OneTimeCode.user_id),
+        )
+        .where(
+            OneTimeCode.user_id == user.id,
+            OneTimeCode.purpose == purpose,
+            OneTimeCode.subject_id == subject_id,
+            OneTimeCode.session_id == session_id,
+        )
+        .order_by(OneTimeCode.requested_at.desc())
+        .limit(1)
+    ).one_or_none()
+    return SentCode(row[0], row[1]) if row else None
 
 
 def _usable(code: OneTimeCode | None, at: datetime) -> bool:

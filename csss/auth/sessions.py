@@ -17,6 +17,7 @@ PENDING_LIFE = timedelta(minutes=30)  # between the password and the second fact
 TOUCH_EVERY = timedelta(minutes=1)  # how exactly the last use is kept
 # What is over is kept so long, because a known address lets its owner in while strangers try passwords.
 KEPT = timedelta(days=90)
+REMEMBERED = timedelta(days=1)  # so long a browser may come back to what it was doing when its session ended
 
 
 def longest() -> timedelta:
@@ -54,6 +55,15 @@ def find(key: str, *, complete: bool, idle: timedelta) -> UserSession | None:
     if session.complete is not complete or session.user.state is not AccountState.ACTIVE:
         return None
     return session
+
+
+def with_key(key: str) -> UserSession | None:
+    """The session with this cookie key, over or not. It lets nobody in: see `find`."""
+    return (
+        db.session.scalars(_with_key(), {"hash": secrets.session_key_hash(key)}).one_or_none()
+        if key
+        else None
+    )
 
 
 @cache  # every request asks, and putting the statement together takes longer than answering it

@@ -24,6 +24,7 @@ GOES: dict[str, str] = {
     "scan_holds": "scan_id",
     "scans": "patient_id",
     "search_names": "user_id",
+    "unsent_forms": "patient_id",
     "uploads": "patient_id",
     "user_sessions": "user_id",
 }

@@ -1,7 +1,8 @@
-"""Removing what is over (uploads that nobody has finished, old sessions, links, counters), adding what is missing."""
+"""Removing what is over: unfinished uploads, forms nobody came back for, old sessions, links, counters; adding what is
+missing."""
 
 from csss import searching
-from csss.auth import password_reset, sessions
+from csss.auth import password_reset, sessions, unsent
 from csss.scans.uploads import services as uploads
 from csss.throttle import storage as throttle
 
@@ -10,6 +11,7 @@ def clean_up() -> None:
     """Any number of processes may; each part has short transactions of its own."""
     uploads.sweep_expired()
     sessions.sweep_expired()
+    unsent.sweep_expired()
     password_reset.sweep_expired()
     throttle.sweep_expired()
     searching.fill_in_now_and_then()

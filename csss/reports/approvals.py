@@ -10,7 +10,8 @@ from sqlalchemy import Select, Subquery, bindparam, case, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from csss import searching
-from csss.auth.models import CodePurpose, OneTimeCode, Patient, User
+from csss.auth.models import CodePurpose, Patient, User
+from csss.auth.second_factor import SentCode, sent_code
 from csss.database import db
 from csss.mail.models import MailKind, MailMessage
 from csss.paging import place
@@ -163,35 +164,9 @@ def report_messages(version_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, MailMes
     return {message.subject_id: message for message in messages}
 
 
-@dataclass(frozen=True)
-class SentCode:
-    """The newest approval code that this person has asked for, and the mail that carries it."""
-
-    code: OneTimeCode
-    message: MailMessage | None
-
-
 def approval_code(user: User, subject_id: uuid.UUID, session_id: uuid.UUID) -> SentCode | None:
-    """The newest code that this session has asked for to approve this scan or batch; for showing how far it has come, so
-    nothing is locked."""
-    row = db.session.execute(
-        select(OneTimeCode, MailMessage)
-        .outerjoin(
-            MailMessage,
-            (MailMessage.subject_id == OneTimeCode.id)
-            & (MailMessage.kind == MailKind.CODE)
-            & (MailMessage.user_id == OneTimeCode.user_id),
-        )
-        .where(
-            OneTimeCode.user_id == user.id,
-            OneTimeCode.purpose == CodePurpose.APPROVAL,
-            OneTimeCode.subject_id == subject_id,
-            OneTimeCode.session_id == session_id,
-        )
-        .order_by(OneTimeCode.requested_at.desc())
-        .limit(1)
-    ).one_or_none()
-    return SentCode(row[0], row[1]) if row else None
+    """The newest code that this session has asked for to approve this scan or batch."""
+    return sent_code(user, CodePurpose.APPROVAL, subject_id, session_id)
 
 
 def _newest(scan_id: InstrumentedAttribute[uuid.UUID], version: InstrumentedAttribute[int]) -> Subquery:

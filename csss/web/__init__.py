@@ -19,6 +19,7 @@ from csss.web.guard import init_guard, is_confined
 from csss.web.headers import init_headers
 from csss.web.navigation import nav_items
 from csss.web.throttle import init_throttle
+from csss.web.unsent import init_unsent
 from csss.web.watch import init_watch
 
 
@@ -34,6 +35,7 @@ def init_web(app: Flask) -> None:
     init_guard(app)
     init_throttle(app)
     init_watch(app)
+    init_unsent(app)
     _register_blueprints(app)
     app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(StateConflict, _conflict)

@@ -146,6 +146,11 @@ def _plain(template: str, context: dict[str, object]) -> str:
 
 
 def _csrf_error(error: CSRFError) -> Response:
+    """Whose session is over or whose cookie is gone has no token to send: the way to sign in helps, an error does not."""
+    from csss.web.guard import ask_to_sign_in, needs_sign_in
+
+    if needs_sign_in():
+        return ask_to_sign_in(token_is_right=False)
     refused_because("form_token")
     return error_response(400, CSRF)
 

@@ -8,7 +8,19 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from flask import Flask, Response, abort, current_app, g, make_response, redirect, request, session, url_for
+from flask import (
+    Flask,
+    Response,
+    abort,
+    current_app,
+    flash,
+    g,
+    make_response,
+    redirect,
+    request,
+    session,
+    url_for,
+)
 from flask_login import AnonymousUserMixin, LoginManager, current_user, login_user, logout_user
 from sqlalchemy.orm.exc import ObjectDeletedError
 
@@ -17,15 +29,26 @@ from csss.auth import sessions
 from csss.auth.models import User, UserSession
 from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import Permission
+from csss.auth.unsent import discard_all as discard_unsent
 from csss.connections.request_head import is_long
 from csss.database import transaction
+from csss.i18n import _l
 from csss.keys.start import check_keys
+from csss.web import unsent
 from csss.web.fragments import REFRESH_HEADER, asks_only, is_htmx, redirect_after
 
 log = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
 PENDING = "pending_session"
+_COMES_BACK = _l(
+    "Your session has ended, and nothing was sent. Sign in again: the form then shows what you had entered."
+)
+_NOT_TAKEN = _l("You are not signed in any more, so what you sent was not taken. Sign in, then do it again.")
+_IS_BACK = _l(
+    "Your session had ended, so nothing was sent. What you had entered is in the form again: look at it, then press the "
+    "button."
+)
 MAX_FORM = 2_000_000  # bytes; no form of texts can want more
 
 
@@ -123,8 +146,14 @@ def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None
         request.max_content_length = 0
         return
     view = current_app.view_functions.get(endpoint or "")
-    if not getattr(view, "takes_files", False) or not current_user.may(view.permission):  # type: ignore[union-attr]
+    if not getattr(view, "takes_files", False) or not _may_send_files(view.permission):  # type: ignore[union-attr]
         request.max_content_length = min(MAX_FORM, request.max_content_length or MAX_FORM)
+
+
+def _may_send_files(needed: Permission) -> bool:
+    """Also whose session has just ended: the words beside the picture come back (`csss.web.unsent`)."""
+    ended = None if current_user.may(needed) else unsent.ended_session()
+    return current_user.may(needed) or (ended is not None and ended.user.may(needed))
 
 
 def _refuse_unreadable() -> None:
@@ -164,9 +193,26 @@ def _check_permission() -> Response | None:
     return ask_to_sign_in()
 
 
-def ask_to_sign_in() -> Response:
-    """Pages are sent to sign-in; htmx is told to go there, since it would put the page into a card (guide, 12)."""
+def needs_sign_in() -> bool:
+    """Whether this address is for people who are signed in, and nobody is."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    needed = getattr(view, "permission", Permission.PUBLIC)
+    return needed is not Permission.PUBLIC and not current_user.is_authenticated
+
+
+def ask_to_sign_in(*, token_is_right: bool = True) -> Response:
+    """Pages are sent to sign-in; htmx is told to go there, since it would put the page into a card (guide, 12). A page with
+    something typed in it stays all the same (js/pages/session.js).
+
+    What a browser sends comes back after signing in, where its form token is right and the view says so
+    (`csss.web.unsent`).
+    """
     came_from = request.full_path.rstrip("?") if asks_only() and not is_htmx() else None
+    if not asks_only() and not is_htmx():
+        came_from = unsent.keep_what_was_sent() if token_is_right else None
+        looked_at = request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+        if looked_at and not session.get("_flashes"):
+            flash(str(_COMES_BACK if came_from else _NOT_TAKEN), "warning")
     target = url_for("auth.login", next=came_from)
     if is_htmx():
         response = make_response("", 401)
@@ -190,6 +236,7 @@ def sign_in(user: User, *, second_factor_done: bool, method: str = "password") -
 
     Belongs inside transaction().
     """
+    remembered = unsent.remembered_of(user, pending_session())
     end_pending()
     row, key = sessions.begin(
         user,
@@ -199,12 +246,15 @@ def sign_in(user: User, *, second_factor_done: bool, method: str = "password") -
         method=method,
     )
     session.clear()  # whatever a stranger may have planted in the cookie goes, the CSRF token with it
+    session.update(remembered)
     session.permanent = False
     if row.complete:
         user.session_key = key
         login_user(user)
         g.user_session = row
         audit.record("session.began", user, by=user, method=method)
+        if unsent.comes_back_to(user):
+            flash(str(_IS_BACK), "info")
     else:
         session[PENDING] = key
     return row
@@ -236,6 +286,7 @@ def sign_out() -> None:
     session_id = row.id
     with transaction():
         sessions.end(session_id, user)
+        discard_unsent(user)
         audit.record("session.ended", user, by=user)
     logout_user()
     session.clear()

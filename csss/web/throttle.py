@@ -2,6 +2,16 @@
 
 A limit answers 429 with the form, a sentence and `Retry-After`. It is checked after the form's token, so that no other site
 can use up somebody's tries. Keys hold no e-mail address, only a keyed hash of it.
+
+**What many people share must lock none of them out.** Behind one network address there may be a whole hospital, and one
+visitor can use up what the address may try. So whoever has signed in from there of late (`is_known_here`) is exempt from the
+limit of the address and keeps the tries of the own account. Two things must hold all the same:
+
+- *No answer tells who is known there.* Once the address is used up, everything but a success answers alike, known or not:
+  status, sentence and `Retry-After` are those of the limit. What the exempt ones do wrong is counted for the address, too
+  (`count`), because a counter that stands still for some would tell them apart.
+- *An address that is used up cannot guess on.* Of accounts that are not known there nothing is looked at any more; of each
+  that is, its own ten tries in a quarter of an hour, which it has in any case.
 """
 
 import logging
@@ -11,7 +21,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask_limiter import Limiter, RequestLimit, RouteLimit
 from limits import RateLimitItem, parse
 
@@ -61,14 +71,24 @@ def nothing_typed() -> bool:
     return not typed_email()
 
 
-def account_is_known_here() -> bool:
-    """Whether the person who is meant has signed in from here of late.
-
-    Strangers who try one account from everywhere do not keep its owner out; they would have to try from here, and
-    that has a limit of its own.
-    """
+def has_signed_in_here(email: str) -> bool:
+    """Whether the person with this address has signed in from here of late."""
     here = client_network()
-    return nothing_typed() or any(network_of(each) == here for each in sessions.addresses_of(typed_email()))
+    return any(network_of(each) == here for each in sessions.addresses_of(email))
+
+
+def is_known_here() -> bool:
+    """Whether a person is meant who has signed in from here of late."""
+    if "is_known_here" not in g:  # several limits of a route ask
+        email = typed_email()
+        g.is_known_here = bool(email) and has_signed_in_here(email)
+    return bool(g.is_known_here)
+
+
+def account_is_known_here() -> bool:
+    """Strangers who try one account from everywhere do not keep its owner out; they would have to try from here, and
+    that has a limit of its own."""
+    return nothing_typed() or is_known_here()
 
 
 limiter = Limiter(
@@ -99,9 +119,10 @@ def throttled(
     """
 
     def answer(breached: RequestLimit) -> Response:
-        wait = timedelta(seconds=max(1, math.ceil(breached.window.reset_time - time.time())))
+        wait = _until(breached.window.reset_time)
         _keep_once(breached, scope)
-        return too_many(page(wait), wait)
+        response = page(wait)
+        return response if "Retry-After" in response.headers else too_many(response, wait)
 
     return limiter.shared_limit(
         limit,
@@ -124,6 +145,28 @@ def _keep_once(breached: RequestLimit, scope: str) -> None:
     if limiter.limiter.hit(_once(), "audit", *breached.request_args):
         with transaction():
             record("request.throttled", scope=scope)
+
+
+def wait_of_address(limit: str, scope: str) -> timedelta | None:
+    """How long the network of this request has to wait, None while it may go on. Counts nothing."""
+    item, place = parse(limit), ("csss", client_network(), scope)
+    if limiter.limiter.test(item, *place):
+        return None
+    return _until(limiter.limiter.get_window_stats(item, *place).reset_time)
+
+
+def count(limit: str, scope: str) -> None:
+    """One more for the network of this request, where a limit has exempted it."""
+    limiter.limiter.hit(parse(limit), "csss", client_network(), scope)
+
+
+def may_still(limit: str, scope: str) -> bool:
+    """Count one more for the network of this request; False when that is one too many."""
+    return limiter.limiter.hit(parse(limit), "csss", client_network(), scope)
+
+
+def _until(reset_time: float) -> timedelta:
+    return timedelta(seconds=max(1, math.ceil(reset_time - time.time())))
 
 
 def forget(limit: str, scope: str, key: str) -> None:

@@ -243,7 +243,7 @@ def test_only_so_many_codes_are_sent(admin: Visitor, clinic: Clinic) -> None:
         assert admin.post(url(scan_id, "code")).status_code == 303
     answer = admin.post(url(scan_id, "code"))
     assert answer.status_code == 429 and 0 < int(answer.headers["Retry-After"]) <= 15 * 60
-    assert "codes have been sent" in soup(answer).select_one("#code-error").get_text()
+    assert "codes were asked for" in soup(answer).select_one("#code-error").get_text()
 
 
 def test_a_step_at_the_wrong_time_uses_up_no_code(admin: Visitor, clinic: Clinic) -> None:

@@ -281,7 +281,7 @@ def test_new_codes_are_limited(clinic: Clinic, nobody: Visitor) -> None:
     assert nobody.post("/login/code/send").status_code == 303
     assert nobody.post("/login/code/send").status_code == 303
     answer = nobody.post("/login/code/send")
-    assert answer.status_code == 429 and "3 codes have been sent" in words(answer)
+    assert answer.status_code == 429 and "3 codes were asked for" in words(answer)
     assert 0 < int(answer.headers["Retry-After"]) <= 15 * 60
 
 
@@ -299,7 +299,7 @@ def test_who_has_used_up_the_codes_by_signing_in_is_told_and_may_use_another_fac
     clinic.run_jobs("send_mail")
     assert len(clinic.mail) == before
     page = words(nobody.get("/login/code"))
-    assert "3 codes have been sent" in page and "We have sent a six-digit code" not in page
+    assert "3 codes were asked for" in page and "We have sent a six-digit code" not in page
     assert nobody.post("/login/code", {"code": recovery}).location == "/admin/"
 
 

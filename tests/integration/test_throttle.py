@@ -25,7 +25,7 @@ from csss.demo.redis import NoRedisError, redis_command
 from csss.jobs.queues import connect, init_jobs
 from csss.throttle.models import ThrottleCounter
 from csss.throttle.storage import STORE, DatabaseStorage, Store, init_store, sweep_expired
-from csss.web.auth import forgotten, registering, routes
+from csss.web.auth import code_routes, forgotten, registering, routes
 from csss.web.throttle import limiter, network_of
 from tests.conftest import IN_CI
 from tests.factories import PASSWORD, Clinic
@@ -218,10 +218,10 @@ def test_codes_from_one_address_are_limited_whoever_they_are_for(clinic: Clinic,
     email = clinic.person("admin").email
     nobody.post("/login", {"email": email, "password": PASSWORD})
     assert nobody.post("/login/code", {"code": "000000"}).status_code == 422
-    use_up(routes.WRONG_CODES_OF_AN_ADDRESS, "code.address", "127.0.0.1")
+    use_up(code_routes.WRONG_CODES_OF_AN_ADDRESS, "code.address", "127.0.0.1")
     answer = nobody.post("/login/code", {"code": "123456"})
     assert answer.status_code == 429 and "Too many codes" in words(answer) and "Retry-After" in answer.headers
-    use_up(routes.CODES_FOR_AN_ADDRESS, "code-mail.address", "127.0.0.1")
+    use_up(code_routes.CODES_FOR_AN_ADDRESS, "code-mail.address", "127.0.0.1")
     assert nobody.post("/login/code/send").status_code == 429
 
 

@@ -101,6 +101,7 @@ WHO: dict[str, set[str | None]] = {
     "auth.home": EVERYBODY,
     "auth.login": EVERYBODY,
     "auth.login_code": EVERYBODY,
+    "auth.login_code_state": EVERYBODY,
     "auth.logout": EVERYBODY,
     "auth.passkey_login": EVERYBODY,
     "auth.passkey_login_question": EVERYBODY,

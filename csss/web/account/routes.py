@@ -19,12 +19,14 @@ from csss.web.auth.forms import add_errors
 from csss.web.fragments import redirect_after
 from csss.web.guard import me, renew_session, requires
 from csss.web.throttle import too_many
+from csss.web.unsent import comes_back_on, typed_before
 
 
 @account.get("")
 @requires(Permission.OWN_ACCOUNT)
 def page() -> Response:
-    return account_page()
+    sent = typed_before("account.change")
+    return account_page(profile_form=profile_form(me(), sent)[0]) if sent is not None else account_page()
 
 
 def _wait_with_passwords(sentence: str) -> Response:
@@ -51,6 +53,7 @@ def _sets_password() -> bool:
 @account.post("")
 @requires(Permission.OWN_ACCOUNT)
 @asks_for_password(_wait_with_passwords)
+@comes_back_on("account.page")
 def change() -> Response:
     """Change what was sent: fields of the own record, the report pass phrase, the password; all of it or nothing.
 

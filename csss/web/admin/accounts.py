@@ -31,6 +31,7 @@ from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import idle_limit, me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
 from csss.web.rows import made_once
+from csss.web.unsent import typed_before
 
 
 @admin.get("/users")
@@ -44,7 +45,8 @@ def users() -> Response:
 @requires(Permission.ACCOUNT_MANAGE)
 def user(user_id: uuid.UUID) -> Response:
     """One account: who it is, where it is signed in, and what may be done with it."""
-    return show_account(user_id)
+    sent = typed_before("admin.place_legal_hold", "admin.lift_legal_hold")
+    return show_account(user_id, hold_form=LegalHoldForm(sent) if sent is not None else None)
 
 
 def _wait_with_passwords(sentence: str) -> Response:

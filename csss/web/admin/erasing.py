@@ -28,6 +28,7 @@ from csss.web.guard import me, requires, user_session
 from csss.web.listing import page_number, pager
 from csss.web.passkeys import question, second_factor_shown
 from csss.web.throttle import answer_to
+from csss.web.unsent import comes_back_on, typed_before
 
 
 @admin.get("/erasing")
@@ -56,6 +57,7 @@ def erasures() -> Response:
 
 @admin.post("/users/<uuid:user_id>/legal-hold")
 @requires(Permission.PATIENT_ERASE)
+@comes_back_on("admin.user")
 def place_legal_hold(user_id: uuid.UUID) -> Response:
     done = _("This patient’s data is kept until the legal hold is lifted.")
     return _change_hold(user_id, services.place_hold, done)
@@ -63,6 +65,7 @@ def place_legal_hold(user_id: uuid.UUID) -> Response:
 
 @admin.post("/users/<uuid:user_id>/lift-legal-hold")
 @requires(Permission.PATIENT_ERASE)
+@comes_back_on("admin.user")
 def lift_legal_hold(user_id: uuid.UUID) -> Response:
     return _change_hold(user_id, services.lift_hold, _("The legal hold is lifted."))
 
@@ -85,11 +88,12 @@ def _change_hold(user_id: uuid.UUID, change: Callable[..., object], done: str) -
 @requires(Permission.PATIENT_ERASE)
 def erase_form(user_id: uuid.UUID) -> Response:
     """What goes and what stays, and the form that asks for a reason, the MRN and a passkey or a code."""
-    return _show(user_id, EraseForm())
+    return _show(user_id, EraseForm(typed_before("admin.erase", "admin.send_erase_code")))
 
 
 @admin.post("/users/<uuid:user_id>/erase/code")
 @requires(Permission.PATIENT_ERASE)
+@comes_back_on("admin.erase_form")
 def send_erase_code(user_id: uuid.UUID) -> Response:
     """Owe the administrator a code for erasing exactly this patient; what has been typed stays."""
     form = EraseForm(request.form)
@@ -131,6 +135,7 @@ def erase_code_state(user_id: uuid.UUID) -> Response:
 
 @admin.post("/users/<uuid:user_id>/erase")
 @requires(Permission.PATIENT_ERASE)
+@comes_back_on("admin.erase_form")
 def erase(user_id: uuid.UUID) -> Response:
     """Erase. The state and what was typed are checked before a code or a passkey's answer is used up."""
     form = EraseForm(request.form)

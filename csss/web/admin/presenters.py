@@ -10,11 +10,12 @@ from flask import url_for
 from flask_babel.speaklater import LazyString
 
 from csss import clock
+from csss.auth.second_factor import SentCode
 from csss.i18n import _, _l, _n
 from csss.mail.models import MailState
 from csss.reports import approvals
 from csss.reports import queries as report_queries
-from csss.reports.approvals import Release, SentCode, Signers
+from csss.reports.approvals import Release, Signers
 from csss.scans import policies
 from csss.scans.listed import Listed
 from csss.scans.models import Scan, ScanHold

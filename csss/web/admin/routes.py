@@ -59,6 +59,7 @@ from csss.web.passkeys import question, second_factor_shown
 from csss.web.rows import made_once
 from csss.web.staff_view import history, scan_view
 from csss.web.throttle import answer_to
+from csss.web.unsent import comes_back_on, typed_before
 
 WATERMARK = "PREVIEW – NOT RELEASED"  # not translated: it stands in a report, which has one language
 # One is laid out at a time (csss.reports.printing), one may wait for it; more would only fill the threads.
@@ -99,7 +100,8 @@ def show_queue(*, status: int = 200, refused: str = "") -> Response:
 @admin.get("/scans/<uuid:scan_id>")
 @requires(Permission.REPORT_APPROVE)
 def scan(scan_id: uuid.UUID) -> Response:
-    return _show(scan_id)
+    sent = typed_before("admin.hold")
+    return _show(scan_id, hold_form=HoldForm(sent) if sent is not None else None)
 
 
 @admin.get("/scans/<uuid:scan_id>/preview.pdf")
@@ -218,6 +220,7 @@ def _seen(scan: Scan, prescribed: int) -> str:
 
 @admin.post("/scans/<uuid:scan_id>/hold")
 @requires(Permission.REPORT_APPROVE)
+@comes_back_on("admin.scan")
 def hold(scan_id: uuid.UUID) -> Response:
     """Ask the doctor or the pharmacist for a correction before release."""
     form = HoldForm(request.form)

@@ -12,6 +12,7 @@ from csss.web.assistant import assistant, presenters
 from csss.web.forms import TextForm, one_line
 from csss.web.fragments import form_error, is_htmx, page_or_fragment
 from csss.web.guard import me, requires
+from csss.web.unsent import comes_back_on, typed_before
 
 MAX_QUESTION = 500
 
@@ -35,11 +36,13 @@ class QuestionForm(TextForm):
 @requires(Permission.ASSISTANT_ASK)
 def page() -> Response:
     """The form, and everything that can be asked."""
-    return page_or_fragment("assistant/page.html", "assistant/_assistant.html", **_page(QuestionForm()))
+    form = QuestionForm(formdata=typed_before("assistant.ask"))
+    return page_or_fragment("assistant/page.html", "assistant/_assistant.html", **_page(form))
 
 
 @assistant.post("/assistant")
 @requires(Permission.ASSISTANT_ASK)
+@comes_back_on("assistant.page")
 def ask() -> Response:
     """The answer: below the earlier ones in the page, or (without script) on a page of its own."""
     form = QuestionForm()

@@ -4,4 +4,4 @@ from flask import Blueprint
 
 auth = Blueprint("auth", __name__)
 
-from csss.web.auth import forgotten, passkey_routes, registering, routes  # noqa: E402, F401
+from csss.web.auth import code_routes, forgotten, passkey_routes, registering, routes  # noqa: E402, F401

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from flask import Response, flash, url_for
+from flask import Response, flash, request, url_for
 from flask_login import current_user, logout_user
 
 from csss.auth import password_reset
@@ -15,7 +15,17 @@ from csss.web.auth.forms import ForgotForm, NewPasswordForm, add_errors
 from csss.web.auth.routes import forget_wrong_passwords
 from csss.web.fragments import UNPROCESSABLE, asks_only, form_error, page_or_fragment, redirect_after
 from csss.web.guard import requires
-from csss.web.throttle import minutes, nothing_typed, throttled, typed_account, was_refused
+from csss.web.throttle import (
+    count,
+    is_known_here,
+    minutes,
+    nothing_typed,
+    throttled,
+    too_many,
+    typed_account,
+    wait_of_address,
+    was_refused,
+)
 
 # Each mail cancels the link before it: a stranger who asks again and again leaves the owner one link that works.
 LINKS_FOR_AN_ACCOUNT = "5 per hour"
@@ -24,7 +34,20 @@ WRONG_LINKS_OF_AN_ADDRESS = "60 per 15 minutes"
 
 
 def _wait_for_a_link(wait: timedelta) -> Response:
+    """Once the address is used up this is the answer to everybody, also to who is known there and gets the link."""
     form = ForgotForm()
+    of_address = wait_of_address(LINKS_FOR_AN_ADDRESS, "reset.address")
+    if of_address is not None:
+        form.email.errors = [
+            ngettext(
+                "Many links have been asked for from your network. Wait %(num)s minute and try again. If you have "
+                "signed in from here of late, look for a link in your mail first: you need not wait.",
+                "Many links have been asked for from your network. Wait %(num)s minutes and try again. If you have "
+                "signed in from here of late, look for a link in your mail first: you need not wait.",
+                minutes(of_address),
+            )
+        ]
+        return too_many(_forgot_page(form, 429), of_address)
     form.email.errors = [
         ngettext(
             "Many links have been asked for. Use the newest one, or wait %(num)s minute and try again.",
@@ -44,12 +67,16 @@ def _forgot_page(form: ForgotForm, status: int = 200) -> Response:
 @throttled(
     LINKS_FOR_AN_ACCOUNT, "reset.account", key=typed_account, page=_wait_for_a_link, exempt=nothing_typed
 )
-@throttled(LINKS_FOR_AN_ADDRESS, "reset.address", page=_wait_for_a_link)
+@throttled(LINKS_FOR_AN_ADDRESS, "reset.address", page=_wait_for_a_link, exempt=is_known_here)
 def forgot_password() -> Response:
     """Ask for a link by mail. The answer is the same for an address that nobody has."""
     form = ForgotForm()
     if asks_only():
         return _forgot_page(form)
+    wait = None
+    if is_known_here():  # exempt, and counted all the same
+        wait = wait_of_address(LINKS_FOR_AN_ADDRESS, "reset.address")
+        count(LINKS_FOR_AN_ADDRESS, "reset.address")
     if not form.validate():
         return _forgot_page(form, UNPROCESSABLE)
     try:
@@ -58,6 +85,8 @@ def forgot_password() -> Response:
     except Invalid as refusal:
         add_errors(form, refusal)
         return _forgot_page(form, UNPROCESSABLE)
+    if wait is not None:
+        return _wait_for_a_link(wait)
     flash(
         ngettext(
             "If there is an account with this address, a link is on its way to it. It works once, for %(num)s minute.",
@@ -73,9 +102,20 @@ def _wait_with_links(wait: timedelta) -> Response:
     return _no_such_link()
 
 
+def _link_is_right() -> bool:
+    """Nobody guesses 256 bits: whoever has a link that works is no stranger, whatever others behind the address try."""
+    return password_reset.user_of((request.view_args or {}).get("token", "")) is not None
+
+
 @auth.route("/reset-password/<token>", methods=["GET", "POST"])
 @requires(PUBLIC)
-@throttled(WRONG_LINKS_OF_AN_ADDRESS, "reset-link.address", page=_wait_with_links, refused=was_refused)
+@throttled(
+    WRONG_LINKS_OF_AN_ADDRESS,
+    "reset-link.address",
+    page=_wait_with_links,
+    refused=was_refused,
+    exempt=_link_is_right,
+)
 def reset_password(token: str) -> Response:
     """Choose a new password. Opening the link changes nothing: mail scanners open links, people fill in forms."""
     user = password_reset.user_of(token)

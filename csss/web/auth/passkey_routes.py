@@ -30,9 +30,13 @@ WRONG_PASSKEYS_OF_AN_ADDRESS = "60 per 15 minutes"
 
 
 def _wait(wait: timedelta) -> str:
+    """Nobody has said yet who it is, so nobody is known here. Who gives the password first is asked for the passkey
+    afterwards, without these limits: they keep nobody out."""
     return ngettext(
-        "Too many tries with a passkey. Wait %(num)s minute, then try again.",
-        "Too many tries with a passkey. Wait %(num)s minutes, then try again.",
+        "Too many tries with a passkey from your network. Sign in with your password, and you are asked for your passkey "
+        "then; or wait %(num)s minute.",
+        "Too many tries with a passkey from your network. Sign in with your password, and you are asked for your passkey "
+        "then; or wait %(num)s minutes.",
         minutes(wait),
     )
 

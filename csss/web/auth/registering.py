@@ -32,6 +32,7 @@ from csss.web.throttle import (
     was_accepted,
 )
 
+# Who registers has no account yet, so this keeps nobody out who is known at the address.
 ACCOUNTS_OF_AN_ADDRESS = "60 per hour"
 
 
@@ -87,7 +88,7 @@ def _registered(form: RegisterForm) -> bool:
     if role is Role.PATIENT:
         flash(
             gettext(
-                "Thank you for registering. We have sent you an e-mail: open the link in it to confirm your e-mail "
+                "Thank you for registering. We are sending you an e-mail: open the link in it to confirm your e-mail "
                 "address, because reports are mailed only to confirmed addresses. If you have had an account already, "
                 "the e-mail says so."
             ),
@@ -97,7 +98,7 @@ def _registered(form: RegisterForm) -> bool:
         flash(
             gettext(
                 "Thank you for registering. A new account waits for an administrator's approval. Meanwhile confirm your "
-                "e-mail address with the link that we have sent you. If you have had an account already, the e-mail "
+                "e-mail address with the link that we are sending you. If you have had an account already, the e-mail "
                 "says so."
             ),
             "success",

@@ -1,63 +1,49 @@
-"""Routes: the start page, signing in and out, registering, confirming an address."""
+"""Routes: the start page, signing in with a password, and signing out. The second step is in `code_routes`."""
 
 from datetime import timedelta
 
-from flask import (
-    Response,
-    flash,
-    make_response,
-    redirect,
-    request,
-    session,
-    url_for,
-)
+from flask import Response, flash, g, make_response, redirect, request, session, url_for
 from flask_login import current_user
 
 from csss.audit.record import record
-from csss.auth import accounts, challenge, second_factor
-from csss.auth.models import AccountState, CodePurpose, User, UserSession
+from csss.auth import accounts, second_factor, secrets
+from csss.auth.models import AccountState, CodePurpose, User
 from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import PUBLIC
-from csss.auth.roles import Role
-from csss.auth.second_factor import Proof
-from csss.database import db, transaction
-from csss.errors import Invalid, TooMany
+from csss.database import transaction
+from csss.errors import TooMany
 from csss.i18n import _l, gettext, ngettext
 from csss.web import guard
 from csss.web.auth import auth
-from csss.web.auth.forms import CodeForm, LoginForm, RecoveryForm, add_errors
-from csss.web.auth.way_on import local_path, way_on
+from csss.web.auth.forms import LoginForm
+from csss.web.auth.way_on import NEXT, local_path, way_on
 from csss.web.fragments import asks_only, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.navigation import home_url
-from csss.web.passkeys import question
 from csss.web.throttle import (
     account_is_known_here,
     account_key,
-    answer_to,
+    count,
     forget,
     from_here,
+    is_known_here,
+    may_still,
     minutes,
     nothing_typed,
     throttled,
     too_many,
     typed_account,
     typed_account_from_here,
-    was_refused,
+    wait_of_address,
 )
 
-NEXT = "next"
 # Of one account from one address; of one account from everywhere else than where its owner signs in; of all accounts from
 # one address, behind which there may be a whole hospital.
 WRONG_PASSWORDS_HERE = "10 per 15 minutes"
 WRONG_PASSWORDS_ELSEWHERE = "30 per 15 minutes"
 WRONG_PASSWORDS_OF_AN_ADDRESS = "60 per 15 minutes"
-WRONG_CODES_OF_AN_ADDRESS = "60 per 15 minutes"
-CODES_FOR_AN_ADDRESS = "60 per 15 minutes"
-_ONLY_PASSKEY = _l(
-    "Administrators sign in with a passkey here. If yours is lost, use a recovery code, or ask another administrator "
-    "to reset your second factor."
-)
+# Once an address is used up, so many answers still take as long as if the password had been looked at.
+SLOW_ANSWERS_TO_AN_ADDRESS = "240 per 15 minutes"
 WRONG = _l("The e-mail address or the password is not right.")
 SHUT = {
     AccountState.WAITING: _l(
@@ -79,6 +65,11 @@ def home() -> Response:
 
 def _wait_to_sign_in(wait: timedelta) -> Response:
     """The same for an unknown address, so that it tells nothing."""
+    of_address = wait_of_address(WRONG_PASSWORDS_OF_AN_ADDRESS, "sign-in.address")
+    if of_address is not None:
+        if may_still(SLOW_ANSWERS_TO_AN_ADDRESS, "sign-in.slow"):
+            secrets.password_matches("", None)
+        return _wait_where_all_is_used_up(of_address)
     problem = ngettext(
         "Too many wrong passwords. Wait %(num)s minute, then try again.",
         "Too many wrong passwords. Wait %(num)s minutes, then try again.",
@@ -87,8 +78,27 @@ def _wait_to_sign_in(wait: timedelta) -> Response:
     return _login_again(LoginForm(), 429, problem)
 
 
+def _wait_where_all_is_used_up(wait: timedelta) -> Response:
+    """For everybody behind an address that is used up, unless the password is right and its owner known there.
+
+    Nothing shall tell which accounts are known there, so this is also the answer to a wrong password of one that is, and it
+    takes as long: a password is hashed for nothing. That costs a quarter of a second of the processor, so it ends after some
+    tries (SLOW_ANSWERS_TO_AN_ADDRESS). Whoever has sent that many from one network within a quarter of an hour can tell from
+    there on by the time of an answer who has signed in from that network, at the price of a wrong password in the log for
+    each account that is tried, and of no more than ten.
+    """
+    problem = ngettext(
+        "Too many wrong passwords have been sent from your network. Wait %(num)s minute, then try again. Who has signed "
+        "in from here of late need not wait: check the address and the password.",
+        "Too many wrong passwords have been sent from your network. Wait %(num)s minutes, then try again. Who has signed "
+        "in from here of late need not wait: check the address and the password.",
+        minutes(wait),
+    )
+    return too_many(_login_again(LoginForm(), 429, problem), wait)
+
+
 def _is_wrong_password(response: Response) -> bool:
-    return response.status_code == 401
+    return bool(g.get("wrong_password_at_sign_in", False))
 
 
 @auth.route("/login", methods=["GET", "POST"])
@@ -114,6 +124,7 @@ def _is_wrong_password(response: Response) -> bool:
     "sign-in.address",
     page=_wait_to_sign_in,
     refused=_is_wrong_password,
+    exempt=is_known_here,
 )
 def login() -> Response:
     """Address and password. Who needs a second factor gets a session that waits for it."""
@@ -140,8 +151,13 @@ def login() -> Response:
 
 
 def _wrong_password(form: LoginForm) -> Response:
+    g.wrong_password_at_sign_in = True
+    wait = None
+    if is_known_here():  # exempt, and counted all the same
+        wait = wait_of_address(WRONG_PASSWORDS_OF_AN_ADDRESS, "sign-in.address")
+        count(WRONG_PASSWORDS_OF_AN_ADDRESS, "sign-in.address")
     _keep_refusal(form.email.data or "", "password")
-    return _login_again(form, 401, WRONG)
+    return _login_again(form, 401, WRONG) if wait is None else _wait_where_all_is_used_up(wait)
 
 
 def forget_wrong_passwords(email: str) -> None:
@@ -181,161 +197,9 @@ def _begin(user: User, password_hash: str, target: str | None) -> Response | Non
 
 
 def _gets_a_mail(user: User) -> bool:
-    """Whether a code is mailed without being asked for: to administrators, and where there is no app; nowhere with a
-    passkey, which needs none."""
-    return not passkeys.offered(user) and (user.role is Role.ADMIN or not second_factor.has_app(user))
-
-
-def _only_passkey(user: User) -> bool:
-    """Whether this person's second step is a passkey, or a recovery code where it is lost, and no other code."""
-    return passkeys.is_required(user) and passkeys.offered(user)
-
-
-def _wait_with_codes(wait: timedelta) -> Response:
-    waiting = guard.pending_session()
-    if waiting is None:
-        return _sign_in_first(gettext("Sign in with your password first."))
-    code_form, recovery_form = CodeForm(), RecoveryForm(formdata=None)
-    code_form.code.errors = [
-        ngettext(
-            "Too many codes were entered or asked for. Wait %(num)s minute, then try again.",
-            "Too many codes were entered or asked for. Wait %(num)s minutes, then try again.",
-            minutes(wait),
-        )
-    ]
-    return _code_page(waiting, code_form, recovery_form, 429)
-
-
-@auth.route("/login/code", methods=["GET", "POST"])
-@requires(PUBLIC)
-@throttled(WRONG_CODES_OF_AN_ADDRESS, "code.address", page=_wait_with_codes, refused=was_refused)
-def login_code() -> Response:
-    """The second factor: a passkey, a mailed code, one from an authenticator app, or a recovery code."""
-    if current_user.is_authenticated:
-        return redirect_after(home_url(me().role))
-    waiting = guard.pending_session()
-    if waiting is None:
-        return _sign_in_first(gettext("Sign in with your password first."))
-    given = request.form.get("code", "")
-    long = len(given.strip()) > 8
-    code_form, recovery_form = CodeForm(), RecoveryForm()
-    form = recovery_form if long else code_form
-    if asks_only():
-        return _code_page(waiting, code_form, recovery_form)
-    (code_form if long else recovery_form).code.data = ""
-    if "passkey" not in request.form and not form.validate():
-        return _code_page(waiting, code_form, recovery_form, 422)
-    return _take_code(code_form, recovery_form, form)
-
-
-def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm | RecoveryForm) -> Response:
-    refusal: Invalid | None = None
-    with transaction():
-        waiting = _locked_pending()
-        if waiting is None:
-            return _sign_in_first(gettext("The time for the code is over. Sign in again."))
-        user, target = waiting.user, session.get(NEXT)
-        try:
-            proof = _shown(waiting, form.code.data or "")
-        except Invalid as error:  # kept for later, so that the wrong try is committed
-            refusal = error
-        else:
-            guard.sign_in(user, second_factor_done=True, method=proof.method)
-    if refusal is None:
-        return redirect_after(way_on(user, target))
-    if waiting.ended_at is not None:
-        return _sign_in_first(gettext("Too many wrong codes. Sign in again."))
-    problem = refusal.errors.pop("passkey", None)
-    add_errors(form, refusal)
-    return answer_to(refusal, _code_page(waiting, code_form, recovery_form, 422, passkey_problem=problem))
-
-
-def _locked_pending() -> UserSession | None:
-    """The session that waits, read again once its person is locked: all sessions may have been ended until then, and whoever
-    ends them from now on waits for the one that begins here."""
-    waiting = guard.pending_session()
-    if waiting is None:
-        return None
-    db.session.refresh(waiting.user, with_for_update=True)
-    db.session.refresh(waiting)
-    return guard.pending_session()
-
-
-def _shown(waiting: UserSession, code: str) -> Proof:
-    """Raises Invalid for the field `passkey` or `code`."""
-    if "passkey" in request.form:
-        return passkeys.show(waiting, CodePurpose.SIGN_IN, waiting.id, request.form["passkey"])
-    if _only_passkey(waiting.user) and not second_factor.is_recovery_code(code):
-        raise Invalid(code=_ONLY_PASSKEY)
-    return challenge.take_code(waiting, CodePurpose.SIGN_IN, waiting.id, code)
-
-
-@auth.post("/login/code/passkey")
-@requires(PUBLIC)
-def passkey_question() -> Response:
-    """What the browser has to ask the passkey, for this very sign-in."""
-    waiting = guard.pending_session()
-    if waiting is None:
-        return _sign_in_first(gettext("Sign in with your password first."))
-    return question(lambda: passkeys.ask(waiting, CodePurpose.SIGN_IN, waiting.id))
-
-
-@auth.post("/login/code/send")
-@requires(PUBLIC)
-@throttled(CODES_FOR_AN_ADDRESS, "code-mail.address", page=_wait_with_codes)
-def send_login_code() -> Response:
-    """Another code by e-mail; the earlier ones stop working."""
-    waiting = guard.pending_session()
-    if waiting is None:
-        return _sign_in_first(gettext("Sign in with your password first."))
-    code_form, recovery_form = CodeForm(formdata=None), RecoveryForm(formdata=None)
-    if _only_passkey(waiting.user):
-        code_form.code.errors = [str(_ONLY_PASSKEY)]
-        return _code_page(waiting, code_form, recovery_form, 422)
-    try:
-        with transaction():
-            second_factor.request_code(waiting.user, CodePurpose.SIGN_IN, waiting.id)
-    except TooMany as refusal:
-        add_errors(code_form, refusal)
-        return too_many(_code_page(waiting, code_form, recovery_form), refusal.wait)
-    flash(gettext("A new code is on its way. Earlier codes no longer work."), "success")
-    return redirect_after(url_for("auth.login_code"))
-
-
-def _sign_in_first(sentence: str) -> Response:
-    flash(sentence, "warning")
-    return redirect_after(url_for("auth.login"))
-
-
-def _code_page(
-    waiting: UserSession,
-    code_form: CodeForm,
-    recovery_form: RecoveryForm,
-    status: int = 200,
-    passkey_problem: str | None = None,
-) -> Response:
-    user = waiting.user
-    return page_or_fragment(
-        "auth/code.html",
-        "auth/_code.html",
-        status,
-        form=code_form,
-        recovery_form=recovery_form,
-        mailed=second_factor.newest_code(user, CodePurpose.SIGN_IN, waiting.id) is not None,
-        passkey=passkeys.offered(user),
-        only_passkey=_only_passkey(user),
-        passkey_problem=passkey_problem,
-        address=masked(user.email),
-        has_app=second_factor.has_app(user),
-        app_is_lost=second_factor.app_is_lost(user),
-        minutes=int(second_factor.code_life().total_seconds() // 60),
-    )
-
-
-def masked(email: str) -> str:
-    """The address as far as its owner needs it: `a•••@example.org`."""
-    name, _, domain = email.partition("@")
-    return f"{name[:1]}•••@{domain}"
+    """Whether a code is mailed without being asked for: only to who has nothing else at hand. A mail that nobody waits for
+    is one that people learn not to read."""
+    return not passkeys.offered(user) and not second_factor.has_app(user)
 
 
 @auth.post("/logout")

@@ -9,6 +9,7 @@ from csss.auth.models import User
 from csss.auth.permissions import Permission
 from csss.web.navigation import home_url
 
+NEXT = "next"  # where that waits: in the address, in the form, and for the second step in the cookie
 LONGEST = (
     1000  # letters; it waits in the cookie for the second step, and a browser drops a cookie of 4096 bytes
 )

@@ -19,10 +19,12 @@ from csss.web.doctor.reading_routes import done, try_step
 from csss.web.forms import mark
 from csss.web.fragments import form_error, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
+from csss.web.unsent import comes_back_on, typed_before
 
 
 @doctor.post("/scans/<uuid:scan_id>/draft")
 @requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
 def save_draft(scan_id: uuid.UUID) -> Response:
     """Keep what has been typed. htmx sends it while typing and gets the words about it; a browser gets the page."""
     form = ReviewForm(request.form)
@@ -62,6 +64,7 @@ def discard_draft(scan_id: uuid.UUID) -> Response:
 
 @doctor.post("/scans/<uuid:scan_id>/insert")
 @requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
 def insert_template(scan_id: uuid.UUID) -> Response:
     """Add a block to what has been typed and keep it as the draft; script does the same at the cursor, unasked."""
     form = ReviewForm(request.form)
@@ -102,11 +105,13 @@ def _id(text: str) -> uuid.UUID:
 @requires(Permission.SCAN_REVIEW)
 def templates() -> Response:
     """The own blocks of text, and a form for one more."""
-    return page_or_fragment("doctor/templates.html", "doctor/_templates.html", **_listed(TemplateForm()))
+    form = TemplateForm(typed_before("doctor.add_template"))
+    return page_or_fragment("doctor/templates.html", "doctor/_templates.html", **_listed(form))
 
 
 @doctor.post("/templates")
 @requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.templates")
 def add_template() -> Response:
     form = TemplateForm(request.form)
     refused = _refusal(form, lambda: report_templates.add(form.block(), by=me()))
@@ -120,12 +125,14 @@ def add_template() -> Response:
 def template(template_id: uuid.UUID) -> Response:
     """One block, to be changed."""
     found = report_templates.find(template_id, me())
-    form = TemplateForm.starting_with(found)
+    sent = typed_before("doctor.change_template")
+    form = TemplateForm(sent) if sent is not None else TemplateForm.starting_with(found)
     return page_or_fragment("doctor/template.html", "doctor/_template.html", form=form, template=found)
 
 
 @doctor.post("/templates/<uuid:template_id>")
 @requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.template")
 def change_template(template_id: uuid.UUID) -> Response:
     form = TemplateForm(request.form)
     refused = _refusal(form, lambda: report_templates.change(template_id, form.block(), by=me()))

@@ -28,13 +28,26 @@ from csss.web.doctor.forms import (
 from csss.web.forms import mark
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
+from csss.web.unsent import comes_back_on, typed_before
 from csss.web.watch import also_shows
+
+_TYPED_INTO: dict[type[Form], tuple[str, ...]] = {
+    ReviewForm: ("doctor.verify", "doctor.correct", "doctor.save_draft", "doctor.insert_template"),
+    AddendumForm: ("doctor.addendum",),
+    CloseForm: ("doctor.close",),
+    WithoutClassifierForm: ("doctor.read_without_ai",),
+}
 
 
 @doctor.get("/scans/<uuid:scan_id>")
 @requires(Permission.SCAN_REVIEW)
 def scan(scan_id: uuid.UUID) -> Response:
-    """The reading page; `compare` in the address puts another scan of the patient beside it."""
+    """The reading page; `compare` in the address puts another scan of the patient beside it. What was typed before the
+    session ended is in its form again."""
+    for form, endpoints in _TYPED_INTO.items():
+        sent = typed_before(*endpoints)
+        if sent is not None:
+            return reading_page(scan_id, form(sent))
     return reading_page(scan_id)
 
 
@@ -66,6 +79,7 @@ def analyze(scan_id: uuid.UUID) -> Response:
 
 @doctor.post("/scans/<uuid:scan_id>/verify")
 @requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
 def verify(scan_id: uuid.UUID) -> Response:
     """Sign the reading. Then the next scan, if asked for, or the worklist: nobody reads a page that is done with."""
     form = ReviewForm(request.form)
@@ -82,6 +96,7 @@ def verify(scan_id: uuid.UUID) -> Response:
 
 @doctor.post("/scans/<uuid:scan_id>/correct")
 @requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
 def correct(scan_id: uuid.UUID) -> Response:
     """A further version of the reading, which an administrator has asked for."""
     form = ReviewForm(request.form)
@@ -93,6 +108,7 @@ def correct(scan_id: uuid.UUID) -> Response:
 
 @doctor.post("/scans/<uuid:scan_id>/read-without-ai")
 @requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
 def read_without_ai(scan_id: uuid.UUID) -> Response:
     form = WithoutClassifierForm(request.form)
     reason = form.reason.data or ""
@@ -104,6 +120,7 @@ def read_without_ai(scan_id: uuid.UUID) -> Response:
 
 @doctor.post("/scans/<uuid:scan_id>/close")
 @requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
 def close(scan_id: uuid.UUID) -> Response:
     form = CloseForm(request.form)
     reason = form.reason.data or ""
@@ -145,6 +162,7 @@ def correct_kind(scan_id: uuid.UUID) -> Response:
 
 @doctor.post("/scans/<uuid:scan_id>/addendum")
 @requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
 def addendum(scan_id: uuid.UUID) -> Response:
     """A signed note after release, and with it a new version of the report."""
     form = AddendumForm(request.form)
@@ -189,6 +207,9 @@ def reading_page(
     beginning = draft if draft is not None and not reading.overtaken(draft, scan) else scan.review
     review = sent if isinstance(sent, ReviewForm) else ReviewForm.starting_with(beginning)
     offered = page.may.verify or page.may.correct
+    lost = _typed(sent) if sent is not None and not _is_shown(sent, page.may) else []
+    if lost and conflict is None:
+        conflict = _("This can no longer be sent: the scan has gone on meanwhile.")
     return page_or_fragment(
         "doctor/scan.html",
         "doctor/_reading.html",
@@ -197,7 +218,7 @@ def reading_page(
         claim=claim_view(scan_id),
         conflict=conflict,
         # What cannot be sent any more is not lost: it is shown as text, to be copied.
-        unsaved=_typed(sent) if status == 409 and not (isinstance(sent, ReviewForm) and offered) else [],
+        unsaved=lost,
         review=review.asked_of(scan),
         templates=report_templates.of(me(), scan.kind) if offered else [],
         without=sent if isinstance(sent, WithoutClassifierForm) else WithoutClassifierForm(),
@@ -208,6 +229,17 @@ def reading_page(
         kind_form=sent if isinstance(sent, KindForm) else KindForm(),
         addendum=sent if isinstance(sent, AddendumForm) else AddendumForm(),
     )
+
+
+def _is_shown(sent: Form, may: reading.May) -> bool:
+    """Whether the page has this form, with what was typed."""
+    shown = {
+        ReviewForm: may.verify or may.correct,
+        AddendumForm: may.add_addendum,
+        CloseForm: may.close,
+        WithoutClassifierForm: may.read_without,
+    }
+    return shown.get(type(sent), True)
 
 
 def _typed(form: Form | None) -> list[tuple[str, str]]:

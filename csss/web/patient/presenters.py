@@ -171,7 +171,7 @@ def hints(user: User) -> list[Hint]:
             Hint(
                 _("Confirm your e-mail address"),
                 _(
-                    "We have sent a link to %(address)s. Until you open it, no report is mailed to you.",
+                    "Until you open the link in our mail to %(address)s, no report is mailed to you.",
                     address=user.email,
                 ),
                 _("Open my account"),

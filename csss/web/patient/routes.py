@@ -27,6 +27,7 @@ from csss.web.guard import ask_to_sign_in, me, requires, takes_files
 from csss.web.listing import page_number, pager
 from csss.web.patient import patient, presenters
 from csss.web.patient.forms import UploadForm
+from csss.web.unsent import comes_back_on, typed_before
 
 
 @patient.get("/")
@@ -35,6 +36,9 @@ def home() -> Response:
     """The own scans, and the form for a new one: for a closed scan filled in with what was said of it."""
     closed = _closed_scan()
     said = {"kind": closed.kind.value, "indication": closed.indication} if closed else {}
+    sent = typed_before("patient.upload")
+    if sent is not None:  # the session had ended; the picture has to be chosen again
+        said = {"kind": sent.get("kind", ""), "indication": sent.get("indication", "")}
     return page_or_fragment(
         "patient/home.html", "patient/_scans.html", **_home(UploadForm(data=said), closed)
     )
@@ -43,6 +47,7 @@ def home() -> Response:
 @patient.post("/scans")
 @requires(Permission.SCAN_UPLOAD)
 @takes_files
+@comes_back_on("patient.home")
 def upload() -> Response:
     """Take in a scan. Nothing is stored unless everything about it can be accepted."""
     form = UploadForm(_sent())
@@ -77,7 +82,7 @@ def too_large(error: RequestEntityTooLarge) -> Response:
     if (
         not me().is_authenticated and (request.content_length or 0) <= most
     ):  # no picture is too large but nobody's
-        return ask_to_sign_in()
+        return ask_to_sign_in(token_is_right=False)  # which nobody has looked at
     if request.endpoint != "patient.upload" or not me().may(Permission.SCAN_UPLOAD):
         return error_response(413, SENTENCES[413])
     form = UploadForm()

@@ -1,10 +1,12 @@
 """Prescriptions and templates as they are typed: lines of repeated plain names (drug, dose, …), and what belongs to all."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 from flask import abort
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException
 from wtforms import BooleanField, Form, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
@@ -112,6 +114,13 @@ class LinesForm(Form):
             ]
         )
         return form
+
+    @classmethod
+    def typed_before(cls, sent: "MultiDict[str, str] | None") -> Self | None:
+        """What was sent when the session had ended; None for nothing, and for more lines than a form takes."""
+        with suppress(HTTPException):
+            return cls.typed(sent) if sent is not None else None
+        return None
 
     def set_rows(self, lines: Sequence[Mapping[str, str]]) -> None:
         self.rows = [LineForm(MultiDict(line)).place(number) for number, line in enumerate(lines or [{}])]

@@ -35,6 +35,7 @@ from csss.web.pharmacist.presenters import (
 )
 from csss.web.rows import made_once
 from csss.web.staff_view import history, scan_view
+from csss.web.unsent import comes_back_on, typed_before
 
 
 @pharmacist.get("/")
@@ -59,11 +60,20 @@ def queue() -> Response:
 @pharmacist.get("/scans/<uuid:scan_id>")
 @requires(Permission.SCAN_PRESCRIBE)
 def scan(scan_id: uuid.UUID) -> Response:
-    return _show(scan_id)
+    """The prescription to be written; what was typed before the session ended is in the form again."""
+    form = PrescriptionForm.typed_before(typed_before("pharmacist.complete", "pharmacist.correct"))
+    if form is None or _action(queries.scan_visible_to(me(), scan_id)) is not None:
+        return _show(scan_id, form)
+    return _show(
+        scan_id,
+        form,
+        conflict=_("Your session had ended. Meanwhile this scan has gone on without your prescription."),
+    )
 
 
 @pharmacist.post("/scans/<uuid:scan_id>/complete")
 @requires(Permission.SCAN_PRESCRIBE)
+@comes_back_on("pharmacist.scan")
 def complete(scan_id: uuid.UUID) -> Response:
     """The prescription, which moves the scan on to the administrator."""
     return _submit(
@@ -73,6 +83,7 @@ def complete(scan_id: uuid.UUID) -> Response:
 
 @pharmacist.post("/scans/<uuid:scan_id>/correct")
 @requires(Permission.SCAN_PRESCRIBE)
+@comes_back_on("pharmacist.scan")
 def correct(scan_id: uuid.UUID) -> Response:
     """A further version of the prescription, when an administrator has asked for one."""
     return _submit(

@@ -15,6 +15,7 @@ from csss.web.guard import me, requires
 from csss.web.pharmacist import pharmacist
 from csss.web.pharmacist.forms import TemplateForm
 from csss.web.pharmacist.presenters import completion, template_groups
+from csss.web.unsent import comes_back_on, typed_before
 
 
 @pharmacist.get("/templates")
@@ -31,11 +32,16 @@ def template_list() -> Response:
 @pharmacist.get("/templates/new")
 @requires(Permission.SCAN_PRESCRIBE)
 def new_template() -> Response:
-    return _show(None, TemplateForm.starting_with(None))
+    return _show(None, _typed_before() or TemplateForm.starting_with(None))
+
+
+def _typed_before() -> TemplateForm | None:
+    return TemplateForm.typed_before(typed_before("pharmacist.add_template", "pharmacist.change_template"))
 
 
 @pharmacist.post("/templates/new")
 @requires(Permission.SCAN_PRESCRIBE)
+@comes_back_on("pharmacist.new_template")
 def add_template() -> Response:
     return _keep(None)
 
@@ -44,11 +50,12 @@ def add_template() -> Response:
 @requires(Permission.SCAN_PRESCRIBE)
 def template(preset_id: uuid.UUID) -> Response:
     found = templates.usable(preset_id, me())
-    return _show(found, TemplateForm.starting_with(found))
+    return _show(found, _typed_before() or TemplateForm.starting_with(found))
 
 
 @pharmacist.post("/templates/<uuid:preset_id>")
 @requires(Permission.SCAN_PRESCRIBE)
+@comes_back_on("pharmacist.template")
 def change_template(preset_id: uuid.UUID) -> Response:
     return _keep(templates.usable(preset_id, me()))
 

@@ -241,8 +241,9 @@
 
   const answered = (form, xhr) => {
     const there = xhr.getResponseHeader("HX-Redirect");
-    if (there) { location.assign(there); return; }
+    if (there && !window.csss.stays?.(there)) { location.assign(there); return; }
     busy(form, false);
+    if (there) return; // the session has ended, and the page has said so
     if (xhr.status && xhr.status < 300) { location.assign(xhr.responseURL); return; }
     if (xhr.status === 422 && replace(form, xhr.responseText)) return;
     const input = form.querySelector("input[type=file]");
