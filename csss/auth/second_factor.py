@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import pyotp
 from flask import current_app
 from sqlalchemy import ColumnElement, func, select, update
 
 from csss.audit.record import record
-from csss.auth import secrets
+from csss.auth import authenticator_app, secrets
 from csss.auth.models import CodePurpose, OneTimeCode, RecoveryCode, User
 from csss.clock import now
 from csss.database import changed_rows, db
-from csss.errors import Counted, Invalid, TooMany
+from csss.errors import Counted, TooMany
 from csss.i18n import gettext, ngettext
 from csss.mail.models import MailKind, MailMessage
 from csss.mail.owed import owe
@@ -29,7 +28,6 @@ MAX_TRIES = 5
 RESEND_WINDOW = timedelta(minutes=15)
 RESENDS_PER_WINDOW = 3
 RECOVERY_CODES = 10
-TOTP_STEP_SECONDS = 30
 _SIX_DIGITS = re.compile("[0-9]{6}")  # \d would also take digits that a comparison of ASCII text refuses
 
 
@@ -155,7 +153,7 @@ def check(
     if _SIX_DIGITS.fullmatch(text):
         if _take_email_code(user, purpose, subject_id, session_id, text):
             method = "email_code"
-        elif _take_totp(user, text):
+        elif authenticator_app.take_code(user, text):
             method = "authenticator"
     elif is_recovery_code(text) and _take_recovery_code(user, text):
         method = "recovery_code"
@@ -255,7 +253,7 @@ def _refusal(
         )
     code = newest_code(user, purpose, subject_id)
     if code is None or (code.code_hash is None and code.cancelled_at is None):
-        if app_is_lost(user):
+        if authenticator_app.app_is_lost(user):
             return gettext(
                 "This code is not right. Codes of your authenticator app cannot be checked any more: ask for a code by "
                 "e-mail, or use a recovery code."
@@ -285,82 +283,6 @@ def _over(code: OneTimeCode, session_id: uuid.UUID) -> str | None:
         return gettext("This code has expired. Ask for a new one.")
     if code.cancelled_at is not None:
         return gettext("A newer code has replaced this one. Use the newest, or ask for a new one.")
-    return None
-
-
-# Authenticator app (RFC 6238: SHA-1, six digits, 30 seconds)
-
-
-def new_totp_secret() -> str:
-    return pyotp.random_base32()
-
-
-def totp_address(user: User, secret: str) -> str:
-    """The otpauth:// address that an authenticator app reads from the QR code."""
-    return pyotp.TOTP(secret).provisioning_uri(
-        name=user.email, issuer_name=f"CSSS {current_app.config['CSSS'].hospital_name}"
-    )
-
-
-def confirm_totp(user: User, secret: str, digits: str) -> None:
-    """Turn the authenticator app on once a first code proves that it works. Raises Invalid."""
-    step = _matching_step(secret, re.sub(r"\s", "", digits), None)
-    if step is None:
-        raise Invalid(
-            code=gettext("This code is not right. Check that the clock of the phone is set automatically.")
-        )
-    user.totp_secret = secrets.encrypt("totp", secret)
-    user.totp_confirmed_at, user.totp_last_step = now(), step
-    record("second_factor.authenticator_added", user, by=user)
-    owe(MailKind.APP_ADDED, user, uuid.uuid4())
-
-
-def remove_totp(user: User, *, by: User) -> None:
-    user.totp_secret = user.totp_confirmed_at = user.totp_last_step = None
-    record("second_factor.authenticator_removed", user, by=by)
-    owe(MailKind.APP_REMOVED, user, uuid.uuid4())
-
-
-def has_app(user: User) -> bool:
-    """Whether an authenticator app is set up whose codes can be checked."""
-    return user.totp_confirmed_at is not None and _opened_secret(user) is not None
-
-
-def app_is_lost(user: User) -> bool:
-    """Whether one is set up and its codes cannot be checked any more: the secret key is not the one of then."""
-    return user.totp_confirmed_at is not None and _opened_secret(user) is None
-
-
-def _opened_secret(user: User) -> str | None:
-    if user.totp_secret is None:
-        return None
-    try:
-        return secrets.decrypt("totp", user.totp_secret)
-    except secrets.CannotDecrypt:
-        log.warning("the authenticator app of account %s does not open with this secret key", user.id)
-        return None
-
-
-def _take_totp(user: User, digits: str) -> bool:
-    secret = _opened_secret(user) if user.totp_confirmed_at is not None else None
-    if secret is None:
-        return False
-    step = _matching_step(secret, digits, user.totp_last_step)
-    if step is None:
-        return False
-    user.totp_last_step = step
-    return True
-
-
-def _matching_step(secret: str, digits: str, last: int | None) -> int | None:
-    """The step (one back to one ahead, RFC 6238 section 5.2) whose code this is, if it is newer than `last`."""
-    if not _SIX_DIGITS.fullmatch(digits):
-        return None
-    current = int(now().timestamp()) // TOTP_STEP_SECONDS
-    totp = pyotp.TOTP(secret)
-    for step in (current - 1, current, current + 1):
-        if hmac.compare_digest(totp.generate_otp(step), digits) and (last is None or step > last):
-            return step
     return None
 
 

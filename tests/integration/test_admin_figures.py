@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from csss import outbox
 from csss.audit.models import AuditEvent
 from csss.audit.record import record
-from csss.auth import second_factor
+from csss.auth import authenticator_app, second_factor
 from csss.auth.models import User
 from csss.clock import now, pretending
 from csss.database import db, transaction
@@ -290,11 +290,11 @@ def test_a_lost_second_factor_is_reset(admin: Visitor, clinic: Clinic) -> None:
     other = clinic.person("admin", name="Lost Phone")
     other_id = other.id
     with transaction():
-        secret = second_factor.new_totp_secret()
+        secret = authenticator_app.new_totp_secret()
         other = db.session.get_one(User, other_id)
         import pyotp
 
-        second_factor.confirm_totp(other, secret, pyotp.TOTP(secret).now())
+        authenticator_app.confirm_totp(other, secret, pyotp.TOTP(secret).now())
         second_factor.new_recovery_codes(other)
     visitor = clinic.visitor(db.session.get_one(User, other_id))
     address = f"/admin/users/{other_id}"

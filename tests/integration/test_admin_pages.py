@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from csss.audit.models import AuditEvent
-from csss.auth import second_factor
+from csss.auth import authenticator_app, second_factor
 from csss.auth.models import AccountState, User
 from csss.clock import now
 from csss.database import db, transaction
@@ -223,10 +223,10 @@ def test_a_code_is_for_one_scan_only(admin: Visitor, clinic: Clinic) -> None:
 
 
 def test_app_and_recovery_code_work_without_mail(admin: Visitor, clinic: Clinic) -> None:
-    secret = second_factor.new_totp_secret()
+    secret = authenticator_app.new_totp_secret()
     with transaction():
         user = admin.user
-        second_factor.confirm_totp(user, secret, pyotp.TOTP(secret).now())
+        authenticator_app.confirm_totp(user, secret, pyotp.TOTP(secret).now())
         user.totp_last_step = None  # so that the test may use the current step again
         recovery = second_factor.new_recovery_codes(user)
     first, second = (clinic.scan(Status.PHARMACIST_COMPLETED).id for _ in range(2))

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from csss.audit.models import AuditEvent
-from csss.auth import second_factor
+from csss.auth import authenticator_app
 from csss.auth.models import AccountState, Patient, User, UserSession
 from csss.auth.second_factor import new_recovery_codes
 from csss.clock import now
@@ -41,9 +41,9 @@ def mailed_code(clinic: Clinic) -> str:
 
 def with_app(user: User) -> str:
     """Set an authenticator app up for this person; returns its secret."""
-    secret = second_factor.new_totp_secret()
+    secret = authenticator_app.new_totp_secret()
     with transaction():
-        second_factor.confirm_totp(user, secret, pyotp.TOTP(secret).now())
+        authenticator_app.confirm_totp(user, secret, pyotp.TOTP(secret).now())
         user.totp_last_step = None  # so that the test may use the current step again
     return secret
 

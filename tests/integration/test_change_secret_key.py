@@ -16,7 +16,7 @@ from csss.audit import anchors, chain
 from csss.audit.models import AuditEvent
 from csss.audit.record import record
 from csss.audit.verify import verify
-from csss.auth import passphrases, second_factor
+from csss.auth import authenticator_app, passphrases, second_factor
 from csss.auth.models import CodePurpose, RecoveryCode, User, UserSession
 from csss.clock import now, pretending
 from csss.config import Settings
@@ -49,10 +49,10 @@ def old_key(tmp_path: Path) -> Path:
 
 def furnish(clinic: Clinic) -> tuple[User, str]:
     """Somebody with an app, recovery codes and a session, and a patient with a pass phrase. Returns the app's secret."""
-    doctor, secret = clinic.person("doctor", email="doctor@csss.example"), second_factor.new_totp_secret()
+    doctor, secret = clinic.person("doctor", email="doctor@csss.example"), authenticator_app.new_totp_secret()
     with transaction():
         user = db.session.get_one(User, doctor.id)
-        second_factor.confirm_totp(user, secret, pyotp.TOTP(secret).at(now()))
+        authenticator_app.confirm_totp(user, secret, pyotp.TOTP(secret).at(now()))
         second_factor.new_recovery_codes(user)
     clinic.set_passphrase(clinic.person("patient", email="patient@csss.example"))
     clinic.visitor(doctor).get("/")

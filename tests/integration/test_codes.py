@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import select, update
 
-from csss.auth import second_factor
+from csss.auth import authenticator_app, second_factor
 from csss.auth.models import CodePurpose, OneTimeCode, User
 from csss.clock import now, pretending
 from csss.database import Base, db, transaction
@@ -381,10 +381,10 @@ def test_codes_asked_for_at_once_leave_one_that_works(clinic: Clinic, admin_user
 
 def with_app(user: User, *, steps_ago: int = 10) -> pyotp.TOTP:
     """An authenticator app that was set up a while ago."""
-    secret = second_factor.new_totp_secret()
+    secret = authenticator_app.new_totp_secret()
     totp = pyotp.TOTP(secret)
     with transaction():
-        second_factor.confirm_totp(user, secret, totp.now())
+        authenticator_app.confirm_totp(user, secret, totp.now())
     with transaction():
         db.session.execute(
             update(User).where(User.id == user.id).values(totp_last_step=User.totp_last_step - steps_ago)
@@ -424,10 +424,10 @@ def test_the_apps_secret_is_not_readable_in_the_database(clinic: Clinic, admin_u
 
 
 def test_the_code_that_set_the_app_up_does_not_sign_in(clinic: Clinic, admin_user: User) -> None:
-    secret = second_factor.new_totp_secret()
+    secret = authenticator_app.new_totp_secret()
     digits = pyotp.TOTP(secret).now()
     with transaction():
-        second_factor.confirm_totp(admin_user, secret, digits)
+        authenticator_app.confirm_totp(admin_user, secret, digits)
     refused(admin_user, digits)
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from csss import create_app
-from csss.auth import second_factor
+from csss.auth import authenticator_app, second_factor
 from csss.auth.models import User
 from csss.clock import now
 from csss.config import Settings
@@ -41,7 +41,7 @@ def moved(app: Flask, clinic: Clinic, settings: Settings, tmp_path: Path) -> tup
     )
     with transaction():
         user = db.session.get_one(User, admin.id)
-        second_factor.confirm_totp(user, secret, pyotp.TOTP(secret).at(now() - timedelta(seconds=30)))
+        authenticator_app.confirm_totp(user, secret, pyotp.TOTP(secret).at(now() - timedelta(seconds=30)))
         second_factor.new_recovery_codes(user)
     clinic.set_passphrase(patient)
     clinic.scan(Status.REPORT_READY, patient=patient)  # its report is owed, and the mail that takes it along
@@ -107,7 +107,7 @@ def test_an_administrator_signs_in_with_a_mailed_code_and_sets_the_app_up_anew(
         )
         assert done_.status_code == 303
         user = db.session.scalars(sa.select(User).where(User.email == ADMIN)).one()
-        assert second_factor.has_app(user) and not second_factor.app_is_lost(user)
+        assert authenticator_app.has_app(user) and not authenticator_app.app_is_lost(user)
         db.session.remove()
         db.engine.dispose()
 

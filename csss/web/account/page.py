@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response, g
 
 from csss import report_fonts
-from csss.auth import passphrases, second_factor, sessions
+from csss.auth import authenticator_app, passphrases, second_factor, sessions
 from csss.auth.models import User
 from csss.auth.passkeys import services as passkeys
 from csss.i18n import _
@@ -39,8 +39,8 @@ def account_page(status: int = 200, **forms: Any) -> Response:
         "confirmation_problem": None,
         "remove_passkey": None,
         "passkey_required": passkeys.is_required(user),
-        "has_app": second_factor.has_app(user),
-        "app_is_lost": second_factor.app_is_lost(user),
+        "has_app": authenticator_app.has_app(user),
+        "app_is_lost": authenticator_app.app_is_lost(user),
         "passphrase_is_lost": user.patient is not None and passphrases.passphrase_is_lost(user.patient),
         "recovery_left": second_factor.recovery_codes_left(user),
         "sessions": session_rows(sessions.living(user, idle_limit()), g.user_session.id),

@@ -8,7 +8,7 @@ import segno
 from flask import Response, flash, g, request, url_for
 from markupsafe import Markup
 
-from csss.auth import challenge, second_factor, secrets
+from csss.auth import authenticator_app, challenge, second_factor, secrets
 from csss.auth.models import CodePurpose, User
 from csss.auth.permissions import Permission
 from csss.clock import now
@@ -31,15 +31,15 @@ _PURPOSE = "totp-set-up"
 @requires(Permission.OWN_ACCOUNT)
 def authenticator() -> Response:
     """A fresh secret as QR code and text. It travels encrypted in the form and is kept only once it is confirmed."""
-    if second_factor.has_app(me()):
+    if authenticator_app.has_app(me()):
         return redirect_after(url_for("account.page", _anchor="second-step"))
-    return _set_up_page(SetUpAppForm(formdata=None), second_factor.new_totp_secret())
+    return _set_up_page(SetUpAppForm(formdata=None), authenticator_app.new_totp_secret())
 
 
 def _wait_to_set_up(sentence: str) -> Response:
     form = SetUpAppForm()
     form.current_password.errors = [sentence]
-    secret = _unsealed(request.form.get("set_up", ""), me()) or second_factor.new_totp_secret()
+    secret = _unsealed(request.form.get("set_up", ""), me()) or authenticator_app.new_totp_secret()
     return _set_up_page(form, secret, 429)
 
 
@@ -48,7 +48,7 @@ def _wait_to_set_up(sentence: str) -> Response:
 @asks_for_password(_wait_to_set_up)
 def confirm_authenticator() -> Response:
     """Turn the app on with the password and a first code from it."""
-    if second_factor.has_app(me()):
+    if authenticator_app.has_app(me()):
         raise StateConflict(
             _("An authenticator app is set up already. Remove it before you set up another one.")
         )
@@ -56,13 +56,13 @@ def confirm_authenticator() -> Response:
     form = SetUpAppForm()
     if secret is None:
         form.code.errors = [_("This page was open for too long. Scan the new code below and try again.")]
-        return _set_up_page(form, second_factor.new_totp_secret(), 422)
+        return _set_up_page(form, authenticator_app.new_totp_secret(), 422)
     if not form.validate():
         return _set_up_page(form, secret, 422)
     try:
         check_password("authenticator app")
         with transaction():
-            second_factor.confirm_totp(me(), secret, form.code.data)
+            authenticator_app.confirm_totp(me(), secret, form.code.data)
     except Invalid as refusal:
         add_errors(form, refusal)
         return _set_up_page(form, secret, 422)
@@ -79,7 +79,7 @@ def _set_up_page(form: SetUpAppForm, secret: str, status: int = 200) -> Response
         status,
         form=form,
         set_up=_sealed(secret, me()),
-        picture=qr_code(second_factor.totp_address(me(), secret)),
+        picture=qr_code(authenticator_app.totp_address(me(), secret)),
         secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
     )
 
@@ -133,7 +133,7 @@ def remove_authenticator() -> Response:
         except Invalid as error:  # kept for later, so that the wrong try is committed
             refusal = error
         else:
-            second_factor.remove_totp(me(), by=me())
+            authenticator_app.remove_totp(me(), by=me())
     if refusal is None:
         flash(_("The authenticator app has been removed."), "success")
         return redirect_after(url_for("account.page", _anchor="second-step"))

@@ -8,7 +8,7 @@ from datetime import datetime
 from flask import url_for
 from flask_babel.speaklater import LazyString
 
-from csss.auth import second_factor
+from csss.auth import authenticator_app
 from csss.auth.models import AccountState, User, UserSession
 from csss.auth.roles import Role
 from csss.i18n import _, _l, _n
@@ -217,7 +217,7 @@ def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None
         factors.append(_n("%(num)s passkey", "%(num)s passkeys", len(user.passkeys)))
     if user.totp_confirmed_at is not None:
         factors.append(_("Authenticator app since %(moment)s", moment=when(user.totp_confirmed_at)))
-        if second_factor.app_is_lost(user):
+        if authenticator_app.app_is_lost(user):
             factors[-1] = _(
                 "Authenticator app that has to be set up anew (the system has not the key for it)"
             )

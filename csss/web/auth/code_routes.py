@@ -5,7 +5,7 @@ from datetime import timedelta
 from flask import Response, flash, make_response, render_template, request, session, url_for
 from flask_login import current_user
 
-from csss.auth import challenge, second_factor
+from csss.auth import authenticator_app, challenge, second_factor
 from csss.auth.models import CodePurpose, User, UserSession
 from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import PUBLIC
@@ -209,6 +209,6 @@ def _code_page(
         passkey=passkeys.offered(user),
         only_passkey=_only_passkey(user),
         passkey_problem=passkey_problem,
-        has_app=second_factor.has_app(user),
-        app_is_lost=second_factor.app_is_lost(user),
+        has_app=authenticator_app.has_app(user),
+        app_is_lost=authenticator_app.app_is_lost(user),
     )

@@ -6,7 +6,7 @@ from flask import Response, flash, g, make_response, redirect, request, session,
 from flask_login import current_user
 
 from csss.audit.record import record
-from csss.auth import accounts, second_factor, secrets
+from csss.auth import accounts, authenticator_app, second_factor, secrets
 from csss.auth.models import AccountState, CodePurpose, User
 from csss.auth.passkeys import services as passkeys
 from csss.auth.permissions import PUBLIC
@@ -199,7 +199,7 @@ def _begin(user: User, password_hash: str, target: str | None) -> Response | Non
 def _gets_a_mail(user: User) -> bool:
     """Whether a code is mailed without being asked for: only to who has nothing else at hand. A mail that nobody waits for
     is one that people learn not to read."""
-    return not passkeys.offered(user) and not second_factor.has_app(user)
+    return not passkeys.offered(user) and not authenticator_app.has_app(user)
 
 
 @auth.post("/logout")
