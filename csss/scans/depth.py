@@ -55,6 +55,7 @@ def sixteen_bits(content: bytes, *, grey: bool) -> tuple[Image.Image, bool]:
     narrow: NDArray[np.uint8] = np.empty(values.shape, np.uint8)
     for rows in _slices(values.shape[0]):
         narrow[rows] = table[values[rows]]
+    del values
     return Image.fromarray(narrow), lost
 
 
@@ -64,7 +65,7 @@ def opaque(picture: Image.Image) -> Image.Image:
     plain = picture.convert("L" if picture.mode == "LA" else "RGB")
     if alpha.getextrema() == (255, 255):
         return plain
-    values = _over_black(np.asarray(plain), np.asarray(alpha), 255)
+    values = _over_black(np.array(plain), np.asarray(alpha), 255)
     return Image.fromarray(values)
 
 
@@ -73,15 +74,14 @@ def _over_black(colours: NDArray[Any], alpha: NDArray[Any], most: int) -> NDArra
     none = np.count_nonzero(alpha == 0)
     if alpha.size - full - none > _MOST_SEEN_THROUGH * alpha.size or full < _LEAST_OPAQUE * alpha.size:
         raise Transparent("too much of it shows what is behind")
-    if none == 0 and full == alpha.size and alpha.min() == most:
-        return np.ascontiguousarray(colours)
-    shown = np.empty(colours.shape, colours.dtype)
-    for rows in _slices(colours.shape[0]):
+    if alpha.min() == most:
+        return colours
+    for rows in _slices(colours.shape[0]):  # in place: a large picture fills most of what the child may hold
         part = alpha[rows].astype(np.uint32)
-        shown[rows] = colours[rows] * (part[..., np.newaxis] if colours.ndim == 3 else part) // most
-    if shown.min() == shown.max():
+        colours[rows] = colours[rows] * (part[..., np.newaxis] if colours.ndim == 3 else part) // most
+    if colours.min() == colours.max():
         raise Transparent("nothing is left of it before black")
-    return shown
+    return colours
 
 
 def _slices(height: int) -> Iterator[slice]:
