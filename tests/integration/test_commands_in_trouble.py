@@ -1,7 +1,6 @@
 """What is wrong with an installation is told in a sentence: at the command that meets it, and by `csss check`."""
 
 import os
-import signal
 import sqlite3
 import stat
 import subprocess
@@ -176,8 +175,8 @@ def started(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.Com
     try:
         told, errors = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        told, errors = process.communicate()
+        process.terminate()  # it serves; a supervisor stops its children
+        told, errors = process.communicate(timeout=60)
     return subprocess.CompletedProcess(arguments, process.returncode, told, errors)
 
 

@@ -311,6 +311,10 @@ def serve(script: str, until: str, place: Place) -> None:
         # Flask's own server for development knows no way of stopping.
         assert process.wait(60) in {0, -signal.SIGTERM}
     finally:
+        if process.poll() is None:
+            process.terminate()  # a supervisor stops its children, which are no part of its group
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(30)
         with suppress(ProcessLookupError):  # when all of it has ended
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(30)
