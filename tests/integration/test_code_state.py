@@ -1,5 +1,6 @@
 """What the page of the second step says of the mailed code is true, and nobody gets a code by mail who does not need one."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -94,8 +95,10 @@ def test_the_page_looks_again_by_itself_as_long_as_there_is_something_to_wait_fo
     assert region.select_one("noscript a[href='/login/code']")
     fragment = nobody.fragment("/login/code/state")
     assert soup(fragment).select_one("#code-state[hx-get]") and soup(fragment).html is None
+    headers = json.loads(str(region["hx-headers"]))
+    assert nobody.get("/login/code/state", headers={"HX-Request": "true", **headers}).status_code == 204
     mailed_code(clinic)
-    fragment = nobody.fragment("/login/code/state")
+    fragment = nobody.get("/login/code/state", headers={"HX-Request": "true", **headers})
     assert "We sent" in words(fragment) and not soup(fragment).select("[hx-get]")
     assert nobody.get("/login/code/state").location == "/login/code"
 

@@ -18,7 +18,7 @@ from csss.web.auth import auth
 from csss.web.auth.code_state import MailedCode, mailed_code
 from csss.web.auth.forms import CodeForm, RecoveryForm, add_errors
 from csss.web.auth.way_on import NEXT, way_on
-from csss.web.fragments import asks_only, is_htmx, page_or_fragment, redirect_after
+from csss.web.fragments import asks_only, is_htmx, is_unchanged, page_or_fragment, redirect_after
 from csss.web.guard import me, never_extends_session, requires
 from csss.web.navigation import home_url
 from csss.web.passkeys import question
@@ -181,7 +181,8 @@ def login_code_state() -> Response:
     if not is_htmx():
         return redirect_after(url_for("auth.login_code"))
     found: MailedCode | None = mailed_code(waiting) if waiting is not None else None
-    response = make_response(render_template("auth/_code_state.html", mailed=found))
+    html = render_template("auth/_code_state.html", mailed=found)
+    response = make_response(("", 204) if found and is_unchanged(found.version) else html)
     response.vary.add("HX-Request")
     return response
 

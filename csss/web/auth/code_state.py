@@ -10,6 +10,7 @@ from csss.auth.second_factor import SentCode
 from csss.i18n import _, _n
 from csss.mail.models import MailMessage, MailState
 from csss.web.filters import when
+from csss.web.fragments import digest
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class MailedCode:
     moving: bool = False
     every: str = "2s"
     in_trouble: bool = False  # the other ways are laid open
+
+    @property
+    def version(self) -> str:
+        """Changes with what is said: the page asks often, and a screen reader shall read only what is new."""
+        return digest(f"{self.kind} {self.text}")
 
 
 def mailed_code(waiting: UserSession) -> MailedCode | None:
