@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import live, pages, streams, uploads, visits
 from benchmarks.inference import bench_inference
-from csss.reports.bench import bench_report
+from benchmarks.report import bench_report
 
 Row = tuple[str, str, str]
 GROUPS: dict[str, Callable[[Path], list[Row]]] = {

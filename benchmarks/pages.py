@@ -13,12 +13,13 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import insert, update
 
-from csss import create_app, searching
+from csss import create_app
 from csss.auth import sessions
-from csss.auth.models import Patient
 from csss.clock import now
 from csss.database import db, transaction
 from csss.outbox import DISPATCHER
+from csss.people import search as searching
+from csss.people.models import Patient
 from csss.prescriptions.models import Prescription
 from csss.scans.models import AnalysisRun, Prediction, Review, Scan, ScanEvent
 from csss.scans.states import Agreement, Priority, RunState, ScanKind, Status
@@ -211,8 +212,8 @@ def _fill(people: dict[str, Visitor]) -> dict[Status, uuid.UUID]:
 
 def _patients(draw: random.Random) -> list[uuid.UUID]:
     """Accounts in bulk: nobody signs in with them, so they share a password hash that fits none."""
-    from csss.auth.models import AccountState, Sex, User
-    from csss.auth.roles import Role
+    from csss.people.models import AccountState, Sex, User
+    from csss.people.roles import Role
 
     users = [uuid.uuid4() for _ in range(PATIENTS)]
     patients = [uuid.uuid4() for _ in range(PATIENTS)]

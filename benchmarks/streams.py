@@ -28,7 +28,7 @@ from csss.database import transaction
 from csss.scans import services
 from csss.scans.intake import take_in
 from csss.scans.states import ScanKind
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from tests.ears import Ear, cookie_for
 from tests.factories import Clinic, picture
 from tests.stack import Stack

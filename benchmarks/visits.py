@@ -11,8 +11,8 @@ from flask_migrate import upgrade
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from csss import create_app
-from csss.auth.models import User
 from csss.database import db, transaction
+from csss.people.models import User
 from csss.scans import services
 from csss.scans.states import Priority, Status
 from tests.conftest import settings_for

@@ -10,11 +10,11 @@ import click
 from csss.audit.cli import audit
 from csss.backup.cli import backup, restore
 from csss.config import BadSetting, Settings, load_settings, unknown_variables
-from csss.erasing_cli import erase_patient, finish_erasures
+from csss.erasing.cli import erase_patient, finish_erasures
 from csss.inference.cli import models, predict
 from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.keys.cli import change_secret_key
-from csss.storage_cli import storage
+from csss.storage.cli import storage
 
 # What a deployer can mend: rights, room, and what lies in the way. Anything else may be a fault of ours: a traceback.
 _OF_THE_PLACE = frozenset(
@@ -91,7 +91,7 @@ def web() -> None:
 
 def _refuse_to_start(settings: Settings, *parts: str) -> None:
     """With what `csss check` says of the first thing that these processes cannot do without."""
-    from csss.check import needed_by
+    from csss.installation_check import needed_by
 
     for result in needed_by(settings, parts):
         if not result.ok:
@@ -134,7 +134,7 @@ def demo(keep: bool, port: int | None) -> None:
 @main.command()
 def check() -> None:
     """Check the installation and say what is missing and how to mend it."""
-    from csss.check import checks
+    from csss.installation_check import checks
 
     problems = 0
     for result in checks(load_settings()):

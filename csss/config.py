@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from dotenv import dotenv_values
 
 from csss.paths import private_folder
-from csss.storage_keys import StorageKey, parse_keys
+from csss.storage.keys import StorageKey, parse_keys
 
 
 class BadSetting(ValueError):

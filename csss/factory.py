@@ -74,11 +74,11 @@ def load_models() -> None:
     from csss.auth import models as auth_models  # noqa: F401
     from csss.auth.passkeys import models as passkey_models  # noqa: F401
     from csss.erasing import models as erasing_models  # noqa: F401
-    from csss.mail import models as mail_models  # noqa: F401
+    from csss.notices import models as mail_models  # noqa: F401
     from csss.prescriptions import models as prescription_models  # noqa: F401
     from csss.reports import models as report_models  # noqa: F401
     from csss.scans import claims as claim_models  # noqa: F401
-    from csss.scans import desk as desk_models  # noqa: F401
+    from csss.scans import draft_models as desk_models  # noqa: F401
     from csss.scans import models as scan_models  # noqa: F401
     from csss.scans.uploads import models as upload_models  # noqa: F401
     from csss.throttle import models as throttle_models  # noqa: F401
@@ -95,9 +95,9 @@ def _attach_database(app: Flask) -> None:
 def _attach_services(app: Flask, settings: Settings) -> None:
     from csss.jobs.queues import init_jobs
     from csss.live.publish import init_live
-    from csss.mail.transport import init_mail
-    from csss.scans.encrypted import storage_with
-    from csss.scans.storage import FolderStorage
+    from csss.notices.channels.email import init_mail
+    from csss.storage.encrypted import storage_with
+    from csss.storage.files import FolderStorage
     from csss.throttle.storage import init_store
 
     app.extensions["csss_storage"] = storage_with(

@@ -11,16 +11,16 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from csss import create_app
-from csss.audit.effective import record_settings
+from csss.audit.settings_changes import record_settings
 from csss.config import Settings
 from csss.connections.worker import Connection, WaitingWorker
 from csss.database import db
 from csss.keys.start import check_keys_if_it_answers, refuse_wrong_keys
-from csss.live.alive import alive_in
 from csss.live.hub import Hub
+from csss.live.living_sessions import alive_in
 from csss.logs import ACCESS_LOG_FORMAT
 from csss.scans import intake
-from csss.web.events import HUB, HandedOver
+from csss.web.events import HUB, ConnectionHandedOver
 from csss.web.fragments import REFRESH_HEADER
 
 _REFRESH = "HTTP_" + REFRESH_HEADER.upper().replace("-", "_")
@@ -80,7 +80,7 @@ class Worker(WaitingWorker):
     def handle_request(self, req: Any, conn: Connection) -> bool:
         try:
             return bool(super().handle_request(req, conn))
-        except HandedOver:
+        except ConnectionHandedOver:
             conn.given_away = True
             return False
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from csss.auth import sessions
-from csss.auth.models import User
 from csss.database import transaction
+from csss.people.models import User
 from tests.stack import Stack, eventually
 
 

@@ -17,24 +17,25 @@ from PIL import Image
 from sqlalchemy import select, update
 
 from csss.auth.accounts import PatientDetails, register
-from csss.auth.models import AccountState, CodePurpose, Sex, User
+from csss.auth.models import CodePurpose
 from csss.auth.passphrases import set_report_passphrase
-from csss.auth.roles import Role
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import db, transaction
 from csss.inference.engine import Result
 from csss.jobs import runner
 from csss.outbox import OutboxJob
+from csss.people.models import AccountState, Sex, User
+from csss.people.roles import Role
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.lines import Line
 from csss.reports import services as reports
 from csss.scans import analysis, services
 from csss.scans.intake import Intake, take_in
 from csss.scans.models import Scan
-from csss.scans.services import Reading
+from csss.scans.services import ReviewText
 from csss.scans.states import Agreement, ScanKind, Status
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from tests.visitor import Visitor
 
 PASSWORD = "correct horse battery"
@@ -168,7 +169,9 @@ class Clinic:
             assert analysis.keep_result(run_id, result, key)
 
     def verify(self, scan_id: uuid.UUID, doctor: User, findings: str = "Clear lungs.") -> None:
-        written = Reading(findings, "No active disease.", "Normal chest", Agreement.AGREE, read_myself=True)
+        written = ReviewText(
+            findings, "No active disease.", "Normal chest", Agreement.AGREE, read_myself=True
+        )
         with transaction():
             services.verify(scan_id, written, by=doctor)
 

@@ -1,4 +1,4 @@
-"""A program for `csss.confined` that does what nobody should: what it is asked, word by word."""
+"""A program for `csss.confinement.parent` that does what nobody should: what it is asked, word by word."""
 
 import os
 import resource

@@ -18,19 +18,20 @@ from sqlalchemy import select
 
 from csss.auth import sessions
 from csss.auth.accounts import by_email, confirmation_token
-from csss.auth.models import Patient, UserSession
+from csss.auth.models import UserSession
 from csss.clock import now
 from csss.database import db, transaction
 from csss.demo.seed import seed
 from csss.inference.labels import read_info
 from csss.outbox import DISPATCHER
+from csss.people.models import Patient
 from csss.prescriptions import templates
 from csss.reports import batches
 from csss.reports.models import ReportVersion
 from csss.scans import report_templates
 from csss.scans.models import Prediction, Scan
 from csss.scans.states import Status
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from csss.web.guard import PENDING
 from tests.conftest import CHROMIUM
 from tests.stack import Stack, running_stack

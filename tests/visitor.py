@@ -11,8 +11,8 @@ from itsdangerous import URLSafeTimedSerializer
 from werkzeug.test import TestResponse
 
 from csss.auth import sessions
-from csss.auth.models import User
 from csss.database import db, transaction
+from csss.people.models import User
 
 
 class Visitor:

@@ -10,7 +10,7 @@ from functools import cache
 
 from csss.assistant.topics import Advice, Texts, Topic, read
 from csss.assistant.words import Vocabulary, plain, stem
-from csss.auth.roles import Role
+from csss.people.roles import Role
 
 SURE = 0.505  # from here on the topic is answered; measured by tests/unit/test_assistant.py
 ALIKE = (
@@ -20,23 +20,23 @@ NEAR = 0.2  # from here on a topic is worth naming
 NEAREST = 3
 
 
-class Kind(StrEnum):
+class AnswerKind(StrEnum):
     ANSWER = "answer"
     REFUSAL = "refusal"  # it asks for advice on a case
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
-class Found:
+class Answer:
     """What a question has led to: the topic when it is answered, else the nearest ones (perhaps none)."""
 
-    kind: Kind
+    kind: AnswerKind
     topic: Topic | None = None
     nearest: tuple[Topic, ...] = ()
     score: float = 0.0
 
 
-def answer(question: str, role: Role, language: str = "en") -> Found:
+def answer(question: str, role: Role, language: str = "en") -> Answer:
     """What can be said to this question. It is neither kept nor written to any log."""
     return _index(language, role).answer(question)
 
@@ -79,18 +79,18 @@ class Index:
         self._weights = {token: math.log(1 + count / number) for token, number in known.items()}
         self._weight_of_unknown = math.log(1 + count) * 0.75
 
-    def answer(self, question: str) -> Found:
+    def answer(self, question: str) -> Answer:
         """See `answer` of this module."""
         mended = self._vocabulary.mended(question)
         ranked = self._ranked(mended)
         best, score = ranked[0] if ranked else (None, 0.0)
         known = self._words[best.key] if best is not None and score >= SURE else set()
         if self._refuses.case(plain(question), known) or self._refuses.case(mended, known):
-            return Found(Kind.REFUSAL)
+            return Answer(AnswerKind.REFUSAL)
         if best is not None and score >= SURE:
-            return Found(Kind.ANSWER, best, score=score)
+            return Answer(AnswerKind.ANSWER, best, score=score)
         near = tuple(topic for topic, reached in ranked[:NEAREST] if reached >= NEAR)
-        return Found(Kind.UNKNOWN, nearest=near, score=score)
+        return Answer(AnswerKind.UNKNOWN, nearest=near, score=score)
 
     def _tokens(self, text: str) -> frozenset[str]:
         return frozenset(self._vocabulary.tokens(text))

@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from csss.auth.roles import Role
 from csss.i18n import SOURCE_LANGUAGE
+from csss.people.roles import Role
 
 _FOLDER = Path(__file__).parent / "topics"
 

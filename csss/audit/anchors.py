@@ -53,7 +53,7 @@ def keep_now_and_then() -> None:
         log.warning("the audit log's newest seal could not be kept in %s: %s", file, error)
 
 
-def keep(newest: chain.Head) -> None:
+def keep(newest: chain.ChainHead) -> None:
     """Add a line. Written at once and at the end, so that two processes cannot mix theirs."""
     line = json.dumps({"number": newest.number, "hash": newest.hash, "at": now().isoformat()}) + "\n"
     target = path()

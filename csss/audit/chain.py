@@ -92,17 +92,17 @@ def current_key() -> Key:
 
 
 @dataclass(frozen=True)
-class Head:
+class ChainHead:
     """The newest seal: who has kept it elsewhere can tell whether anything before it was changed or taken away."""
 
     number: int = 0
     hash: str = BEGINNING
 
 
-def head() -> Head:
+def head() -> ChainHead:
     newest = select(AuditSeal.number, AuditSeal.hash).order_by(AuditSeal.number.desc()).limit(1)
     row = db.session.execute(newest).one_or_none()
-    return Head(*row) if row else Head()
+    return ChainHead(*row) if row else ChainHead()
 
 
 def newest_seal() -> Select[int, str, str, str]:
@@ -110,7 +110,7 @@ def newest_seal() -> Select[int, str, str, str]:
     return select(*columns).order_by(AuditSeal.number.desc()).limit(1)
 
 
-def lock(*, any_key: bool = False) -> Head:
+def lock(*, any_key: bool = False) -> ChainHead:
     """The head, kept by this transaction until it ends: whoever seals waits. Nothing may be waited for after it.
 
     Raises WrongKey when the secret key is not the one of the database: a seal made with another one would mark the log for
@@ -124,7 +124,7 @@ def lock(*, any_key: bool = False) -> Head:
     row = db.session.execute(query).one()
     if not any_key:
         _check_key(row.secret_key)
-    return Head(row.number, row.hash) if row.number is not None else Head()
+    return ChainHead(row.number, row.hash) if row.number is not None else ChainHead()
 
 
 _LOCKED = text("SELECT number, hash, secret_key FROM csss_audit_end()")

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, select, tuple_
 
-from csss import searching
 from csss.audit.models import AuditEvent, AuditSeal
-from csss.auth.models import User
 from csss.database import db
+from csss.people import search as searching
+from csss.people.models import User
 
 PAGE_SIZE = 50
 
@@ -52,7 +52,7 @@ _EXPORT_BLOCK = 1_000
 
 
 @dataclass(frozen=True)
-class Asked:
+class AuditQuery:
     """What somebody looks for.
 
     `action` is the beginning of an action's name, `person` part of a name or address, `subjects` the ids of which one
@@ -67,7 +67,7 @@ class Asked:
     until: datetime | None = None
 
 
-def events(asked: Asked, *, before: int | None = None) -> Cut:
+def events(asked: AuditQuery, *, before: int | None = None) -> Cut:
     """Events of the log, newest first, older than the event numbered `before`.
 
     Pages are cut by number and not by count, because counting a log of years takes longer than reading a page of it.
@@ -77,7 +77,7 @@ def events(asked: Asked, *, before: int | None = None) -> Cut:
     return Cut(entries, numbers[PAGE_SIZE - 1] if len(numbers) > PAGE_SIZE else None)
 
 
-def export(asked: Asked) -> Iterator[Entry]:
+def export(asked: AuditQuery) -> Iterator[Entry]:
     """All events that fit, newest first, read in blocks while they are sent; at most `EXPORT_ROWS` of them."""
     before, left = None, EXPORT_ROWS
     while left > 0:
@@ -90,7 +90,7 @@ def export(asked: Asked) -> Iterator[Entry]:
         before = numbers[-1]
 
 
-def _numbers(asked: Asked, before: int | None, most: int) -> Sequence[int]:
+def _numbers(asked: AuditQuery, before: int | None, most: int) -> Sequence[int]:
     """The numbers of the events, from an index alone; only what is shown is then read whole."""
     query = select(AuditEvent.id)
     if asked.action:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from csss.audit.anchors import Anchor
-from csss.audit.chain import BEGINNING, Head, Key, canonical, head, link
+from csss.audit.chain import BEGINNING, ChainHead, Key, canonical, head, link
 from csss.audit.models import AuditEvent, AuditSeal
 from csss.database import db
 
@@ -18,12 +18,12 @@ _BLOCK = 1_000
 
 
 @dataclass
-class Verdict:
+class ChainVerdict:
     """What going through the chain has found. `events` is how many seals were looked at, `keys` are the ids of the keys
     that made them, as far as their seals were checked, now or when the key was changed."""
 
     events: int = 0
-    head: Head = field(default_factory=Head)
+    head: ChainHead = field(default_factory=ChainHead)
     anchors: int = 0
     keys: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Verdict:
         return not self.problems
 
 
-def verify(keys: Sequence[Key], anchors: Sequence[Anchor] = ()) -> Verdict:
+def verify(keys: Sequence[Key], anchors: Sequence[Anchor] = ()) -> ChainVerdict:
     """Look at every event and every seal. `keys` are secret keys that there have been, `anchors` heads kept elsewhere.
 
     Found is every event that was changed, removed, put in or moved by somebody without the secret key, at the end of
@@ -42,7 +42,7 @@ def verify(keys: Sequence[Key], anchors: Sequence[Anchor] = ()) -> Verdict:
     Where the key was changed (`csss.keys.change`), the event that tells of it is sealed with the new key over the hashes of
     everything before, so seals of the key before need not be read again; after that event they count for nothing.
     """
-    verdict = Verdict(head=head(), anchors=len(anchors))
+    verdict = ChainVerdict(head=head(), anchors=len(anchors))
     kept = {anchor.number: anchor for anchor in anchors}
     seals = _Seals(keys)
     number, before = 0, BEGINNING

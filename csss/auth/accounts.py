@@ -13,15 +13,17 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from csss.audit.record import record
-from csss.auth import passphrases, passwords, patients, secrets, sessions
-from csss.auth.models import AccountState, PasswordReset, Patient, Sex, User
-from csss.auth.roles import Role
+from csss.auth import passphrases, passwords, secrets, sessions
+from csss.auth.models import PasswordReset
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict, TooMany
 from csss.i18n import _l, gettext
-from csss.mail.models import MailKind, MailMessage
-from csss.mail.owed import owe, release_waiting
+from csss.notices.models import MailKind, MailMessage
+from csss.notices.services import owe, release_waiting
+from csss.people import patients
+from csss.people.models import AccountState, Patient, Sex, User
+from csss.people.roles import Role
 
 CONFIRMATION_LIFE = timedelta(days=3)
 CONFIRMATIONS_WINDOW, CONFIRMATIONS_PER_WINDOW = timedelta(hours=1), 3

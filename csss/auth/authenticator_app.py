@@ -10,12 +10,12 @@ from flask import current_app
 
 from csss.audit.record import record
 from csss.auth import secrets
-from csss.auth.models import User
 from csss.clock import now
 from csss.errors import Invalid
 from csss.i18n import gettext
-from csss.mail.models import MailKind
-from csss.mail.owed import owe
+from csss.notices.models import MailKind
+from csss.notices.services import owe
+from csss.people.models import User
 
 log = logging.getLogger(__name__)
 

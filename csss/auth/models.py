@@ -1,105 +1,19 @@
-"""People and what lets them in."""
+"""What lets people in: sessions, codes, links."""
 
 import uuid
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from csss.auth.permissions import Permission, role_may
-from csss.auth.roles import Role
 from csss.clock import now
 from csss.database import Model, text_enum
-
-if TYPE_CHECKING:
-    from csss.auth.passkeys.models import Passkey
-
-
-class AccountState(StrEnum):
-    WAITING = "waiting"  # registered as staff, not yet approved
-    ACTIVE = "active"
-    REFUSED = "refused"
-    DEACTIVATED = "deactivated"
-
-
-class Sex(StrEnum):
-    FEMALE = "female"
-    MALE = "male"
-    OTHER = "other"
-    UNKNOWN = "unknown"
-
-
-class User(Model):
-    """An account. The role never changes: somebody with two roles has two accounts."""
-
-    __tablename__ = "users"
-
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    email: Mapped[str] = mapped_column(String(254), unique=True)  # lower case
-    name: Mapped[str] = mapped_column(String(120))
-    password_hash: Mapped[str] = mapped_column(String(80))
-    role: Mapped[Role] = mapped_column(text_enum(Role))
-    state: Mapped[AccountState] = mapped_column(text_enum(AccountState))
-    created_at: Mapped[datetime] = mapped_column(default=now)
-    email_confirmed_at: Mapped[datetime | None]
-    totp_secret: Mapped[str | None] = mapped_column(String(200))  # encrypted
-    totp_confirmed_at: Mapped[datetime | None]
-    totp_last_step: Mapped[int | None]  # the newest accepted 30-second step: none is accepted twice
-    erased_at: Mapped[
-        datetime | None
-    ]  # a patient whose data is gone; the database lets nothing here change any more
-
-    patient: Mapped["Patient | None"] = relationship(back_populates="user")
-    passkeys: Mapped[list["Passkey"]] = relationship(back_populates="user", order_by="Passkey.created_at")
-
-    __table_args__ = (Index("ix_users_state", "state", "created_at"),)
-
-    # What Flask-Login asks. The cookie holds the key of a session row, never the user's own id.
-    session_key = ""
-    is_authenticated = True
-    is_anonymous = False
-
-    @property
-    def is_active(self) -> bool:
-        return self.state is AccountState.ACTIVE
-
-    def get_id(self) -> str:
-        return self.session_key
-
-    def may(self, permission: Permission) -> bool:
-        return role_may(self.role, permission)
-
-    @property
-    def needs_second_factor(self) -> bool:
-        """Administrators always; everybody who has set up an authenticator app or a passkey."""
-        return self.role is Role.ADMIN or self.totp_confirmed_at is not None or bool(self.passkeys)
-
-
-class Patient(Model):
-    """The patient record that belongs to a patient's account."""
-
-    __tablename__ = "patients"
-
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), unique=True)
-    mrn: Mapped[str] = mapped_column(String(20), unique=True)
-    date_of_birth: Mapped[date]
-    sex: Mapped[Sex] = mapped_column(text_enum(Sex))
-    phone: Mapped[str] = mapped_column(String(40), default="")
-    address: Mapped[str] = mapped_column(Text, default="")
-    blood_group: Mapped[str] = mapped_column(String(3), default="")
-    allergies: Mapped[str] = mapped_column(Text, default="")
-    emergency_contact_name: Mapped[str] = mapped_column(String(120), default="")
-    emergency_contact_phone: Mapped[str] = mapped_column(String(40), default="")
-    report_passphrase: Mapped[str | None] = mapped_column(String(400))  # encrypted
-
-    user: Mapped[User] = relationship(back_populates="patient", lazy="joined", innerjoin=True)
+from csss.people.models import User
 
 
 class SearchName(Model):
-    """The plain words of somebody's name (`csss.searching`). The database drops them when the name changes."""
+    """The plain words of somebody's name (`csss.people.search`). The database drops them when the name changes."""
 
     __tablename__ = "search_names"
 

@@ -6,11 +6,11 @@ import uuid
 
 from csss.audit.record import record
 from csss.auth import secrets
-from csss.auth.models import Patient, User
 from csss.errors import Invalid, NotFound
 from csss.i18n import gettext
-from csss.mail.models import MailKind
-from csss.mail.owed import owe
+from csss.notices.models import MailKind
+from csss.notices.services import owe
+from csss.people.models import Patient, User
 
 log = logging.getLogger(__name__)
 

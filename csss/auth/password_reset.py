@@ -10,14 +10,15 @@ from sqlalchemy import ColumnElement, Select, delete, select, update
 
 from csss.audit.record import record
 from csss.auth import accounts, secrets
-from csss.auth.administration import forget_second_factor
-from csss.auth.models import PasswordReset, User
+from csss.auth.account_decisions import forget_second_factor
+from csss.auth.models import PasswordReset
 from csss.clock import now
 from csss.database import changed_rows, db, transaction
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
-from csss.mail.models import MailKind
-from csss.mail.owed import owe
+from csss.notices.models import MailKind
+from csss.notices.services import owe
+from csss.people.models import User
 
 LIFE = timedelta(minutes=30)
 KEPT = timedelta(days=1)

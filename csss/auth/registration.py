@@ -8,12 +8,12 @@ from sqlalchemy import select
 from csss.audit.record import record
 from csss.auth import accounts
 from csss.auth.accounts import AddressTaken, PatientDetails
-from csss.auth.models import User
-from csss.auth.roles import Role
 from csss.clock import now
 from csss.database import db
-from csss.mail.models import MailKind, MailMessage
-from csss.mail.owed import owe
+from csss.notices.models import MailKind, MailMessage
+from csss.notices.services import owe
+from csss.people.models import User
+from csss.people.roles import Role
 
 BETWEEN_MAILS = timedelta(hours=1)  # strangers shall not fill somebody's mailbox
 

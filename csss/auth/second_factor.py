@@ -14,13 +14,14 @@ from sqlalchemy import ColumnElement, func, select, update
 
 from csss.audit.record import record
 from csss.auth import authenticator_app, secrets
-from csss.auth.models import CodePurpose, OneTimeCode, RecoveryCode, User
+from csss.auth.models import CodePurpose, OneTimeCode, RecoveryCode
 from csss.clock import now
 from csss.database import changed_rows, db
 from csss.errors import Counted, TooMany
 from csss.i18n import gettext, ngettext
-from csss.mail.models import MailKind, MailMessage
-from csss.mail.owed import owe
+from csss.notices.models import MailKind, MailMessage
+from csss.notices.services import owe
+from csss.people.models import User
 
 log = logging.getLogger(__name__)
 

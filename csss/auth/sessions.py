@@ -9,9 +9,10 @@ from flask import current_app
 from sqlalchemy import ColumnElement, Select, bindparam, delete, select, update
 
 from csss.auth import secrets
-from csss.auth.models import AccountState, User, UserSession
+from csss.auth.models import UserSession
 from csss.clock import now
 from csss.database import changed_rows, db, transaction
+from csss.people.models import AccountState, User
 
 PENDING_LIFE = timedelta(minutes=30)  # between the password and the second factor
 TOUCH_EVERY = timedelta(minutes=1)  # how exactly the last use is kept

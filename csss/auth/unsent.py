@@ -14,9 +14,10 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select
 
 from csss.auth import secrets
-from csss.auth.models import UnsentForm, User, UserSession
+from csss.auth.models import UnsentForm, UserSession
 from csss.clock import now
 from csss.database import changed_rows, db, transaction
+from csss.people.models import User
 
 LIFE = timedelta(hours=1)
 MOST_LETTERS = 200_000  # of a form; a reading with all its texts has a quarter of it

@@ -64,7 +64,7 @@ class _Tar:
         self._tar.addfile(info, content)
 
 
-class Writer:
+class ArchiveWriter:
     """Adds files to a backup and keeps what the manifest will say of them."""
 
     def __init__(self, target: Target) -> None:
@@ -132,7 +132,7 @@ def _is_archive(target: str) -> bool:
 
 
 @contextmanager
-def writing(target: str) -> Iterator[Writer]:
+def writing(target: str) -> Iterator[ArchiveWriter]:
     """A backup under this name, readable by its owner alone; it has the name only once it is whole.
 
     `-` is standard output; a name that ends like a tar file is one; anything else is a folder. See `check_target`.
@@ -140,7 +140,7 @@ def writing(target: str) -> Iterator[Writer]:
     if target == STREAM:
         # Not through sys.stdout, which would try once more, at the very end, to get rid of what nobody takes.
         with open(sys.stdout.fileno(), "wb", closefd=False) as stream, _compressed(stream) as tar:
-            yield Writer(_Tar(tar))
+            yield ArchiveWriter(_Tar(tar))
         return
     path = Path(target).absolute()
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
@@ -148,11 +148,11 @@ def writing(target: str) -> Iterator[Writer]:
         if _is_archive(target):
             with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 with _plain(file) if target.lower().endswith(".tar") else _compressed(file) as tar:
-                    yield Writer(_Tar(tar))
+                    yield ArchiveWriter(_Tar(tar))
                 os.fsync(file.fileno())
         else:
             partial.mkdir(mode=0o700)
-            yield Writer(_Folder(partial))
+            yield ArchiveWriter(_Folder(partial))
         with suppress(FileNotFoundError):
             path.rmdir()  # an empty folder that was there
         partial.replace(path)

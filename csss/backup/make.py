@@ -21,8 +21,8 @@ from csss.clock import now
 from csss.config import Settings
 from csss.database import db, transaction
 from csss.paths import MIGRATIONS
-from csss.reports import kept_files
-from csss.scans.storage import AREAS
+from csss.reports import named_files
+from csss.storage.files import AREAS
 
 SECRET_KEY = "secret_key"
 _FILE_KEY = re.compile(r"[a-z]+/[0-9a-f]{2}/[\w.-]+")
@@ -116,7 +116,9 @@ def _beside(target: str) -> Path | None:
     return None if target == archive.STREAM else Path(target).absolute().parent
 
 
-def _keep_rows(connection: sa.Connection, to: archive.Writer, spool: Path) -> tuple[dict[str, int], set[str]]:
+def _keep_rows(
+    connection: sa.Connection, to: archive.ArchiveWriter, spool: Path
+) -> tuple[dict[str, int], set[str]]:
     """All rows of this moment. Returns how many each table has, and the files that they name."""
     counts, named = {}, set[str]()
     for table in rows.tables(connection):
@@ -140,7 +142,7 @@ def _keys(connection: sa.Connection, table: rows.Table, column: str) -> set[str]
     return {each for each in found if _FILE_KEY.fullmatch(each)}
 
 
-def _keep_files(storage: Path, named: set[str], to: archive.Writer) -> tuple[list[str], int]:
+def _keep_files(storage: Path, named: set[str], to: archive.ArchiveWriter) -> tuple[list[str], int]:
     """The files that the rows name, and the previews and thumbnails beside them. Returns the names of those that are
     lost, and how many files belong to no row.
 
@@ -149,7 +151,7 @@ def _keep_files(storage: Path, named: set[str], to: archive.Writer) -> tuple[lis
     gone = {key for key in sorted(named) if not _add(to, key, storage / key)}
     # What was erased since the rows were read is named no more. The rest of a damaged storage is still worth keeping.
     lost = sorted(gone & _named_now()) if gone else []
-    belongs = {each for key in named for each in kept_files.with_small_ones(key)}
+    belongs = {each for key in named for each in named_files.with_small_ones(key)}
     left_out = 0
     for path in archive.all_files(storage):
         key = path.relative_to(storage).as_posix()
@@ -163,7 +165,7 @@ def _keep_files(storage: Path, named: set[str], to: archive.Writer) -> tuple[lis
     return lost, left_out
 
 
-def _add(to: archive.Writer, key: str, path: Path) -> bool:
+def _add(to: archive.ArchiveWriter, key: str, path: Path) -> bool:
     try:
         to.add(f"files/{key}", path)
     except FileNotFoundError:
@@ -183,7 +185,9 @@ def _named_now() -> set[str]:
         }
 
 
-def _keep_instance(settings: Settings, to: archive.Writer, spool: Path, *, with_secret_key: bool) -> None:
+def _keep_instance(
+    settings: Settings, to: archive.ArchiveWriter, spool: Path, *, with_secret_key: bool
+) -> None:
     if anchors.path().exists():
         to.add(f"instance/{anchors.NAME}", anchors.path())
     if with_secret_key:

@@ -30,9 +30,9 @@ from csss.key_checks import KeyCheck, check_values, other_key
 from csss.keys.change import go_on_without_old_key
 from csss.keys.start import check_keys
 from csss.paths import MIGRATIONS, private_folder
-from csss.reports import kept_files
-from csss.scans.encrypted import beginnings
-from csss.scans.storage import FolderStorage
+from csss.reports import named_files
+from csss.storage.encrypted import beginnings
+from csss.storage.files import FolderStorage
 
 Tell = Callable[[str], None]
 _SHOWN = 5
@@ -193,7 +193,7 @@ def _restore_files(folder: Path, settings: Settings, tell: Tell) -> None:
 
 def _tell_of_orphans(tell: Tell) -> None:
     """Backups of earlier releases also hold what came while they were made."""
-    if orphans := kept_files.orphans():
+    if orphans := named_files.orphans():
         tell(
             f"{len(orphans)} of them are named by no row: uploads that were under way at the time. Nobody can open them; "
             "the workers remove them after a day."

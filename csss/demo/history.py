@@ -14,23 +14,24 @@ from pathlib import Path
 from flask import current_app
 from sqlalchemy import select
 
-from csss.auth.models import CodePurpose, User
+from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
 from csss.clock import now, pretending
 from csss.database import db, transaction
 from csss.inference import Result
 from csss.inference.heatmap import heatmap_png
 from csss.jobs.scan_jobs import engine
-from csss.mail.models import MailKind, MailMessage, MailState
+from csss.notices.models import MailKind, MailMessage, MailState
 from csss.outbox import DISPATCHER, OutboxJob
+from csss.people.models import User
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.lines import Line
 from csss.reports import services as reports
 from csss.scans import analysis, services
 from csss.scans.intake import Intake, take_in
-from csss.scans.services import Reading
+from csss.scans.services import ReviewText
 from csss.scans.states import Agreement, Priority, ScanKind
-from csss.scans.storage import storage
+from csss.storage.files import storage
 
 DAYS = 27
 RELEASED, WAITING = 22, 6
@@ -196,14 +197,14 @@ def _one(
             _mailed(scan_id, patient)
 
 
-def _reading(picture: _Picture, chance: random.Random) -> Reading:
+def _reading(picture: _Picture, chance: random.Random) -> ReviewText:
     right = picture.result.label == picture.label
     drawn = chance.random()
     if right:
         agreement = Agreement.AGREE if drawn < 0.9 else Agreement.PARTLY
     else:
         agreement = Agreement.DISAGREE if drawn < 0.6 else Agreement.PARTLY
-    return Reading(*_WORDS[picture.label], agreement, read_myself=True)
+    return ReviewText(*_WORDS[picture.label], agreement, read_myself=True)
 
 
 def _done(run_id: uuid.UUID) -> None:

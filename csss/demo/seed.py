@@ -10,8 +10,7 @@ from sqlalchemy import select
 from csss.audit.record import coming_from
 from csss.auth import accounts, passphrases, secrets
 from csss.auth.accounts import PatientDetails
-from csss.auth.models import AccountState, CodePurpose, Sex, User
-from csss.auth.roles import Role
+from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.config import Settings
@@ -20,15 +19,17 @@ from csss.demo import history
 from csss.demo.history import seed_history
 from csss.jobs import runner
 from csss.outbox import OutboxJob
+from csss.people.models import AccountState, Sex, User
+from csss.people.roles import Role
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.lines import Line
 from csss.reports import services as reports
 from csss.scans import analysis, services
 from csss.scans.intake import take_in
 from csss.scans.models import Scan
-from csss.scans.services import Reading
+from csss.scans.services import ReviewText
 from csss.scans.states import Agreement, Priority, ScanKind, Status
-from csss.scans.storage import storage
+from csss.storage.files import storage
 
 PASSWORD = "csss-demo-2026"
 PASSPHRASE = "csss-demo-report"
@@ -163,7 +164,7 @@ def _take_to_stage(case: _Case, patient: User, staff: _Staff) -> None:
     if reached >= 2:
         prediction = db.session.get_one(Scan, scan_id).prediction
         agreed = prediction is not None and not prediction.uncertain
-        reading = Reading(
+        reading = ReviewText(
             case.findings,
             case.impression,
             case.diagnosis,

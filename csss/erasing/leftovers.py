@@ -22,10 +22,10 @@ from csss.database import db, transaction
 from csss.erasing.models import ErasedFile
 from csss.live.names import ERASED, Change
 from csss.live.publish import PUBLISHER, Publisher
-from csss.mail import transport
+from csss.notices.channels import email
 from csss.remembered import forget
-from csss.scans.storage import storage
-from csss.scans.uploads import partial
+from csss.storage import unfinished_uploads
+from csss.storage.files import storage
 
 log = logging.getLogger(__name__)
 
@@ -99,9 +99,9 @@ def _remove(key: str, *, again: bool) -> bool:
                 tell_processes()
             return _clean(again=again)
         if area == "uploads":
-            partial.remove(uuid.UUID(name))
+            unfinished_uploads.remove(uuid.UUID(name))
         elif area == "mail":
-            transport.remove_copy(name)
+            email.remove_copy(name)
         else:
             storage().delete(key)
     except OSError as error:

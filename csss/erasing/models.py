@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from csss.auth.models import Patient, User
 from csss.clock import now
 from csss.database import APPEND_ONLY, Model
+from csss.people.models import Patient, User
 
 
 class ErasureDoor(Model):

@@ -9,11 +9,11 @@ from flask import current_app
 from sqlalchemy import func, select
 from sqlalchemy.orm import contains_eager
 
-from csss.auth.models import Patient, User
 from csss.clock import now
 from csss.database import db
 from csss.erasing.models import Erasure, LegalHold
 from csss.paging import place
+from csss.people.models import Patient, User
 from csss.scans.models import Scan
 
 PAGE_SIZE = 25

@@ -13,8 +13,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, Table, delete, or_, select, update
 
 from csss.audit.record import origin, record
-from csss.auth.models import AccountState, CodePurpose, Patient, Sex, User
-from csss.auth.roles import STAFF, Role
+from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import Base, after_commit, changed_rows, db
@@ -25,10 +24,12 @@ from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _
 from csss.live.names import ACCOUNTS, MAIL, QUEUE, Change
 from csss.live.publish import PUBLISHER
-from csss.mail.models import MailMessage, MailState
+from csss.notices.models import MailMessage, MailState
 from csss.outbox import OutboxJob
+from csss.people.models import AccountState, Patient, Sex, User
+from csss.people.roles import STAFF, Role
 from csss.prescriptions.models import Prescription
-from csss.reports import kept_files
+from csss.reports import named_files
 from csss.reports.models import ReportVersion
 from csss.scans.models import AnalysisRun, Scan
 from csss.scans.uploads.models import Upload
@@ -216,7 +217,9 @@ def _all_of(patient: Patient) -> _Theirs:
 
 def _files_of(theirs: _Theirs) -> list[str]:
     """Stored files, unfinished uploads, and mail where it is written to a folder instead of sent."""
-    stored = [key for kept in kept_files.named(theirs.scans) for key in kept_files.with_small_ones(kept.key)]
+    stored = [
+        key for kept in named_files.named(theirs.scans) for key in named_files.with_small_ones(kept.key)
+    ]
     uploads = [leftovers.upload_key(each) for each in theirs.uploads]
     mailed = current_app.config["CSSS"].mail_folder
     return stored + uploads + [leftovers.mail_key(each) for each in theirs.messages if mailed]

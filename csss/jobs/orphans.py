@@ -18,7 +18,7 @@ from csss.database import db
 from csss.reports.models import ReportVersion
 from csss.scans.models import Prediction, Scan
 from csss.scans.previews import PREVIEW, THUMBNAIL, beside
-from csss.scans.storage import Storage, storage
+from csss.storage.files import Storage, storage
 
 log = logging.getLogger(__name__)
 

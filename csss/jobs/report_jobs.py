@@ -9,12 +9,12 @@ from contextlib import suppress
 from flask import current_app
 from sqlalchemy import select
 
-from csss.confined import Exhausted
+from csss.confinement.parent import Exhausted
 from csss.database import db, transaction
 from csss.errors import Hopeless, NotFound
 from csss.i18n import _
+from csss.jobs.early_retry import wake
 from csss.jobs.orphans import OrphanSweep
-from csss.jobs.wake import wake
 from csss.reports import pdf, printing, render, services
 from csss.reports.build import report_context
 from csss.reports.context import ReportContext
@@ -22,7 +22,7 @@ from csss.reports.document import ReportRenderError
 from csss.reports.models import ReportVersion
 from csss.scans import workflow
 from csss.scans.models import Addendum, Scan
-from csss.scans.storage import storage
+from csss.storage.files import storage
 
 log = logging.getLogger(__name__)
 

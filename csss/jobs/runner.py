@@ -11,8 +11,8 @@ from importlib import import_module
 from csss.clock import now
 from csss.database import db, rehearsal, transaction
 from csss.errors import Hopeless
+from csss.jobs.database_retry import stubbornly
 from csss.jobs.leases import LEASE, Renewing
-from csss.jobs.stubborn import stubbornly
 from csss.logs import said
 from csss.outbox import OutboxJob, Queue
 

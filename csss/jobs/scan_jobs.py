@@ -7,17 +7,17 @@ from typing import Any
 
 from flask import current_app
 
-from csss.auth.models import AccountState, Patient, Sex, User
-from csss.auth.roles import Role
 from csss.clock import now
 from csss.database import db, rehearsal, transaction
 from csss.inference import Engine, ModelCorrupt, ModelMissing, Result
 from csss.inference.heatmap import heatmap_png
 from csss.inference.preprocessing import UndecodableImage, blank
-from csss.scans import analysis, kept_words
+from csss.people.models import AccountState, Patient, Sex, User
+from csss.people.roles import Role
+from csss.scans import analysis, stored_sentences
 from csss.scans.models import AnalysisRun, Scan
 from csss.scans.states import RunState, ScanKind
-from csss.scans.storage import storage
+from csss.storage.files import storage
 
 
 @lru_cache(maxsize=1)
@@ -107,4 +107,4 @@ def _begin(run_id: uuid.UUID) -> tuple[str, int, int] | None:
 
 def give_up_analysis(ids: tuple[uuid.UUID, ...], error: str) -> None:
     """Tell the doctor that the analysis failed, and why. Belongs inside transaction()."""
-    analysis.keep_failure(ids[0], kept_words.failure(error))
+    analysis.keep_failure(ids[0], stored_sentences.failure(error))

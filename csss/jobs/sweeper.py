@@ -11,7 +11,7 @@ from csss.audit import anchors
 from csss.clock import now
 from csss.database import db, transaction
 from csss.erasing import leftovers
-from csss.jobs.cleaning import clean_up
+from csss.jobs.expired_rows import clean_up
 from csss.jobs.leases import LEASE, SKEW
 from csss.jobs.queues import hand_over, waiting_rows
 from csss.outbox import OutboxJob, Queue

@@ -22,8 +22,8 @@ from rq.queue import Queue as RqQueue
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
-from csss.audit.effective import record_settings
 from csss.audit.record import coming_from
+from csss.audit.settings_changes import record_settings
 from csss.database import db
 from csss.jobs import runner
 from csss.jobs.leases import LEASE, end_after_death

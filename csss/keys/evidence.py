@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from csss.audit import chain
 from csss.auth import secrets
 from csss.config import Settings
-from csss.scans.encrypted import EncryptedStorage, beginnings
-from csss.scans.storage import CannotOpen, FolderStorage
-from csss.storage_keys import StorageKey
+from csss.storage.encrypted import EncryptedStorage, beginnings
+from csss.storage.files import CannotOpen, FolderStorage
+from csss.storage.keys import StorageKey
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from csss.auth.roles import STAFF, Role
+from csss.people.roles import STAFF, Role
 
 CHANNEL = "csss:live"
 QUEUE, ACCOUNTS, MAIL = "queue", "accounts", "mail"

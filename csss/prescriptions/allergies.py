@@ -32,7 +32,7 @@ _EXCEPT = re.compile(r"\b(?:except|apart from|other than)\b", re.IGNORECASE)
 _SENTENCES = re.compile(r"[.;:,\n]|\s[-–—]\s|\b(?:and|but|although|though|however)\b", re.IGNORECASE)
 
 
-class Asked(StrEnum):
+class AllergiesAsked(StrEnum):
     """What is known of somebody's allergies."""
 
     NOT_ASKED = "not_asked"  # the record says nothing
@@ -44,7 +44,7 @@ class Asked(StrEnum):
 class Allergies:
     """What a record's text names. `typed` maps what was recognised to the words that stand there."""
 
-    state: Asked
+    state: AllergiesAsked
     medicines: tuple[tuple[Medicine, str], ...] = ()
     groups: tuple[tuple[Group, str], ...] = ()
     segments: tuple[str, ...] = ()
@@ -57,22 +57,22 @@ class Allergies:
         return tuple(dict.fromkeys(names))
 
 
-def state(text: str) -> Asked:
+def state(text: str) -> AllergiesAsked:
     """Whether the record says anything, and whether it says "none". What stands there in letters that we cannot read is no
     "none": people can."""
     if any(letter.isalpha() and not any(words(letter)) for letter in text):
-        return Asked.LISTED
+        return AllergiesAsked.LISTED
     said = " ".join(words(text))
     if not said:
-        return Asked.NOT_ASKED
-    return Asked.NONE_KNOWN if said in _NONE_KNOWN else Asked.LISTED
+        return AllergiesAsked.NOT_ASKED
+    return AllergiesAsked.NONE_KNOWN if said in _NONE_KNOWN else AllergiesAsked.LISTED
 
 
 @remembered(512)
 def read(text: str, formulary: Formulary) -> Allergies:
     """Medicines and groups in a patient's text. "Not allergic to aspirin" names none."""
     found = state(text)
-    if found is not Asked.LISTED:
+    if found is not AllergiesAsked.LISTED:
         return Allergies(found)
     medicines: dict[Medicine, str] = {}
     groups: dict[Group, str] = {}

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from csss.auth.models import User
 from csss.clock import now
 from csss.database import APPEND_ONLY, Model, text_enum
 from csss.i18n import lazy_gettext as _l
+from csss.people.models import User
 
 
 class Route(StrEnum):

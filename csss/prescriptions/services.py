@@ -7,12 +7,12 @@ from sqlalchemy import select
 
 from csss import report_fonts
 from csss.audit.record import record
-from csss.auth.models import User
 from csss.database import db
 from csss.errors import Invalid
 from csss.i18n import gettext as _
-from csss.prescriptions import checks
-from csss.prescriptions.checks import Warned
+from csss.people.models import User
+from csss.prescriptions import line_warnings
+from csss.prescriptions.line_warnings import LineWarning
 from csss.prescriptions.lines import Line, line_problems, too_long
 from csss.prescriptions.models import Prescription, PrescriptionItem, Route
 from csss.scans import policies, workflow
@@ -61,7 +61,7 @@ def versions(scan: Scan) -> Sequence[Prescription]:
 
 def _prescription(scan: Scan, lines: Sequence[Line], none_needed: bool, notes: str, by: User) -> Prescription:
     filled = [(place, line) for place, line in enumerate(lines) if not line.blank]
-    warned = checks.warnings(scan, filled)
+    warned = line_warnings.warnings(scan, filled)
     errors = _problems(filled, none_needed, notes) | _unanswered(filled, warned)
     if errors:
         raise Invalid(**errors)
@@ -85,7 +85,7 @@ def _prescription(scan: Scan, lines: Sequence[Line], none_needed: bool, notes: s
     return prescription
 
 
-def _item(position: int, line: Line, warned: Sequence[Warned]) -> PrescriptionItem:
+def _item(position: int, line: Line, warned: Sequence[LineWarning]) -> PrescriptionItem:
     return PrescriptionItem(
         position=position,
         drug=line.drug.strip(),
@@ -98,7 +98,9 @@ def _item(position: int, line: Line, warned: Sequence[Warned]) -> PrescriptionIt
     )
 
 
-def _unanswered(filled: Sequence[tuple[int, Line]], warned: Mapping[int, Sequence[Warned]]) -> dict[str, str]:
+def _unanswered(
+    filled: Sequence[tuple[int, Line]], warned: Mapping[int, Sequence[LineWarning]]
+) -> dict[str, str]:
     """A sentence for each line that is warned of and says nothing about it."""
     errors = {}
     for place, line in filled:
@@ -120,7 +122,7 @@ def _problems(filled: Sequence[tuple[int, Line]], none_needed: bool, notes: str)
     if len(filled) > MAX_ITEMS:
         errors["none_needed"] = _("At most %(most)s medicines can be taken.", most=MAX_ITEMS)
     for place, line in filled:
-        errors |= line_problems(line, place, checks.formulary())
+        errors |= line_problems(line, place, line_warnings.formulary())
     if len(notes) > MAX_NOTES:
         errors["notes"] = _(
             "At most %(most)s characters can be taken; this has %(count)s.",

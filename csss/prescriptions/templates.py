@@ -13,11 +13,11 @@ from sqlalchemy import or_, select
 
 from csss import clock
 from csss.audit.record import record
-from csss.auth.models import User
 from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import gettext as _
-from csss.prescriptions import checks
+from csss.people.models import User
+from csss.prescriptions import line_warnings
 from csss.prescriptions.lines import LIMITS, Line, line_problems
 from csss.prescriptions.models import PrescriptionTemplate
 from csss.prescriptions.services import MAX_NOTES
@@ -74,7 +74,7 @@ def keep(
     owner_id = None if shared else by.id
     errors: dict[str, str] = {}
     for place, line in filled:
-        errors |= line_problems(line, place, checks.formulary())
+        errors |= line_problems(line, place, line_warnings.formulary())
     if not name.strip():
         errors["name"] = _("Enter a name.")
     elif len(name) > MAX_NAME:

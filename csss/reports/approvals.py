@@ -9,22 +9,23 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, Subquery, bindparam, case, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from csss import searching
-from csss.auth.models import CodePurpose, Patient, User
+from csss.auth.models import CodePurpose
 from csss.auth.second_factor import SentCode, sent_code
 from csss.database import db
-from csss.mail.models import MailKind, MailMessage
+from csss.notices.models import MailKind, MailMessage
 from csss.paging import place
+from csss.people import search as searching
+from csss.people.models import Patient, User
 from csss.prescriptions.models import Prescription
 from csss.reports import queries
 from csss.reports.models import Approval, ReportVersion
-from csss.scans.listed import Listed, listed
+from csss.scans.list_rows import ListedScan, rows_of
 from csss.scans.models import Review, Scan, ScanClosure, ScanHold
-from csss.scans.queries import PAGE_SIZE, Page
+from csss.scans.queries import PAGE_SIZE, QueuePage
 from csss.scans.states import Agreement, Status
 
 
-class Written(NamedTuple):
+class Signature(NamedTuple):
     """Of the doctor's version that counts, what a list shows."""
 
     doctor: str
@@ -38,7 +39,7 @@ class Written(NamedTuple):
 class Signers:
     """The versions that count, and who wrote them; None where nothing has been written yet."""
 
-    review: Written | None = None
+    review: Signature | None = None
     pharmacist: str | None = None
 
 
@@ -62,7 +63,7 @@ class ReleasePage:
     size: int = PAGE_SIZE
 
 
-def waiting(*, search: str = "", page: int = 1) -> Page[Listed]:
+def waiting(*, search: str = "", page: int = 1) -> QueuePage[ListedScan]:
     """What waits for an administrator: answered holds first, then what can be approved, then unanswered holds.
 
     Within each, urgent first, then what has stood there longest.
@@ -74,7 +75,7 @@ def waiting(*, search: str = "", page: int = 1) -> Page[Listed]:
     total = _count(query, words)
     page, skip = place(page, total, PAGE_SIZE)
     ids = db.session.scalars(query.order_by(*order).limit(PAGE_SIZE).offset(skip), words).all()
-    return Page(listed(ids), page, total)
+    return QueuePage(rows_of(ids), page, total)
 
 
 @cache
@@ -95,7 +96,7 @@ def signers(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Signers]:
     """Who wrote the review and the prescription that count, for each of these scans (two queries)."""
     reading, prescribing = _signers()
     wanted = {"ids": list(ids)}
-    reviews = {row[0]: Written(*row[1:]) for row in db.session.execute(reading, wanted)}
+    reviews = {row[0]: Signature(*row[1:]) for row in db.session.execute(reading, wanted)}
     pharmacists = {row[0]: row[1] for row in db.session.execute(prescribing, wanted)}
     return {each: Signers(reviews.get(each), pharmacists.get(each)) for each in ids}
 

@@ -13,12 +13,13 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from csss.audit.record import record
-from csss.auth.models import CodePurpose, OneTimeCode, User
+from csss.auth.models import CodePurpose, OneTimeCode
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _
+from csss.people.models import User
 from csss.prescriptions.models import Prescription
 from csss.reports import lettering, services
 from csss.reports.models import ApprovalBatch, ApprovalBatchItem

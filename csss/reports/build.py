@@ -12,7 +12,7 @@ from csss.reports import context, lettering, queries
 from csss.scans.models import Review, Scan
 from csss.scans.own_reading import Why, counts_as_uncertain, why
 from csss.scans.presenters import KIND_NAMES, SEX_NAMES, explanation, human_name, kind_words, sent_as
-from csss.scans.storage import storage
+from csss.storage.files import storage
 
 
 @in_english()
@@ -36,7 +36,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
         timezone=settings.time_zone,
         draft=draft,
         hospital=context.Hospital(name=settings.hospital_name, address=settings.hospital_address_lines),
-        patient=context.Patient(
+        patient=context.PrintedPatient(
             name=record.user.name,
             mrn=record.mrn,
             date_of_birth=record.date_of_birth,
@@ -61,7 +61,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
         prescription=written[-1],
         earlier_prescriptions=tuple(written[:-1]),
         addenda=tuple(
-            context.Addendum(
+            context.PrintedAddendum(
                 note=each.note,
                 author=each.author.name,
                 role=each.author.role.human,
@@ -119,7 +119,7 @@ def _prescription(prescription: Prescription) -> context.PrescriptionText:
         none_needed=prescription.none_needed,
         notes=prescription.notes,
         items=tuple(
-            context.PrescriptionItem(
+            context.PrintedMedicine(
                 drug=item.drug,
                 dose=item.dose,
                 route=item.route.human,

@@ -60,7 +60,7 @@ class Hospital:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patient:
+class PrintedPatient:
     """`age` is that on the day of the scan."""
 
     name: str
@@ -157,7 +157,7 @@ class ReviewText:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrescriptionItem:
+class PrintedMedicine:
     drug: str
     dose: str
     route: str
@@ -172,13 +172,13 @@ class PrescriptionText:
     version: int
     author: str
     written_at: datetime
-    items: tuple[PrescriptionItem, ...] = ()
+    items: tuple[PrintedMedicine, ...] = ()
     none_needed: bool = False
     notes: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Addendum:
+class PrintedAddendum:
     note: str
     author: str
     role: str
@@ -208,7 +208,7 @@ class ReportContext:
     version: int
     created_at: datetime
     hospital: Hospital
-    patient: Patient
+    patient: PrintedPatient
     scan: ScanImage
     prediction: PredictionSummary | NoPrediction
     review: ReviewText
@@ -216,7 +216,7 @@ class ReportContext:
     signatures: tuple[Signature, ...]
     earlier_reviews: tuple[ReviewText, ...] = ()
     earlier_prescriptions: tuple[PrescriptionText, ...] = ()
-    addenda: tuple[Addendum, ...] = ()
+    addenda: tuple[PrintedAddendum, ...] = ()
     timezone: str = "UTC"
     language: str = "en-GB"  # of the texts around what people wrote: BCP 47, for screen readers
     draft: bool = False

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 from flask import current_app
 
 from csss import report_fonts
-from csss.auth.models import User
 from csss.errors import StateConflict
 from csss.i18n import _
+from csss.people.models import User
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
 from csss.reports.context import ReportContext

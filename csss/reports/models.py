@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from csss.auth.models import User
 from csss.clock import now
 from csss.database import APPEND_ONLY, Model
+from csss.people.models import User
 from csss.scans.models import Scan
 
 

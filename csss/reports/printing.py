@@ -5,15 +5,15 @@ from collections.abc import Callable
 from jinja2 import Environment
 
 from csss import report_fonts
-from csss.cell import Program
-from csss.confined import Exhausted, Room, run_forked
+from csss.confinement.child import Program
+from csss.confinement.parent import Exhausted, Room, run_forked
 from csss.i18n import in_english
 from csss.reports.context import ReportContext
 from csss.reports.document import ReportRenderError, UnprintableText, printed_text, sheet
 
 # A report with three texts as long as the forms take needs 3 s and 220 MB; so does each further version of them.
 PRESS = Program(
-    "csss.reports.press",
+    "csss.reports.layout_child",
     memory=800_000_000,
     cpu_seconds=40,
     seconds=50,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from sqlalchemy import exists, select
 from sqlalchemy.orm import lazyload
 
-from csss.auth.models import User
-from csss.auth.roles import Role
 from csss.database import db
 from csss.errors import NotFound
 from csss.i18n import _
+from csss.people.models import User
+from csss.people.roles import Role
 from csss.reports.models import Approval, ReportVersion
 from csss.scans.models import Scan
 from csss.scans.states import Status

@@ -52,7 +52,7 @@ _A_LETTER = "A letter of the report stands in none of its fonts."
 _layout = threading.Lock()
 
 
-class HandedOver(URLFetcher):
+class HandedOverFiles(URLFetcher):
     """A fetcher that gives out the bytes it was given, by exact address, and refuses every other address."""
 
     def __init__(self, resources: Mapping[str, tuple[str, bytes]]) -> None:
@@ -88,9 +88,9 @@ actual_text.install()
 
 
 @cache
-def _font_files() -> HandedOver:
+def _font_files() -> HandedOverFiles:
     """The fonts, read once for the process."""
-    return HandedOver(
+    return HandedOverFiles(
         {
             _address(face): ("font/ttf", (STATIC / "fonts" / face.file).read_bytes())
             for face in report_fonts.FACES
@@ -106,7 +106,7 @@ def _address(face: report_fonts.Face) -> str:
 def _styles() -> weasyprint.CSS:
     """The style sheet, parsed once for the process."""
     text = (STATIC / "css" / "print.css").read_text(encoding="utf-8")
-    return weasyprint.CSS(string=text, url_fetcher=HandedOver({}))
+    return weasyprint.CSS(string=text, url_fetcher=HandedOverFiles({}))
 
 
 def warm_up() -> None:
@@ -194,7 +194,7 @@ def typeset(given: Sheet) -> bytes:
     try:
         with _layout, _font_faces(printed_text(given.html)) as (config, faces):
             _missing.count = 0
-            document = weasyprint.HTML(string=given.html, url_fetcher=HandedOver(resources))
+            document = weasyprint.HTML(string=given.html, url_fetcher=HandedOverFiles(resources))
             pdf: bytes = document.write_pdf(
                 stylesheets=[faces, _styles()],
                 font_config=config,

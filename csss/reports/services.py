@@ -4,21 +4,22 @@ import uuid
 
 from csss import outbox
 from csss.audit.record import record
-from csss.auth.models import CodePurpose, User
+from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid
 from csss.i18n import _
-from csss.mail.models import MailKind
-from csss.mail.owed import owe
+from csss.notices.models import MailKind
+from csss.notices.services import owe
+from csss.people.models import User
 from csss.reports import lettering
 from csss.reports.models import Approval, ApprovalBatch, ReportVersion
 from csss.scans import policies, workflow
 from csss.scans import services as scan_services
 from csss.scans.models import Addendum, Scan, ScanHold
+from csss.scans.review_text import too_long
 from csss.scans.states import HoldFor, Status
-from csss.scans.written import too_long
 
 MAX_NOTE = 2_000
 _REPORTS = uuid.UUID("6f6a9f5e-3f0b-4f43-9a57-5a5d0c6c5f10")  # namespace of report ids

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 
 from csss import outbox, report_fonts
 from csss.audit.record import record
-from csss.auth.models import User
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid
 from csss.i18n import _
 from csss.inference.classes import judged_as
-from csss.scans import kept_words, policies, workflow
+from csss.people.models import User
+from csss.scans import policies, stored_sentences, workflow
 from csss.scans.models import AnalysisRun, Prediction, Scan
+from csss.scans.review_text import too_long
 from csss.scans.states import RunState, Status
-from csss.scans.written import too_long
 
 if TYPE_CHECKING:
     from csss.inference import Result
@@ -59,7 +59,7 @@ def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -
         return False
     run.finished_at = now()
     if scan.status is not Status.PENDING_AI or scan.closure is not None:
-        run.state, run.failure = RunState.FAILED, kept_words.MOVED_ON
+        run.state, run.failure = RunState.FAILED, stored_sentences.MOVED_ON
         return False
     run.state = RunState.DONE
     reading = judged_as(reading, scan.kind)
@@ -103,7 +103,7 @@ def read_without_classifier(scan_id: uuid.UUID, *, reason: str, by: User) -> Sca
     if not reason.strip():
         if policies.needs_reason_to_read_without(scan):
             raise Invalid(reason=_("Say why the scan is to be read without the classifier."))
-        reason = kept_words.FAILED_TWICE
+        reason = stored_sentences.FAILED_TWICE
     if len(reason) > MAX_REASON:
         raise Invalid(reason=too_long(reason, MAX_REASON))
     if errors := report_fonts.problems(reason=reason):
@@ -112,7 +112,7 @@ def read_without_classifier(scan_id: uuid.UUID, *, reason: str, by: User) -> Sca
     for run in scan.runs:
         if run.state in {RunState.QUEUED, RunState.RUNNING}:
             run.state, run.finished_at = RunState.FAILED, now()
-            run.failure = kept_words.READ_WITHOUT
+            run.failure = stored_sentences.READ_WITHOUT
     db.session.add(
         Prediction(
             scan_id=scan.id,

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import ForeignKey, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from csss.auth.models import User
 from csss.clock import now
 from csss.database import Model, changed_rows, db
+from csss.people.models import User
 from csss.scans import workflow
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor, Status

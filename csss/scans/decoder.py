@@ -1,4 +1,4 @@
-"""The only code that opens pictures of strangers. It runs in a child process (`csss.confined`), knows neither the
+"""The only code that opens pictures of strangers. It runs in a child process (`csss.confinement.parent`), knows neither the
 application nor the database, and imports little.
 
 What it gives back is never the file that was sent but one written from its pixels, so nothing can hide in it; and, since
@@ -53,7 +53,7 @@ class Verdict(IntEnum):
     UNSUPPORTED = 6
 
 
-class Written(NamedTuple):
+class DecodedPicture(NamedTuple):
     """What has become of a picture. Unless it was taken, there are no bytes.
 
     `original` is a PNG of all sixteen bits where `content` shows fewer grey levels than were sent; else empty.
@@ -105,12 +105,12 @@ def answer(request: bytes) -> bytes:
     return shrink(content, size)
 
 
-def pack(written: Written) -> bytes:
+def pack(written: DecodedPicture) -> bytes:
     bodies = (written.content, written.preview, written.thumbnail, written.original)
     return _FRAME.pack(written.verdict, written.width, written.height, *map(len, bodies)) + b"".join(bodies)
 
 
-def unpack(answer: bytes) -> Written:
+def unpack(answer: bytes) -> DecodedPicture:
     """Read by the parent, which believes nothing. Raises ValueError."""
     try:
         verdict, width, height, *lengths = _FRAME.unpack_from(answer)
@@ -122,7 +122,7 @@ def unpack(answer: bytes) -> Written:
         start += length
     if start != len(answer):
         raise ValueError("an answer of another length than it says")
-    return Written(Verdict(verdict), width, height, *bodies)
+    return DecodedPicture(Verdict(verdict), width, height, *bodies)
 
 
 def kind_of(content: bytes) -> str | None:
@@ -130,11 +130,11 @@ def kind_of(content: bytes) -> str | None:
     return next((name for start, name in SIGNATURES.items() if content.startswith(start)), None)
 
 
-def rewrite(content: bytes) -> Written:
+def rewrite(content: bytes) -> DecodedPicture:
     """The picture anew: 8-bit grey or RGB, upright, nothing but pixels."""
     kind = kind_of(content)
     if kind is None:
-        return Written(Verdict.DAMAGED)
+        return DecodedPicture(Verdict.DAMAGED)
     try:
         if kind == "JPEG":
             content = jpeg_structure.checked(content)
@@ -145,17 +145,17 @@ def rewrite(content: bytes) -> Written:
         turn = original.getexif().get(ExifTags.Base.Orientation)
         opened = _read_jpeg(content) if kind == "JPEG" else _read_png(content, turn)
     except jpeg_structure.Unsupported:
-        return Written(Verdict.UNSUPPORTED)
+        return DecodedPicture(Verdict.UNSUPPORTED)
     except depth.Transparent:
-        return Written(Verdict.TRANSPARENT)
+        return DecodedPicture(Verdict.TRANSPARENT)
     except _UNREADABLE:
-        return Written(Verdict.DAMAGED)
+        return DecodedPicture(Verdict.DAMAGED)
     picture = _upright(opened.picture, turn)
     picture.info = {}  # Pillow would write colour profile, comment and transparency from here
     small = _shrunk(picture, PREVIEW)
     written = _write(picture, kind, opened.tables if picture is opened.picture else None)
     thumbnail = _shrunk(_opened(small), THUMBNAIL)
-    return Written(Verdict.TAKEN, *picture.size, written, small, thumbnail, opened.original)
+    return DecodedPicture(Verdict.TAKEN, *picture.size, written, small, thumbnail, opened.original)
 
 
 def _write(picture: Image.Image, kind: str, tables: JpegImageFile | None) -> bytes:
@@ -224,13 +224,13 @@ def _exif(turn: int | None) -> bytes:
     return exif.tobytes().removeprefix(b"Exif\0\0")
 
 
-def _size_refused(width: int, height: int) -> Written | None:
+def _size_refused(width: int, height: int) -> DecodedPicture | None:
     if width * height > MAX_PIXELS:
-        return Written(Verdict.TOO_MANY_PIXELS)
+        return DecodedPicture(Verdict.TOO_MANY_PIXELS)
     if min(width, height) < MIN_SIDE:
-        return Written(Verdict.TOO_SMALL, width, height)
+        return DecodedPicture(Verdict.TOO_SMALL, width, height)
     if max(width, height) > MAX_RATIO * min(width, height):
-        return Written(Verdict.TOO_LONG, width, height)
+        return DecodedPicture(Verdict.TOO_LONG, width, height)
     return None
 
 

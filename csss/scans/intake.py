@@ -9,12 +9,12 @@ import logging
 import math
 from dataclasses import dataclass, field
 
-from csss.cell import Program
-from csss.confined import Busy, Exhausted, Room, Unfinished
+from csss.confinement.child import Program
+from csss.confinement.parent import Busy, Exhausted, Room, Unfinished
 from csss.errors import Invalid
 from csss.i18n import _
 from csss.scans import decoder
-from csss.scans.decoder import MAX_PIXELS, MAX_RATIO, MIN_SIDE, Size, Verdict, Written
+from csss.scans.decoder import MAX_PIXELS, MAX_RATIO, MIN_SIDE, DecodedPicture, Size, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def check_length(length: int, *, limit: int) -> None:
         )
 
 
-def _rewritten(content: bytes) -> Written:
+def _rewritten(content: bytes) -> DecodedPicture:
     try:
         return decoder.unpack(_room.run(decoder.TAKE_IN + content))
     except Busy as error:
@@ -132,7 +132,7 @@ def _rewritten(content: bytes) -> Written:
         ) from None
 
 
-def _check(written: Written) -> None:
+def _check(written: DecodedPicture) -> None:
     """Raises Invalid unless the picture was taken."""
     if written.verdict is Verdict.DAMAGED:
         raise Invalid(

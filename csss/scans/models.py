@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from csss.auth.models import Patient, User
 from csss.clock import now
 from csss.database import APPEND_ONLY, Model, text_enum
+from csss.people.models import Patient, User
 from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, Status
 
 

@@ -8,10 +8,10 @@ from typing import TypeVar
 from flask import current_app
 from flask_babel.speaklater import LazyString
 
-from csss.auth.models import Sex
 from csss.i18n import _, _l
 from csss.inference.classes import belongs_to
 from csss.inference.labels import Label, ModelCorrupt, ModelMissing, read_info
+from csss.people.models import Sex
 from csss.scans.models import Scan
 from csss.scans.own_reading import Why, counts_as_uncertain, kind_when_read, why
 from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, Status

@@ -12,7 +12,7 @@ from csss.database import after_commit
 from csss.scans import intake
 from csss.scans.decoder import PREVIEW, THUMBNAIL, Size
 from csss.scans.intake import Intake
-from csss.scans.storage import CannotOpen, storage
+from csss.storage.files import CannotOpen, storage
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ MEDIA_TYPE = "image/jpeg"
 def small(file_key: str, size: Size) -> bytes:
     """The scan stored under `file_key` as a JPEG of at most `size`; a small version that does not open is made anew.
 
-    Raises FileNotFoundError without the scan, CannotOpen when it does not open, and `csss.confined.Unfinished` when the
+    Raises FileNotFoundError without the scan, CannotOpen when it does not open, and `csss.confinement.parent.Unfinished` when the
     small version could not be made.
     """
     kept = storage()

@@ -9,23 +9,23 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select
 from sqlalchemy.orm import joinedload, lazyload
 
-from csss import searching
-from csss.auth.models import Patient, User
-from csss.auth.roles import Role
 from csss.database import db
 from csss.errors import NotFound
 from csss.i18n import _
 from csss.paging import place
-from csss.scans.listed import Listed, listed
+from csss.people import search as searching
+from csss.people.models import Patient, User
+from csss.people.roles import Role
+from csss.scans.list_rows import ListedScan, rows_of
 from csss.scans.models import AnalysisRun, Review, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Status
 
 PAGE_SIZE = 25
-Row = TypeVar("Row", Scan, Listed)
+Row = TypeVar("Row", Scan, ListedScan)
 
 
 @dataclass(frozen=True)
-class Page(Generic[Row]):
+class QueuePage(Generic[Row]):
     """One page of a list. `number` counts from 1."""
 
     scans: Sequence[Row]
@@ -88,7 +88,7 @@ def queue(
     search: str = "",
     sort: str = "priority",
     page: int = 1,
-) -> Page[Listed]:
+) -> QueuePage[ListedScan]:
     """The scans somebody has to act on: open, in one of `statuses`, or held for a correction by `held_for`.
 
     `search` finds part of the patient's name or the beginning of the MRN. Unknown sorts mean priority. Past the end, the
@@ -99,7 +99,7 @@ def queue(
     total = db.session.scalar(number, words) or 0
     page, skip = place(page, total, PAGE_SIZE)
     found = db.session.scalars(ids, {"most": PAGE_SIZE, "skip": skip, **words}).all()
-    return Page(listed(found), page, total)
+    return QueuePage(rows_of(found), page, total)
 
 
 # Put together once: that takes longer than the database needs to answer it.
@@ -138,14 +138,14 @@ def _diagnoses() -> Select[uuid.UUID, str]:
     return select(Review.scan_id, Review.diagnosis).join(newest, counts)
 
 
-def scans_of(user: User, page: int = 1) -> Page[Scan]:
+def scans_of(user: User, page: int = 1) -> QueuePage[Scan]:
     """A patient's own scans, newest first. Past the end, the last page."""
     number, scans = _own()
     person = {"person": user.id}
     total = db.session.scalar(number, person) or 0
     page, skip = place(page, total, PAGE_SIZE)
     found = db.session.scalars(scans, {"most": PAGE_SIZE, "skip": skip, **person}).all()
-    return Page(found, page, total)
+    return QueuePage(found, page, total)
 
 
 @cache
@@ -168,11 +168,11 @@ def scan_ids_of(user: User) -> Sequence[uuid.UUID]:
     return db.session.scalars(query.order_by(Scan.uploaded_at.desc()).limit(1000)).all()
 
 
-def others_of_patient(scan: Scan, most: int) -> Sequence[Listed]:
+def others_of_patient(scan: Scan, most: int) -> Sequence[ListedScan]:
     """The patient's other scans, newest first, with what a line about each shows."""
     query = select(Scan.id).where(Scan.patient_id == scan.patient_id, Scan.id != scan.id)
     ids = db.session.scalars(query.order_by(Scan.uploaded_at.desc(), Scan.id).limit(most)).all()
-    return listed(ids) if ids else []
+    return rows_of(ids) if ids else []
 
 
 def other_of_patient(scan: Scan, other_id: uuid.UUID) -> Scan:

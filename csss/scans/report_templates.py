@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from csss.audit.record import record
-from csss.auth.models import User
 from csss.database import db
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
-from csss.scans.desk import ReportTemplate
+from csss.people.models import User
+from csss.scans.draft_models import ReportTemplate
 from csss.scans.starter_templates import STARTER
 from csss.scans.states import ScanKind
 

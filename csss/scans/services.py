@@ -10,20 +10,20 @@ from sqlalchemy import select, update
 
 from csss import report_fonts
 from csss.audit.record import record
-from csss.auth import patients
-from csss.auth.models import Patient, User
 from csss.clock import now
 from csss.database import changed_rows, db
 from csss.dates import when
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _, _n
-from csss.mail.models import MailKind
-from csss.mail.owed import owe
-from csss.scans import claims, drafts, own_reading, policies, previews, report_templates, workflow
+from csss.notices.models import MailKind
+from csss.notices.services import owe
+from csss.people import patients
+from csss.people.models import Patient, User
+from csss.scans import claims, own_reading, policies, previews, report_templates, review_drafts, workflow
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, KindCorrection, Review, Scan, ScanClosure
+from csss.scans.review_text import MAX_TEXT, ReviewText, too_long
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
-from csss.scans.written import MAX_TEXT, Reading, too_long
 
 MAX_REASON = 2_000
 
@@ -134,7 +134,7 @@ def says_the_same(scan: Scan, *, kind: str, indication: str) -> bool:
     return scan.kind == kind and words in ([], scan.indication.split())
 
 
-def verify(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:
+def verify(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Review:
     """Only a doctor who has written findings moves a scan on; what else is needed says `own_reading`.
 
     Raises StateConflict, Invalid.
@@ -147,7 +147,7 @@ def verify(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:
     return review
 
 
-def correct_review(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:
+def correct_review(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Review:
     """A further version of the review, asked for by an administrator. The status does not move."""
     scan = workflow.lock(scan_id)
     policies.check_can_correct(scan, HoldFor.DOCTOR)
@@ -158,7 +158,7 @@ def correct_review(scan_id: uuid.UUID, reading: Reading, *, by: User) -> Review:
     return review
 
 
-def _review(scan: Scan, reading: Reading, by: User) -> Review:
+def _review(scan: Scan, reading: ReviewText, by: User) -> Review:
     errors: dict[str, str] = {}
     if not reading.findings.strip():
         errors["findings"] = _("Write what you see in the scan.")
@@ -197,7 +197,7 @@ def _review(scan: Scan, reading: Reading, by: User) -> Review:
         read_myself=reading.read_myself,
     )
     db.session.add(review)
-    drafts.discard(scan.id, by=by)  # a colleague's stays: what was typed in vain can still be copied
+    review_drafts.discard(scan.id, by=by)  # a colleague's stays: what was typed in vain can still be copied
     return review
 
 
@@ -218,7 +218,7 @@ def close(scan_id: uuid.UUID, *, reason: str, by: User) -> ScanClosure:
     _check_reason(reason)
     closure = ScanClosure(id=uuid.uuid4(), scan_id=scan.id, doctor_id=by.id, reason=reason.strip())
     db.session.add(closure)
-    drafts.discard_all(scan)
+    review_drafts.discard_all(scan)
     claims.end(scan.id)
     record("scan.closed", scan, by=by)
     owe(MailKind.SCAN_CLOSED, scan.patient.user, scan.id)

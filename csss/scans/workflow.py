@@ -6,11 +6,11 @@ from flask_babel.speaklater import LazyString
 from sqlalchemy import select, update
 
 from csss.audit.record import origin, record
-from csss.auth.models import User
 from csss.clock import now
 from csss.database import changed_rows, db
 from csss.errors import NotFound, StateConflict
 from csss.i18n import _, _l
+from csss.people.models import User
 from csss.scans.models import Scan, ScanEvent
 from csss.scans.states import NEXT, Status
 

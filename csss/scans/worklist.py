@@ -22,13 +22,13 @@ from sqlalchemy import (
     union_all,
 )
 
-from csss import searching
-from csss.auth.models import User
 from csss.clock import now
 from csss.database import db
 from csss.paging import place
+from csss.people import search as searching
+from csss.people.models import User
 from csss.scans.claims import ScanClaim
-from csss.scans.listed import Listed, listed
+from csss.scans.list_rows import ListedScan, rows_of
 from csss.scans.models import AnalysisRun, Prediction, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Priority, Status
 
@@ -45,10 +45,10 @@ SORTS: dict[str, tuple[Any, ...]] = {
 
 
 @dataclass(frozen=True)
-class Page:
+class WorklistPage:
     """One page. `number` counts from 1."""
 
-    scans: Sequence[Listed]
+    scans: Sequence[ListedScan]
     number: int
     total: int
     size: int = PAGE_SIZE
@@ -75,7 +75,7 @@ def page(
     search: str = "",
     sort: str = "priority",
     number: int = 1,
-) -> Page:
+) -> WorklistPage:
     """Open scans in one of `statuses`, with `held` also those an administrator has sent back to the doctor.
 
     `counted` is how many there are now. `search` finds part of the patient's name or the beginning of the MRN. Past the
@@ -89,10 +89,10 @@ def page(
         total = sum(counted.by_status[status] for status in asked) + (counted.held if held else 0)
     number, skip = place(number, total, PAGE_SIZE)
     if sort == "priority" and len(asked) in {1, len(Status)} and not held and not words:
-        return Page(listed(_by_priority(asked, skip)), number, total)
+        return WorklistPage(rows_of(_by_priority(asked, skip)), number, total)
     cut = {"most": PAGE_SIZE, "skip": skip}
     found = db.session.scalars(_ids(asked, held, bool(words), sort), {**cut, **words}).all()
-    return Page(listed(found), number, total)
+    return WorklistPage(rows_of(found), number, total)
 
 
 # Statements are put together once and kept: that takes longer than the database needs to answer them.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from csss.mail.models import MailKind, MailState
+from csss.notices.models import MailKind, MailState
 from csss.scans.states import Agreement, Status
 
 PERIODS = (7, 30, 90, 365)  # days

@@ -25,7 +25,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from csss.clock import now
 from csss.database import UTCDateTime, db
-from csss.mail.models import MailMessage
+from csss.notices.models import MailMessage
 from csss.scans.models import Prediction, Review, ScanClosure, ScanEvent
 from csss.scans.queries import counts
 from csss.scans.states import Agreement, Status

@@ -5,10 +5,10 @@ from typing import Any
 from flask import Flask, Response
 from flask_login import current_user
 
-from csss.auth.permissions import Permission
 from csss.errors import NotFound, StateConflict
 from csss.key_checks import WrongKey
-from csss.scans.storage import CannotOpen
+from csss.people.permissions import Permission
+from csss.storage.files import CannotOpen
 from csss.web.assets import init_assets
 from csss.web.cookie import init_cookie
 from csss.web.errors import FILE_SHUT, SENTENCES, WRONG_KEY, Sentence, error_response, init_errors, request_id
@@ -20,7 +20,7 @@ from csss.web.headers import init_headers
 from csss.web.navigation import nav_items
 from csss.web.throttle import init_throttle
 from csss.web.unsent import init_unsent
-from csss.web.watch import init_watch
+from csss.web.view_audit import init_watch
 
 
 def init_web(app: Flask) -> None:
@@ -51,11 +51,11 @@ def _register_blueprints(app: Flask) -> None:
     from csss.web.auth import auth
     from csss.web.doctor import doctor
     from csss.web.files import files
+    from csss.web.health import status
     from csss.web.model_cards import models
     from csss.web.patient import patient
     from csss.web.pharmacist import pharmacist
     from csss.web.shell import shell
-    from csss.web.status import status
 
     for blueprint in (
         auth,

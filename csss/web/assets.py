@@ -16,9 +16,9 @@ from pathlib import Path
 import brotli  # type: ignore[import-untyped]
 from flask import Flask, Response, abort, current_app, request, url_for
 
-from csss.auth.permissions import PUBLIC
 from csss.paths import STATIC
-from csss.web.words import script_words
+from csss.people.permissions import PUBLIC
+from csss.web.script_texts import script_words
 
 STATIC_ENDPOINT = "static_file"
 FOR_EVER = "public, max-age=31536000, immutable"

@@ -5,8 +5,8 @@ from wtforms import RadioField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import AnyOf
 
-from csss.auth.permissions import PUBLIC
 from csss.i18n import _, _l
+from csss.people.permissions import PUBLIC
 from csss.web.forms import TextForm
 from csss.web.fragments import form_error, page_or_fragment, redirect_after
 from csss.web.guard import requires

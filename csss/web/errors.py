@@ -13,7 +13,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServe
 
 from csss.i18n import _, _l
 from csss.web.fragments import is_htmx
-from csss.web.watch import refused_because
+from csss.web.view_audit import refused_because
 
 
 @dataclass(frozen=True)

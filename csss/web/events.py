@@ -5,9 +5,9 @@ from typing import NoReturn
 
 from flask import Blueprint, Flask, Response, current_app, g, make_response, request
 
-from csss.auth.permissions import Permission
 from csss.live.hub import Hub
 from csss.live.names import Listener
+from csss.people.permissions import Permission
 from csss.scans import queries
 from csss.web.guard import me, never_extends_session, requires, user_session
 
@@ -15,7 +15,7 @@ HUB = "csss_live_hub"  # only in a process that `csss.server` has started
 events = Blueprint("events", __name__)
 
 
-class HandedOver(Exception):
+class ConnectionHandedOver(Exception):
     """The connection belongs to the hub now: the worker neither answers nor closes it."""
 
 
@@ -36,7 +36,7 @@ class Detached:
         headers = [f"{name}: {value}" for name, value in self.answer.headers if name != "Connection"]
         head = "\r\n".join(["HTTP/1.1 200 OK", *headers, "Connection: close", "", ""])
         self._hub.adopt(self._connection, self._listener, head.encode("latin-1"))
-        raise HandedOver()
+        raise ConnectionHandedOver()
 
 
 @events.get("/events")

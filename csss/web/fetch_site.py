@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from flask import Flask, abort, current_app, request
 
-from csss.web.watch import refused_because
+from csss.web.view_audit import refused_because
 
 View = TypeVar("View", bound=Callable[..., Any])
 _OURS = frozenset({"same-origin", "none"})  # none: the address was typed, or opened from a bookmark

@@ -7,14 +7,14 @@ from flask import Blueprint, Response, abort, make_response, request
 from werkzeug.exceptions import ServiceUnavailable
 
 from csss.audit.record import record
-from csss.auth.permissions import Permission
-from csss.auth.roles import Role
-from csss.confined import Busy
+from csss.confinement.parent import Busy
 from csss.database import db, transaction
 from csss.i18n import _
+from csss.people.permissions import Permission
+from csss.people.roles import Role
 from csss.reports import queries as report_queries
 from csss.scans import previews, queries
-from csss.scans.storage import CannotOpen, storage
+from csss.storage.files import CannotOpen, storage
 from csss.web.fetch_site import not_from_elsewhere
 from csss.web.guard import me, requires
 from csss.web.headers import FILE_CSP

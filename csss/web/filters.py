@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from csss import clock
 from csss.dates import day, when
 from csss.i18n import _, _n
-from csss.web.rows import same_for_all
+from csss.web.rendered_rows import same_for_all
 
 
 def init_filters(app: Flask) -> None:

@@ -26,14 +26,15 @@ from sqlalchemy.orm.exc import ObjectDeletedError
 
 from csss.audit import record as audit
 from csss.auth import sessions
-from csss.auth.models import User, UserSession
+from csss.auth.models import UserSession
 from csss.auth.passkeys import services as passkeys
-from csss.auth.permissions import Permission
 from csss.auth.unsent import discard_all as discard_unsent
 from csss.connections.request_head import is_long
 from csss.database import transaction
 from csss.i18n import _l
 from csss.keys.start import check_keys
+from csss.people.models import User
+from csss.people.permissions import Permission
 from csss.web import unsent
 from csss.web.fragments import REFRESH_HEADER, asks_only, is_htmx, redirect_after
 

@@ -9,10 +9,10 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, make_response, url_for
 from markupsafe import Markup
 
-from csss.auth.permissions import Permission
 from csss.i18n import _, language
 from csss.inference.catalogue import CARD, installed, model_record
 from csss.inference.labels import ModelCorrupt, ModelMissing
+from csss.people.permissions import Permission
 from csss.web.fetch_site import not_from_elsewhere
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import requires

@@ -6,8 +6,8 @@ from typing import Any
 from flask import request, url_for
 from flask_babel.speaklater import LazyString
 
-from csss.auth.roles import Role
 from csss.i18n import _l
+from csss.people.roles import Role
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from flask import Response, current_app, request
 
-from csss.auth import challenge
+from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
 from csss.auth.second_factor import Proof
@@ -41,4 +41,4 @@ def second_factor_shown(purpose: CodePurpose, subject_id: uuid.UUID, code: str) 
     # One form may hold both ways (erasing): where the code was typed, the passkey's field came along empty.
     if request.form.get("passkey"):
         return passkeys.show(user_session(), purpose, subject_id, request.form["passkey"])
-    return challenge.take_code(user_session(), purpose, subject_id, code)
+    return second_factor_tries.take_code(user_session(), purpose, subject_id, code)

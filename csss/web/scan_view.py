@@ -7,10 +7,10 @@ from flask import current_app, url_for
 from flask_login import current_user
 
 from csss.ages import Age, age_on
-from csss.auth.models import Sex
-from csss.auth.permissions import Permission
 from csss.i18n import _
 from csss.inference.classes import belongs_to
+from csss.people.models import Sex
+from csss.people.permissions import Permission
 from csss.reports.models import ReportVersion
 from csss.scans.models import Prediction, Scan
 from csss.scans.own_reading import counts_as_uncertain

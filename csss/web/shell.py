@@ -5,8 +5,8 @@ import json
 
 from flask import Blueprint, Response, current_app, make_response, render_template, url_for
 
-from csss.auth.permissions import PUBLIC
 from csss.paths import STATIC
+from csss.people.permissions import PUBLIC
 from csss.web.assets import TYPES, squeeze_js
 from csss.web.guard import requires
 

@@ -8,16 +8,16 @@ from datetime import datetime
 from flask import url_for
 from flask_babel.speaklater import LazyString
 
-from csss.auth.models import User
 from csss.i18n import _, _l
+from csss.people.models import User
 from csss.prescriptions import allergies
-from csss.prescriptions.allergies import Asked
+from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.models import Prescription
 from csss.reports.models import ReportVersion
-from csss.scans.kept_words import in_words
 from csss.scans.models import Review, Scan
 from csss.scans.presenters import AGREEMENT_NAMES, KIND_NAMES, Tag, kind_and_sent, status_for_staff
 from csss.scans.states import HoldFor, Priority, RunState, Status
+from csss.scans.stored_sentences import in_words
 from csss.web.filters import address, day, when
 from csss.web.scan_view import ClassifierView, age_and_sex, classifier_view
 
@@ -55,7 +55,7 @@ class ScanView:
     id: uuid.UUID
     patient: str
     allergies: str
-    allergies_state: Asked
+    allergies_state: AllergiesAsked
     facts: tuple[tuple[str, str | None], ...]
     kind: str
     indication: str

@@ -21,7 +21,7 @@ from wtforms import (
 )
 from wtforms.fields.choices import SelectChoice
 
-from csss.auth.permissions import PUBLIC
+from csss.people.permissions import PUBLIC
 from csss.web.guard import requires
 
 styleguide = Blueprint("styleguide", __name__)

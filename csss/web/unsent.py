@@ -19,10 +19,11 @@ from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from werkzeug.datastructures import MultiDict
 
 from csss.auth import sessions, unsent
-from csss.auth.models import AccountState, Patient, User, UserSession
+from csss.auth.models import UserSession
 from csss.auth.unsent import Unsent
 from csss.clock import now
 from csss.database import db, transaction
+from csss.people.models import AccountState, Patient, User
 from csss.scans.models import Scan
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -11,9 +11,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from csss.auth.accounts import by_email
-from csss.auth.models import User
 from csss.database import db
 from csss.outbox import DISPATCHER
+from csss.people.models import User
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.browser.hands import Hand, Keyboard

@@ -18,10 +18,10 @@ from werkzeug.serving import make_server
 
 from csss import create_app
 from csss.auth.accounts import by_email, confirmation_token
-from csss.auth.models import User
-from csss.auth.permissions import PUBLIC
 from csss.database import db, transaction
 from csss.outbox import DISPATCHER
+from csss.people.models import User
+from csss.people.permissions import PUBLIC
 from csss.reports import batches
 from csss.reports import services as reports
 from csss.scans import analysis, services

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from csss.auth import sessions
-from csss.auth.models import User
 from csss.database import db, transaction
+from csss.people.models import User
 from csss.scans.states import Status
 from tests.ears import cookie_for, streaming
 from tests.factories import Clinic

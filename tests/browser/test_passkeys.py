@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, Page, Route, expect
 
-from csss.auth.models import User
 from csss.database import db
 from csss.outbox import DISPATCHER
+from csss.people.models import User
 from csss.reports import queries as reports
 from csss.scans.models import Scan
 from csss.scans.states import Status

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from csss.auth.models import User
 from csss.database import db
 from csss.paths import STATIC
-from csss.scans import drafts
+from csss.people.models import User
+from csss.scans import review_drafts
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from csss.web.assets import build
@@ -67,7 +67,7 @@ class Desk:
     def draft(self, field: str = "findings") -> str:
         with self.stack.app.app_context():
             db.session.rollback()
-            found = drafts.of(self.scan_id, db.session.get_one(User, self.doctor_id))
+            found = review_drafts.of(self.scan_id, db.session.get_one(User, self.doctor_id))
             return str(getattr(found, field)) if found else ""
 
     def status(self) -> Status:

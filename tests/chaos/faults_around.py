@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from csss.database import db
-from csss.mail.models import MailMessage, MailState
+from csss.notices.models import MailMessage, MailState
 from csss.outbox import Queue
 from tests.chaos.matrix import Run, fault
 from tests.chaos.world import Chaos, Failed

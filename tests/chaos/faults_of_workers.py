@@ -10,7 +10,7 @@ from sqlalchemy import select
 from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
 from csss.database import db, transaction
-from csss.mail.models import MailMessage, MailState
+from csss.notices.models import MailMessage, MailState
 from csss.outbox import Queue
 from csss.reports import services as reports
 from csss.scans.states import Status

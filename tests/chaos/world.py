@@ -20,16 +20,16 @@ import numpy as np
 from PIL import Image
 from sqlalchemy import select
 
-from csss.auth.models import Patient, User
 from csss.database import db, transaction
 from csss.inference.labels import default_folder
-from csss.mail.models import MailMessage, MailState
+from csss.notices.models import MailMessage, MailState
 from csss.outbox import OutboxJob, Queue
+from csss.people.models import Patient, User
 from csss.reports.models import ReportVersion
 from csss.scans import analysis
 from csss.scans.models import Prediction, Scan
 from csss.scans.states import Status
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from tests.conftest import POSTGRES
 from tests.disks import CannotMount, small_file_system
 from tests.ears import cookie_for

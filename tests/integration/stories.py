@@ -8,18 +8,19 @@ from typing import Any
 
 import pytest
 
-from csss.auth.models import CodePurpose, User
+from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
 from csss.database import db, transaction
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.jobs import runner
+from csss.people.models import User
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.lines import Line
 from csss.reports import services as reports
 from csss.scans import analysis, services
 from csss.scans.intake import take_in
 from csss.scans.models import Scan
-from csss.scans.services import Reading
+from csss.scans.services import ReviewText
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
 from tests.factories import picture, reading
 from tests.integration.world import Snapshot, World, snapshot
@@ -297,10 +298,10 @@ class Story:
 
 
 READINGS = [
-    Reading("Clear lungs.", "None", "Normal chest", Agreement.AGREE, read_myself=True),
-    Reading(" ", "None", "Normal chest", Agreement.AGREE, read_myself=True),
-    Reading("Clear lungs.", "", "Normal chest", Agreement.PARTLY, read_myself=False),
-    Reading("Clear lungs.", "", "Normal chest", None, read_myself=True),
+    ReviewText("Clear lungs.", "None", "Normal chest", Agreement.AGREE, read_myself=True),
+    ReviewText(" ", "None", "Normal chest", Agreement.AGREE, read_myself=True),
+    ReviewText("Clear lungs.", "", "Normal chest", Agreement.PARTLY, read_myself=False),
+    ReviewText("Clear lungs.", "", "Normal chest", None, read_myself=True),
 ]
 LINE = Line("Amoxicillin", "500 mg", "oral", "daily", "5 days")
 PRESCRIPTIONS: list[dict[str, Any]] = [

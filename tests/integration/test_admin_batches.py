@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from csss.audit.models import AuditEvent
-from csss.auth.models import OneTimeCode, User
+from csss.auth.models import OneTimeCode
 from csss.database import db, transaction
+from csss.people.models import User
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.lines import Line
 from csss.reports import queries as reports

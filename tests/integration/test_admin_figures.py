@@ -16,11 +16,11 @@ from csss import outbox
 from csss.audit.models import AuditEvent
 from csss.audit.record import record
 from csss.auth import authenticator_app, second_factor
-from csss.auth.models import User
 from csss.clock import now, pretending
 from csss.database import db, transaction
-from csss.mail.models import MailKind, MailMessage, MailState
+from csss.notices.models import MailKind, MailMessage, MailState
 from csss.outbox import OutboxJob
+from csss.people.models import User
 from csss.scans import analysis
 from csss.scans.models import Scan
 from csss.scans.states import Agreement, Status

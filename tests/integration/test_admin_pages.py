@@ -13,19 +13,19 @@ from werkzeug.test import TestResponse
 
 from csss.audit.models import AuditEvent
 from csss.auth import authenticator_app, second_factor
-from csss.auth.models import AccountState, User
 from csss.clock import now
 from csss.database import db, transaction
 from csss.errors import StateConflict
-from csss.mail.models import MailKind, MailMessage, MailState
-from csss.mail.owed import send_again
+from csss.notices.models import MailKind, MailMessage, MailState
+from csss.notices.services import send_again
 from csss.paths import TEMPLATES
+from csss.people.models import AccountState, User
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.lines import Line
 from csss.reports import queries as reports
 from csss.scans import services
 from csss.scans.models import Scan
-from csss.scans.services import Reading
+from csss.scans.services import ReviewText
 from csss.scans.states import Agreement, HoldFor, Priority, Status
 from csss.web.admin.forms import ACTION_GROUPS
 from csss.web.admin.list_presenters import ACTION_WORDS
@@ -116,7 +116,7 @@ def test_the_list_names_who_wrote_what_counts(admin: Visitor, clinic: Clinic) ->
     assert "Dr. First" in words(admin.get("/admin/")) and "P. Person" in words(admin.get("/admin/"))
     admin.post(url(scan_id, "hold"), {"to": "doctor", "note": "Which side?"})
     with transaction():
-        written = Reading("Left lung.", "", "Pneumonia", Agreement.PARTLY)
+        written = ReviewText("Left lung.", "", "Pneumonia", Agreement.PARTLY)
         services.correct_review(scan_id, written, by=db.session.get_one(User, other_id))
     text = words(admin.get("/admin/"))
     assert "Dr. Second" in text and "Dr. First" not in text

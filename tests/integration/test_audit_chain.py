@@ -226,7 +226,7 @@ def test_many_who_write_at_once_make_one_chain_and_never_wait_for_each_other_in_
     db.session.remove()
 
     def act(who: int) -> None:
-        from csss.auth.models import User
+        from csss.people.models import User
 
         try:
             with app.app_context(), coming_from(f"10.0.0.{who}"):

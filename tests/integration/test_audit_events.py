@@ -8,16 +8,17 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from csss.audit.effective import in_effect, record_settings
 from csss.audit.models import AuditEvent
-from csss.auth.models import CodePurpose, User
+from csss.audit.settings_changes import in_effect, record_settings
+from csss.auth.models import CodePurpose
 from csss.auth.second_factor import request_code
 from csss.clock import now, pretending
 from csss.config import Settings
 from csss.database import db, transaction
 from csss.errors import Invalid
-from csss.jobs import mail_jobs
-from csss.mail import transport
+from csss.jobs import notice_jobs
+from csss.notices.channels import email
+from csss.people.models import User
 from csss.reports import queries as reports
 from csss.scans.models import Scan
 from csss.scans.states import Status
@@ -167,7 +168,7 @@ def test_a_view_that_cannot_be_recorded_is_not_shown(
     def fail(*_: object, **__: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("csss.web.watch.record_once", fail)
+    monkeypatch.setattr("csss.web.view_audit.record_once", fail)
     app.testing = False
     answer = doctor.get(f"/doctor/scans/{scan_id}")
     assert answer.status_code == 500
@@ -196,9 +197,9 @@ def test_every_mail_that_left_or_never_will_is_kept(clinic: Clinic, monkeypatch:
     assert newest("mail.sent").detail["kind"] == "confirm_address"
 
     def refuse(_: object) -> None:
-        raise transport.MailRefusedError("The mail server answered 550: no such user")
+        raise email.MailRefusedError("The mail server answered 550: no such user")
 
-    monkeypatch.setattr(mail_jobs.transport, "send", refuse)
+    monkeypatch.setattr(notice_jobs.transport, "send", refuse)
     doctor = clinic.person("doctor", confirmed=False)
     clinic.run_jobs("send_mail")
     assert newest("mail.failed").detail["to"] == str(doctor.id)

@@ -10,10 +10,11 @@ from werkzeug.test import TestResponse
 
 from csss.audit.models import AuditEvent
 from csss.auth import authenticator_app
-from csss.auth.models import AccountState, Patient, User, UserSession
+from csss.auth.models import UserSession
 from csss.auth.second_factor import new_recovery_codes
 from csss.clock import now
 from csss.database import db, transaction
+from csss.people.models import AccountState, Patient, User
 from tests.factories import PASSWORD, Clinic
 from tests.visitor import Visitor, soup, words
 

@@ -27,7 +27,7 @@ from csss.reports.models import ReportVersion
 from csss.reports.pdf import sha256
 from csss.scans.models import Scan, ScanEvent
 from csss.scans.states import Status
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from tests.factories import PASSPHRASE, Clinic, picture
 from tests.integration.test_migrations import described
 from tests.integration.world import Snapshot, snapshot

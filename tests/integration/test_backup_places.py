@@ -20,10 +20,10 @@ from csss.backup import archive
 from csss.config import Settings
 from csss.database import db, transaction
 from csss.demo.run import environment
-from csss.reports import kept_files
+from csss.reports import named_files
 from csss.scans.states import Status
-from csss.scans.storage import storage
 from csss.scans.uploads import services as uploads
+from csss.storage.files import storage
 from tests.conftest import settings_for
 from tests.disks import CannotMount, small_file_system
 from tests.factories import Clinic, picture
@@ -98,7 +98,7 @@ def test_a_pipe_that_breaks_is_told_and_what_came_of_it_is_refused(
     settings: Settings, tmp_path: Path
 ) -> None:
     storage().put("scans", "jpg", b"")
-    big = settings.storage_folder / next(iter(kept_files.named())).key
+    big = settings.storage_folder / next(iter(named_files.named())).key
     big.write_bytes(os.urandom(4_000_000))  # more than a pipe holds
     broken = in_a_shell(settings, "set -o pipefail; csss backup - | head -c 100000 > cut.tar.gz", tmp_path)
     assert broken.returncode == 1
@@ -119,7 +119,7 @@ def test_a_pipe_that_breaks_is_told_and_what_came_of_it_is_refused(
 
 
 def test_a_backup_that_fails_half_way_in_a_pipe_is_no_backup(settings: Settings, tmp_path: Path) -> None:
-    unreadable = settings.storage_folder / next(iter(kept_files.named())).key
+    unreadable = settings.storage_folder / next(iter(named_files.named())).key
     unreadable.unlink()
     unreadable.mkdir()
     failed = in_a_shell(settings, "csss backup - > half.tar.gz", tmp_path)
@@ -174,7 +174,7 @@ def test_a_name_says_whether_it_is_a_file_or_a_folder(settings: Settings, tmp_pa
 
 @pytest.mark.parametrize("name", ["copy.tar.gz", "copy.tar", "copy"])
 def test_a_full_disk_is_told_and_left_as_it_was(settings: Settings, tmp_path: Path, name: str) -> None:
-    kept = settings.storage_folder / next(iter(kept_files.named())).key
+    kept = settings.storage_folder / next(iter(named_files.named())).key
     kept.write_bytes(os.urandom(3_000_000))
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -218,9 +218,9 @@ def test_what_arrives_while_a_backup_is_made_is_not_left_lying_about_after_resto
     for number in range(3):
         told = done(settings, "restore", "--force", tmp_path / f"{number}.tar.gz")
         assert "named by no row" not in told
-        assert kept_files.orphans() == []
+        assert named_files.orphans() == []
         assert list(settings.storage_folder.glob("uploads/*/*")) == []
-        assert all(kept_files.problem(kept) is None for kept in kept_files.named())
+        assert all(named_files.problem(kept) is None for kept in named_files.named())
 
 
 class Uploading(Work):

@@ -17,12 +17,13 @@ from csss.audit.models import AuditEvent
 from csss.audit.record import record
 from csss.audit.verify import verify
 from csss.auth import authenticator_app, passphrases, second_factor
-from csss.auth.models import CodePurpose, RecoveryCode, User, UserSession
+from csss.auth.models import CodePurpose, RecoveryCode, UserSession
 from csss.clock import now, pretending
 from csss.config import Settings
 from csss.database import db, transaction
 from csss.key_checks import SECRET_KEY, KeyCheck, secret_key_value
 from csss.keys import change
+from csss.people.models import User
 from tests.conftest import SECRET
 from tests.factories import PASSPHRASE, Clinic
 from tests.integration.command_line import done, refused

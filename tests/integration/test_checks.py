@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from csss.database import db
-from csss.scans import checks, intake
+from csss.scans import intake, upload_checks
 from csss.scans.models import Scan
 from tests.factories import Clinic, picture
 from tests.stack import eventually
@@ -78,7 +78,7 @@ def test_when_the_day_is_used_up_no_picture_is_opened(
     assert send(patient, picture(80, 80)).location == first.location
     assert send(patient, picture(80, 80), kind="cardiac_mri").status_code == 422
     later = time.monotonic() + 130
-    monkeypatch.setattr(checks, "time", SimpleNamespace(monotonic=lambda: later))
+    monkeypatch.setattr(upload_checks, "time", SimpleNamespace(monotonic=lambda: later))
     opened = decoder.opened
     assert send(patient, picture(80, 80), kind="cardiac_mri").status_code == 422
     assert (decoder.opened, scans()) == (opened, 1)
@@ -101,13 +101,13 @@ def test_of_two_different_pictures_sent_at_once_the_second_waits_its_turn_and_bo
             first = begin(pool, app, here, picture(80, 80))
             assert decoder.came_in.acquire(timeout=20)
             second = begin(pool, app, there, picture(90, 80))
-            eventually(lambda: [each.followed for each in checks._open.values()] == [True], 20, 0.02)
+            eventually(lambda: [each.followed for each in upload_checks._open.values()] == [True], 20, 0.02)
             others = begin(pool, app, neighbour, picture(100, 80))
             assert decoder.came_in.acquire(timeout=20)
             assert decoder.opened == 2 and not second.done()
         assert [each.result().status_code for each in (first, second, others)] == [303, 303, 303]
     assert (decoder.opened, scans()) == (3, 3)
-    assert not checks._open
+    assert not upload_checks._open
 
 
 def test_a_third_picture_at_once_is_told_that_another_one_of_theirs_is_being_checked(
@@ -120,7 +120,7 @@ def test_a_third_picture_at_once_is_told_that_another_one_of_theirs_is_being_che
             sent = [begin(pool, app, visitors[0], picture(80, 80))]
             assert decoder.came_in.acquire(timeout=20)
             sent.append(begin(pool, app, visitors[1], picture(90, 80)))
-            eventually(lambda: [each.followed for each in checks._open.values()] == [True], 20, 0.02)
+            eventually(lambda: [each.followed for each in upload_checks._open.values()] == [True], 20, 0.02)
             third = send(visitors[2], picture(100, 80))
         assert [each.result().status_code for each in sent] == [303, 303]
     assert third.status_code == 422
@@ -140,9 +140,9 @@ def test_when_the_first_picture_is_refused_the_second_is_taken_all_the_same(
             first = begin(pool, app, here, picture(80, 80)[:-30])
             assert decoder.came_in.acquire(timeout=20)
             second = begin(pool, app, there, picture(90, 80))
-            eventually(lambda: [each.followed for each in checks._open.values()] == [True], 20, 0.02)
+            eventually(lambda: [each.followed for each in upload_checks._open.values()] == [True], 20, 0.02)
         assert (first.result().status_code, second.result().status_code) == (422, 303)
-    assert scans() == 1 and not checks._open
+    assert scans() == 1 and not upload_checks._open
 
 
 def test_a_form_that_is_sent_twice_at_once_waits_for_its_scan(
@@ -155,7 +155,7 @@ def test_a_form_that_is_sent_twice_at_once_waits_for_its_scan(
             sent = [begin(pool, app, visitors[0], picture(80, 80))]
             assert decoder.came_in.acquire(timeout=20)
             sent.append(begin(pool, app, visitors[1], picture(80, 80)))
-            eventually(lambda: [each.awaited for each in checks._open.values()] == [True], 20, 0.02)
+            eventually(lambda: [each.awaited for each in upload_checks._open.values()] == [True], 20, 0.02)
             assert send(visitors[2], picture(80, 80)).status_code == 422  # each who waits holds a thread
         answers = [each.result() for each in sent]
     assert [each.status_code for each in answers] == [303, 303]

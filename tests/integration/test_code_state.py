@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import select
 
 from csss.auth import second_factor
-from csss.auth.models import OneTimeCode, User
+from csss.auth.models import OneTimeCode
 from csss.auth.second_factor import new_recovery_codes
 from csss.clock import now, pretending
 from csss.database import db, transaction
 from csss.jobs import runner
-from csss.mail.models import MailMessage, MailState
+from csss.notices.models import MailMessage, MailState
 from csss.outbox import OutboxJob
+from csss.people.models import User
 from tests.factories import PASSWORD, Clinic
 from tests.integration.test_auth_pages import PATIENT, mailed_code, sign_in, with_app
 from tests.visitor import Visitor, soup, words

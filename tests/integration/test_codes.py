@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy import select, update
 
 from csss.auth import authenticator_app, second_factor
-from csss.auth.models import CodePurpose, OneTimeCode, User
+from csss.auth.models import CodePurpose, OneTimeCode
 from csss.clock import now, pretending
 from csss.database import Base, db, transaction
 from csss.errors import Counted, Invalid, TooMany
-from csss.mail.models import MailKind, MailMessage, MailState
+from csss.notices.models import MailKind, MailMessage, MailState
 from csss.outbox import OutboxJob
+from csss.people.models import User
 from tests.factories import Clinic
 
 SIGN_IN, APPROVAL = CodePurpose.SIGN_IN, CodePurpose.APPROVAL

@@ -15,13 +15,14 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from csss import create_app
-from csss.auth.models import AccountState, RecoveryCode, User
-from csss.auth.roles import Role
+from csss.auth.models import RecoveryCode
 from csss.cli import main
 from csss.config import load_settings
 from csss.database import db
 from csss.demo.redis import redis_server
 from csss.paths import ROOT
+from csss.people.models import AccountState, User
+from csss.people.roles import Role
 from tests.stack import eventually, free_port
 
 PASSWORD = "a long enough password"

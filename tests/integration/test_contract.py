@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from csss.auth import second_factor
-from csss.auth.models import CodePurpose, User
+from csss.auth.models import CodePurpose
 from csss.config import BadSetting, load_settings
 from csss.database import db, transaction
+from csss.people.models import User
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.factories import PASSWORD, SEEN, Clinic, picture

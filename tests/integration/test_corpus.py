@@ -19,7 +19,7 @@ from PIL import Image
 from sqlalchemy import func, select
 
 from csss.clock import now, pretending
-from csss.confined import Room
+from csss.confinement.parent import Room
 from csss.database import db
 from csss.errors import Invalid
 from csss.scans import intake

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from csss.scans import decoder
-from csss.scans.decoder import Verdict, Written
+from csss.scans.decoder import DecodedPicture, Verdict
 from tests import damages
 from tests.damages import MAY_BE_SILENT, NOT_OF_PROGRESSIVE, TOLD, Way, encodings
 from tests.odd_files import segments
@@ -44,7 +44,7 @@ NAMES = list(GOOD)
 
 
 @cache
-def shown(name: str) -> Written:
+def shown(name: str) -> DecodedPicture:
     return decoder.rewrite(GOOD[name])
 
 

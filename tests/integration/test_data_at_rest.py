@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from csss.check import checks
 from csss.cli import main
 from csss.config import Settings, load_settings
 from csss.database import db, transaction
+from csss.installation_check import checks
 from csss.reports import services as reports
-from csss.scans.encrypted import key_id_of, storage_with
 from csss.scans.models import Scan
 from csss.scans.states import Status
-from csss.scans.storage import FolderStorage, storage
+from csss.storage.encrypted import key_id_of, storage_with
+from csss.storage.files import FolderStorage, storage
 from tests.conftest import SECRET
 from tests.factories import Clinic
 from tests.visitor import words

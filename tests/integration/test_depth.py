@@ -15,10 +15,10 @@ from sqlalchemy import select
 
 from csss.database import db
 from csss.jobs import orphans
-from csss.reports import kept_files
+from csss.reports import named_files
 from csss.scans.intake import take_in
 from csss.scans.models import Scan
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from tests.corpus import DAMAGED
 from tests.factories import picture
 from tests.integration.test_corpus import files, rows, send
@@ -146,11 +146,11 @@ def test_the_sixteen_bits_are_kept_beside_the_scan_and_belong_to_it(patient: Vis
     assert scan.original_key is not None and scan.original_key.startswith("originals/")
     content = storage().read(scan.original_key)
     assert scan.original_sha256 == hashlib.sha256(content).hexdigest()
-    named = {kept.key: kept for kept in kept_files.named([scan.id])}
-    assert kept_files.problem(named[scan.original_key]) is None
-    assert kept_files.orphans() == []
+    named = {kept.key: kept for kept in named_files.named([scan.id])}
+    assert named_files.problem(named[scan.original_key]) is None
+    assert named_files.orphans() == []
     storage().replace(scan.original_key, content + b"?")
-    assert "contents have changed" in str(kept_files.problem(named[scan.original_key]))
+    assert "contents have changed" in str(named_files.problem(named[scan.original_key]))
 
 
 def test_an_original_that_a_scan_names_is_not_swept_and_one_that_none_names_is(

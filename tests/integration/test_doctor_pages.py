@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from csss.auth.models import User
 from csss.database import db, transaction
+from csss.people.models import User
 from csss.reports import services as reports
 from csss.scans import analysis, services
 from csss.scans.models import AnalysisRun, Scan, ScanHold
+from csss.scans.review_text import ReviewText
 from csss.scans.states import HoldFor, Priority, RunState, Status
-from csss.scans.written import Reading
 from tests.factories import Clinic, reading
 from tests.visitor import Visitor, soup, words
 
@@ -276,7 +276,7 @@ def taken_to(clinic: Clinic, status: Status, diagnosis: str, patient: User) -> S
     if reached >= 2:
         doctor = clinic.person("doctor")
         with transaction():
-            services.verify(scan.id, Reading("Clear lungs.", diagnosis=diagnosis), by=doctor)
+            services.verify(scan.id, ReviewText("Clear lungs.", diagnosis=diagnosis), by=doctor)
     if reached >= 3:
         clinic.complete(scan.id, clinic.person("pharmacist"))
     if reached >= 4:

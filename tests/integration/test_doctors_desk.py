@@ -9,12 +9,12 @@ from sqlalchemy import select, update
 
 from csss.clock import now
 from csss.database import db, transaction
-from csss.scans import drafts, report_templates
-from csss.scans.desk import ReportTemplate, ReviewDraft
+from csss.scans import report_templates, review_drafts
+from csss.scans.draft_models import ReportTemplate, ReviewDraft
 from csss.scans.models import Scan
+from csss.scans.review_text import ReviewText
 from csss.scans.starter_templates import STARTER
 from csss.scans.states import Agreement, HoldFor, ScanKind, Status
-from csss.scans.written import Reading
 from tests.factories import Clinic, reading
 from tests.integration.test_doctor_pages import LOOKED, hold, url
 from tests.visitor import Visitor, soup, words
@@ -130,7 +130,9 @@ def test_a_forgotten_draft_is_not_kept_for_ever(doctor: Visitor, clinic: Clinic)
     old, new = clinic.scan(Status.AI_ANALYZED), clinic.scan(Status.AI_ANALYZED)
     doctor.post(url(old, "draft"), TYPED, htmx=True)
     with transaction():
-        db.session.execute(update(ReviewDraft).values(saved_at=now() - drafts.KEEP - timedelta(days=1)))
+        db.session.execute(
+            update(ReviewDraft).values(saved_at=now() - review_drafts.KEEP - timedelta(days=1))
+        )
     doctor.post(url(new, "draft"), TYPED, htmx=True)
     assert [draft.scan_id for draft in kept()] == [new.id]
 
@@ -152,7 +154,7 @@ def test_a_doctor_has_one_draft_of_a_scan(clinic: Clinic) -> None:
     scan_id, doctor = clinic.scan(Status.AI_ANALYZED).id, clinic.person("doctor")
     for text in ("one", "two"):
         with transaction():
-            drafts.save(scan_id, Reading(text, agreement=Agreement.AGREE), by=doctor)
+            review_drafts.save(scan_id, ReviewText(text, agreement=Agreement.AGREE), by=doctor)
     assert [(draft.findings, draft.agreement) for draft in kept()] == [("two", Agreement.AGREE)]
 
 

@@ -25,7 +25,7 @@ from csss.database import db
 from csss.demo.redis import redis_command
 from csss.demo.run import environment
 from csss.scans.states import Status
-from csss.storage_keys import new_key
+from csss.storage.keys import new_key
 from tests.conftest import settings_for
 from tests.documented_commands import ROOT, commands, variants
 from tests.factories import Clinic, picture

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from csss.auth.models import User
 from csss.clock import now
 from csss.database import db
+from csss.people.models import User
 from tests.factories import Clinic
 from tests.integration.test_auth_pages import PATIENT
 from tests.visitor import Visitor

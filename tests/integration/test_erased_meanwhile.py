@@ -9,13 +9,13 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 from werkzeug.test import TestResponse
 
-from csss.auth.models import User
 from csss.database import db, transaction
 from csss.erasing import services as erasing
+from csss.people.models import User
 from csss.scans import intake, services
 from csss.scans.models import Scan
-from csss.scans.storage import storage
 from csss.scans.uploads.models import Upload
+from csss.storage.files import storage
 from tests.factories import PASSWORD, Clinic, picture
 from tests.visitor import Visitor
 

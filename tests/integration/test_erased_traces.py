@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from csss.auth.models import User
 from csss.config import Settings
 from csss.database import db
 from csss.erasing import leftovers
 from csss.erasing.models import ErasedFile
+from csss.people.models import User
 from tests.integration.test_erasing import (
     CANARY,
     Life,

@@ -21,8 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from csss import create_app
 from csss.audit.models import AuditEvent
 from csss.auth import accounts, second_factor, sessions
-from csss.auth.models import CodePurpose, OneTimeCode, Patient, User
-from csss.auth.roles import Role
+from csss.auth.models import CodePurpose, OneTimeCode
 from csss.cli import main
 from csss.clock import now
 from csss.config import Settings
@@ -33,19 +32,21 @@ from csss.erasing.tables import GOES, STAYS
 from csss.errors import NotFound, StateConflict
 from csss.factory import load_models
 from csss.jobs import runner
-from csss.mail.models import MailMessage, MailState
+from csss.notices.models import MailMessage, MailState
 from csss.outbox import OutboxJob
-from csss.reports import batches, kept_files
+from csss.people.models import Patient, User
+from csss.people.roles import Role
+from csss.reports import batches, named_files
 from csss.reports import services as reports
-from csss.scans import analysis, claims, drafts, previews
+from csss.scans import analysis, claims, previews, review_drafts
 from csss.scans import services as scans
 from csss.scans.intake import take_in
 from csss.scans.models import AnalysisRun, Scan
-from csss.scans.services import Reading
+from csss.scans.services import ReviewText
 from csss.scans.states import HoldFor, ScanKind, Status
-from csss.scans.storage import storage
-from csss.scans.uploads import partial
 from csss.scans.uploads import services as uploads
+from csss.storage import unfinished_uploads
+from csss.storage.files import storage
 from tests.conftest import POSTGRES, _maintain, create_database, settings_for
 from tests.factories import PASSWORD, Clinic, picture
 from tests.integration.test_workflow_races import Act, after, at_once, slow_commit
@@ -128,7 +129,7 @@ def live(clinic: Clinic) -> Life:
     held = clinic.scan(Status.PHARMACIST_COMPLETED, **of, **staff).id
     drafted = clinic.scan(Status.AI_ANALYZED, **of, doctor=doctor).id
     closed, moved, in_flight = (clinic.scan(**of).id for _ in range(3))
-    written = Reading(f"{CANARY} draft", "", "", None, read_myself=False)
+    written = ReviewText(f"{CANARY} draft", "", "", None, read_myself=False)
     pdf = io.BytesIO()
     Pdf.new().save(pdf)
     with transaction():
@@ -142,7 +143,7 @@ def live(clinic: Clinic) -> Life:
                 size=1,
             )
         reports.hold(held, to=HoldFor.DOCTOR, note=f"{CANARY}, which side?", by=admin)
-        drafts.save(drafted, written, by=doctor)
+        review_drafts.save(drafted, written, by=doctor)
         claims.take(drafted, by=doctor)
         scans.correct_kind(
             drafted, was=ScanKind.CHEST_XRAY, became=ScanKind.CARDIAC_MRI, reason=f"{CANARY} heart", by=doctor
@@ -156,7 +157,7 @@ def live(clinic: Clinic) -> Life:
     ids = {"patient": patient.id, "doctor": doctor.id, "admin": admin.id}
     clinic.run_jobs("send_mail")
     patient, doctor = (db.session.get_one(User, ids[name]) for name in ("patient", "doctor"))
-    with partial.Writer(upload_id, 0) as file:
+    with unfinished_uploads.UploadWriter(upload_id, 0) as file:
         file.write(CANARY.encode())
     with transaction():
         analysis.start(in_flight, by=doctor)
@@ -217,7 +218,7 @@ def test_nothing_of_the_person_is_left_in_any_table_or_file(life: Life, settings
         "addenda",
         "mail_messages",
     }
-    kept = [key for each in kept_files.named(life.scans) for key in kept_files.with_small_ones(each.key)]
+    kept = [key for each in named_files.named(life.scans) for key in named_files.with_small_ones(each.key)]
     stored = set(storage().stored())
     assert len(stored.intersection(kept)) > 10
 
@@ -379,7 +380,7 @@ def test_work_in_flight_ends_quietly(life: Life, caplog: pytest.LogCaptureFixtur
     mailed, stored = len(life.clinic.mail), set(storage().stored())
     erase(life)
     caplog.clear()
-    from csss.jobs import mail_jobs, report_jobs, scan_jobs
+    from csss.jobs import notice_jobs, report_jobs, scan_jobs
 
     scan_jobs.analyse_scan(run_id)
     report_jobs.render_report(life.scans[0], uuid.uuid4())
@@ -387,7 +388,7 @@ def test_work_in_flight_ends_quietly(life: Life, caplog: pytest.LogCaptureFixtur
     for message in db.session.scalars(
         select(MailMessage.id).where(MailMessage.user_id == life.patient)
     ).all():
-        mail_jobs.send_mail(message)
+        notice_jobs.send_mail(message)
     for row_id, _ in owed:
         runner.perform(row_id)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
@@ -426,7 +427,9 @@ def test_what_others_send_at_the_same_moment_comes_too_late(life: Life) -> None:
         uploads.begin(length=9, digest="", limit=10_000, by=user)
 
     def draft(user: User) -> None:
-        drafts.save(life.scans[1], Reading(f"late {CANARY}", "", "", None, read_myself=False), by=user)
+        review_drafts.save(
+            life.scans[1], ReviewText(f"late {CANARY}", "", "", None, read_myself=False), by=user
+        )
 
     told = at_once(
         life.clinic.app,

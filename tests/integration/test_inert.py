@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from csss.auth.models import User
+from benchmarks.report import example_context, plain_environment
 from csss.database import db, transaction
-from csss.mail import messages
-from csss.mail.models import MailKind, MailMessage
+from csss.notices import texts
+from csss.notices.models import MailKind, MailMessage
+from csss.people.models import User
 from csss.reports import services as reports
-from csss.reports.bench import example_context, plain_environment
-from csss.reports.context import Addendum
+from csss.reports.context import PrintedAddendum
 from csss.reports.pdf import pdfa_problems
 from csss.reports.render import render_pdf
 from csss.scans.states import HoldFor, Status
@@ -142,7 +142,9 @@ def test_the_pdf_makes_nothing_of_it() -> None:
         ),
         scan=replace(context.scan, indication=everything),
         review=replace(context.review, findings=everything, impression=everything, diagnosis=everything),
-        addenda=(Addendum(note=everything, author=everything, role="Doctor", written_at=context.created_at),),
+        addenda=(
+            PrintedAddendum(note=everything, author=everything, role="Doctor", written_at=context.created_at),
+        ),
     )
     made = render_pdf(context, plain_environment())
     assert pdfa_problems(made) == []
@@ -175,7 +177,7 @@ def test_no_name_writes_a_header_of_a_mail(app: Flask, clinic: Clinic, name: str
         message = MailMessage(kind=kind, message_id="<1@csss.example>", maybe_repeated=False)
         with db.session.no_autoflush:
             message.user = user
-            composed = messages.compose(message, messages.Draft("Your account", "account_approved", {}))
+            composed = texts.compose(message, texts.Draft("Your account", "account_approved", {}))
         db.session.expunge_all()
         assert not composed.has_bad_headers()
         read = message_from_bytes(composed.as_bytes(), policy=default)

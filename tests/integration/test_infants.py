@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from benchmarks.report import plain_environment
 from csss.clock import now, pretending
 from csss.database import db, transaction
-from csss.reports.bench import plain_environment
 from csss.reports.build import report_context
 from csss.reports.document import report_html
 from csss.scans.models import Scan

@@ -10,15 +10,15 @@ from sqlalchemy import func, select
 
 from csss.clock import now
 from csss.database import Base, db, transaction
-from csss.jobs import leases, mail_jobs, report_jobs, runner, scan_jobs
+from csss.jobs import leases, notice_jobs, report_jobs, runner, scan_jobs
 from csss.jobs.sweeper import SWEEP_SECONDS
-from csss.mail.models import MailMessage
+from csss.notices.models import MailMessage
 from csss.outbox import Queue
 from csss.reports.models import ReportVersion
 from csss.scans import analysis, services
 from csss.scans.models import Prediction, Scan
 from csss.scans.states import RunState, Status
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from tests.factories import Clinic
 from tests.integration.jobs import change, count, needs_model, rows, start_analysis
 from tests.stack import eventually
@@ -65,7 +65,7 @@ def test_a_mail_is_sent_once_however_often_the_job_runs(clinic: Clinic) -> None:
     (row,) = rows("send_mail")
     for _ in range(2):
         runner.perform(row.id)
-        mail_jobs.send_mail(uuid.UUID(row.args[0]))
+        notice_jobs.send_mail(uuid.UUID(row.args[0]))
     assert len(clinic.mail) == 1
 
 
@@ -113,7 +113,7 @@ def test_a_living_worker_keeps_its_row_however_long_the_job_takes(
     monkeypatch.setattr(leases, "RENEW_SECONDS", 0.01)
     clinic.person("doctor")
     (row,) = rows("send_mail")
-    row_id, send = row.id, mail_jobs.send_mail
+    row_id, send = row.id, notice_jobs.send_mail
     seen: list[bool] = []
 
     def take_long(*args: Any) -> None:
@@ -122,7 +122,7 @@ def test_a_living_worker_keeps_its_row_however_long_the_job_takes(
         runner.perform(row_id)  # another worker finds the row in its hands
         send(*args)
 
-    monkeypatch.setattr(mail_jobs, "send_mail", take_long)
+    monkeypatch.setattr(notice_jobs, "send_mail", take_long)
     runner.perform(row_id)
     assert (seen, rows()[0].attempts, len(clinic.mail)) == ([True], 1, 1)
     assert rows()[0].done_at is not None
@@ -160,15 +160,15 @@ def test_a_worker_that_comes_back_late_cannot_undo_what_another_has_done(
 ) -> None:
     clinic.person("doctor")
     (row,) = rows("send_mail")
-    send = mail_jobs.send_mail
+    send = notice_jobs.send_mail
 
     def stall(*args: Any) -> None:
-        monkeypatch.setattr(mail_jobs, "send_mail", send)
+        monkeypatch.setattr(notice_jobs, "send_mail", send)
         change(row, leased_until=now() - timedelta(seconds=1))
         runner.perform(row.id)  # the other worker
         raise TimeoutError("too late")
 
-    monkeypatch.setattr(mail_jobs, "send_mail", stall)
+    monkeypatch.setattr(notice_jobs, "send_mail", stall)
     runner.perform(row.id)
     after = rows()[0]
     assert after.done_at is not None
@@ -186,7 +186,7 @@ def test_a_late_failure_does_not_take_the_row_from_the_worker_that_has_it(
         change(row, attempts=2, leased_until=lease)  # taken over meanwhile
         raise TimeoutError("too late")
 
-    monkeypatch.setattr(mail_jobs, "send_mail", stall)
+    monkeypatch.setattr(notice_jobs, "send_mail", stall)
     runner.perform(row.id)
     assert rows()[0].leased_until == lease
 

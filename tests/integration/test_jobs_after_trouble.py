@@ -18,17 +18,17 @@ from sqlalchemy.exc import DBAPIError
 
 from csss.clock import now, pretending
 from csss.database import db, transaction
-from csss.jobs import leases, orphans, report_jobs, runner, stubborn
-from csss.jobs.stubborn import stubbornly
+from csss.jobs import database_retry, leases, orphans, report_jobs, runner
+from csss.jobs.database_retry import stubbornly
+from csss.jobs.early_retry import wake
 from csss.jobs.sweeper import _lost_perhaps, _mend_leases
-from csss.jobs.wake import wake
-from csss.mail import transport
-from csss.mail.models import MailMessage, MailState
+from csss.notices.channels import email
+from csss.notices.models import MailMessage, MailState
 from csss.outbox import OutboxJob, Queue
 from csss.scans import previews
 from csss.scans.models import Scan
 from csss.scans.states import Status
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from tests.factories import Clinic, picture
 from tests.integration.jobs import change, rows
 from tests.stack import eventually
@@ -129,7 +129,7 @@ def test_what_the_mail_server_took_is_kept_although_the_database_is_locked(
     clinic.person("doctor")
     (message,) = db.session.query(MailMessage)
     (row,) = rows("send_mail")
-    monkeypatch.setattr(stubborn, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(database_retry, "PAUSE_SECONDS", 0.05)
     locked = threading.Event()
 
     def lock() -> None:
@@ -142,7 +142,7 @@ def test_what_the_mail_server_took_is_kept_although_the_database_is_locked(
         other.close()
 
     thread = threading.Thread(target=lock)
-    send = transport.send
+    send = email.send
 
     def send_and_lose_the_database(message: object) -> None:
         send(message)  # type: ignore[arg-type]
@@ -151,7 +151,7 @@ def test_what_the_mail_server_took_is_kept_although_the_database_is_locked(
         db.session.connection().exec_driver_sql("PRAGMA busy_timeout = 10")
         db.session.commit()
 
-    monkeypatch.setattr(transport, "send", send_and_lose_the_database)
+    monkeypatch.setattr(email, "send", send_and_lose_the_database)
     runner.perform(row.id)
     thread.join()
     db.session.rollback()
@@ -161,7 +161,7 @@ def test_what_the_mail_server_took_is_kept_although_the_database_is_locked(
 
 
 def test_patience_with_the_database_ends(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stubborn, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(database_retry, "PATIENCE_SECONDS", 0.0)
 
     def never() -> None:
         raise DBAPIError("", {}, Exception("locked"))

@@ -27,12 +27,12 @@ from csss.demo.run import environment
 from csss.jobs import queues, runner
 from csss.jobs.queues import TIMEOUT, connect, hand_over, init_jobs, rq_queue, waiting_rows
 from csss.jobs.sweeper import GRACE, sweep
-from csss.mail.models import MailMessage
+from csss.notices.models import MailMessage
 from csss.outbox import Queue
 from csss.scans import analysis
 from csss.scans.models import Prediction, Scan
 from csss.scans.states import RunState, Status
-from csss.web.status import workers
+from csss.web.health import workers
 from tests.conftest import IN_CI
 from tests.factories import Clinic, picture
 from tests.integration.jobs import change, count, needs_model, rows, start_analysis

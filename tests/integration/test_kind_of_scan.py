@@ -7,12 +7,12 @@ import pytest
 import sqlalchemy as sa
 
 from csss.audit.models import AuditEvent
-from csss.auth.models import User
 from csss.database import db, transaction
 from csss.erasing import services as erasing
 from csss.errors import Invalid, StateConflict
 from csss.live.names import change_of
 from csss.paths import ROOT
+from csss.people.models import User
 from csss.reports.build import report_context
 from csss.scans import analysis, services
 from csss.scans.models import KindCorrection, Prediction, Scan

@@ -13,16 +13,17 @@ import pytest
 from flask import Flask
 
 from csss.auth import sessions
-from csss.auth.models import AccountState, User, UserSession
-from csss.auth.roles import Role
+from csss.auth.models import UserSession
 from csss.database import db, transaction
 from csss.erasing import services as erasing
 from csss.live.hub import Hub
 from csss.live.names import Change, Listener, change_of
+from csss.people.models import AccountState, User
+from csss.people.roles import Role
 from csss.scans import services
 from csss.scans.models import AnalysisRun
 from csss.scans.states import Priority
-from csss.web import events, rows
+from csss.web import events, rendered_rows
 from tests.ears import Ear, cookie_for, streaming
 from tests.factories import Clinic, reading
 from tests.stack import Stack, eventually
@@ -217,14 +218,16 @@ def test_when_a_patient_is_erased_every_process_forgets_what_it_has_rendered(sit
         eventually(lambda: seen.online)
         patient = site.clinic.person("patient", name="Zebulon Quarterstaff")
         with site.stack.app.test_request_context("/"):
-            kept = rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0]
-            assert rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0] is kept
+            kept = rendered_rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0]
+            assert rendered_rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0] is kept
             with transaction():
                 erasing.erase_as_deployer(
                     patient.patient.mrn, reason="The family has asked.", password_hash=HASH
                 )
             eventually(
-                lambda: rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0] is not kept
+                lambda: (
+                    rendered_rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0] is not kept
+                )
             )
     finally:
         seen.stop()

@@ -20,13 +20,13 @@ from sqlalchemy import select
 
 from csss import create_app
 from csss.auth import accounts
-from csss.auth.models import User
 from csss.clock import now, pretending
 from csss.config import Settings
 from csss.database import db, transaction
-from csss.jobs import mail_jobs, runner
-from csss.mail.models import MailKind, MailMessage, MailState
+from csss.jobs import notice_jobs, runner
+from csss.notices.models import MailKind, MailMessage, MailState
 from csss.outbox import OutboxJob
+from csss.people.models import User
 from csss.reports import queries
 from csss.reports import services as reports
 from csss.scans import services
@@ -128,7 +128,7 @@ def test_a_message_is_sent_once_over_an_encrypted_line(clinic: Clinic, mailbox: 
     work()
     work()
     runner.perform(row_of(message()).id)
-    mail_jobs.send_mail(message().id)
+    notice_jobs.send_mail(message().id)
     (mail,) = mailbox.mails
     assert mail["To"] == user.email
     assert mail["Message-ID"] == message().message_id
@@ -268,7 +268,7 @@ def test_a_crash_after_the_server_took_it_repeats_the_same_message_and_says_so(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(mail_jobs, "_keep", die)
+        patch.setattr(notice_jobs, "_keep", die)
         work(kill=True)
     db.session.rollback()
     assert message().state is MailState.SENDING
@@ -293,7 +293,7 @@ def test_a_crash_before_the_server_was_asked_repeats_nothing(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(mail_jobs, "_draft", die)
+        patch.setattr(notice_jobs, "_draft", die)
         work(kill=True)
     db.session.rollback()
     _lease_is_over(row_of(message()).id)

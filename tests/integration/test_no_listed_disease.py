@@ -79,7 +79,7 @@ def test_the_report_calls_the_risk_indeterminate_and_explains_the_answer(clinic:
 
 
 def test_the_patient_reads_the_same(clinic: Clinic, patient: Visitor) -> None:
-    from csss.auth.models import User
+    from csss.people.models import User
 
     scan_id = clinic.scan(
         Status.REPORT_READY, patient=db.session.get_one(User, patient.user_id), result=ANSWER

@@ -9,8 +9,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from csss.auth import passphrases, second_factor
-from csss.auth.models import AccountState, User
 from csss.database import db, transaction
+from csss.people.models import AccountState, User
 from tests.authenticator import Authenticator
 from tests.factories import PASSPHRASE, PASSWORD, Clinic
 from tests.integration.test_passkeys import device, keys, register, told

@@ -12,12 +12,13 @@ from sqlalchemy import select
 
 from csss.audit.models import AuditEvent
 from csss.auth import accounts, password_reset, second_factor, secrets, sessions
-from csss.auth.models import AccountState, PasswordReset, User
+from csss.auth.models import PasswordReset
 from csss.auth.passkeys.models import Passkey
 from csss.clock import now, pretending
 from csss.database import Base, db, transaction
-from csss.mail.models import MailKind, MailMessage, MailState
+from csss.notices.models import MailKind, MailMessage, MailState
 from csss.outbox import OutboxJob
+from csss.people.models import AccountState, User
 from tests.factories import PASSWORD, Clinic
 from tests.visitor import Visitor, soup, words
 

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from csss.audit.models import AuditEvent
 from csss.clock import now
 from csss.database import db, transaction
-from csss.prescriptions import checks
+from csss.prescriptions import line_warnings
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Route
 from csss.prescriptions.services import MAX_ITEMS
@@ -474,8 +474,8 @@ def test_what_an_earlier_prescription_still_gives_is_a_duplicate(pharmacist: Vis
     refused = pharmacist.post(url(scan_id, "complete"), AMOXICILLIN)
     assert refused.status_code == 422 and "may still be taking this: Amoxicillin" in words(refused)
     with pytest.MonkeyPatch.context() as time:
-        time.setattr("csss.prescriptions.checks.clock.now", lambda: now() + timedelta(days=6))
-        assert checks.still_taken(fresh(scan_id)) == []
+        time.setattr("csss.prescriptions.line_warnings.clock.now", lambda: now() + timedelta(days=6))
+        assert line_warnings.still_taken(fresh(scan_id)) == []
 
 
 def test_none_known_not_asked_and_listed_are_told_apart(pharmacist: Visitor, clinic: Clinic) -> None:

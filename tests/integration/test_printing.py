@@ -7,12 +7,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from benchmarks.report import example_context, plain_environment
 from csss import outbox
-from csss.confined import Exhausted, Room
+from csss.confinement.parent import Exhausted, Room
 from csss.database import db, transaction
 from csss.outbox import OutboxJob
 from csss.reports import printing, queries
-from csss.reports.bench import example_context, plain_environment
 from csss.reports.document import ReportRenderError
 from csss.reports.render import render_pdf
 from csss.scans.models import Scan

@@ -20,8 +20,9 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import select
 
-from csss.auth.models import User, UserSession
+from csss.auth.models import UserSession
 from csss.database import db
+from csss.people.models import User
 from tests.conftest import IN_CI
 from tests.factories import PASSWORD, Clinic, picture
 from tests.stack import Stack, eventually, free_port, make_certificate

@@ -12,14 +12,14 @@ from flask import Flask
 
 from csss import create_app
 from csss.auth import authenticator_app, second_factor
-from csss.auth.models import User
 from csss.clock import now
 from csss.config import Settings
 from csss.database import db, transaction
 from csss.key_checks import SECRET_KEY, KeyCheck, secret_key_value
-from csss.mail.models import MailKind, MailMessage, MailState
+from csss.notices.models import MailKind, MailMessage, MailState
+from csss.people.models import User
 from csss.scans.states import Status
-from csss.scans.storage import FolderStorage
+from csss.storage.files import FolderStorage
 from tests.factories import PASSWORD, Clinic
 from tests.integration.command_line import done, refused
 from tests.integration.test_storage_key_checks import RIGHT, WRONG

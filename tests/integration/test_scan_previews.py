@@ -15,7 +15,7 @@ from csss.scans.decoder import PREVIEW, THUMBNAIL, Size, shrink
 from csss.scans.intake import take_in
 from csss.scans.models import Scan
 from csss.scans.previews import SIZES
-from csss.scans.storage import FolderStorage, storage
+from csss.storage.files import FolderStorage, storage
 from tests.factories import Clinic, picture
 from tests.visitor import Visitor
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from csss.database import db
 from csss.scans.models import Scan
 from csss.scans.states import Status
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from tests.factories import Clinic, picture
 from tests.integration.test_uploads import Line
 from tests.visitor import Visitor, soup, words

@@ -10,10 +10,11 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from csss.auth import unsent
-from csss.auth.models import UnsentForm, User, UserSession
+from csss.auth.models import UnsentForm, UserSession
 from csss.auth.second_factor import new_recovery_codes
 from csss.clock import now, pretending
 from csss.database import db, transaction
+from csss.people.models import User
 from csss.scans.states import Status
 from tests.factories import PASSWORD, Clinic, picture
 from tests.integration.test_auth_pages import mailed_code

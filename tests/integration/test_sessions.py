@@ -9,7 +9,7 @@ from csss.auth import sessions
 from csss.auth.models import UserSession
 from csss.clock import now, pretending
 from csss.database import db, transaction
-from csss.live.alive import alive_in
+from csss.live.living_sessions import alive_in
 from tests.factories import Clinic
 from tests.visitor import Visitor, words
 

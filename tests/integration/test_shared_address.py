@@ -3,10 +3,10 @@
 import pytest
 from werkzeug.test import TestResponse
 
-from csss.auth.models import User
 from csss.auth.second_factor import new_recovery_codes
 from csss.database import db, transaction
-from csss.mail.models import MailKind, MailMessage
+from csss.notices.models import MailKind, MailMessage
+from csss.people.models import User
 from csss.web.auth import code_routes, forgotten, routes
 from csss.web.auth.passkey_routes import QUESTIONS_FOR_AN_ADDRESS
 from csss.web.throttle import limiter

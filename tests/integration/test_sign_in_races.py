@@ -10,12 +10,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from csss.auth import accounts, administration, second_factor, secrets, sessions
-from csss.auth.models import User, UserSession
+from csss.auth import account_decisions, accounts, second_factor, secrets, sessions
+from csss.auth.models import UserSession
 from csss.auth.passkeys import services as passkeys
 from csss.auth.passkeys.models import Passkey
 from csss.database import db, transaction
 from csss.errors import Invalid
+from csss.people.models import User
 from csss.web import guard
 from tests.authenticator import Authenticator
 from tests.factories import PASSWORD, Clinic
@@ -36,7 +37,7 @@ def end_other_sessions(user: User) -> None:
 
 def end_sessions(user: User) -> None:
     by = db.session.scalars(select(User).where(User.email == "chief@csss.example")).one()
-    administration.end_sessions(user.id, by=by)
+    account_decisions.end_sessions(user.id, by=by)
 
 
 def deactivate(user: User) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from csss.auth.models import User
+from csss.people.models import User
 from tests.browser.line import slow_line
 from tests.chaos.world import Browser
 from tests.ears import cookie_for, streaming

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from csss import check
+from csss import installation_check
 from csss.audit import anchors
-from csss.audit.chain import Head
+from csss.audit.chain import ChainHead
 from csss.clock import now
 from csss.database import db
 from csss.inference.labels import default_folder
 from csss.scans.states import Status
-from csss.web import status
+from csss.web import health
 from tests.disks import CannotMount, small_file_system
 from tests.factories import Clinic
 from tests.integration.jobs import change, needs_model, rows
@@ -152,11 +152,11 @@ def test_whoever_comes_first_makes_the_folders_for_their_owner_alone(
     if made_by == "/readyz":
         assert checks(nobody)["storage"] == "ok"
     elif made_by == "csss check":
-        assert check._storage(settings).name == "Storage"
+        assert installation_check._storage(settings).name == "Storage"
     elif made_by == "the secret key":
         assert settings.secret()
     else:
-        anchors.keep(Head(1, "abc"))
+        anchors.keep(ChainHead(1, "abc"))
     made = [path for path in (tmp_path / "above").rglob("*") if path.is_dir()]
     assert len(made) == 1
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "above", *made)} == {0o700}
@@ -168,13 +168,13 @@ def test_however_often_anybody_asks_the_disk_is_tried_once_a_second(
     written: list[Path] = []
     monkeypatch.setattr(Path, "write_bytes", lambda path, content: written.append(path))
     monkeypatch.setattr(Path, "unlink", lambda path: None)
-    assert status.TRY_AGAIN == 1.0
-    monkeypatch.setattr(status, "TRY_AGAIN", 600.0)  # five answers may take longer than a second
+    assert health.TRY_AGAIN == 1.0
+    monkeypatch.setattr(health, "TRY_AGAIN", 600.0)  # five answers may take longer than a second
     for _ in range(5):
         assert checks(nobody)["storage"] == "ok"
     assert len(written) == 1
-    monkeypatch.setattr(status, "TRY_AGAIN", 0.0)
-    monkeypatch.setattr(status, "_tried", {})
+    monkeypatch.setattr(health, "TRY_AGAIN", 0.0)
+    monkeypatch.setattr(health, "_tried", {})
     for _ in range(2):
         assert checks(nobody)["storage"] == "ok"
     assert len(written) == 3

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from csss.auth.models import User
 from csss.auth.passkeys.models import Passkey
 from csss.database import db, transaction
+from csss.people.models import User
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.authenticator import Authenticator

@@ -13,15 +13,15 @@ import sqlalchemy as sa
 from flask import Flask
 
 from csss import create_app
-from csss.check import checks
 from csss.config import Settings
 from csss.database import db
 from csss.demo.run import environment
+from csss.installation_check import checks
 from csss.key_checks import KeyCheck, WrongKey, storage_key_name
 from csss.keys.start import check_keys
 from csss.scans import previews
-from csss.scans.encrypted import EncryptedStorage, key_id_of
-from csss.scans.storage import FolderStorage, storage
+from csss.storage.encrypted import EncryptedStorage, key_id_of
+from csss.storage.files import FolderStorage, storage
 from tests.factories import Clinic, picture
 from tests.integration.command_line import done, refused
 from tests.integration.test_backup import files_of

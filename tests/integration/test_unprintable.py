@@ -10,15 +10,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from csss.auth.models import User
 from csss.database import db, transaction
 from csss.outbox import OutboxJob
+from csss.people.models import User
 from csss.reports import queries as reports
 from csss.reports.models import ReportVersion
 from csss.reports.pdf import foreign_fonts, pdfa_problems
 from csss.scans.models import Scan
 from csss.scans.states import Status
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from tests.factories import SEEN, Clinic, picture
 from tests.visitor import Visitor, soup, words
 

@@ -15,13 +15,14 @@ from flask import Flask
 from sqlalchemy import delete, func, select, update
 from werkzeug.test import TestResponse
 
-from csss.auth.models import User
 from csss.clock import now
 from csss.database import db, transaction
+from csss.people.models import User
 from csss.scans.models import Scan
-from csss.scans.storage import storage
-from csss.scans.uploads import partial, services
+from csss.scans.uploads import services
 from csss.scans.uploads.models import Upload
+from csss.storage import unfinished_uploads
+from csss.storage.files import storage
 from tests.factories import Clinic, picture
 from tests.visitor import Visitor, soup
 
@@ -306,13 +307,13 @@ def test_a_slow_line_holds_no_connection_to_the_database(line: Line, monkeypatch
     content = picture()
     url = line.begin(content).headers["Location"]
     held: list[bool] = []
-    write = partial.Writer.write
+    write = unfinished_uploads.UploadWriter.write
 
-    def looked_at(self: partial.Writer, piece: bytes) -> None:
+    def looked_at(self: unfinished_uploads.UploadWriter, piece: bytes) -> None:
         held.append(db.session.registry().in_transaction())
         write(self, piece)
 
-    monkeypatch.setattr(partial.Writer, "write", looked_at)
+    monkeypatch.setattr(unfinished_uploads.UploadWriter, "write", looked_at)
     assert line.send(url, content, 0).status_code == 204
     assert held and not any(held)
 
@@ -323,15 +324,15 @@ def test_an_upload_that_is_cancelled_while_a_piece_comes_is_gone(
     content = picture()
     url = line.begin(content).headers["Location"]
     upload_id = uuid.UUID(url.rpartition("/")[2])
-    write = partial.Writer.write
+    write = unfinished_uploads.UploadWriter.write
 
-    def cancelled(self: partial.Writer, piece: bytes) -> None:
+    def cancelled(self: unfinished_uploads.UploadWriter, piece: bytes) -> None:
         write(self, piece)
         with transaction():
             db.session.execute(delete(Upload).where(Upload.id == upload_id))
-        partial.remove(upload_id)
+        unfinished_uploads.remove(upload_id)
 
-    monkeypatch.setattr(partial.Writer, "write", cancelled)
+    monkeypatch.setattr(unfinished_uploads.UploadWriter, "write", cancelled)
     assert line.send(url, content, 0).status_code == 404
 
 

@@ -17,7 +17,7 @@ from csss.errors import Invalid
 from csss.scans import services
 from csss.scans.models import Scan
 from csss.scans.states import ScanKind
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from tests.factories import Clinic, picture, taken
 from tests.visitor import Visitor, soup, words
 

@@ -10,20 +10,21 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from csss.auth import accounts, registration, second_factor
-from csss.auth.models import AccountState, CodePurpose, User
-from csss.auth.roles import Role
+from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
 from csss.database import db, transaction
 from csss.errors import Invalid, StateConflict
-from csss.mail.models import MailKind, MailMessage
+from csss.notices.models import MailKind, MailMessage
 from csss.outbox import OutboxJob
+from csss.people.models import AccountState, User
+from csss.people.roles import Role
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
 from csss.reports import services as reports
 from csss.reports.models import Approval
 from csss.scans import analysis, services
 from csss.scans.models import AnalysisRun, Prediction, Review, Scan, ScanClosure, ScanEvent
-from csss.scans.services import Reading
+from csss.scans.services import ReviewText
 from csss.scans.states import Agreement, HoldFor, RunState, Status
 from tests.factories import PASSWORD, Clinic, reading
 from tests.visitor import Visitor, words
@@ -92,7 +93,7 @@ def count(model: type, *conditions: object) -> int:
 
 def verify(scan_id: uuid.UUID) -> Act:
     def act(user: User) -> None:
-        written = Reading(f"Read by {user.name}.", "", "Normal chest", Agreement.AGREE)
+        written = ReviewText(f"Read by {user.name}.", "", "Normal chest", Agreement.AGREE)
         services.verify(scan_id, written, by=user)
 
     return act

@@ -15,13 +15,13 @@ from csss import create_app
 from csss.audit import chain
 from csss.audit.models import AuditSeal
 from csss.audit.record import record
-from csss.auth.models import User
-from csss.check import checks
 from csss.config import Settings
 from csss.database import db, transaction
 from csss.demo.run import environment
+from csss.installation_check import checks
 from csss.key_checks import SECRET_KEY, KeyCheck, WrongKey, secret_key_value
 from csss.keys.start import check_keys
+from csss.people.models import User
 from tests.conftest import SECRET
 from tests.factories import Clinic
 from tests.integration.command_line import command, done, refused

@@ -13,7 +13,7 @@ from flask import Flask
 from csss import create_app
 from csss.database import Base, db
 from csss.factory import load_models
-from csss.scans.storage import storage
+from csss.storage.files import storage
 from tests.conftest import POSTGRES, _maintain, create_database, settings_for
 from tests.factories import Clinic, picture
 

@@ -14,16 +14,17 @@ from werkzeug.routing import Rule
 
 from csss import create_app
 from csss.auth.accounts import confirmation_token
-from csss.auth.models import PasswordReset, User
+from csss.auth.models import PasswordReset
 from csss.auth.passkeys.models import Passkey
 from csss.auth.password_reset import draw_token
 from csss.database import db, transaction
 from csss.inference.labels import read_info
-from csss.mail.models import MailMessage
+from csss.notices.models import MailMessage
+from csss.people.models import User
 from csss.prescriptions.models import PrescriptionTemplate
 from csss.reports import batches, queries
 from csss.reports import services as reports
-from csss.scans import analysis, kept_words, report_templates, services
+from csss.scans import analysis, report_templates, services, stored_sentences
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor, Status
 from tests.conftest import settings_for
@@ -147,7 +148,7 @@ def _furnish(site: Site) -> None:
         analysis.start(ids["queued"], by=doctor)
     with transaction():
         run = analysis.start(ids["failed"], by=doctor)
-        analysis.keep_failure(run.id, kept_words.failure("ModelMissing: no model.onnx"))
+        analysis.keep_failure(run.id, stored_sentences.failure("ModelMissing: no model.onnx"))
     with transaction():
         analysis.read_without_classifier(ids["without classifier"], reason="Photographed film", by=doctor)
     with transaction():

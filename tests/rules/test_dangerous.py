@@ -44,19 +44,24 @@ NEVER = {
 }
 # The only places that start programs, use chance that may be guessed, or take addresses.
 ONLY_IN = {
-    "subprocess": {"csss/supervisor.py", "csss/confined.py", "csss/demo/run.py", "csss/check.py"},
+    "subprocess": {
+        "csss/supervisor.py",
+        "csss/confinement/parent.py",
+        "csss/demo/run.py",
+        "csss/installation_check.py",
+    },
     "random": {"csss/live/hub.py", "csss/demo/history.py", "csss/jobs/orphans.py", "csss/jobs/runner.py"},
     "urllib.request": {"csss/demo/run.py"},
     "requests": set(),
     "httpx": set(),
     "socket": {
-        "csss/confined.py",
+        "csss/confinement/parent.py",
         "csss/connections/line.py",
         "csss/connections/worker.py",
         "csss/demo/run.py",
         "csss/live/hub.py",
     },
-    "smtplib": {"csss/mail/transport.py", "csss/check.py"},
+    "smtplib": {"csss/notices/channels/email.py", "csss/installation_check.py"},
 }
 # Statements with names of our own tables and settings in them, which no parameter can carry.
 PUT_TOGETHER = {"csss/database.py", "csss/backup/rows.py", "csss/erasing/services.py"}

@@ -20,13 +20,13 @@ from babel.messages.mofile import write_mo
 from bs4 import BeautifulSoup, Comment, Doctype, Tag
 from flask_mail import Message
 
-from csss.auth.models import User
 from csss.database import db, transaction
 from csss.i18n import SOURCE_LANGUAGE, gettext, in_english, language
-from csss.jobs import mail_jobs
-from csss.mail import transport
-from csss.mail.models import MailKind
-from csss.mail.owed import owe
+from csss.jobs import notice_jobs
+from csss.notices.channels import email
+from csss.notices.models import MailKind
+from csss.notices.services import owe
+from csss.people.models import User
 from csss.reports import printing
 from csss.reports import services as reports
 from csss.reports.build import report_context
@@ -34,7 +34,7 @@ from csss.reports.document import Sheet, report_html
 from csss.scans.models import Scan
 from csss.scans.starter_templates import STARTER
 from csss.web.admin.routes import WATERMARK
-from csss.web.words import script_texts
+from csss.web.script_texts import script_texts
 from tests.rules.conftest import ROLES, Site, make_site
 from tests.rules.test_routes import WHO, methods, rules
 from tests.visitor import soup
@@ -272,12 +272,12 @@ def test_a_page_goes_on_in_the_readers_language_after_something_english(site: Si
 
 def test_mails_are_english_whoever_has_them_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Message] = []
-    monkeypatch.setattr(transport, "send", sent.append)
+    monkeypatch.setattr(email, "send", sent.append)
     with site.app.app_context(), transaction():
         user = db.session.get_one(User, site.people["another patient"])
         mail_id = owe(MailKind.PASSWORD_CHANGED, user, uuid.uuid4()).id
     with site.app.app_context(), site.app.test_request_context(headers={"Accept-Language": MADE_UP}):
-        mail_jobs.send_mail(mail_id)
+        notice_jobs.send_mail(mail_id)
         db.session.remove()
     (mail,) = sent
     assert mail.subject and mail.subject.startswith("Your password has been changed – ")

@@ -12,10 +12,10 @@ from werkzeug.routing import Rule
 
 from csss.audit.models import AuditEvent
 from csss.auth import sessions
-from csss.auth.models import AccountState, User
-from csss.auth.permissions import ALLOWED, Permission
-from csss.auth.roles import Role
 from csss.database import db, transaction
+from csss.people.models import AccountState, User
+from csss.people.permissions import ALLOWED, Permission
+from csss.people.roles import Role
 from tests.rules.conftest import ROLES, Site, make_site
 from tests.visitor import Visitor, words
 

@@ -12,9 +12,10 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import Rule
 
 from csss.auth import sessions
-from csss.auth.models import AccountState, User, UserSession
+from csss.auth.models import UserSession
 from csss.clock import now
 from csss.database import db, transaction
+from csss.people.models import AccountState, User
 from csss.prescriptions import templates
 from csss.prescriptions.lines import Line
 from csss.scans import report_templates

@@ -2,15 +2,15 @@
 
 import pytest
 
-from csss.assistant.search import Found, Kind, answer, topics_for
+from csss.assistant.search import Answer, AnswerKind, answer, topics_for
 from csss.assistant.topics import read
-from csss.auth.roles import Role
+from csss.people.roles import Role
 from tests.unit.assistant_questions import ASKED, HELD_BACK, REFUSED, UNKNOWN
 
 TEXTS = read("en")
 
 
-def ask(question: str, role: str) -> Found:
+def ask(question: str, role: str) -> Answer:
     return answer(question, Role(role))
 
 
@@ -21,7 +21,7 @@ def missed(questions: list[tuple[str, str, str]]) -> tuple[list[str], list[str]]
         found = ask(question, role)
         if found.topic is None or found.topic.key != key:
             others.append(question)
-            if found.kind is Kind.ANSWER:
+            if found.kind is AnswerKind.ANSWER:
                 wrong.append(question)
     return others, wrong
 
@@ -42,17 +42,17 @@ def test_so_do_questions_that_nothing_was_tuned_with() -> None:
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("question", REFUSED)
 def test_advice_on_a_case_is_never_given(question: str, role: Role) -> None:
-    assert answer(question, role).kind is Kind.REFUSAL
+    assert answer(question, role).kind is AnswerKind.REFUSAL
 
 
 @pytest.mark.parametrize("question", UNKNOWN)
 def test_what_nobody_has_written_about_is_not_known(question: str) -> None:
-    assert answer(question, Role.PATIENT).kind is Kind.UNKNOWN
+    assert answer(question, Role.PATIENT).kind is AnswerKind.UNKNOWN
 
 
 def test_near_a_topic_it_names_the_nearest() -> None:
     found = ask("red reading lamp on the scan file", "patient")
-    assert found.kind is Kind.UNKNOWN and 1 <= len(found.nearest) <= 3
+    assert found.kind is AnswerKind.UNKNOWN and 1 <= len(found.nearest) <= 3
 
 
 def test_every_topic_answers_each_of_its_own_questions_or_one_like_it() -> None:
@@ -62,7 +62,7 @@ def test_every_topic_answers_each_of_its_own_questions_or_one_like_it() -> None:
         for topic in topics_for(role):
             for way in topic.ways:
                 found = answer(way, role)
-                if found.kind is not Kind.ANSWER:
+                if found.kind is not AnswerKind.ANSWER:
                     lost.append((role.value, topic.key, way, found.kind.value))
     assert len({entry[2] for entry in lost}) <= 6, lost
 
@@ -91,4 +91,4 @@ def test_staff_topics_are_not_for_patients() -> None:
 
 @pytest.mark.parametrize("question", ["", " ", "ا ب ت", "x" * 500, "<script>alert(1)</script>", "\u202e?"])
 def test_any_text_gets_some_answer(question: str) -> None:
-    assert ask(question, "patient").kind in Kind
+    assert ask(question, "patient").kind in AnswerKind

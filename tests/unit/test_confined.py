@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from csss.cell import Program
-from csss.confined import Busy, Died, Exhausted, Room, run_forked
+from csss.confinement.child import Program
+from csss.confinement.parent import Busy, Died, Exhausted, Room, run_forked
 
 ODD = Program(
     "tests.odd_work", memory=100_000_000, cpu_seconds=1, seconds=20, largest_answer=10_000, sealed=True

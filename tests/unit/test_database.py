@@ -10,9 +10,9 @@ from sqlalchemy.exc import StatementError
 
 from csss.audit.models import AuditEvent
 from csss.audit.record import coming_from, record
-from csss.auth.models import User
 from csss.database import after_commit, db, transaction
 from csss.errors import Counted, Invalid
+from csss.people.models import User
 from tests.factories import Clinic
 
 pytestmark = pytest.mark.both_databases

@@ -4,10 +4,10 @@ import socket
 import time
 import uuid
 
-from csss.auth.roles import Role
 from csss.live import hub as hubs
 from csss.live.hub import Hub
 from csss.live.names import QUEUE, Change, Listener
+from csss.people.roles import Role
 
 PAGES = 40
 

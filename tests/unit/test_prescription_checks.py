@@ -7,10 +7,10 @@ import pytest
 
 from csss.config import BadSetting
 from csss.prescriptions import allergies
-from csss.prescriptions.allergies import Asked
-from csss.prescriptions.checks import UNKNOWN_DURATION, lasts
+from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.dose_checks import warning
 from csss.prescriptions.formulary import alike, load, words
+from csss.prescriptions.line_warnings import UNKNOWN_DURATION, lasts
 from csss.prescriptions.models import Route
 
 BOOK = load()
@@ -55,20 +55,20 @@ def test_no_two_names_of_the_formulary_are_taken_for_each_other() -> None:
 @pytest.mark.parametrize(
     ("text", "state"),
     [
-        ("", Asked.NOT_ASKED),
-        ("  - ", Asked.NOT_ASKED),
-        ("None.", Asked.NONE_KNOWN),
-        ("NKDA", Asked.NONE_KNOWN),
-        ("No known drug allergies", Asked.NONE_KNOWN),
-        ("Penicillin", Asked.LISTED),
-        ("No penicillin please", Asked.LISTED),
-        ("Peanuts", Asked.LISTED),
-        ("пенициллин: отёк Квинке", Asked.LISTED),
-        ("青霉素 no", Asked.LISTED),
-        ("பென்சிலின்", Asked.LISTED),
+        ("", AllergiesAsked.NOT_ASKED),
+        ("  - ", AllergiesAsked.NOT_ASKED),
+        ("None.", AllergiesAsked.NONE_KNOWN),
+        ("NKDA", AllergiesAsked.NONE_KNOWN),
+        ("No known drug allergies", AllergiesAsked.NONE_KNOWN),
+        ("Penicillin", AllergiesAsked.LISTED),
+        ("No penicillin please", AllergiesAsked.LISTED),
+        ("Peanuts", AllergiesAsked.LISTED),
+        ("пенициллин: отёк Квинке", AllergiesAsked.LISTED),
+        ("青霉素 no", AllergiesAsked.LISTED),
+        ("பென்சிலின்", AllergiesAsked.LISTED),
     ],
 )
-def test_none_known_is_told_from_not_asked(text: str, state: Asked) -> None:
+def test_none_known_is_told_from_not_asked(text: str, state: AllergiesAsked) -> None:
     assert allergies.state(text) is state
 
 

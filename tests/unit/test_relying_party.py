@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from csss.auth.passkeys.models import Passkey
-from csss.check import _passkeys
 from csss.config import BadSetting, Settings
 from csss.database import db, transaction
+from csss.installation_check import _passkeys
 from tests.factories import Clinic
 
 

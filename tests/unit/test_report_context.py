@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from csss.reports.bench import example_context
+from benchmarks.report import example_context
 from csss.reports.context import PredictionSummary, day, risk_level
 
 

@@ -11,8 +11,8 @@ import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from csss.reports.bench import drawn_pictures, example_context, plain_environment
-from csss.reports.context import Addendum, NoPrediction, PrescriptionText
+from benchmarks.report import drawn_pictures, example_context, plain_environment
+from csss.reports.context import NoPrediction, PrescriptionText, PrintedAddendum
 from csss.reports.document import ReportRenderError, report_html
 from csss.reports.pdf import pdfa_problems
 from csss.reports.render import printable_jpeg, render_pdf
@@ -206,7 +206,7 @@ def test_a_correction_stands_beside_what_it_corrects_and_an_addendum_is_announce
     withdrawn = PrescriptionText(
         version=1, author="Daniel Okafor", written_at=old.written_at, none_needed=True
     )
-    addendum = Addendum(
+    addendum = PrintedAddendum(
         note="There is no effusion.",
         author="Dr Maria Fernandes",
         role="Doctor",

@@ -11,10 +11,10 @@ import pytest
 import weasyprint
 from fontTools.ttLib import TTFont
 
+from benchmarks.report import example_context, plain_environment
 from csss import report_fonts
 from csss.paths import STATIC
 from csss.report_fonts import CHARACTERS, FACES, by_number, problem, unprintable
-from csss.reports.bench import example_context, plain_environment
 from csss.reports.context import Hospital
 from csss.reports.document import UnprintableText
 from csss.reports.pdf import foreign_fonts, pdfa_problems, sha256

@@ -12,10 +12,10 @@ from jinja2 import Environment
 from PIL import ImageFile
 from weasyprint.urls import FatalURLFetchingError
 
-from csss.reports.bench import example_context, plain_environment
+from benchmarks.report import example_context, plain_environment
 from csss.reports.document import report_html
 from csss.reports.pdf import encrypt_pdf, pdfa_problems, sha256
-from csss.reports.render import HandedOver, render_pdf
+from csss.reports.render import HandedOverFiles, render_pdf
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_the_pdf_a_check_notices_what_is_missing():
     ],
 )
 def test_the_fetcher_hands_out_what_it_was_given_and_nothing_else(address):
-    fetcher = HandedOver({"csss-report:scan": ("image/jpeg", b"the scan")})
+    fetcher = HandedOverFiles({"csss-report:scan": ("image/jpeg", b"the scan")})
     assert fetcher("csss-report:scan").read() == b"the scan"
     with pytest.raises(ValueError, match="may not load"):
         fetcher(address)
@@ -142,7 +142,7 @@ def test_nothing_in_a_document_leads_outside(html, tmp_path, monkeypatch):
     """Not even a file that is there: what is asked for stops the report, and nothing of it is in the PDF."""
     (tmp_path / "secret").write_text(SECRET)
     given = []
-    monkeypatch.setattr(HandedOver, "fetch", _watched(HandedOver.fetch, given))
+    monkeypatch.setattr(HandedOverFiles, "fetch", _watched(HandedOverFiles.fetch, given))
     for address in (
         (tmp_path / "secret").as_uri(),
         "http://127.0.0.1:9/secret",
@@ -152,7 +152,7 @@ def test_nothing_in_a_document_leads_outside(html, tmp_path, monkeypatch):
         page = weasyprint.HTML(
             string=html.replace("{{", "{").replace("}}", "}").replace("{}", address),
             base_url=f"{tmp_path.as_uri()}/",
-            url_fetcher=HandedOver({}),
+            url_fetcher=HandedOverFiles({}),
         )
         with suppress(FatalURLFetchingError):
             made = page.write_pdf(uncompressed_pdf=True)

@@ -6,13 +6,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from csss import searching
 from csss.auth.accounts import update_profile
-from csss.auth.models import AccountState, SearchName, User
-from csss.auth.roles import Role
+from csss.auth.models import SearchName
 from csss.database import db, transaction
-from csss.jobs.cleaning import clean_up
+from csss.jobs.expired_rows import clean_up
 from csss.paths import MIGRATIONS
+from csss.people import search as searching
+from csss.people.models import AccountState, User
+from csss.people.roles import Role
 from tests.factories import Clinic
 
 NAMES = (

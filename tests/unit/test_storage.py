@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from csss.scans.storage import FolderStorage
+from csss.storage.files import FolderStorage
 
 
 @pytest.fixture

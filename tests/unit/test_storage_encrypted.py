@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 
 from csss.config import BadSetting, Settings
-from csss.scans.encrypted import EncryptedStorage, LockedStorage, key_id_of
-from csss.scans.storage import CannotOpen, FolderStorage
-from csss.scans.uploads import partial
-from csss.storage_keys import StorageKey, new_key, parse_keys
+from csss.storage import unfinished_uploads
+from csss.storage.encrypted import EncryptedStorage, LockedStorage, key_id_of
+from csss.storage.files import CannotOpen, FolderStorage
+from csss.storage.keys import StorageKey, new_key, parse_keys
 
 OLD, NEW, OTHER = (
     StorageKey(name, hashlib.sha256(name.encode()).digest()) for name in ("old", "new", "other")
@@ -137,8 +137,8 @@ def test_a_new_key_is_what_the_setting_takes_and_never_shows_itself() -> None:
 @pytest.mark.parametrize("settings", [{"storage_keys": setting(NEW)}], indirect=True)
 def test_an_upload_under_way_is_encrypted_piece_by_piece(app: Flask, settings: Settings) -> None:
     upload = uuid.uuid4()
-    partial.create(upload)
-    assert partial.length(upload) == 0
+    unfinished_uploads.create(upload)
+    assert unfinished_uploads.length(upload) == 0
     at = 0
     for piece in (
         WORDS[:5],
@@ -146,33 +146,35 @@ def test_an_upload_under_way_is_encrypted_piece_by_piece(app: Flask, settings: S
         WORDS[16:700],
         WORDS[700:],
     ):  # across the cipher's blocks, and within them
-        with partial.Writer(upload, at) as writer:
+        with unfinished_uploads.UploadWriter(upload, at) as writer:
             writer.write(piece)
             at = writer.offset
-        assert partial.length(upload) == at
-    with partial.Writer(upload, 33) as writer:  # a line that only seemed dead sends the same again
+        assert unfinished_uploads.length(upload) == at
+    with unfinished_uploads.UploadWriter(
+        upload, 33
+    ) as writer:  # a line that only seemed dead sends the same again
         writer.write(WORDS[33:90])
-    assert partial.read(upload) == WORDS
+    assert unfinished_uploads.read(upload) == WORDS
     (path,) = settings.storage_folder.rglob("*.sealed")
     assert WORDS[:16] not in path.read_bytes()
-    assert (partial.not_with("new"), partial.not_with("newer")) == (0, 1)
-    partial.remove(upload)
+    assert (unfinished_uploads.not_with("new"), unfinished_uploads.not_with("newer")) == (0, 1)
+    unfinished_uploads.remove(upload)
     assert not path.exists()
 
 
 def test_an_upload_begun_before_encryption_goes_on_and_one_without_its_key_is_gone(app: Flask) -> None:
     plain, sealed = uuid.uuid4(), uuid.uuid4()
-    partial.create(plain)
+    unfinished_uploads.create(plain)
     before = app.config["CSSS"]
     app.config["CSSS"] = Settings(instance=before.instance, storage_keys=setting(OLD))
-    partial.create(sealed)
+    unfinished_uploads.create(sealed)
     for upload in (plain, sealed):
-        with partial.Writer(upload, 0) as writer:
+        with unfinished_uploads.UploadWriter(upload, 0) as writer:
             writer.write(WORDS)
-        assert partial.read(upload) == WORDS
+        assert unfinished_uploads.read(upload) == WORDS
     app.config["CSSS"] = Settings(instance=before.instance, storage_keys=setting(NEW))
-    assert partial.read(plain) == WORDS
+    assert unfinished_uploads.read(plain) == WORDS
     with pytest.raises(FileNotFoundError):
-        partial.read(sealed)
+        unfinished_uploads.read(sealed)
     with pytest.raises(FileNotFoundError):
-        partial.Writer(sealed, 0)
+        unfinished_uploads.UploadWriter(sealed, 0)

@@ -4,9 +4,9 @@ import uuid
 
 import pytest
 
-from csss.auth.models import User
 from csss.database import db, transaction
 from csss.errors import NotFound, StateConflict
+from csss.people.models import User
 from csss.scans import services, workflow
 from csss.scans.models import Scan
 from csss.scans.states import NEXT, Status

@@ -40,7 +40,7 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Claim:
+class ClaimedPasskey:
     """Which passkey an answer says it comes from. Nothing of it is proven yet."""
 
     credential_id: str
@@ -149,14 +149,14 @@ def check_registration(party: RelyingParty, challenge: bytes, given: str) -> Reg
     )
 
 
-def claim(given: str) -> Claim:
+def claim(given: str) -> ClaimedPasskey:
     """Raises NotTaken when this is no answer of a passkey at all."""
     from webauthn.helpers import parse_authentication_credential_json
 
     try:
         answer = parse_authentication_credential_json(_short(given))
         handle = answer.response.user_handle
-        return Claim(answer.id, uuid.UUID(bytes=handle) if handle else None)
+        return ClaimedPasskey(answer.id, uuid.UUID(bytes=handle) if handle else None)
     except NotTaken:
         raise
     except Exception as error:  # as above

@@ -7,9 +7,9 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from csss.auth.models import User
 from csss.clock import now
 from csss.database import Model, text_enum
+from csss.people.models import User
 
 NAME_MAX = 60
 

@@ -9,8 +9,8 @@ from flask import current_app
 from sqlalchemy import ColumnElement, delete, select
 
 from csss.audit.record import record
-from csss.auth import challenge, secrets
-from csss.auth.models import CodePurpose, User, UserSession
+from csss.auth import second_factor_tries, secrets
+from csss.auth.models import CodePurpose, UserSession
 from csss.auth.passkeys import ceremony
 from csss.auth.passkeys.ceremony import Known, NotTaken
 from csss.auth.passkeys.models import NAME_MAX, Ceremony, Passkey, PasskeyChallenge
@@ -20,8 +20,9 @@ from csss.config import RelyingParty
 from csss.database import changed_rows, db
 from csss.errors import Counted, Invalid, NotFound, StateConflict
 from csss.i18n import _, _l
-from csss.mail.models import MailKind
-from csss.mail.owed import owe
+from csss.notices.models import MailKind
+from csss.notices.services import owe
+from csss.people.models import User
 
 PASSKEY = "passkey"  # the method of a Proof, and of a session that was begun with one
 LIFE = timedelta(minutes=5)
@@ -45,7 +46,7 @@ def _party() -> RelyingParty:
 
 def is_required(user: User) -> bool:
     """Whether this person may use the system only after showing a passkey (CSSS_ADMIN_PASSKEY)."""
-    return challenge.needs_passkey(user)
+    return second_factor_tries.needs_passkey(user)
 
 
 def is_confined(session: UserSession) -> bool:
@@ -127,7 +128,7 @@ def register(asked: UserSession, *, name: str, given: str) -> Passkey:
 
 def _check_password(asked: UserSession, right: bool, purpose: str) -> None:
     if not right:
-        challenge.count_wrong(asked)
+        second_factor_tries.count_wrong(asked)
         record("passkey.refused", asked.user, by=asked.user, purpose=purpose, reason="password")
         raise Counted(current_password=_("This is not your current password."))
 
@@ -163,7 +164,7 @@ def remove(asked: UserSession, passkey_id: uuid.UUID, *, password_is_right: bool
 
 
 def remove_all(user: User, *, made_before: datetime) -> int:
-    """For a reset of the second factor (`csss.auth.administration`); returns how many there were."""
+    """For a reset of the second factor (`csss.auth.account_decisions`); returns how many there were."""
     return changed_rows(delete(Passkey).where(Passkey.user_id == user.id, Passkey.created_at < made_before))
 
 
@@ -255,7 +256,7 @@ def _new_challenge(
         session_id=asked.id if asked else None,
         ceremony=purpose,
         subject_id=subject_id,
-        challenge=random.token_bytes(32),
+        second_factor_tries=random.token_bytes(32),
         expires_at=now() + LIFE,
     )
     db.session.add(kept)
@@ -281,7 +282,7 @@ def _refuse(refusal: Exception, asked: UserSession | None, purpose: Ceremony) ->
     user = asked.user if asked else None
     record("passkey.refused", user, by=user, purpose=purpose.value, reason=reason)
     if asked is not None:
-        challenge.count_wrong(asked)
+        second_factor_tries.count_wrong(asked)
     if reason in {"no question", "too late"}:
         return Counted(passkey=_TOO_LATE)
     if reason == "known already":

@@ -7,15 +7,15 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 
-from csss.auth import patients
-from csss.auth.models import User
 from csss.clock import now
 from csss.database import after_commit, changed_rows, db, transaction
 from csss.errors import Invalid, NotFound, Refused
 from csss.i18n import _, _l
+from csss.people import patients
+from csss.people.models import User
 from csss.scans import intake, services
-from csss.scans.uploads import partial
 from csss.scans.uploads.models import Upload
+from csss.storage import unfinished_uploads
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +49,13 @@ def begin(*, length: int, digest: str, limit: int, by: User) -> tuple[Upload, bo
     )
     db.session.add(upload)
     upload_id = upload.id
-    after_commit(lambda: partial.create(upload_id))  # a file without a row would stay for ever
+    after_commit(lambda: unfinished_uploads.create(upload_id))  # a file without a row would stay for ever
     return upload, True
 
 
 def _is_there(upload: Upload) -> bool:
     try:
-        return partial.length(upload.id) <= upload.length
+        return unfinished_uploads.length(upload.id) <= upload.length
     except FileNotFoundError:
         return False
 
@@ -78,7 +78,7 @@ def _find(upload_id: uuid.UUID, by: User) -> Upload | None:
 def offset(upload: Upload) -> int:
     """How much of it has arrived, in bytes. Raises NotFound when its file is gone."""
     try:
-        return partial.length(upload.id)
+        return unfinished_uploads.length(upload.id)
     except FileNotFoundError:
         raise NotFound(str(GONE)) from None
 
@@ -97,7 +97,7 @@ def content(upload_id: uuid.UUID, by: User) -> bytes:
     """The whole file. Raises Incomplete, or Invalid when it was damaged on its way (both for the field `file`)."""
     upload = _find(upload_id, by)
     try:
-        found = partial.read(upload_id) if upload is not None and upload.scan_id is None else b""
+        found = unfinished_uploads.read(upload_id) if upload is not None and upload.scan_id is None else b""
     except FileNotFoundError:
         found = b""
     if upload is None or len(found) != upload.length:
@@ -129,7 +129,7 @@ def finish(upload_id: uuid.UUID, scan_id: uuid.UUID, *, by: User) -> None:
 
 def forget_file(upload_id: uuid.UUID) -> None:
     """The scan is stored; what was sent is not needed any more."""
-    partial.remove(upload_id)
+    unfinished_uploads.remove(upload_id)
 
 
 def cancel(upload_id: uuid.UUID, *, by: User) -> None:
@@ -139,7 +139,7 @@ def cancel(upload_id: uuid.UUID, *, by: User) -> None:
 
 def _remove(upload_id: uuid.UUID) -> None:
     # The file first: should we stop in between, the row leads the sweeper here once more.
-    partial.remove(upload_id)
+    unfinished_uploads.remove(upload_id)
     db.session.execute(delete(Upload).where(Upload.id == upload_id))
 
 

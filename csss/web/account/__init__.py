@@ -1,7 +1,6 @@
 """What everybody may change of their own account."""
 
-from flask import Blueprint
+from csss.web.account import passkeys, routes, second_step
+from csss.web.account.blueprint import account
 
-account = Blueprint("account", __name__, url_prefix="/account")
-
-from csss.web.account import passkeys, routes, second_step  # noqa: E402, F401
+__all__ = ["account"]

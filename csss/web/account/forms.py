@@ -7,9 +7,9 @@ from wtforms import PasswordField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
-from csss.auth.models import User
 from csss.auth.passkeys.models import NAME_MAX
 from csss.i18n import _l
+from csss.people.models import User
 from csss.web.auth.forms import check_phone, filled, tidy
 from csss.web.forms import TextForm, one_line
 

@@ -6,9 +6,9 @@ from flask import Response, g
 
 from csss import report_fonts
 from csss.auth import authenticator_app, passphrases, second_factor, sessions
-from csss.auth.models import User
 from csss.auth.passkeys import services as passkeys
 from csss.i18n import _
+from csss.people.models import User
 from csss.scans.presenters import SEX_NAMES
 from csss.web.account.forms import (
     PassphraseForm,

@@ -6,12 +6,12 @@ from flask import Response, flash, request, url_for
 
 from csss.auth import second_factor, sessions
 from csss.auth.passkeys import services as passkeys
-from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _
+from csss.people.permissions import Permission
 from csss.web import guard
-from csss.web.account import account
+from csss.web.account.blueprint import account
 from csss.web.account.forms import NewPasskeyForm, RemovePasskeyForm
 from csss.web.account.page import account_page
 from csss.web.account.password_again import asks_for_password, count_wrong_password

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from csss.auth.models import UserSession
 from csss.auth.passkeys.models import Passkey
-from csss.auth.roles import Role
 from csss.i18n import _, _l
+from csss.people.roles import Role
 from csss.web.account.forms import RemovePasskeyForm
 
 ROLE_NAMES: dict[Role, str] = {

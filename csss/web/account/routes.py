@@ -7,11 +7,11 @@ from flask_login import logout_user
 
 from csss.audit.record import record
 from csss.auth import accounts, passphrases, sessions
-from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, TooMany
 from csss.i18n import _
-from csss.web.account import account
+from csss.people.permissions import Permission
+from csss.web.account.blueprint import account
 from csss.web.account.forms import PassphraseForm, PasswordForm, RemovePassphraseForm, profile_form
 from csss.web.account.page import account_page
 from csss.web.account.password_again import asks_for_password, check_password

@@ -8,14 +8,15 @@ import segno
 from flask import Response, flash, g, request, url_for
 from markupsafe import Markup
 
-from csss.auth import authenticator_app, challenge, second_factor, secrets
-from csss.auth.models import CodePurpose, User
-from csss.auth.permissions import Permission
+from csss.auth import authenticator_app, second_factor, second_factor_tries, secrets
+from csss.auth.models import CodePurpose
 from csss.clock import now
 from csss.database import transaction
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _
-from csss.web.account import account
+from csss.people.models import User
+from csss.people.permissions import Permission
+from csss.web.account.blueprint import account
 from csss.web.account.forms import RecoveryCodesForm, RemoveAppForm, SetUpAppForm
 from csss.web.account.page import account_page
 from csss.web.account.password_again import asks_for_password, check_password
@@ -129,7 +130,7 @@ def remove_authenticator() -> Response:
     with transaction():
         row = g.user_session
         try:
-            challenge.take_code(row, CodePurpose.SIGN_IN, row.id, form.code.data)
+            second_factor_tries.take_code(row, CodePurpose.SIGN_IN, row.id, form.code.data)
         except Invalid as error:  # kept for later, so that the wrong try is committed
             refusal = error
         else:

@@ -1,7 +1,6 @@
 """An administrator approves reports, manages accounts and reads the audit log."""
 
-from flask import Blueprint
+from csss.web.admin import accounts, batches, erasing, jobs, logs, routes, statistics
+from csss.web.admin.blueprint import admin
 
-admin = Blueprint("admin", __name__, url_prefix="/admin")
-
-from csss.web.admin import accounts, batches, erasing, jobs, logs, routes, statistics  # noqa: E402, F401
+__all__ = ["admin"]

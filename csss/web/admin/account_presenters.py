@@ -9,9 +9,10 @@ from flask import url_for
 from flask_babel.speaklater import LazyString
 
 from csss.auth import authenticator_app
-from csss.auth.models import AccountState, User, UserSession
-from csss.auth.roles import Role
+from csss.auth.models import UserSession
 from csss.i18n import _, _l, _n
+from csss.people.models import AccountState, User
+from csss.people.roles import Role
 from csss.scans.presenters import Tag
 from csss.web.account.presenters import device_words
 from csss.web.admin.forms import STATE_WORDS, PasswordAgain
@@ -243,7 +244,7 @@ def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None
 
 
 @dataclass(frozen=True)
-class SessionRow:
+class AccountSessionRow:
     """One device on which somebody is signed in."""
 
     device: str
@@ -252,8 +253,8 @@ class SessionRow:
     used: datetime
 
 
-def session_rows(living: Sequence[UserSession]) -> list[SessionRow]:
+def session_rows(living: Sequence[UserSession]) -> list[AccountSessionRow]:
     return [
-        SessionRow(device_words(each.device), each.address, each.created_at, each.last_used_at)
+        AccountSessionRow(device_words(each.device), each.address, each.created_at, each.last_used_at)
         for each in living
     ]

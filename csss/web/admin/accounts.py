@@ -6,16 +6,15 @@ from typing import Any
 
 from flask import Response, flash, request, url_for
 
+from csss.auth import account_decisions, account_queries, second_factor, sessions
 from csss.auth import accounts as services
-from csss.auth import administration, queries, second_factor, sessions
-from csss.auth.models import AccountState, User
-from csss.auth.permissions import Permission
-from csss.auth.roles import Role
 from csss.database import db, transaction
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _, _n
+from csss.people.models import AccountState, User
+from csss.people.permissions import Permission
+from csss.people.roles import Role
 from csss.web.account.password_again import asks_for_password, check_password
-from csss.web.admin import admin
 from csss.web.admin.account_presenters import (
     LETS_IN,
     account_facts,
@@ -24,13 +23,14 @@ from csss.web.admin.account_presenters import (
     list_rows,
     session_rows,
 )
+from csss.web.admin.blueprint import admin
 from csss.web.admin.erasing_presenters import keeping
 from csss.web.admin.forms import AccountFilter, LegalHoldForm, PasswordAgain
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import idle_limit, me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
-from csss.web.rows import made_once
+from csss.web.rendered_rows import made_once
 from csss.web.unsent import typed_before
 
 
@@ -95,7 +95,7 @@ def end_user_sessions(user_id: uuid.UUID) -> Response:
 
     def step(user_id: uuid.UUID, *, by: User) -> User:
         nonlocal ended
-        user, ended = administration.end_sessions(user_id, by=by)
+        user, ended = account_decisions.end_sessions(user_id, by=by)
         return user
 
     def done(name: str) -> str:
@@ -119,7 +119,7 @@ def reset_second_factor(user_id: uuid.UUID) -> Response:
             name=name,
         )
 
-    return _change(user_id, administration.reset_second_factor, done)
+    return _change(user_id, account_decisions.reset_second_factor, done)
 
 
 def _change(user_id: uuid.UUID, step: Callable[..., User], done: Callable[[str], str]) -> Response:
@@ -186,7 +186,7 @@ def show_account(
 
 def _show_list(user_id: uuid.UUID | None = None, *, status: int = 200, conflict: str = "") -> Response:
     form = AccountFilter(request.args)
-    page = queries.accounts(
+    page = account_queries.accounts(
         role=Role(form.role.data) if form.role.data in set(Role) else None,
         state=AccountState(form.state.data) if form.state.data in set(AccountState) else None,
         search=form.q.data or "",

@@ -5,17 +5,17 @@ from typing import Any
 
 from flask import Response, current_app, flash, make_response, render_template, request, url_for
 
-from csss.auth import challenge
+from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
-from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _, _n
+from csss.people.permissions import Permission
 from csss.reports import approvals, batches
 from csss.reports.models import ApprovalBatch
-from csss.web.admin import admin
 from csss.web.admin.batch_presenters import chosen_report
+from csss.web.admin.blueprint import admin
 from csss.web.admin.forms import ApproveForm
 from csss.web.admin.presenters import CodeView, code_view
 from csss.web.admin.routes import show_queue
@@ -24,7 +24,7 @@ from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirec
 from csss.web.guard import me, requires, user_session
 from csss.web.passkeys import question, second_factor_shown
 from csss.web.throttle import answer_to
-from csss.web.watch import also_shows
+from csss.web.view_audit import also_shows
 
 
 @admin.post("/approvals")
@@ -79,7 +79,7 @@ def send_batch_code(batch_id: uuid.UUID) -> Response:
     try:
         with transaction():
             chosen, _problems = batches.lock(batch_id, by=me())
-            challenge.request_approval_code(user_session(), chosen.id)
+            second_factor_tries.request_approval_code(user_session(), chosen.id)
     except StateConflict as conflict:
         return _show(batch_id, status=409, conflict=str(conflict))
     except Invalid as refused:
@@ -165,7 +165,7 @@ def _show(
         "form": form or ApproveForm(),
         "code": _code(chosen) if ready else None,
         "passkey": ready > 0 and passkeys.offered(me()),
-        "only_passkey": challenge.needs_passkey(me()),
+        "only_passkey": second_factor_tries.needs_passkey(me()),
         "code_state_url": url_for(".batch_code_state", batch_id=batch_id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
     }

@@ -21,7 +21,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Change:
+class FieldChange:
     """One part that differs, as the old and as the new version has it."""
 
     title: str
@@ -29,7 +29,7 @@ class Change:
     after: tuple[Piece, ...]
 
 
-def compare(title: str, before: str, after: str) -> Change | None:
+def compare(title: str, before: str, after: str) -> FieldChange | None:
     """The words that went and came; None when both say the same."""
     if before == after:
         return None
@@ -42,7 +42,7 @@ def compare(title: str, before: str, after: str) -> Change | None:
             left.append(Piece("same" if same else "out", "".join(old[a:b])))
         if d > c:
             right.append(Piece("same" if same else "in", "".join(new[c:d])))
-    return Change(title, tuple(left), tuple(right))
+    return FieldChange(title, tuple(left), tuple(right))
 
 
 def _pieces(text: str) -> list[str]:
@@ -52,7 +52,7 @@ def _pieces(text: str) -> list[str]:
     return words if len(words) <= MAX_WORDS else text.splitlines(keepends=True)
 
 
-def reading_changes(new: ReviewView, old: ReviewView) -> list[Change]:
+def reading_changes(new: ReviewView, old: ReviewView) -> list[FieldChange]:
     """What differs between two versions of the doctor's reading."""
     parts = (
         (_("Diagnosis"), old.diagnosis, new.diagnosis),
@@ -63,7 +63,7 @@ def reading_changes(new: ReviewView, old: ReviewView) -> list[Change]:
     return [change for part in parts if (change := compare(*part)) is not None]
 
 
-def prescription_changes(new: PrescriptionView, old: PrescriptionView) -> list[Change]:
+def prescription_changes(new: PrescriptionView, old: PrescriptionView) -> list[FieldChange]:
     """What differs between two versions of the prescription, a medicine to a line."""
     parts = (
         (_("Medicines"), "\n".join(_lines(old)), "\n".join(_lines(new))),

@@ -7,18 +7,19 @@ from typing import Any
 
 from flask import Response, current_app, flash, make_response, render_template, request, url_for
 
-from csss.auth import challenge
-from csss.auth.models import CodePurpose, Patient
+from csss.auth import second_factor_tries
+from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
-from csss.auth.permissions import Permission
 from csss.auth.secrets import hash_password
 from csss.database import db, transaction
 from csss.erasing import queries, services
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _
+from csss.people.models import Patient
+from csss.people.permissions import Permission
 from csss.reports import approvals
-from csss.web.admin import admin
 from csss.web.admin.accounts import show_account
+from csss.web.admin.blueprint import admin
 from csss.web.admin.erasing_presenters import due_row, erasure_row, facts_before
 from csss.web.admin.forms import EraseForm, LegalHoldForm
 from csss.web.admin.presenters import CodeView, code_view
@@ -101,7 +102,7 @@ def send_erase_code(user_id: uuid.UUID) -> Response:
         with transaction():
             patient = services.patient_of(user_id)
             services.check_can_erase(patient)
-            challenge.request_approval_code(user_session(), patient.id)
+            second_factor_tries.request_approval_code(user_session(), patient.id)
     except StateConflict as conflict:
         return _show(user_id, form, status=409, conflict=str(conflict))
     except Invalid as refused:
@@ -183,7 +184,7 @@ def _show(user_id: uuid.UUID, form: EraseForm, *, status: int = 200, conflict: s
         "code": None if refused else _code(patient),
         "code_state_url": url_for(".erase_code_state", user_id=user_id),
         "passkey": not refused and passkeys.offered(me()),
-        "only_passkey": challenge.needs_passkey(me()),
+        "only_passkey": second_factor_tries.needs_passkey(me()),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
     }
     return page_or_fragment("admin/erase.html", "admin/_erase.html", status=status, **values)

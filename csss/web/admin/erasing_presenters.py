@@ -4,12 +4,12 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from csss.auth.models import Patient, User
 from csss.clock import now
 from csss.erasing import queries
 from csss.erasing.models import Erasure, LegalHold
 from csss.erasing.queries import Due
 from csss.i18n import _, _n
+from csss.people.models import Patient, User
 from csss.scans.presenters import Tag
 from csss.web.filters import address, when
 

@@ -6,10 +6,10 @@ from typing import Any
 from wtforms import DateField, Form, PasswordField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
-from csss.auth.models import AccountState
-from csss.auth.roles import Role
 from csss.i18n import _, _l
-from csss.mail.models import MailKind, MailState
+from csss.notices.models import MailKind, MailState
+from csss.people.models import AccountState
+from csss.people.roles import Role
 from csss.scans.presenters import Words
 from csss.scans.states import HoldFor
 from csss.web.forms import TextForm, clean

@@ -6,12 +6,12 @@ from typing import Any
 from flask import Response, flash, url_for
 
 from csss import outbox
-from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import StateConflict
 from csss.i18n import _
-from csss.mail.owed import send_again
-from csss.web.admin import admin
+from csss.notices.services import send_again
+from csss.people.permissions import Permission
+from csss.web.admin.blueprint import admin
 from csss.web.admin.list_presenters import job_rows, queue_rows
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires

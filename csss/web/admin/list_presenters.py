@@ -10,8 +10,8 @@ from flask_babel.speaklater import LazyString
 
 from csss.audit.queries import Entry
 from csss.i18n import _, _l, _n
-from csss.mail.models import MailMessage, MailState
-from csss.mail.owed import may_send_again
+from csss.notices.models import MailMessage, MailState
+from csss.notices.services import may_send_again
 from csss.outbox import Backlog, OutboxJob, Queue, may_try_again
 from csss.scans import queries
 from csss.scans.presenters import Tag, Words

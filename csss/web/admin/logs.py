@@ -11,19 +11,19 @@ from flask import Response, current_app, flash, request, url_for
 
 from csss.audit import chain
 from csss.audit import queries as audit_queries
-from csss.audit.queries import Asked
+from csss.audit.queries import AuditQuery
 from csss.audit.record import record
-from csss.auth.permissions import Permission
 from csss.clock import now
 from csss.database import transaction
 from csss.errors import StateConflict
 from csss.i18n import _
-from csss.mail import queries as mail_queries
-from csss.mail.models import MailKind, MailState
-from csss.mail.owed import send_again
+from csss.notices import queries as mail_queries
+from csss.notices.models import MailKind, MailState
+from csss.notices.services import send_again
+from csss.people.permissions import Permission
 from csss.reports import approvals
 from csss.scans import queries as scan_queries
-from csss.web.admin import admin
+from csss.web.admin.blueprint import admin
 from csss.web.admin.forms import AuditFilter, MailFilter
 from csss.web.admin.list_presenters import audit_row, mail_row
 from csss.web.exports import csv_response
@@ -111,10 +111,10 @@ def _show_audit(*, status: int = 200, refused: str = "") -> Response:
     )
 
 
-def _asked(form: AuditFilter) -> Asked:
+def _asked(form: AuditFilter) -> AuditQuery:
     first, last = form.day_from.data, form.day_to.data
     wanted = (form.subject.data or "").strip()
-    return Asked(
+    return AuditQuery(
         action=form.action.data or "",
         person=form.person.data or "",
         subjects=approvals.audit_subjects(wanted) if wanted else None,
@@ -155,7 +155,7 @@ def audit_csv() -> Response:
     return csv_response("csss-audit", heads, _lines(replace(asked, since=since, until=until)))
 
 
-def _lines(asked: Asked) -> Iterator[tuple[object, ...]]:
+def _lines(asked: AuditQuery) -> Iterator[tuple[object, ...]]:
     """Times in UTC after ISO 8601; actions and details as the system keeps them."""
     for entry in audit_queries.export(asked):
         event = entry.event

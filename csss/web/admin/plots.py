@@ -13,7 +13,7 @@ from flask_babel.speaklater import LazyString
 
 from csss.clock import now
 from csss.i18n import _, _l
-from csss.mail.models import MailKind, MailState
+from csss.notices.models import MailKind, MailState
 from csss.scans.presenters import STATUS_NAMES, Words, human_name
 from csss.scans.states import Agreement, Status
 from csss.statistics.figures import Bucket, Figures, Verdicts, wilson

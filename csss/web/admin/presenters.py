@@ -12,12 +12,12 @@ from flask_babel.speaklater import LazyString
 from csss import clock
 from csss.auth.second_factor import SentCode
 from csss.i18n import _, _l, _n
-from csss.mail.models import MailState
+from csss.notices.models import MailState
 from csss.reports import approvals
 from csss.reports import queries as report_queries
 from csss.reports.approvals import Release, Signers
 from csss.scans import policies
-from csss.scans.listed import Listed
+from csss.scans.list_rows import ListedScan
 from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import KIND_NAMES, Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, Status
@@ -48,12 +48,12 @@ class WaitingRow:
     ticked: bool
 
 
-def waiting_rows(scans: Sequence[Listed], ticked: Collection[str] = ()) -> list[WaitingRow]:
+def waiting_rows(scans: Sequence[ListedScan], ticked: Collection[str] = ()) -> list[WaitingRow]:
     base, signed = url_for("admin.queue"), approvals.signers([scan.id for scan in scans])
     return [_waiting_row(scan, signed[scan.id], base, str(scan.id) in ticked) for scan in scans]
 
 
-def _waiting_row(scan: Listed, signed: Signers, base: str, ticked: bool) -> WaitingRow:
+def _waiting_row(scan: ListedScan, signed: Signers, base: str, ticked: bool) -> WaitingRow:
     as_scan = cast("Scan", scan)  # as far as presenters and policies look
     review = signed.review
     return WaitingRow(

@@ -17,14 +17,14 @@ from flask import (
 from werkzeug.exceptions import ServiceUnavailable
 
 from csss.audit.record import record
-from csss.auth import challenge
+from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
-from csss.auth.permissions import Permission
-from csss.confined import Busy, Exhausted
+from csss.confinement.parent import Busy, Exhausted
 from csss.database import transaction
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _
+from csss.people.permissions import Permission
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.presenters import prescription_view
 from csss.reports import approvals, lettering, printing, services
@@ -34,8 +34,8 @@ from csss.reports.document import ReportRenderError
 from csss.scans import policies, queries, workflow
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor
-from csss.web.admin import admin
 from csss.web.admin.batch_presenters import disagreement
+from csss.web.admin.blueprint import admin
 from csss.web.admin.changes import prescription_changes, reading_changes
 from csss.web.admin.forms import ApproveForm, HoldForm, QueueFilter
 from csss.web.admin.presenters import (
@@ -56,7 +56,7 @@ from csss.web.guard import me, requires, user_session
 from csss.web.headers import FILE_CSP
 from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.passkeys import question, second_factor_shown
-from csss.web.rows import made_once
+from csss.web.rendered_rows import made_once
 from csss.web.staff_view import history, scan_view
 from csss.web.throttle import answer_to
 from csss.web.unsent import comes_back_on, typed_before
@@ -149,7 +149,7 @@ def send_code(scan_id: uuid.UUID) -> Response:
         with transaction():
             scan = queries.scan_visible_to(me(), scan_id)
             services.check_can_release(scan, by=me())
-            challenge.request_approval_code(user_session(), scan.id)
+            second_factor_tries.request_approval_code(user_session(), scan.id)
     except StateConflict as conflict:
         return _show(scan_id, status=409, conflict=str(conflict))
     except Invalid as refused:
@@ -323,7 +323,7 @@ def _show(
         "approve_form": approve or ApproveForm(),
         "code": _code(scan) if may_approve else None,
         "passkey": may_approve and passkeys.offered(me()),
-        "only_passkey": challenge.needs_passkey(me()),
+        "only_passkey": second_factor_tries.needs_passkey(me()),
         "code_state_url": url_for(".code_state", scan_id=scan.id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
         "hold_form": (hold_form or HoldForm()).offer(asked) if asked else None,

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from flask import Response, request, url_for
 
 from csss.audit.record import record
-from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.i18n import _n
+from csss.people.permissions import Permission
 from csss.scans.states import Agreement, Status
 from csss.statistics import queries
 from csss.statistics.figures import PERIODS, Figures
-from csss.web.admin import admin, plots
+from csss.web.admin import plots
+from csss.web.admin.blueprint import admin
 from csss.web.exports import csv_response
 from csss.web.fetch_site import not_from_elsewhere
 from csss.web.fragments import page_or_fragment

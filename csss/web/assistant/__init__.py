@@ -1,7 +1,6 @@
 """Help on using the system: questions and reviewed answers, never advice on a case."""
 
-from flask import Blueprint
+from csss.web.assistant import routes
+from csss.web.assistant.blueprint import assistant
 
-assistant = Blueprint("assistant", __name__)
-
-from csss.web.assistant import routes  # noqa: E402, F401
+__all__ = ["assistant"]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from flask import current_app, url_for
 
 from csss.assistant import search
-from csss.assistant.search import Kind
+from csss.assistant.search import AnswerKind
 from csss.assistant.topics import Topic, read
-from csss.auth.roles import Role
 from csss.i18n import _, language
+from csss.people.roles import Role
 
 OFTEN_ASKED = 6
 
@@ -39,9 +39,9 @@ class Exchange:
 def to_question(question: str, role: Role) -> Exchange:
     """What is said to a question in somebody's own words."""
     found = search.answer(question, role, language())
-    if found.kind is Kind.ANSWER and found.topic is not None:
+    if found.kind is AnswerKind.ANSWER and found.topic is not None:
         return _answer(question, found.topic)
-    if found.kind is Kind.REFUSAL:
+    if found.kind is AnswerKind.REFUSAL:
         return _refusal(question, role)
     return Exchange(
         id=_new_id(),

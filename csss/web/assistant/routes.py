@@ -6,9 +6,10 @@ from flask import Response, make_response, render_template, request
 from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
-from csss.auth.permissions import Permission
 from csss.i18n import _l
-from csss.web.assistant import assistant, presenters
+from csss.people.permissions import Permission
+from csss.web.assistant import presenters
+from csss.web.assistant.blueprint import assistant
 from csss.web.forms import TextForm, one_line
 from csss.web.fragments import form_error, is_htmx, page_or_fragment
 from csss.web.guard import me, requires

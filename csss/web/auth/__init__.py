@@ -1,7 +1,6 @@
 """Signing in and out, registering, confirming an address."""
 
-from flask import Blueprint
+from csss.web.auth import code_routes, forgotten, passkey_routes, registering, routes
+from csss.web.auth.blueprint import auth
 
-auth = Blueprint("auth", __name__)
-
-from csss.web.auth import code_routes, forgotten, passkey_routes, registering, routes  # noqa: E402, F401
+__all__ = ["auth"]

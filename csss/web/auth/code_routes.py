@@ -5,19 +5,20 @@ from datetime import timedelta
 from flask import Response, flash, make_response, render_template, request, session, url_for
 from flask_login import current_user
 
-from csss.auth import authenticator_app, challenge, second_factor
-from csss.auth.models import CodePurpose, User, UserSession
+from csss.auth import authenticator_app, second_factor, second_factor_tries
+from csss.auth.models import CodePurpose, UserSession
 from csss.auth.passkeys import services as passkeys
-from csss.auth.permissions import PUBLIC
 from csss.auth.second_factor import Proof
 from csss.database import db, transaction
 from csss.errors import Invalid, TooMany
 from csss.i18n import _l, gettext, ngettext
+from csss.people.models import User
+from csss.people.permissions import PUBLIC
 from csss.web import guard
-from csss.web.auth import auth
+from csss.web.auth.after_sign_in import NEXT, way_on
+from csss.web.auth.blueprint import auth
 from csss.web.auth.code_state import MailedCode, mailed_code
 from csss.web.auth.forms import CodeForm, RecoveryForm, add_errors
-from csss.web.auth.way_on import NEXT, way_on
 from csss.web.fragments import asks_only, is_htmx, is_unchanged, page_or_fragment, redirect_after
 from csss.web.guard import me, never_extends_session, requires
 from csss.web.navigation import home_url
@@ -137,7 +138,7 @@ def _shown(waiting: UserSession, code: str) -> Proof:
         return passkeys.show(waiting, CodePurpose.SIGN_IN, waiting.id, request.form["passkey"])
     if _only_passkey(waiting.user) and not second_factor.is_recovery_code(code):
         raise Invalid(code=_ONLY_PASSKEY)
-    return challenge.take_code(waiting, CodePurpose.SIGN_IN, waiting.id, code)
+    return second_factor_tries.take_code(waiting, CodePurpose.SIGN_IN, waiting.id, code)
 
 
 @auth.post("/login/code/passkey")

@@ -8,7 +8,7 @@ from csss.auth import second_factor
 from csss.auth.models import CodePurpose, UserSession
 from csss.auth.second_factor import SentCode
 from csss.i18n import _, _n
-from csss.mail.models import MailMessage, MailState
+from csss.notices.models import MailMessage, MailState
 from csss.web.filters import when
 from csss.web.fragments import digest
 

@@ -6,11 +6,11 @@ from flask import Response, flash, request, url_for
 from flask_login import current_user, logout_user
 
 from csss.auth import password_reset
-from csss.auth.permissions import PUBLIC
 from csss.database import transaction
 from csss.errors import Invalid, NotFound
 from csss.i18n import gettext, ngettext
-from csss.web.auth import auth
+from csss.people.permissions import PUBLIC
+from csss.web.auth.blueprint import auth
 from csss.web.auth.forms import ForgotForm, NewPasswordForm, add_errors
 from csss.web.auth.routes import forget_wrong_passwords
 from csss.web.fragments import UNPROCESSABLE, asks_only, form_error, page_or_fragment, redirect_after

@@ -9,11 +9,11 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, StopValidation
 
 from csss.auth import accounts
-from csss.auth.models import Sex
-from csss.auth.roles import Role
 from csss.clock import now
 from csss.errors import Invalid
 from csss.i18n import _, _l
+from csss.people.models import Sex
+from csss.people.roles import Role
 from csss.scans.presenters import SEX_NAMES
 from csss.web.forms import TextForm, clean, one_line
 

@@ -8,15 +8,15 @@ from flask_login import current_user
 
 from csss.audit.record import record
 from csss.auth.passkeys import services as passkeys
-from csss.auth.permissions import PUBLIC
 from csss.database import transaction
 from csss.errors import Invalid
 from csss.i18n import ngettext
+from csss.people.permissions import PUBLIC
 from csss.web import guard
-from csss.web.auth import auth
+from csss.web.auth.after_sign_in import local_path, way_on
+from csss.web.auth.blueprint import auth
 from csss.web.auth.forms import LoginForm
 from csss.web.auth.routes import SHUT
-from csss.web.auth.way_on import local_path, way_on
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.passkeys import question, reasons

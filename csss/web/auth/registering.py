@@ -14,14 +14,14 @@ from flask_login import current_user
 
 from csss.auth import accounts, registration, secrets
 from csss.auth.accounts import PatientDetails
-from csss.auth.models import AccountState, Sex
-from csss.auth.permissions import PUBLIC
-from csss.auth.roles import Role
 from csss.clock import now
 from csss.database import transaction
 from csss.errors import Invalid
 from csss.i18n import gettext, ngettext
-from csss.web.auth import auth
+from csss.people.models import AccountState, Sex
+from csss.people.permissions import PUBLIC
+from csss.people.roles import Role
+from csss.web.auth.blueprint import auth
 from csss.web.auth.forms import RegisterForm, add_errors
 from csss.web.fragments import asks_only, form_error, page_or_fragment, redirect_after
 from csss.web.guard import me, requires

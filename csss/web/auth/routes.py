@@ -7,16 +7,17 @@ from flask_login import current_user
 
 from csss.audit.record import record
 from csss.auth import accounts, authenticator_app, second_factor, secrets
-from csss.auth.models import AccountState, CodePurpose, User
+from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
-from csss.auth.permissions import PUBLIC
 from csss.database import transaction
 from csss.errors import TooMany
 from csss.i18n import _l, gettext, ngettext
+from csss.people.models import AccountState, User
+from csss.people.permissions import PUBLIC
 from csss.web import guard
-from csss.web.auth import auth
+from csss.web.auth.after_sign_in import NEXT, local_path, way_on
+from csss.web.auth.blueprint import auth
 from csss.web.auth.forms import LoginForm
-from csss.web.auth.way_on import NEXT, local_path, way_on
 from csss.web.fragments import asks_only, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.navigation import home_url

@@ -1,7 +1,6 @@
 """A doctor works through the worklist and reads scans."""
 
-from flask import Blueprint
+from csss.web.doctor import draft_routes, reading_routes, routes
+from csss.web.doctor.blueprint import doctor
 
-doctor = Blueprint("doctor", __name__, url_prefix="/doctor")
-
-from csss.web.doctor import desk_routes, reading_routes, routes  # noqa: E402, F401
+__all__ = ["doctor"]

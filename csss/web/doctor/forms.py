@@ -8,12 +8,12 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import AnyOf
 
 from csss.i18n import _l
-from csss.scans.desk import ReportTemplate, ReviewDraft
+from csss.scans.draft_models import ReportTemplate, ReviewDraft
 from csss.scans.models import Review, Scan
 from csss.scans.own_reading import STATEMENT_MISSING, why
 from csss.scans.report_templates import MAX_TITLE, Block
+from csss.scans.review_text import ReviewText
 from csss.scans.states import Agreement, Priority, ScanKind
-from csss.scans.written import Reading
 from csss.web.forms import clean, one_line
 
 _AGREEMENT_WORDS: dict[Agreement, LazyString] = {
@@ -23,7 +23,7 @@ _AGREEMENT_WORDS: dict[Agreement, LazyString] = {
 }
 
 
-class FilterForm(Form):
+class WorklistFilterForm(Form):
     """How the worklist is searched and sorted; `status` is kept beside."""
 
     q = StringField(_l("Name or MRN"), filters=[clean])
@@ -69,9 +69,9 @@ class ReviewForm(Form):
         }
         return cls(data=values)
 
-    def reading(self) -> Reading:
+    def reading(self) -> ReviewText:
         """What was typed; the service says what is missing or not right."""
-        return Reading(
+        return ReviewText(
             findings=self.findings.data or "",
             impression=self.impression.data or "",
             diagnosis=self.diagnosis.data or "",
@@ -132,7 +132,7 @@ class AddendumForm(Form):
     note = TextAreaField(_l("Addendum"), filters=[clean])
 
 
-class TemplateForm(Form):
+class ReportTemplateForm(Form):
     """A block of text for common findings."""
 
     title = StringField(_l("Name"), filters=[one_line], render_kw={"maxlength": MAX_TITLE})
@@ -149,7 +149,7 @@ class TemplateForm(Form):
     impression = TextAreaField(_l("Text for the impression"), filters=[clean])
 
     @classmethod
-    def starting_with(cls, template: ReportTemplate) -> "TemplateForm":
+    def starting_with(cls, template: ReportTemplate) -> "ReportTemplateForm":
         values = {"title": template.title, "kind": template.kind or ""}
         return cls(data={**values, "findings": template.findings, "impression": template.impression})
 

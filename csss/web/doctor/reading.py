@@ -11,16 +11,16 @@ from flask_babel.speaklater import LazyString
 from csss import clock
 from csss.i18n import _, _l
 from csss.prescriptions import allergies
-from csss.prescriptions.allergies import Asked
+from csss.prescriptions.allergies import AllergiesAsked
 from csss.reports import queries as reports
 from csss.scans import own_reading, policies, queries
-from csss.scans.desk import ReviewDraft
-from csss.scans.kept_words import in_words
-from csss.scans.listed import Listed
+from csss.scans.draft_models import ReviewDraft
+from csss.scans.list_rows import ListedScan
 from csss.scans.models import AnalysisRun, Scan, ScanHold
 from csss.scans.own_reading import Why
 from csss.scans.presenters import KIND_NAMES, PRIORITY_NAMES, Tag, kind_and_sent, status_for_staff
 from csss.scans.states import HoldFor, Priority, RunState, ScanKind, Status
+from csss.scans.stored_sentences import in_words
 from csss.web.filters import ago, day, when
 from csss.web.scan_view import ClassifierView, VersionView, age_and_sex, classifier_view, version_view
 from csss.web.staff_view import STEPS, Event, ReviewView, history, review_view
@@ -101,7 +101,7 @@ class ReadingPage:
     patient: str
     facts: tuple[tuple[str, str], ...]
     allergies: str
-    allergies_state: Asked
+    allergies_state: AllergiesAsked
     indication: str
     kind: str
     kind_value: str
@@ -307,7 +307,7 @@ def _others(scan: Scan, compared: uuid.UUID | None) -> tuple[Other, ...]:
     )
 
 
-def _no_diagnosis(scan: Listed) -> str:
+def _no_diagnosis(scan: ListedScan) -> str:
     if scan.closure is not None:
         return _("Closed without a diagnosis.")
     if scan.status in {Status.PENDING_AI, Status.AI_ANALYZED}:

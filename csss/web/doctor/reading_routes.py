@@ -6,17 +6,18 @@ from collections.abc import Callable
 from flask import Response, flash, render_template, request, url_for
 from wtforms import Form
 
-from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _
+from csss.people.permissions import Permission
 from csss.reports import services as reports
 from csss.scans import analysis as analyses
-from csss.scans import drafts, policies, queries, report_templates, services
+from csss.scans import policies, queries, report_templates, review_drafts, services
 from csss.scans import worklist as lists
 from csss.scans.states import Priority, ScanKind
-from csss.web.doctor import doctor, reading, worklist
-from csss.web.doctor.claim import claim_view
+from csss.web.doctor import reading, worklist
+from csss.web.doctor.blueprint import doctor
+from csss.web.doctor.claim_fragment import claim_view
 from csss.web.doctor.forms import (
     AddendumForm,
     CloseForm,
@@ -29,7 +30,7 @@ from csss.web.forms import mark
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.unsent import comes_back_on, typed_before
-from csss.web.watch import also_shows
+from csss.web.view_audit import also_shows
 
 _TYPED_INTO: dict[type[Form], tuple[str, ...]] = {
     ReviewForm: ("doctor.verify", "doctor.correct", "doctor.save_draft", "doctor.insert_template"),
@@ -199,7 +200,7 @@ def reading_page(
 ) -> Response:
     """The reading page; the form that was `sent` keeps what was typed, the others are fresh."""
     scan = queries.scan_visible_to(me(), scan_id)
-    draft = drafts.of(scan_id, me())
+    draft = review_drafts.of(scan_id, me())
     compared = _compared()
     page = reading.reading_page(scan, draft, compare=compared)
     if compared is not None:

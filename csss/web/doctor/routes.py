@@ -4,16 +4,17 @@ import uuid
 
 from flask import Response, flash, make_response, request, url_for
 
-from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import NotFound, StateConflict
 from csss.i18n import _, _n
+from csss.people.permissions import Permission
 from csss.scans import analysis as analyses
 from csss.scans import claims, queries
 from csss.scans import worklist as lists
-from csss.web.doctor import doctor, worklist
-from csss.web.doctor.claim import claim_fragment
-from csss.web.doctor.forms import FilterForm
+from csss.web.doctor import worklist
+from csss.web.doctor.blueprint import doctor
+from csss.web.doctor.claim_fragment import claim_fragment
+from csss.web.doctor.forms import WorklistFilterForm
 from csss.web.fragments import (
     is_htmx,
     is_refresh,
@@ -33,7 +34,7 @@ MOST_AT_ONCE, IN_ONE_TRANSACTION = 500, 25
 @requires(Permission.SCAN_REVIEW)
 def show_worklist() -> Response:
     """The scans a doctor has to act on; with filters any open scan."""
-    asked = worklist.Asked.now()
+    asked = worklist.WorklistFilter.now()
     found = worklist.look_up(asked)
     rows = found.rows_for(me())
     page = found.page
@@ -50,7 +51,7 @@ def show_worklist() -> Response:
         if is_unchanged(region.version):
             return refreshed("", region.version)
         return refreshed(worklist.region_html(region, rows), region.version)
-    form = FilterForm(data={"q": asked.q, "sort": asked.sort})
+    form = WorklistFilterForm(data={"q": asked.q, "sort": asked.sort})
     values = {**region.values(), "rows": [row.html for row in rows]}
     return page_or_fragment("doctor/worklist.html", "doctor/_worklist.html", form=form, **values)
 

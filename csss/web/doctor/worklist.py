@@ -13,17 +13,17 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from csss import clock
-from csss.auth.models import User
 from csss.i18n import _, _n, language
+from csss.people.models import User
 from csss.remembered import remembered
 from csss.scans import own_reading, policies
 from csss.scans import worklist as queries
-from csss.scans.kept_words import in_words
 from csss.scans.models import Scan
 from csss.scans.own_reading import Why
 from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, human_name, status_for_staff
 from csss.scans.states import Priority, Status
-from csss.scans.worklist import Counts, Listed, Page
+from csss.scans.stored_sentences import in_words
+from csss.scans.worklist import Counts, ListedScan, WorklistPage
 from csss.web.doctor.shared import looked_up_once
 from csss.web.events import live_version
 from csss.web.filters import shorten, when
@@ -40,7 +40,7 @@ HAVE_HEADER = "X-CSSS-Have"
 
 
 @dataclass(frozen=True)
-class Row:
+class WorklistRow:
     """One scan in the list. `why` says what makes it special, None for an ordinary one; `reader` who has it open."""
 
     id: str
@@ -61,7 +61,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Asked:
+class WorklistFilter:
     """What the address asks for. An unknown status means what a doctor has to do."""
 
     status: str
@@ -69,7 +69,7 @@ class Asked:
     sort: str
 
     @classmethod
-    def now(cls) -> "Asked":
+    def now(cls) -> "WorklistFilter":
         status = request.args.get("status", TO_DO)
         known = {TO_DO, EVERYTHING, *Status}
         sort = request.args.get("sort", "priority")
@@ -87,7 +87,7 @@ class Asked:
         return list_url("doctor.worklist", wanted)
 
 
-def scans_asked_for(asked: Asked, counts: Counts) -> Page:
+def scans_asked_for(asked: WorklistFilter, counts: Counts) -> WorklistPage:
     """The page that is asked for; past the end, the last one."""
     statuses: Sequence[Status] = queries.TO_DO
     if asked.status == EVERYTHING:
@@ -104,7 +104,7 @@ def scans_asked_for(asked: Asked, counts: Counts) -> Page:
     )
 
 
-def tabs(asked: Asked, counts: Counts) -> tuple[tuple[str, str, bool, int], ...]:
+def tabs(asked: WorklistFilter, counts: Counts) -> tuple[tuple[str, str, bool, int], ...]:
     """Every list with how many scans it holds: (words, address, whether it is this one, count)."""
     lists: list[tuple[str, str, int]] = [(_("To do"), TO_DO, counts.to_do)]
     lists += [(STATUS_NAMES[status], status.value, counts.by_status[status]) for status in Status]
@@ -112,32 +112,32 @@ def tabs(asked: Asked, counts: Counts) -> tuple[tuple[str, str, bool, int], ...]
     return tuple((words, asked.url(status=name), name == asked.status, count) for words, name, count in lists)
 
 
-def look_up(asked: Asked) -> "Found":
+def look_up(asked: WorklistFilter) -> "WorklistContent":
     """The counts and the page; for refreshes that ask for the same at once, a single time."""
     if not is_refresh():
         return _look_up(asked)
     return looked_up_once((asked, page_number(), language()), live_version(), lambda: _look_up(asked))
 
 
-def _look_up(asked: Asked) -> "Found":
+def _look_up(asked: WorklistFilter) -> "WorklistContent":
     counts = queries.counts()
     page = scans_asked_for(asked, counts)
-    return Found(counts, page, tabs(asked, counts), rendered(rows(page.scans)))
+    return WorklistContent(counts, page, tabs(asked, counts), rendered(rows(page.scans)))
 
 
-def rows(scans: Sequence[Listed], reader: uuid.UUID | None = None) -> list[Row]:
+def rows(scans: Sequence[ListedScan], reader: uuid.UUID | None = None) -> list[WorklistRow]:
     """The rows as `reader` sees them: an own claim is no news. None: somebody who has claimed none of them."""
     base = url_for("doctor.worklist")
     return [_row(scan, reader, base) for scan in scans]
 
 
-def _row(scan: Listed, reader: uuid.UUID | None, base: str) -> Row:
+def _row(scan: ListedScan, reader: uuid.UUID | None, base: str) -> WorklistRow:
     as_scan = cast("Scan", scan)  # as far as presenters and policies look
     url = f"{base}scans/{scan.id}"
     other = scan.claim.doctor if scan.claim is not None and scan.claim.doctor_id != reader else None
     startable = scan.status is Status.PENDING_AI and policies.may(policies.check_can_analyse, as_scan)
     age = age_at(scan.date_of_birth, scan.uploaded_at)
-    return Row(
+    return WorklistRow(
         id=str(scan.id),
         url=url,
         patient=scan.patient,
@@ -156,7 +156,7 @@ def _row(scan: Listed, reader: uuid.UUID | None, base: str) -> Row:
     )
 
 
-def ago(scan: Listed) -> str:
+def ago(scan: ListedScan) -> str:
     """How long ago it was uploaded, no more exactly than a list needs: it should not flicker from minute to minute."""
     minutes = max(clock.now() - scan.uploaded_at, timedelta()) // timedelta(minutes=1)
     if minutes < 5:
@@ -168,7 +168,7 @@ def ago(scan: Listed) -> str:
     return _n("%(num)s day ago", "%(num)s days ago", minutes // 1440)
 
 
-def _why(scan: Listed) -> str | None:
+def _why(scan: ListedScan) -> str | None:
     """In a few words what the tag cannot say: why uncertain, why failed, what is to be corrected, what it looks like."""
     if scan.open_hold is not None:
         return shorten(scan.open_hold.note)
@@ -201,13 +201,13 @@ class Rendered:
         return Markup(f'<tr data-same="{have[self.version]}"></tr>')  # noqa: S704 - a number of ours  # nosec B704
 
 
-def rendered(found: Sequence[Row]) -> list[Rendered]:
+def rendered(found: Sequence[WorklistRow]) -> list[Rendered]:
     icons = current_app.extensions["csss_assets"].url("icons.svg")
     return [_rendered(row, language(), icons) for row in found]
 
 
 @remembered(4096)
-def _rendered(row: Row, _language: str, _icons: str) -> Rendered:
+def _rendered(row: WorklistRow, _language: str, _icons: str) -> Rendered:
     """All doctors look at the same rows: each is made once. Nothing in it belongs to one session."""
     version = digest(repr(row))[:8]
     html = render_template("doctor/_worklist_row.html", scan=row, version=version)
@@ -215,11 +215,11 @@ def _rendered(row: Row, _language: str, _icons: str) -> Rendered:
 
 
 @dataclass(frozen=True)
-class Found:
+class WorklistContent:
     """What the database says, and its rows for everybody who has claimed none of them."""
 
     counts: Counts
-    page: Page
+    page: WorklistPage
     tabs: tuple[tuple[str, str, bool, int], ...]
     rows: list[Rendered]
 
@@ -233,7 +233,7 @@ class Found:
 class Region:
     """Everything in the live region but the rows' markup."""
 
-    asked: Asked
+    asked: WorklistFilter
     tabs: tuple[tuple[str, str, bool, int], ...]
     versions: tuple[str, ...]
     to_analyse: int

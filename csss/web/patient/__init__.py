@@ -1,7 +1,6 @@
 """A patient uploads a scan, follows it and fetches the report."""
 
-from flask import Blueprint
+from csss.web.patient import routes, uploads
+from csss.web.patient.blueprint import patient
 
-patient = Blueprint("patient", __name__, url_prefix="/patient")
-
-from csss.web.patient import routes, uploads  # noqa: E402, F401
+__all__ = ["patient"]

@@ -11,8 +11,8 @@ from flask_babel.speaklater import LazyString
 
 from csss import report_fonts
 from csss.auth import passphrases
-from csss.auth.models import User
 from csss.i18n import _, _l, _n
+from csss.people.models import User
 from csss.reports import queries as reports
 from csss.reports.models import ReportVersion
 from csss.scans.durations import usual_waits
@@ -24,7 +24,7 @@ from csss.web.scan_view import ClassifierView, VersionView, classifier_view, ver
 
 
 @dataclass(frozen=True)
-class Row:
+class ScanRow:
     """One scan in the list."""
 
     url: str
@@ -139,15 +139,15 @@ _STEPS = (
 )
 
 
-def rows(scans: Sequence[Scan]) -> list[Row]:
+def rows(scans: Sequence[Scan]) -> list[ScanRow]:
     """The list, with one query for all reports."""
     newest = reports.newest_versions([scan.id for scan in scans])
     return [_row(scan, newest.get(scan.id)) for scan in scans]
 
 
-def _row(scan: Scan, version: ReportVersion | None) -> Row:
+def _row(scan: Scan, version: ReportVersion | None) -> ScanRow:
     released = scan.status is Status.REPORT_READY and version is not None
-    return Row(
+    return ScanRow(
         url=url_for("patient.scan", scan_id=scan.id),
         kind=KIND_NAMES[scan.kind],
         uploaded=day(scan.uploaded_at),

@@ -10,22 +10,23 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from csss.auth.permissions import Permission
 from csss.database import after_commit, transaction
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
-from csss.scans import checks, intake, queries, services
+from csss.people.permissions import Permission
+from csss.scans import intake, queries, services, upload_checks
 from csss.scans.intake import Intake
 from csss.scans.models import Scan
 from csss.scans.states import ScanKind
-from csss.scans.storage import storage
 from csss.scans.uploads import services as uploads
+from csss.storage.files import storage
 from csss.web.errors import SENTENCES, error_response
 from csss.web.forms import mark
 from csss.web.fragments import form_error, page_or_fragment, redirect_after
 from csss.web.guard import ask_to_sign_in, me, requires, takes_files
 from csss.web.listing import page_number, pager
-from csss.web.patient import patient, presenters
+from csss.web.patient import presenters
+from csss.web.patient.blueprint import patient
 from csss.web.patient.forms import UploadForm
 from csss.web.unsent import comes_back_on, typed_before
 
@@ -118,7 +119,7 @@ def _checked(content: bytes, valid: bool) -> Intake | None:
     if patient is None:
         raise NotFound(_("Only patients upload scans."))
     if valid:
-        return checks.take_in(content, limit=limit, patient=patient)
+        return upload_checks.take_in(content, limit=limit, patient=patient)
     intake.look_at(content, limit=limit)  # all that is wrong is told at once, as far as it can be seen
     return None
 

@@ -9,14 +9,15 @@ from flask import Response, current_app, make_response, request, url_for
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.http import http_date
 
-from csss.auth.permissions import Permission
 from csss.database import db, transaction
 from csss.errors import Invalid, NotFound
+from csss.people.permissions import Permission
 from csss.scans.services import UsedUp
-from csss.scans.uploads import partial, services
+from csss.scans.uploads import services
 from csss.scans.uploads.models import Upload
+from csss.storage import unfinished_uploads
 from csss.web.guard import me, requires, takes_files
-from csss.web.patient import patient
+from csss.web.patient.blueprint import patient
 
 PIECE_TYPE = "application/offset+octet-stream"
 _READ = 16_384  # what has been read is written at once: a break loses no more than this
@@ -88,7 +89,7 @@ def _receive(upload_id: uuid.UUID, offset: int, length: int) -> bool:
     """Keep what comes; False when it came too slowly (`csss.connections.rates`), so that its thread is free again."""
     left = length - offset  # a piece without a Content-Length may not grow beyond this, either
     try:
-        with partial.Writer(upload_id, offset) as writer:
+        with unfinished_uploads.UploadWriter(upload_id, offset) as writer:
             while left > 0 and (piece := request.stream.read(min(_READ, left))):
                 writer.write(piece)
                 left -= len(piece)

@@ -12,7 +12,7 @@ from wtforms.fields.choices import SelectChoice
 
 from csss.i18n import gettext as _
 from csss.i18n import lazy_gettext as _l
-from csss.prescriptions.checks import Warned
+from csss.prescriptions.line_warnings import LineWarning
 from csss.prescriptions.lines import LIMITS, Line
 from csss.prescriptions.models import Prescription, PrescriptionTemplate, Route
 from csss.prescriptions.services import MAX_ITEMS, MAX_REASON
@@ -25,7 +25,7 @@ _FALSE = (False, "false", "", "0", "off", "no")
 _COLUMNS = (*LIMITS, "route", "override_reason")
 
 
-class FilterForm(Form):
+class QueueFilterForm(Form):
     """How the queue is searched and sorted."""
 
     q = StringField(_l("Patient’s name or MRN"))
@@ -71,7 +71,7 @@ class LineForm(Form):
     )
 
     number = 0
-    warned: Sequence[Warned] = ()
+    warned: Sequence[LineWarning] = ()
 
     def place(self, number: int) -> "LineForm":
         """Give the fields the ids that errors are told by: `drug-0` is the drug of the first line."""
@@ -207,7 +207,7 @@ class PrescriptionForm(LinesForm):
             self.notes.data = f"{notes}\n{template.notes}".strip()
 
     def warn(
-        self, warnings: Mapping[int, Sequence[Warned]], sent: "MultiDict[str, str] | None" = None
+        self, warnings: Mapping[int, Sequence[LineWarning]], sent: "MultiDict[str, str] | None" = None
     ) -> None:
         """Show each line what speaks against it.
 
@@ -223,7 +223,7 @@ class PrescriptionForm(LinesForm):
             self.rows[place].warned = told
 
 
-class TemplateForm(LinesForm):
+class PrescriptionTemplateForm(LinesForm):
     """Lines for one-self or for the whole hospital."""
 
     name = StringField(
@@ -240,7 +240,7 @@ class TemplateForm(LinesForm):
     notes = TextAreaField(_l("Notes"), filters=[clean])
 
     @classmethod
-    def starting_with(cls, template: PrescriptionTemplate | None) -> "TemplateForm":
+    def starting_with(cls, template: PrescriptionTemplate | None) -> "PrescriptionTemplateForm":
         if template is None:
             form = cls(None)
             form.set_rows([])

@@ -10,19 +10,19 @@ from markupsafe import Markup
 
 from csss import clock
 from csss.i18n import gettext as _
-from csss.prescriptions import allergies, checks, dose_checks
-from csss.prescriptions.allergies import Asked
+from csss.prescriptions import allergies, dose_checks, line_warnings
+from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.formulary import Medicine
 from csss.prescriptions.lines import Line
 from csss.prescriptions.models import PrescriptionTemplate, Route
 from csss.prescriptions.templates import lines_of
 from csss.scans import policies, queries
-from csss.scans.listed import Listed
+from csss.scans.list_rows import ListedScan
 from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, Status
 from csss.web.filters import ago, shorten
-from csss.web.rows import made_once
+from csss.web.rendered_rows import made_once
 from csss.web.scan_view import age_at
 
 
@@ -36,7 +36,7 @@ class QueueRow:
     mrn: str
     age: str
     allergies: str
-    allergies_state: Asked
+    allergies_state: AllergiesAsked
     diagnosis: str
     since: str
     waiting: str
@@ -44,7 +44,7 @@ class QueueRow:
     tag: Tag
 
 
-def queue_rows(scans: Sequence[Listed]) -> list[QueueRow]:
+def queue_rows(scans: Sequence[ListedScan]) -> list[QueueRow]:
     diagnoses, base = queries.diagnoses([scan.id for scan in scans]), url_for("pharmacist.queue")
     return [
         QueueRow(
@@ -101,7 +101,7 @@ def waits_because(scan: Scan) -> str | None:
 
 def completion() -> Markup:
     """What the browser offers while a line of a prescription is typed."""
-    names = tuple(each.name for each in checks.formulary().medicines)
+    names = tuple(each.name for each in line_warnings.formulary().medicines)
     return made_once("pharmacist/_completion.html", [names])[0]
 
 
@@ -110,7 +110,7 @@ def what_is_known(line: Line) -> list[str]:
     if not line.drug.strip():
         return []
     route = Route(line.route) if line.route in set(Route) else None
-    told = [_of_medicine(each, route) for each in checks.formulary().find(line.drug)]
+    told = [_of_medicine(each, route) for each in line_warnings.formulary().find(line.drug)]
     return told or [
         _("This medicine is not in the formulary: how much a day is too much is not known and not checked.")
     ]
@@ -128,12 +128,12 @@ class AllergiesView:
     """The patient's own words, and what the warnings recognise in them."""
 
     text: str
-    state: Asked
+    state: AllergiesAsked
     recognised: tuple[str, ...]
 
 
 def known_allergies(scan: Scan) -> AllergiesView:
-    found = allergies.read(scan.patient.allergies, checks.formulary())
+    found = allergies.read(scan.patient.allergies, line_warnings.formulary())
     return AllergiesView(scan.patient.allergies, found.state, found.recognised)
 
 
@@ -161,6 +161,8 @@ def _template_row(template: PrescriptionTemplate) -> TemplateRow:
         for line in template.lines
     )
     doubts = tuple(
-        f"{line.drug}: {sentence}" for line in lines_of(template) if (sentence := checks.dose_warning(line))
+        f"{line.drug}: {sentence}"
+        for line in lines_of(template)
+        if (sentence := line_warnings.dose_warning(line))
     )
     return TemplateRow(template.id, template.name, lines, template.notes, doubts)

@@ -7,11 +7,11 @@ from typing import Any
 
 from flask import Response, flash, request, url_for
 
-from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import gettext as _
-from csss.prescriptions import checks, services, templates
+from csss.people.permissions import Permission
+from csss.prescriptions import line_warnings, services, templates
 from csss.prescriptions import queries as prescription_queries
 from csss.prescriptions.models import Prescription
 from csss.prescriptions.presenters import prescription_view
@@ -22,8 +22,8 @@ from csss.scans.states import HoldFor
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
-from csss.web.pharmacist import pharmacist
-from csss.web.pharmacist.forms import FilterForm, LineForm, PrescriptionForm
+from csss.web.pharmacist.blueprint import pharmacist
+from csss.web.pharmacist.forms import LineForm, PrescriptionForm, QueueFilterForm
 from csss.web.pharmacist.presenters import (
     asked_for,
     completion,
@@ -33,7 +33,7 @@ from csss.web.pharmacist.presenters import (
     waits_because,
     what_is_known,
 )
-from csss.web.rows import made_once
+from csss.web.rendered_rows import made_once
 from csss.web.staff_view import history, scan_view
 from csss.web.unsent import comes_back_on, typed_before
 
@@ -42,7 +42,7 @@ from csss.web.unsent import comes_back_on, typed_before
 @requires(Permission.SCAN_PRESCRIBE)
 def queue() -> Response:
     """The scans that wait for a prescription, and those held for a correction of one."""
-    form = FilterForm(request.args)
+    form = QueueFilterForm(request.args)
     page = prescription_queries.queue(
         search=form.q.data or "", sort=form.sort.data or "priority", page=page_number()
     )
@@ -182,8 +182,8 @@ def _fill_in(form: PrescriptionForm) -> bool:
     return True
 
 
-def _warnings(scan: Scan, form: PrescriptionForm) -> dict[int, list[checks.Warned]]:
-    return checks.warnings(scan, [(row.number, row.line) for row in form.rows if not row.line.blank])
+def _warnings(scan: Scan, form: PrescriptionForm) -> dict[int, list[line_warnings.LineWarning]]:
+    return line_warnings.warnings(scan, [(row.number, row.line) for row in form.rows if not row.line.blank])
 
 
 def _known(row: LineForm) -> list[str]:

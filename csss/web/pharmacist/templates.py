@@ -4,16 +4,16 @@ import uuid
 
 from flask import Response, flash, request, url_for
 
-from csss.auth.permissions import Permission
 from csss.database import transaction
 from csss.errors import Invalid, StateConflict
 from csss.i18n import gettext as _
+from csss.people.permissions import Permission
 from csss.prescriptions import templates
 from csss.prescriptions.models import PrescriptionTemplate
 from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
-from csss.web.pharmacist import pharmacist
-from csss.web.pharmacist.forms import TemplateForm
+from csss.web.pharmacist.blueprint import pharmacist
+from csss.web.pharmacist.forms import PrescriptionTemplateForm
 from csss.web.pharmacist.presenters import completion, template_groups
 from csss.web.unsent import comes_back_on, typed_before
 
@@ -32,11 +32,13 @@ def template_list() -> Response:
 @pharmacist.get("/templates/new")
 @requires(Permission.SCAN_PRESCRIBE)
 def new_template() -> Response:
-    return _show(None, _typed_before() or TemplateForm.starting_with(None))
+    return _show(None, _typed_before() or PrescriptionTemplateForm.starting_with(None))
 
 
-def _typed_before() -> TemplateForm | None:
-    return TemplateForm.typed_before(typed_before("pharmacist.add_template", "pharmacist.change_template"))
+def _typed_before() -> PrescriptionTemplateForm | None:
+    return PrescriptionTemplateForm.typed_before(
+        typed_before("pharmacist.add_template", "pharmacist.change_template")
+    )
 
 
 @pharmacist.post("/templates/new")
@@ -50,7 +52,7 @@ def add_template() -> Response:
 @requires(Permission.SCAN_PRESCRIBE)
 def template(preset_id: uuid.UUID) -> Response:
     found = templates.usable(preset_id, me())
-    return _show(found, _typed_before() or TemplateForm.starting_with(found))
+    return _show(found, _typed_before() or PrescriptionTemplateForm.starting_with(found))
 
 
 @pharmacist.post("/templates/<uuid:preset_id>")
@@ -68,13 +70,13 @@ def remove_template(preset_id: uuid.UUID) -> Response:
             templates.remove(preset_id, by=me())
     except StateConflict as conflict:
         found = templates.usable(preset_id, me())
-        return _show(found, TemplateForm.starting_with(found), status=409, conflict=str(conflict))
+        return _show(found, PrescriptionTemplateForm.starting_with(found), status=409, conflict=str(conflict))
     flash(_("The template has been removed."), "success")
     return redirect_after(url_for(".template_list"))
 
 
 def _keep(found: PrescriptionTemplate | None) -> Response:
-    form = TemplateForm.typed(request.form)
+    form = PrescriptionTemplateForm.typed(request.form)
     if form.change_lines(request.form):
         return _show(found, form)
     template_id = found.id if found else None
@@ -98,7 +100,11 @@ def _keep(found: PrescriptionTemplate | None) -> Response:
 
 
 def _show(
-    found: PrescriptionTemplate | None, form: TemplateForm, *, status: int = 200, conflict: str = ""
+    found: PrescriptionTemplate | None,
+    form: PrescriptionTemplateForm,
+    *,
+    status: int = 200,
+    conflict: str = "",
 ) -> Response:
     """A colleague's template of the hospital is shown as the beginning of one's own: it can be copied, not changed."""
     own = found if found and templates.may_change(found, me()) else None

@@ -9,11 +9,11 @@ from sqlalchemy import select
 
 from csss import outbox
 from csss.auth import second_factor
-from csss.auth.models import User
 from csss.clock import now
 from csss.database import db, transaction
-from csss.mail.models import MailKind, MailState
-from csss.mail.owed import owe
+from csss.notices.models import MailKind, MailState
+from csss.notices.services import owe
+from csss.people.models import User
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.browser.scene import Crowd, Scene

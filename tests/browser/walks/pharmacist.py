@@ -5,8 +5,8 @@ import uuid
 
 from playwright.sync_api import expect
 
-from csss.auth.models import User
 from csss.database import db, transaction
+from csss.people.models import User
 from csss.reports import services as reports
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor, Status

@@ -26,11 +26,11 @@ POINTS = {
     "result-kept": ("csss.jobs.scan_jobs", "analyse_scan", "after"),
     "during-pdf": ("csss.reports.render", "typeset", "before"),  # in a child of the job's process
     "keeping-pdf": ("csss.reports.services", "keep_version", "before"),
-    "mail-accepted": ("csss.mail.transport", "send", "after"),
+    "mail-accepted": ("csss.notices.channels.email", "send", "after"),
     "upload-taken": ("csss.scans.intake", "take_in", "after"),
     "upload-stored": ("csss.scans.services", "submit_scan", "before"),
     "upload-submitted": ("csss.scans.services", "submit_scan", "after"),
-    "mail-connecting": ("csss.mail.transport", "send", "before"),
+    "mail-connecting": ("csss.notices.channels.email", "send", "before"),
 }
 FOLDER = os.environ.get("CHAOS", "")
 

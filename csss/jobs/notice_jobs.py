@@ -1,0 +1,166 @@
+"""The mail workers' job, for codes and everything else."""
+
+import uuid
+
+from flask_mail import Message
+
+from csss.audit.record import record
+from csss.auth import passphrases, password_reset, second_factor
+from csss.clock import now
+from csss.database import db, transaction
+from csss.dates import in_hospital
+from csss.i18n import in_english
+from csss.jobs.database_retry import stubbornly
+from csss.jobs.early_retry import wake
+from csss.notices import texts
+from csss.notices.channels import email
+from csss.notices.models import MailKind, MailMessage, MailState
+from csss.reports.models import ReportVersion
+from csss.reports.pdf import encrypt_pdf
+from csss.storage.files import storage
+
+_FINAL = frozenset({MailState.SENT, MailState.FAILED, MailState.DROPPED})
+
+
+def warm_up() -> None:
+    """Let SQLAlchemy compile the first query of a sending."""
+    send_mail(uuid.uuid4())
+    db.session.rollback()
+
+
+def between_jobs() -> None:
+    """When the mail server is back, nothing waits out the pause of its last failure."""
+    wake("send_mail", email.NoLineError.__name__, email.answers)
+
+
+def send_mail(message_id: uuid.UUID) -> None:
+    """Send one owed message, unless it has been sent, has become pointless, or has to wait.
+
+    Only a crash between the mail server's acceptance and our commit can repeat a message; the repetition has the
+    same Message-ID and is marked.
+    """
+    enclosed = _enclosed(message_id)
+    with in_english(), transaction():
+        message = db.session.get(MailMessage, message_id, with_for_update=True)
+        if message is None or message.state in _FINAL:
+            return
+        draft = _draft(message, enclosed)
+        if draft is None:
+            return
+        message.maybe_repeated = message.maybe_repeated or message.state is MailState.SENDING
+        message.state = MailState.SENDING
+        message.attempts += 1
+        composed = texts.compose(message, draft)
+    _send(message_id, composed)
+
+
+def _draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Draft | None:
+    """What to send; None, with the state set, when nothing is to be sent now."""
+    if message.kind is MailKind.CODE:
+        return _code_draft(message)
+    if message.kind is MailKind.RESET_PASSWORD:
+        return _reset_draft(message)
+    if message.kind is MailKind.REPORT_READY:
+        return _report_draft(message, enclosed)
+    return texts.DRAFTS[message.kind](message)
+
+
+def _code_draft(message: MailMessage) -> texts.Draft | None:
+    code = texts.code_of(message)
+    too_old = code is None or now() - code.requested_at >= second_factor.code_life()
+    if code is None or too_old or code.used_at is not None or code.cancelled_at is not None:
+        message.state = MailState.DROPPED
+        _record("mail.dropped", message)
+        return None
+    return texts.code_draft(code, second_factor.draw_code(code))
+
+
+def _reset_draft(message: MailMessage) -> texts.Draft | None:
+    reset = texts.reset_of(message)
+    if reset is None or password_reset.is_pointless(reset):
+        message.state = MailState.DROPPED
+        _record("mail.dropped", message)
+        return None
+    return texts.reset_draft(password_reset.draw_token(reset))
+
+
+def _report_draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Draft | None:
+    if message.user.email_confirmed_at is None:
+        message.state = MailState.WAITING
+        return None
+    return texts.report_draft(enclosed)
+
+
+def _enclosed(message_id: uuid.UUID) -> texts.Attachment | None:
+    """The encrypted report of a message that takes one along; made before anything is held in the database."""
+    message = db.session.get(MailMessage, message_id)
+    if message is None or message.kind is not MailKind.REPORT_READY or message.state in _FINAL:
+        return None
+    user = message.user
+    passphrase = passphrases.report_passphrase(user.patient) if user.patient else None
+    if passphrase is None:
+        return None
+    report = db.session.get_one(ReportVersion, message.subject_id)
+    made = in_hospital(report.created_at)
+    name, file_key = f"report-{made:%Y-%m-%d}-v{report.version}.pdf", report.file_key
+    db.session.commit()
+    encrypted = encrypt_pdf(storage().read(file_key), passphrase)
+    return texts.Attachment(name, "application/pdf", encrypted)
+
+
+def _send(message_id: uuid.UUID, composed: Message) -> None:
+    try:
+        email.send(composed)
+    except email.MailRefusedError as error:
+        _keep(message_id, MailState.FAILED, str(error))
+    except email.NotTakenError as error:
+        # The server has surely not got it: the next attempt is no repetition.
+        _keep(message_id, MailState.QUEUED, str(error))
+        raise
+    except Exception as error:
+        # The line broke or the time was up: nobody knows whether it was taken, so the next attempt is marked.
+        _keep(message_id, MailState.SENDING, str(error))
+        raise
+    else:
+        _keep(message_id, MailState.SENT)
+
+
+def _keep(message_id: uuid.UUID, state: MailState, error: str = "") -> None:
+    """The mail server has spoken: what it said is kept, though the database may be locked or gone for a while."""
+
+    def keep() -> None:
+        with transaction():
+            message = db.session.get_one(MailMessage, message_id, with_for_update=True)
+            if message.user.erased_at is not None:  # what the mail server said may hold the address
+                message.last_error = ""
+                message.state = state if state is MailState.SENT else MailState.DROPPED
+            else:
+                message.state, message.last_error = state, error[:2000]
+            if message.state is MailState.SENT:
+                message.sent_at = now()
+                _record("mail.sent", message)
+            elif message.state is MailState.FAILED:
+                _record("mail.failed", message)
+
+    stubbornly(keep)
+
+
+def give_up_mail(ids: tuple[uuid.UUID, ...], error: str) -> None:
+    """The administrator sees that the message never left. Belongs inside transaction()."""
+    message = db.session.get(MailMessage, ids[0])
+    if message is not None and message.state not in _FINAL and message.user.erased_at is None:
+        message.state, message.last_error = MailState.FAILED, error[:2000]
+        _record("mail.failed", message)
+
+
+def _record(action: str, message: MailMessage) -> None:
+    """To whom and why; the text is nobody's business here."""
+    record(
+        action,
+        message,
+        kind=message.kind.value,
+        to=str(message.user_id),
+        about=str(message.subject_id),
+        attempts=message.attempts,
+        perhaps_repeated=message.maybe_repeated,
+    )

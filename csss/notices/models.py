@@ -1,0 +1,68 @@
+"""Every message that CSSS owes somebody, and how far it has come."""
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from csss.clock import now
+from csss.database import Model, text_enum
+from csss.people.models import User
+
+
+class MailKind(StrEnum):
+    CODE = "code"
+    CONFIRM_ADDRESS = "confirm_address"
+    ACCOUNT_APPROVED = "account_approved"
+    REPORT_READY = "report_ready"
+    SCAN_CLOSED = "scan_closed"
+    RESET_PASSWORD = "reset_password"
+    PASSWORD_CHANGED = "password_changed"
+    # What lets somebody in, or opens a mailed report, has changed: its owner shall know, whoever it was.
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    APP_ADDED = "app_added"
+    APP_REMOVED = "app_removed"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    SECOND_FACTOR_RESET = "second_factor_reset"
+    PASSPHRASE_SET = "passphrase_set"
+    PASSPHRASE_REMOVED = "passphrase_removed"
+    ADDRESS_TAKEN = "address_taken"  # somebody registered with an address that has an account
+
+
+class MailState(StrEnum):
+    WAITING = "waiting"  # the address is not confirmed yet
+    QUEUED = "queued"
+    SENDING = "sending"  # handed to the mail server, its answer not yet kept
+    SENT = "sent"
+    FAILED = "failed"  # given up
+    DROPPED = "dropped"  # a code that became too old
+
+
+class MailMessage(Model):
+    """One message to one person about one subject; the unique key stops a second copy."""
+
+    __tablename__ = "mail_messages"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    kind: Mapped[MailKind] = mapped_column(text_enum(MailKind))
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    subject_id: Mapped[uuid.UUID]  # the code, account, report version, scan or password reset
+    state: Mapped[MailState] = mapped_column(text_enum(MailState), default=MailState.QUEUED)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    sent_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str] = mapped_column(Text, default="")
+    maybe_repeated: Mapped[bool] = mapped_column(default=False)
+    message_id: Mapped[str] = mapped_column(String(120))
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    __table_args__ = (
+        UniqueConstraint("kind", "user_id", "subject_id"),
+        Index("ix_mail_messages_created", "created_at"),
+        Index("ix_mail_messages_kind", "kind", "created_at"),
+        Index("ix_mail_messages_state", "state", "created_at"),
+    )

@@ -1,0 +1,105 @@
+"""Owing somebody a message: the row and the job that sends it, in the transaction that causes it."""
+
+import uuid
+from datetime import timedelta
+
+from flask import current_app
+from sqlalchemy import select
+
+from csss import outbox
+from csss.audit.record import record
+from csss.clock import now
+from csss.database import db
+from csss.errors import NotFound, StateConflict
+from csss.i18n import _
+from csss.notices.models import MailKind, MailMessage, MailState
+from csss.people.models import User
+
+
+def owe(kind: MailKind, user: User, subject_id: uuid.UUID) -> MailMessage:
+    """One message of this kind about this subject; a second call owes nothing more.
+
+    Codes and links that somebody waits for have a queue of their own, so that no pile of reports delays a sign-in.
+    """
+    owed = db.session.scalars(
+        select(MailMessage).where(
+            MailMessage.kind == kind, MailMessage.user_id == user.id, MailMessage.subject_id == subject_id
+        )
+    ).one_or_none()
+    if owed is not None:
+        return owed
+    message_id = uuid.uuid4()
+    message = MailMessage(
+        id=message_id,
+        kind=kind,
+        user_id=user.id,
+        subject_id=subject_id,
+        state=MailState.QUEUED,
+        # Fixed now, so that a repeated sending is recognised as the same message.
+        message_id=f"<{message_id}@{current_app.config['CSSS'].mail_domain}>",
+    )
+    db.session.add(message)
+    db.session.flush()
+    _queue(message)
+    return message
+
+
+def release_waiting(user: User) -> None:
+    """Send what has waited for this person's address to be confirmed."""
+    for message in db.session.scalars(
+        select(MailMessage).where(MailMessage.user_id == user.id, MailMessage.state == MailState.WAITING)
+    ):
+        message.state = MailState.QUEUED
+        _queue(message)
+
+
+# Drawn anew for each sending and soon too old; somebody sits before the screen and waits.
+_WAITED_FOR = frozenset({MailKind.CODE, MailKind.RESET_PASSWORD})
+# What has been sent is sent once more only when somebody asks: the patient has lost it, or it never came through.
+_SENT_ONCE_MORE = frozenset({MailKind.REPORT_READY, MailKind.SCAN_CLOSED, MailKind.ACCOUNT_APPROVED})
+BETWEEN_SENDINGS = timedelta(minutes=5)
+
+
+def may_send_again(message: MailMessage) -> bool:
+    """Whether an administrator may have this message sent again: given up, or long enough since it was sent."""
+    try:
+        _check_may_send_again(message)
+    except StateConflict:
+        return False
+    return True
+
+
+def _check_may_send_again(message: MailMessage) -> None:
+    if message.user.erased_at is not None:
+        raise StateConflict(_("The person this message was for has been erased."))
+    if message.kind in _WAITED_FOR:
+        raise StateConflict(_("A one-time code or link is not sent again. The person can ask for a new one."))
+    if message.state is MailState.FAILED:
+        return
+    if message.state is not MailState.SENT or message.kind not in _SENT_ONCE_MORE:
+        raise StateConflict(_("This message has not been given up, so it is not sent again."))
+    if message.sent_at is not None and now() - message.sent_at < BETWEEN_SENDINGS:
+        raise StateConflict(_("This message was sent only a few minutes ago. Give it time to arrive."))
+
+
+def send_again(message_id: uuid.UUID, *, by: User) -> MailMessage:
+    """Owe a message once more that was given up, or a report that did not arrive. Raises NotFound, StateConflict.
+
+    It is the same message with the same Message-ID; one that had been sent is marked as a repetition. A code is never
+    sent again: it would be too old; the person asks for a new one.
+    """
+    message = db.session.get(MailMessage, message_id, with_for_update=True, populate_existing=True)
+    if message is None:
+        raise NotFound(_("There is no such message."))
+    _check_may_send_again(message)
+    message.maybe_repeated = message.maybe_repeated or message.state is MailState.SENT
+    message.state, message.last_error = MailState.QUEUED, ""
+    record("mail.sent_again", message, by=by, kind=message.kind.value)
+    outbox.settle("send_mail", [message.id])
+    _queue(message)
+    return message
+
+
+def _queue(message: MailMessage) -> None:
+    queue = outbox.Queue.CODES if message.kind in _WAITED_FOR else outbox.Queue.MAIL
+    outbox.add(queue, "send_mail", message.id)

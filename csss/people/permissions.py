@@ -1,0 +1,51 @@
+"""Who may do what: one enum, one table (section 3 of the design), nothing allowed by default.
+
+A permission says what a role may do at all; which rows it may do it to is decided by the query
+(`scans.queries.scan_visible_to`), and whether the moment is right by the policies.
+"""
+
+from enum import StrEnum
+
+from csss.people.roles import Role
+
+
+class Permission(StrEnum):
+    """Named by subject and action. The first three need no table: they are about being signed in at all."""
+
+    PUBLIC = "public"  # everybody, signed in or not
+    OWN_ACCOUNT = "account.own"  # everybody who is signed in
+
+    SCAN_UPLOAD = "scan.upload"
+    SCAN_REVIEW = "scan.review"
+    SCAN_PRESCRIBE = "scan.prescribe"
+    SCAN_SEE = "scan.see"
+    ASSISTANT_ASK = "assistant.ask"
+    REPORT_APPROVE = "report.approve"
+    REPORT_DOWNLOAD = "report.download"
+    MODEL_READ = "model.read"
+    ACCOUNT_MANAGE = "account.manage"
+    AUDIT_READ = "audit.read"
+    PATIENT_ERASE = "patient.erase"
+
+
+PUBLIC = Permission.PUBLIC
+
+ALLOWED: dict[Permission, frozenset[Role]] = {
+    Permission.OWN_ACCOUNT: frozenset(Role),
+    Permission.SCAN_UPLOAD: frozenset({Role.PATIENT}),
+    Permission.SCAN_REVIEW: frozenset({Role.DOCTOR}),
+    Permission.SCAN_PRESCRIBE: frozenset({Role.PHARMACIST}),
+    Permission.SCAN_SEE: frozenset(Role),
+    Permission.ASSISTANT_ASK: frozenset(Role),
+    Permission.REPORT_APPROVE: frozenset({Role.ADMIN}),
+    Permission.REPORT_DOWNLOAD: frozenset(Role),
+    Permission.MODEL_READ: frozenset({Role.DOCTOR, Role.PHARMACIST, Role.ADMIN}),
+    Permission.ACCOUNT_MANAGE: frozenset({Role.ADMIN}),
+    Permission.AUDIT_READ: frozenset({Role.ADMIN}),
+    Permission.PATIENT_ERASE: frozenset({Role.ADMIN}),
+}
+
+
+def role_may(role: Role, permission: Permission) -> bool:
+    """Whether a signed-in person of this role has the permission. A permission without a row is refused."""
+    return permission is Permission.PUBLIC or role in ALLOWED.get(permission, frozenset())

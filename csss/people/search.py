@@ -1,0 +1,164 @@
+"""People, found by what somebody types: words of the name, the beginning of the MRN, part of the e-mail address.
+
+A name is kept a second time as plain words (`SearchName`): in small letters, without accents and apostrophes. What is typed
+is made as plain, and each of its words has to stand somewhere in the name, in whatever order. No database needs to know a
+script or a locale, and a statement is the same whatever is typed, so it can be kept.
+"""
+
+import re
+import time
+import unicodedata
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    event,
+    insert,
+    inspect,
+    or_,
+    select,
+)
+from sqlalchemy.orm import Session
+
+from csss.auth.models import SearchName
+from csss.database import db, transaction
+from csss.people.models import Patient, User
+
+# One more than the longest address: what is longer finds nothing anyway, and SQLite refuses patterns without end.
+_MOST = 255
+_WORDS = 6  # patterns of a statement; what is typed beyond stands in the last one, in its order
+_DROPPED = re.compile("[.'`´‘’ʹʻʼʽˈ′＇]")
+_BETWEEN = re.compile(r"[\s,;\-‐‑‒–—]+")
+# Letters that Unicode does not take apart into a plain one and an accent.
+_PLAIN = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ħ": "h", "ŧ": "t", "ı": "i"}
+)
+
+
+def plain_words(name: str) -> str:
+    """A name as it is searched: "Anne-Zoë O’Brien" is "anne zoe obrien annezoe"."""
+    found, joined = [], []
+    for part in name.split():
+        pieces = [piece for piece in _BETWEEN.split(_plain(part)) if piece]
+        found += pieces
+        if len(pieces) > 1:
+            joined.append("".join(pieces))
+    return " ".join((*found, *joined))
+
+
+def values(text: str) -> dict[str, Any]:
+    """What a statement with one of the conditions below is run with; nothing when nothing was typed."""
+    text = unicodedata.normalize("NFC", text.strip())[:_MOST]  # as addresses are kept
+    if not text:
+        return {}
+    typed = [piece for piece in _BETWEEN.split(_plain(text)) if piece] or [text]
+    first, rest = typed[: _WORDS - 1], typed[_WORDS - 1 :]
+    first.sort(key=len, reverse=True)  # the longest tells most names apart
+    patterns = [f"%{_literally(each)}%" for each in first] + ["%" + "%".join(map(_literally, rest)) + "%"]
+    given = len(patterns) if rest else len(first)
+    patterns += ["%"] * (_WORDS - len(patterns))
+    return {
+        "name_words": given,
+        **{f"name_like_{number}": pattern for number, pattern in enumerate(patterns)},
+        "mrn_like": f"{_literally(text)}%",
+        "email_like": f"%{_literally(text.lower())}%",
+    }
+
+
+def name_or_mrn() -> ColumnElement[bool]:
+    """Of a patient: words of the name, or the beginning of the MRN."""
+    return or_(Patient.user_id.in_(_named()), Patient.mrn.like(bindparam("mrn_like"), escape="\\"))
+
+
+def name_or_email() -> ColumnElement[bool]:
+    """Of an account: words of the name, or part of the e-mail address, which is kept in lower case."""
+    return or_(User.id.in_(_named()), User.email.like(bindparam("email_like"), escape="\\"))
+
+
+def patients() -> Select[Any]:
+    """The ids of the patients who are found by name or MRN."""
+    return select(Patient.id).where(name_or_mrn())
+
+
+def accounts() -> Select[Any]:
+    """The ids of the accounts that are found by name or e-mail address."""
+    return select(User.id).where(name_or_email())
+
+
+def _named() -> Select[Any]:
+    """Whose name has every word that was typed."""
+    given = bindparam("name_words", type_=Integer)
+    patterns = [bindparam(f"name_like_{number}", type_=Text) for number in range(_WORDS)]
+    return select(SearchName.user_id).where(
+        *(  # a pattern that nobody has typed costs a comparison of two numbers
+            or_(given <= number, SearchName.words.like(pattern, escape="\\"))
+            for number, pattern in enumerate(patterns)
+        )
+    )
+
+
+def _literally(text: str) -> str:
+    """For LIKE: what means something else there means itself."""
+    return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+
+
+def _plain(text: str) -> str:
+    """Small letters without accents, dots and apostrophes. Vowel signs of Indian and Thai scripts are no accents: they
+    stay."""
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    letters = "".join(each for each in apart if not _is_accent(each)).translate(_PLAIN)
+    return unicodedata.normalize("NFC", _DROPPED.sub("", letters))
+
+
+def _is_accent(letter: str) -> bool:
+    """By Unicode's combining class: overlays, nuktas, Hebrew and Arabic points, and marks above or below a letter."""
+    order = unicodedata.combining(letter)
+    return order in (1, 7) or 10 <= order <= 36 or order >= 200
+
+
+# Keeping the plain words beside the names
+
+
+@event.listens_for(Session, "after_flush")
+def _keep_up(session: Session, _context: Any) -> None:
+    """Whoever writes a name writes its words: the database drops the old ones by itself when a name changes."""
+    for user in [each for each in (*session.new, *session.dirty) if isinstance(each, User)]:
+        if inspect(user).attrs.name.history.has_changes() and user.erased_at is None:
+            words = {"user_id": user.id, "words": plain_words(user.name)}
+            session.connection().execute(delete(SearchName).where(SearchName.user_id == user.id))
+            session.connection().execute(insert(SearchName).values(words))
+
+
+LOOK_SECONDS = 60
+_next_look = 0.0  # of this process
+
+
+def fill_in_now_and_then() -> None:
+    """As `fill_in`, once a minute: workers ask every few seconds, and looking reads all names."""
+    global _next_look  # noqa: PLW0603
+    if time.monotonic() >= _next_look:
+        found = fill_in()
+        _next_look = time.monotonic() + (0 if found else LOOK_SECONDS)
+
+
+def fill_in(most: int = 500) -> int:
+    """The words of names that somebody has written who knows of no words: the release before, during an update.
+
+    Returns how many. Any number of processes may.
+    """
+    missing = User.id.not_in(select(SearchName.user_id)) & User.erased_at.is_(None)
+    someone = db.session.scalar(select(User.id).where(missing).limit(1))
+    db.session.commit()
+    if someone is None:
+        return 0
+    with transaction():
+        query = select(User.id, User.name).where(missing).limit(most)
+        found = db.session.execute(query.with_for_update(of=User, skip_locked=True)).all()
+        for user_id, name in found:
+            db.session.execute(insert(SearchName).values(user_id=user_id, words=plain_words(name)))
+    return len(found)

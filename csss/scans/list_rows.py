@@ -1,0 +1,123 @@
+"""What one row of a list of scans shows: only those columns, of all the rows of a page in one query."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy.orm import aliased
+
+from csss.clock import now
+from csss.database import UTCDateTime, db
+from csss.people.models import Patient, Sex, User
+from csss.scans.claims import ScanClaim
+from csss.scans.models import AnalysisRun, Prediction, Scan, ScanClosure, ScanHold
+from csss.scans.states import HoldFor, Priority, RunState, ScanKind, Status
+
+
+class ListedRun(NamedTuple):
+    state: RunState
+    failure: str
+
+
+class ListedPrediction(NamedTuple):
+    available: bool
+    uncertain: bool
+    reason: str
+    label: str
+    top_label: str
+    confidence: float | None
+
+
+class ListedHold(NamedTuple):
+    to: HoldFor
+    note: str
+    answered_at: datetime | None
+
+
+class ListedClaim(NamedTuple):
+    doctor_id: uuid.UUID
+    doctor: str
+
+
+class ListedClosure(NamedTuple):
+    closed_at: datetime
+
+
+@dataclass(frozen=True)
+class ListedScan:
+    """One scan of a list. Its names are those of a Scan, so that presenters and policies take it for one."""
+
+    id: uuid.UUID
+    kind: ScanKind
+    indication: str
+    status: Status
+    status_since: datetime
+    priority: Priority
+    uploaded_at: datetime
+    patient: str
+    mrn: str
+    date_of_birth: date
+    sex: Sex
+    allergies: str
+    latest_run: ListedRun | None
+    prediction: ListedPrediction | None
+    open_hold: ListedHold | None
+    claim: ListedClaim | None
+    closure: ListedClosure | None
+
+
+def rows_of(ids: Sequence[uuid.UUID]) -> list[ListedScan]:
+    """What the rows of these scans show, in one query and in this order; what has just been erased is left out."""
+    found = {row[0]: row for row in db.session.execute(_row_query(), {"ids": ids, "at": now()})}
+    return [_row_of(found[id_]) for id_ in ids if id_ in found]
+
+
+@cache
+def _row_query() -> Any:
+    doctor = aliased(User)
+    later = aliased(AnalysisRun)
+    newest = select(func.max(later.requested_at)).where(later.scan_id == Scan.id).scalar_subquery()
+    # Of no interest once there is a reading.
+    run = (
+        Scan.status == Status.PENDING_AI,
+        AnalysisRun.scan_id == Scan.id,
+        AnalysisRun.requested_at == newest,
+    )
+    alive = ScanClaim.expires_at > bindparam("at", type_=UTCDateTime)
+    return (
+        select(
+            *(Scan.id, Scan.kind, Scan.indication, Scan.status, Scan.status_since, Scan.priority),
+            *(Scan.uploaded_at, User.name, Patient.mrn, Patient.date_of_birth, Patient.sex),
+            Patient.allergies,
+            *(AnalysisRun.state, AnalysisRun.failure),
+            *(Prediction.available, Prediction.uncertain, Prediction.reason),
+            *(Prediction.label, Prediction.top_label, Prediction.confidence),
+            *(ScanHold.to, ScanHold.note, ScanHold.answered_at),
+            *(ScanClaim.doctor_id, doctor.name, ScanClosure.closed_at),
+        )
+        .join(Patient, Patient.id == Scan.patient_id)
+        .join(User, User.id == Patient.user_id)
+        .outerjoin(AnalysisRun, and_(*run))
+        .outerjoin(Prediction, Prediction.scan_id == Scan.id)
+        .outerjoin(ScanHold, and_(ScanHold.scan_id == Scan.id, ScanHold.lifted_at.is_(None)))
+        .outerjoin(ScanClaim, and_(ScanClaim.scan_id == Scan.id, alive))
+        .outerjoin(doctor, doctor.id == ScanClaim.doctor_id)
+        .outerjoin(ScanClosure, ScanClosure.scan_id == Scan.id)
+        .where(Scan.id.in_(bindparam("ids", expanding=True)))
+    )
+
+
+def _row_of(row: Any) -> ListedScan:
+    run, reading, hold, claim, closure = row[12:14], row[14:20], row[20:23], row[23:25], row[25:]
+    parts: list[Any] = [
+        ListedRun(*run) if run[0] is not None else None,
+        ListedPrediction(*reading) if reading[0] is not None else None,
+        ListedHold(*hold) if hold[0] is not None else None,
+        ListedClaim(*claim) if claim[0] is not None else None,
+        ListedClosure(*closure) if closure[0] is not None else None,
+    ]
+    return ListedScan(*row[:12], *parts)

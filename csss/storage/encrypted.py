@@ -1,0 +1,163 @@
+"""Stored files encrypted at rest: a storage around another one (AES-256-GCM).
+
+An encrypted file begins with a small header: a mark, the version, and the id of its key; then the nonce, then the
+ciphertext with its tag. Header and storage key are authenticated with the contents, so a file that was changed, or put
+in another one's place, does not open.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from csss.storage.files import CannotOpen, FolderStorage, Storage, new_name
+from csss.storage.keys import StorageKey
+
+# No JPEG, PNG or PDF begins so. The last byte is the version of what follows.
+_MARK = b"\x00CSSS-sealed\x00\x01"
+_NONCE_BYTES = 12
+_LONGEST_HEADER = len(_MARK) + 1 + 255
+
+
+def key_id_of(content: bytes) -> str | None:
+    """The id of the key that a stored file was encrypted with; None for one that is not encrypted."""
+    header = _header_of(content)
+    return header[len(_MARK) + 1 :].decode("ascii", "replace") if header is not None else None
+
+
+def _header_of(content: bytes) -> bytes | None:
+    if not content.startswith(_MARK) or len(content) <= len(_MARK):
+        return None
+    return content[: len(_MARK) + 1 + content[len(_MARK)]]
+
+
+def beginnings(inner: FolderStorage) -> Iterator[tuple[str, str | None]]:
+    """Every stored file with the id of its key (None: not encrypted), by its first bytes alone."""
+    for key in inner.stored():
+        with suppress(FileNotFoundError):
+            yield key, key_id_of(inner.beginning(key, _LONGEST_HEADER))
+
+
+class EncryptedStorage:
+    """What is written is encrypted with the first key; what was written with any of them is read.
+
+    `plain`: whether files from before encryption are read as they are.
+    """
+
+    def __init__(self, inner: Storage, keys: Sequence[StorageKey], *, plain: bool = True) -> None:
+        if not keys:
+            raise ValueError("an encrypted storage needs a key")
+        self._inner, self._plain = inner, plain
+        self._writes = keys[0].id
+        self._ciphers = {key.id: AESGCM(key.secret) for key in keys}
+
+    def put(self, area: str, suffix: str, content: bytes) -> str:
+        key = new_name(area, suffix)
+        self.keep(key, content)
+        return key
+
+    def keep(self, key: str, content: bytes) -> None:
+        self._inner.keep(key, self._seal(key, content))
+
+    def read(self, key: str) -> bytes:
+        return self._open(key, self._inner.read(key))
+
+    def delete(self, key: str) -> None:
+        self._inner.delete(key)
+
+    def stored(self, area: str = "") -> Iterator[str]:
+        return self._inner.stored(area)
+
+    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
+        return self._inner.old_files(shard, age)
+
+    def rotate(self, key: str) -> bool:
+        """Encrypt one file with the first key; False when it is so already, or is gone. Raises CannotOpen, also for a
+        file that names the first key and does not open with it.
+
+        The old file stays until the new one is whole. Whoever reads meanwhile gets the one or the other.
+        """
+        try:
+            stored = self._inner.read(key)
+        except FileNotFoundError:
+            return False
+        if key_id_of(stored) == self._writes:
+            self._open(key, stored)
+            return False
+        # Plain files are taken whatever `plain` says: encrypting them is what this is for.
+        content = stored if key_id_of(stored) is None else self._open(key, stored)
+        return self._inner.replace(key, self._seal(key, content))
+
+    def replace(self, key: str, content: bytes) -> bool:
+        return self._inner.replace(key, self._seal(key, content))
+
+    def _seal(self, key: str, content: bytes) -> bytes:
+        key_id = self._writes.encode()
+        header = _MARK + bytes([len(key_id)]) + key_id
+        nonce = os.urandom(_NONCE_BYTES)
+        return header + nonce + self._ciphers[self._writes].encrypt(nonce, content, header + key.encode())
+
+    def _open(self, key: str, stored: bytes) -> bytes:
+        header, key_id = _header_of(stored), key_id_of(stored)
+        if header is None or key_id is None:
+            if self._plain:
+                return stored
+            raise CannotOpen(
+                f"The stored file {key} is not encrypted, and CSSS_STORAGE_PLAIN=0 refuses such files. "
+                "Run `csss storage rotate` if it is one of yours."
+            )
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise CannotOpen(
+                f"The stored file {key} was encrypted with the key {key_id!r}, which CSSS_STORAGE_KEYS does not name. "
+                "Add that key at the end of the setting."
+            )
+        sealed = memoryview(stored)[len(header) :]  # no copy: a scan may have megabytes
+        try:
+            return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], header + key.encode())
+        except (InvalidTag, ValueError):
+            raise CannotOpen(
+                f"The stored file {key} does not open with the key {key_id!r}: the file was changed or damaged, or "
+                "CSSS_STORAGE_KEYS holds another key under this id."
+            ) from None
+
+
+class LockedStorage:
+    """A storage without keys: plain files are written and read, and an encrypted one says which key it needs."""
+
+    def __init__(self, inner: Storage) -> None:
+        self._inner = inner
+
+    def put(self, area: str, suffix: str, content: bytes) -> str:
+        return self._inner.put(area, suffix, content)
+
+    def keep(self, key: str, content: bytes) -> None:
+        self._inner.keep(key, content)
+
+    def read(self, key: str) -> bytes:
+        content = self._inner.read(key)
+        if (key_id := key_id_of(content)) is not None:
+            raise CannotOpen(
+                f"The stored file {key} was encrypted with the key {key_id!r}, and CSSS_STORAGE_KEYS is empty."
+            )
+        return content
+
+    def delete(self, key: str) -> None:
+        self._inner.delete(key)
+
+    def stored(self, area: str = "") -> Iterator[str]:
+        return self._inner.stored(area)
+
+    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
+        return self._inner.old_files(shard, age)
+
+    def replace(self, key: str, content: bytes) -> bool:
+        return self._inner.replace(key, content)
+
+
+def storage_with(inner: Storage, keys: Sequence[StorageKey], *, plain: bool) -> Storage:
+    """The storage that the settings ask for."""
+    return EncryptedStorage(inner, keys, plain=plain) if keys else LockedStorage(inner)

@@ -1,0 +1,5 @@
+"""What everybody may change of their own account."""
+
+from flask import Blueprint
+
+account = Blueprint("account", __name__, url_prefix="/account")

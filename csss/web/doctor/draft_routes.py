@@ -1,0 +1,186 @@
+"""Routes: What lies on a doctor's desk: drafts of unsigned readings, and blocks of text for common findings."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, flash, render_template, request, url_for
+
+from csss.database import transaction
+from csss.errors import Invalid, NotFound, StateConflict
+from csss.i18n import _
+from csss.people.permissions import Permission
+from csss.scans import queries, report_templates, review_drafts
+from csss.scans.draft_models import ReviewDraft
+from csss.scans.presenters import KIND_NAMES
+from csss.web.doctor import reading
+from csss.web.doctor.blueprint import doctor
+from csss.web.doctor.forms import ReportTemplateForm, ReviewForm
+from csss.web.doctor.reading_routes import done, try_step
+from csss.web.forms import mark
+from csss.web.fragments import form_error, is_htmx, page_or_fragment, redirect_after
+from csss.web.guard import me, requires
+from csss.web.unsent import comes_back_on, typed_before
+
+
+@doctor.post("/scans/<uuid:scan_id>/draft")
+@requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
+def save_draft(scan_id: uuid.UUID) -> Response:
+    """Keep what has been typed. htmx sends it while typing and gets the words about it; a browser gets the page."""
+    form = ReviewForm(request.form)
+    queries.scan_visible_to(me(), scan_id)
+
+    def save() -> ReviewDraft | None:
+        return review_drafts.save(scan_id, form.reading(), by=me())
+
+    if not is_htmx():
+        return try_step(scan_id, form, save) or redirect_after(_form_of(scan_id))
+    try:
+        with transaction():
+            draft = save()
+            words = reading.draft_saved(draft) if draft is not None else ""
+    except StateConflict as refusal:
+        return _draft_words(_("Not kept: %(why)s", why=str(refusal)), status=409)
+    except Invalid as refusal:
+        return _draft_words(" ".join(refusal.errors.values()), status=422)
+    return _draft_words(words)
+
+
+def _draft_words(words: str, *, status: int = 200) -> Response:
+    html = render_template("doctor/_draft.html", saved=words, refused=status != 200)
+    response = Response(html, status)
+    response.vary.add("HX-Request")
+    return response
+
+
+@doctor.post("/scans/<uuid:scan_id>/draft/discard")
+@requires(Permission.SCAN_REVIEW)
+def discard_draft(scan_id: uuid.UUID) -> Response:
+    queries.scan_visible_to(me(), scan_id)
+    with transaction():
+        review_drafts.discard(scan_id, by=me())
+    return done(scan_id, _("The draft has been discarded."))
+
+
+@doctor.post("/scans/<uuid:scan_id>/insert")
+@requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
+def insert_template(scan_id: uuid.UUID) -> Response:
+    """Add a block to what has been typed and keep it as the draft; script does the same at the cursor, unasked."""
+    form = ReviewForm(request.form)
+    queries.scan_visible_to(me(), scan_id)
+
+    def insert() -> None:
+        review_drafts.check_can_draft(queries.scan_visible_to(me(), scan_id))
+        try:
+            block = report_templates.find(_id(request.form.get("template", "")), me())
+            form.findings.data = _joined(form.findings.data, block.findings)
+            if not (form.impression.data or "").strip():
+                form.impression.data = block.impression
+        except NotFound:
+            flash(_("This template is not there any more. What you have written is kept."), "warning")
+        review_drafts.save(scan_id, form.reading(), by=me())
+
+    return try_step(scan_id, form, insert) or redirect_after(_form_of(scan_id))
+
+
+def _form_of(scan_id: uuid.UUID) -> str:
+    return url_for("doctor.scan", scan_id=scan_id, _anchor="reading-form")
+
+
+def _joined(text: str | None, more: str) -> str:
+    """On a line of its own, behind what stands there."""
+    before = (text or "").rstrip()
+    return f"{before}\n{more}" if before and more else before or more
+
+
+def _id(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return uuid.UUID(int=0)  # nobody's: not found
+
+
+@doctor.get("/templates")
+@requires(Permission.SCAN_REVIEW)
+def templates() -> Response:
+    """The own blocks of text, and a form for one more."""
+    form = ReportTemplateForm(typed_before("doctor.add_template"))
+    return page_or_fragment("doctor/templates.html", "doctor/_templates.html", **_listed(form))
+
+
+@doctor.post("/templates")
+@requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.templates")
+def add_template() -> Response:
+    form = ReportTemplateForm(request.form)
+    refused = _refusal(form, lambda: report_templates.add(form.block(), by=me()))
+    if refused:
+        return form_error("doctor/templates.html", "doctor/_templates.html", **_listed(form))
+    return _listing(_("The template has been added."))
+
+
+@doctor.get("/templates/<uuid:template_id>")
+@requires(Permission.SCAN_REVIEW)
+def template(template_id: uuid.UUID) -> Response:
+    """One block, to be changed."""
+    found = report_templates.find(template_id, me())
+    sent = typed_before("doctor.change_template")
+    form = ReportTemplateForm(sent) if sent is not None else ReportTemplateForm.starting_with(found)
+    return page_or_fragment("doctor/template.html", "doctor/_template.html", form=form, template=found)
+
+
+@doctor.post("/templates/<uuid:template_id>")
+@requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.template")
+def change_template(template_id: uuid.UUID) -> Response:
+    form = ReportTemplateForm(request.form)
+    refused = _refusal(form, lambda: report_templates.change(template_id, form.block(), by=me()))
+    if refused:
+        found = report_templates.find(template_id, me())
+        return form_error("doctor/template.html", "doctor/_template.html", form=form, template=found)
+    return _listing(_("The template has been changed."), leave=True)
+
+
+@doctor.post("/templates/<uuid:template_id>/delete")
+@requires(Permission.SCAN_REVIEW)
+def delete_template(template_id: uuid.UUID) -> Response:
+    with transaction():
+        report_templates.remove(template_id, by=me())
+    return _listing(_("The template has been deleted."))
+
+
+@doctor.post("/templates/<uuid:template_id>/move")
+@requires(Permission.SCAN_REVIEW)
+def move_template(template_id: uuid.UUID) -> Response:
+    """One place up, or down with `to=down`."""
+    with transaction():
+        report_templates.move(template_id, up=request.form.get("to") != "down", by=me())
+    return _listing(None)
+
+
+def _refusal(form: ReportTemplateForm, step: Callable[[], object]) -> bool:
+    """Take a step; whether it was refused, with the reasons beside the fields."""
+    try:
+        with transaction():
+            step()
+    except Invalid as refusal:
+        mark(form, refusal.errors)
+        return True
+    return False
+
+
+def _listing(sentence: str | None, *, leave: bool = False) -> Response:
+    """The list after a success."""
+    if sentence:
+        flash(sentence, "success")
+    if leave or not is_htmx():
+        return redirect_after(url_for("doctor.templates"))
+    return page_or_fragment(
+        "doctor/templates.html", "doctor/_templates.html", **_listed(ReportTemplateForm())
+    )
+
+
+def _listed(form: ReportTemplateForm) -> dict[str, Any]:
+    return {"form": form, "templates": report_templates.of(me()), "kinds": KIND_NAMES}

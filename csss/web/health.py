@@ -1,0 +1,267 @@
+"""For the deployer: is it alive, can it work, how is it doing."""
+
+import hmac
+import ipaddress
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import redis
+from flask import Blueprint, Response, abort, current_app, jsonify, make_response, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from rq import Worker
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from csss.clock import now
+from csss.database import db
+from csss.inference.labels import ModelCorrupt, ModelMissing, check_files, read_info
+from csss.jobs.queues import rq_queue
+from csss.keys.start import readiness
+from csss.outbox import OLD, OutboxJob, Queue, given_up_rows, overdue
+from csss.paths import private_folder
+from csss.people.permissions import PUBLIC
+from csss.scans import queries
+from csss.web.guard import requires
+
+status = Blueprint("status", __name__)
+
+# Below it, uploads and reports will soon fail; a hundred of the largest pictures still fit.
+LEAST_FREE = 1_000_000_000
+TRY_AGAIN = 1.0  # seconds
+_tried: dict[Path, tuple[float, str]] = {}  # until when the answer holds, and the answer
+
+
+@status.get("/healthz")
+@requires(PUBLIC)
+def healthz() -> Response:
+    """The process answers."""
+    return make_response("ok\n", 200, {"Content-Type": "text/plain; charset=utf-8"})
+
+
+@status.get("/readyz")
+@requires(PUBLIC)
+def readyz() -> Response:
+    """200 when all is well (database, keys, Redis, a worker for each queue, outbox, storage, room, model), else 503."""
+    checks = {
+        "database": _database(),
+        "keys": _keys(),
+        "redis": _redis(),
+        "workers": _workers(),
+        "outbox": _outbox(),
+        "storage": _storage(),
+        "disk": _disk(),
+        "model": _model(),
+    }
+    ready = all(value == "ok" for value in checks.values())
+    return make_response(jsonify(ready=ready, checks=checks), 200 if ready else 503)
+
+
+def _database() -> str:
+    try:
+        db.session.execute(text("SELECT version_num FROM alembic_version")).one()
+    except SQLAlchemyError:
+        db.session.rollback()
+        current_app.logger.exception("the database cannot be read")
+        return "cannot be read; was `csss migrate` run?"
+    return "ok"
+
+
+def _keys() -> str:
+    try:
+        return readiness()
+    except SQLAlchemyError:
+        db.session.rollback()
+        return "unknown, the database cannot be read"
+
+
+def _redis() -> str:
+    try:
+        current_app.extensions["csss_redis"].ping()
+    except redis.RedisError:
+        return "does not answer"
+    return "ok"
+
+
+def _workers() -> str:
+    try:
+        missing = [queue.value for queue, number in workers().items() if number == 0]
+    except redis.RedisError:
+        return "unknown, Redis does not answer"
+    return f"none for {', '.join(missing)}" if missing else "ok"
+
+
+def workers() -> dict[Queue, int]:
+    """How many workers listen to each queue. Raises redis.RedisError."""
+    connection = current_app.extensions["csss_redis"]
+    return {queue: Worker.count(queue=rq_queue(queue, connection)) for queue in Queue}
+
+
+def _outbox() -> str:
+    try:
+        late = {queue: now() - since for queue, since in overdue().items() if now() - since > OLD}
+    except SQLAlchemyError:
+        db.session.rollback()
+        return "unknown, the database cannot be read"
+    told = [f"{queue.value} for {age.total_seconds() / 60:.0f} min" for queue, age in sorted(late.items())]
+    return f"jobs wait and nobody does them: {', '.join(told)}" if told else "ok"
+
+
+def _disk() -> str:
+    low = [f"{name} {free / 1e6:.0f} MB" for name, free in free_bytes().items() if free < LEAST_FREE]
+    return f"nearly full: {', '.join(low)} left" if low else "ok"
+
+
+def free_bytes() -> dict[str, int]:
+    """What is left for the scans and reports, and for everything else this machine keeps; 0 where that cannot be told."""
+    settings = current_app.config["CSSS"]
+    return {"storage": _free(settings.storage_folder), "instance": _free(settings.instance_folder)}
+
+
+def _free(folder: Path) -> int:
+    """Of the file system of `folder`, which may not have been made yet."""
+    there = next((each for each in (folder, *folder.parents) if each.is_dir()), None)
+    try:
+        return shutil.disk_usage(there).free if there else 0
+    except OSError:
+        return 0
+
+
+def _storage() -> str:
+    """Everybody may ask, as often as they like: in each process the disk is tried once a second at most."""
+    folder: Path = current_app.config["CSSS"].storage_folder
+    until, answer = _tried.get(folder, (0.0, ""))
+    if time.monotonic() >= until:
+        answer = _try(folder)
+        _tried[folder] = (time.monotonic() + TRY_AGAIN, answer)
+    return answer
+
+
+def _try(folder: Path) -> str:
+    probe = folder / f".probe-{uuid.uuid4().hex}"
+    try:
+        private_folder(folder)
+        probe.write_bytes(b"ok")
+        probe.unlink()
+    except OSError as error:
+        return f"cannot be written: {error.strerror}"
+    return "ok"
+
+
+def _model() -> str:
+    try:
+        check_files(read_info(current_app.config["CSSS"].model or None))
+    except (ModelMissing, ModelCorrupt, OSError):
+        return "cannot be loaded; see `csss check`"
+    return "ok"
+
+
+@status.get("/metrics")
+@requires(PUBLIC)
+def metrics() -> Response:
+    """Prometheus. For this machine, or for whoever has the token; it tells numbers, never names."""
+    _check_may_read_metrics()
+    registry = CollectorRegistry()
+    registry.register(_Numbers())
+    return make_response(generate_latest(registry), 200, {"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _check_may_read_metrics() -> None:
+    token = current_app.config["CSSS"].metrics_token
+    if token:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), token.encode()):
+            abort(404)
+    elif not _from_this_machine():
+        abort(404)
+
+
+def _from_this_machine() -> bool:
+    """A proxy on this machine also comes from here; it gives itself away by what it forwards."""
+    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return not forwarded and ipaddress.ip_address(request.remote_addr or "192.0.2.1").is_loopback
+
+
+class _Numbers:
+    """Read when asked for, so that any number of web processes tell the same."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._machine()
+        yield from self._workers()
+        try:
+            yield from [*self._scans(), *self._outbox()]
+        except SQLAlchemyError:
+            db.session.rollback()  # `csss_up{part="database"}` is 0
+
+    def _scans(self) -> Iterator[Metric]:
+        scans = GaugeMetricFamily("csss_scans", "Open scans by status", labels=["status"])
+        for state, number in queries.counts().items():
+            scans.add_metric([state.value], number)
+        yield scans
+
+    def _outbox(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("csss_outbox_open", "Jobs owed and not done", labels=["queue"])
+        oldest = GaugeMetricFamily(
+            "csss_outbox_oldest_seconds", "Age of the oldest of them", labels=["queue"]
+        )
+        given_up = GaugeMetricFamily(
+            "csss_outbox_failed", "Jobs given up that nobody has seen to", labels=["queue"]
+        )
+        rows: dict[str, Any] = {
+            row[0]: row
+            for row in db.session.execute(
+                select(OutboxJob.queue, func.count(), func.min(OutboxJob.created_at))
+                .where(OutboxJob.done_at.is_(None), OutboxJob.failed_at.is_(None))
+                .group_by(OutboxJob.queue)
+            )
+        }
+        failed: dict[Any, int] = {
+            row[0]: row[1]
+            for row in db.session.execute(
+                select(OutboxJob.queue, func.count()).where(given_up_rows()).group_by(OutboxJob.queue)
+            )
+        }
+        late = overdue()
+        due = GaugeMetricFamily(
+            "csss_outbox_overdue_seconds",
+            "For how long the oldest job has been due and in no worker's hands",
+            labels=["queue"],
+        )
+        for queue in Queue:
+            since = late.get(queue)
+            due.add_metric([queue.value], (now() - since).total_seconds() if since else 0)
+            row = rows.get(queue)
+            waiting.add_metric([queue.value], row[1] if row else 0)
+            oldest.add_metric([queue.value], (now() - row[2]).total_seconds() if row else 0)
+            given_up.add_metric([queue.value], failed.get(queue, 0))
+        yield from (waiting, oldest, due, given_up)
+
+    def _machine(self) -> Iterator[Metric]:
+        free = GaugeMetricFamily("csss_disk_free_bytes", "Room left", labels=["folder"])
+        for folder, number in free_bytes().items():
+            free.add_metric([folder], number)
+        yield free
+        up = GaugeMetricFamily("csss_up", "1 when it answers or can be used", labels=["part"])
+        for part, check in (
+            ("database", _database),
+            ("keys", _keys),
+            ("redis", _redis),
+            ("storage", _storage),
+            ("model", _model),
+        ):
+            up.add_metric([part], int(check() == "ok"))
+        yield up
+
+    def _workers(self) -> Iterator[Metric]:
+        """Without Redis nobody knows: then there is no number, and `csss_up{part="redis"}` is 0."""
+        family = GaugeMetricFamily("csss_workers", "Workers listening", labels=["queue"])
+        try:
+            for queue, number in workers().items():
+                family.add_metric([queue.value], number)
+        except redis.RedisError:
+            return
+        yield family
