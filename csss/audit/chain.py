@@ -169,25 +169,3 @@ def seal(events: list[AuditEvent]) -> None:
             }
         )
     db.session.execute(insert(AuditSeal), rows)
-
-
-def seal_rest() -> list[int]:
-    """Seal what has no seal, and record which events those were. Returns their ids. Belongs inside transaction().
-
-    Only an administrator's command calls it: sealing by itself what somebody has put into the table would hide it.
-    """
-    from csss.audit.record import record  # which needs this module
-
-    lock()
-    rest = (
-        select(AuditEvent)
-        .outerjoin(AuditSeal, AuditSeal.event_id == AuditEvent.id)
-        .where(AuditSeal.event_id.is_(None))
-        .order_by(AuditEvent.id)
-    )
-    events = list(db.session.scalars(rest))
-    seal(events)
-    ids = [event.id for event in events]
-    if ids:
-        record("audit.sealed_late", count=len(ids), first=ids[0], last=ids[-1])
-    return ids

@@ -108,8 +108,7 @@ def export(since: datetime | None, until: datetime | None) -> None:
 @audit.command()
 def seal() -> None:
     """Seal the events that an earlier release wrote while this one was installed. It is recorded which."""
-    from csss.audit.chain import seal_rest
-    from csss.audit.record import coming_from
+    from csss.audit.record import coming_from, seal_rest
     from csss.database import transaction
     from csss.keys.start import open_app
 

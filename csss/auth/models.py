@@ -12,15 +12,6 @@ from csss.database import Model, text_enum
 from csss.people.models import User
 
 
-class SearchName(Model):
-    """The plain words of somebody's name (`csss.people.search`). The database drops them when the name changes."""
-
-    __tablename__ = "search_names"
-
-    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
-    words: Mapped[str] = mapped_column(Text)
-
-
 class UserSession(Model):
     """One sign-in on one device. `key_hash` is SHA-256 of the key in the cookie, so a copy of the table opens nothing."""
 

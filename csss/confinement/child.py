@@ -1,7 +1,7 @@
 """What happens inside a child process that works on what strangers have sent: one request, one answer, the end.
 
-The other side is `csss.confinement.parent`. A program is a module with two functions: `warm_up()` loads all that it will need, and
-`answer(request)` turns bytes into bytes. It imports little: each child begins as a fresh interpreter.
+The other side is `csss.confinement.parent`. A program is a module with two functions: `warm_up()` loads all that it will
+need, and `answer(request)` turns bytes into bytes. It imports little: each child begins as a fresh interpreter.
 """
 
 import errno

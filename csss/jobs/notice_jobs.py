@@ -1,24 +1,28 @@
-"""The mail workers' job, for codes and everything else."""
+"""The mail workers' job: what each notice says is gathered here from the capabilities, and its channel sends it."""
 
 import uuid
+from typing import Any
 
-from flask_mail import Message
+from sqlalchemy import func, select
 
 from csss.audit.record import record
-from csss.auth import passphrases, password_reset, second_factor
+from csss.auth import accounts, passphrases, password_reset, second_factor
+from csss.auth.models import CodePurpose, OneTimeCode, PasswordReset
 from csss.clock import now
 from csss.database import db, transaction
 from csss.dates import in_hospital
 from csss.i18n import in_english
 from csss.jobs.database_retry import stubbornly
 from csss.jobs.early_retry import wake
-from csss.notices import texts
+from csss.notices import channels, texts
 from csss.notices.channels import email
 from csss.notices.models import MailKind, MailMessage, MailState
-from csss.reports.models import ReportVersion
+from csss.people.models import Patient
+from csss.reports.models import ApprovalBatchItem, ReportVersion
 from csss.reports.pdf import encrypt_pdf
 from csss.storage.files import storage
 
+_CHANNEL: channels.Channel = email
 _FINAL = frozenset({MailState.SENT, MailState.FAILED, MailState.DROPPED})
 
 
@@ -30,7 +34,7 @@ def warm_up() -> None:
 
 def between_jobs() -> None:
     """When the mail server is back, nothing waits out the pause of its last failure."""
-    wake("send_mail", email.NoLineError.__name__, email.answers)
+    wake("send_mail", channels.NoLineError.__name__, _CHANNEL.answers)
 
 
 def send_mail(message_id: uuid.UUID) -> None:
@@ -50,7 +54,7 @@ def send_mail(message_id: uuid.UUID) -> None:
         message.maybe_repeated = message.maybe_repeated or message.state is MailState.SENDING
         message.state = MailState.SENDING
         message.attempts += 1
-        composed = texts.compose(message, draft)
+        composed = _CHANNEL.compose(message, draft)
     _send(message_id, composed)
 
 
@@ -62,33 +66,49 @@ def _draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Dra
         return _reset_draft(message)
     if message.kind is MailKind.REPORT_READY:
         return _report_draft(message, enclosed)
+    if message.kind is MailKind.CONFIRM_ADDRESS:
+        return texts.confirm_address(
+            accounts.confirmation_token(message.user), accounts.CONFIRMATION_LIFE.days
+        )
     return texts.DRAFTS[message.kind](message)
 
 
 def _code_draft(message: MailMessage) -> texts.Draft | None:
-    code = texts.code_of(message)
+    code = db.session.get(OneTimeCode, message.subject_id, with_for_update=True)
     too_old = code is None or now() - code.requested_at >= second_factor.code_life()
     if code is None or too_old or code.used_at is not None or code.cancelled_at is not None:
         message.state = MailState.DROPPED
         _record("mail.dropped", message)
         return None
-    return texts.code_draft(code, second_factor.draw_code(code))
+    minutes = int(second_factor.code_life().total_seconds() // 60)
+    return texts.code(second_factor.draw_code(code), minutes, _purpose(code))
+
+
+def _purpose(code: OneTimeCode) -> str:
+    """For signing in, for erasing, for one report, or for how many together."""
+    if code.purpose is CodePurpose.SIGN_IN:
+        return texts.to_sign_in()
+    if db.session.get(Patient, code.subject_id) is not None:
+        return texts.to_erase()
+    wanted = select(func.count()).where(ApprovalBatchItem.batch_id == code.subject_id)
+    return texts.to_approve(db.session.scalar(wanted) or 1)
 
 
 def _reset_draft(message: MailMessage) -> texts.Draft | None:
-    reset = texts.reset_of(message)
+    reset = db.session.get(PasswordReset, message.subject_id, with_for_update=True)
     if reset is None or password_reset.is_pointless(reset):
         message.state = MailState.DROPPED
         _record("mail.dropped", message)
         return None
-    return texts.reset_draft(password_reset.draw_token(reset))
+    minutes = int(password_reset.LIFE.total_seconds() // 60)
+    return texts.reset_password(password_reset.draw_token(reset), minutes)
 
 
 def _report_draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Draft | None:
     if message.user.email_confirmed_at is None:
         message.state = MailState.WAITING
         return None
-    return texts.report_draft(enclosed)
+    return texts.report_ready(enclosed)
 
 
 def _enclosed(message_id: uuid.UUID) -> texts.Attachment | None:
@@ -108,12 +128,12 @@ def _enclosed(message_id: uuid.UUID) -> texts.Attachment | None:
     return texts.Attachment(name, "application/pdf", encrypted)
 
 
-def _send(message_id: uuid.UUID, composed: Message) -> None:
+def _send(message_id: uuid.UUID, composed: Any) -> None:
     try:
-        email.send(composed)
-    except email.MailRefusedError as error:
+        _CHANNEL.send(composed)
+    except channels.RefusedError as error:
         _keep(message_id, MailState.FAILED, str(error))
-    except email.NotTakenError as error:
+    except channels.NotTakenError as error:
         # The server has surely not got it: the next attempt is no repetition.
         _keep(message_id, MailState.QUEUED, str(error))
         raise

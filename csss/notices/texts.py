@@ -1,21 +1,11 @@
 """What the messages say. They carry no clinical detail; the report travels only as the encrypted attachment."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app
-from flask_mail import Message
-from sqlalchemy import func, select
-
-from csss.auth import accounts, password_reset, second_factor
-from csss.auth.models import CodePurpose, OneTimeCode, PasswordReset
-from csss.database import db
 from csss.i18n import _, _l, _n
 from csss.notices.models import MailKind, MailMessage
-from csss.people.models import Patient
-from csss.reports.models import ApprovalBatchItem
 
 
 @dataclass(frozen=True)
@@ -35,48 +25,8 @@ class Draft:
     attachment: Attachment | None = None
 
 
-def compose(message: MailMessage, draft: Draft) -> Message:
-    """The message as it goes out: plain text, with the Message-ID it has had from the beginning."""
-    settings = current_app.config["CSSS"]
-    name, hospital = message.user.name, settings.hospital_name
-    if message.kind is MailKind.CODE:  # a number in an address or a name must not be taken for the code
-        name, hospital = _without_numbers(name), _without_numbers(hospital)
-    # The bare environment: a mail knows nothing of requests, sessions and navigation.
-    body = current_app.jinja_env.get_template(f"email/{draft.template}.txt").render(
-        name=name,
-        hospital=hospital,
-        base_url=settings.base_url.rstrip("/"),
-        **draft.values,
-    )
-    headers = {"Auto-Submitted": "auto-generated"}
-    if message.maybe_repeated:
-        headers["X-CSSS-Repeated"] = "possibly"
-    subject = _("%(subject)s – %(hospital)s", subject=draft.subject, hospital=hospital)
-    composed = Message(
-        subject=" ".join(
-            subject.split()
-        ),  # one line, whatever a setting holds: a header ends where the line ends
-        recipients=[message.user.email],
-        body=body,
-        extra_headers=headers,
-    )
-    composed.msgId = message.message_id
-    if draft.attachment is not None:
-        composed.attach(draft.attachment.name, draft.attachment.media_type, draft.attachment.content)
-    return composed
-
-
-def _without_numbers(text: str) -> str:
-    return re.sub(r"\d{6,}", "…", text)
-
-
-def _confirm_address(message: MailMessage) -> Draft:
-    token = accounts.confirmation_token(message.user)
-    return Draft(
-        _("Confirm your e-mail address"),
-        "confirm_address",
-        {"token": token, "days": accounts.CONFIRMATION_LIFE.days},
-    )
+def confirm_address(token: str, days: int) -> Draft:
+    return Draft(_("Confirm your e-mail address"), "confirm_address", {"token": token, "days": days})
 
 
 def _account_approved(_message: MailMessage) -> Draft:
@@ -144,43 +94,37 @@ def _address_taken(_message: MailMessage) -> Draft:
 
 
 DRAFTS: dict[MailKind, Callable[[MailMessage], Draft]] = {
-    MailKind.CONFIRM_ADDRESS: _confirm_address,
     MailKind.ACCOUNT_APPROVED: _account_approved,
     MailKind.SCAN_CLOSED: _scan_closed,
     MailKind.PASSWORD_CHANGED: _password_changed,
     MailKind.ADDRESS_TAKEN: _address_taken,
     **dict.fromkeys(_ACCESS_CHANGED, _access_changed),
 }
-"""Messages that need nothing but their row. Codes, links that reset a password, and reports are drafted by their jobs."""
+"""Messages that need nothing but their row. For the others `csss.jobs.notice_jobs` brings what they say."""
 
 
-def code_draft(code: OneTimeCode, digits: str) -> Draft:
-    """The mail with the code. No other six-digit number stands in it."""
-    minutes = int(second_factor.code_life().total_seconds() // 60)
-    purpose = _("sign in") if code.purpose is CodePurpose.SIGN_IN else _approves(code)
+def code(digits: str, minutes: int, purpose: str) -> Draft:
+    """The mail with the code. No other six-digit number stands in it. `purpose` is one of the three below."""
     return Draft(_("Your one-time code"), "code", {"digits": digits, "minutes": minutes, "purpose": purpose})
 
 
-def _approves(code: OneTimeCode) -> str:
-    """For one report, for how many together, or for erasing; which or whom stands only on the page."""
-    if db.session.get(Patient, code.subject_id) is not None:
-        return _("erase a patient")
-    wanted = select(func.count()).where(ApprovalBatchItem.batch_id == code.subject_id)
-    return _n("approve a report", "approve %(num)s reports", db.session.scalar(wanted) or 1)
+def to_sign_in() -> str:
+    return _("sign in")
 
 
-def report_draft(attachment: Attachment | None) -> Draft:
+def to_erase() -> str:
+    """Whom stands only on the page."""
+    return _("erase a patient")
+
+
+def to_approve(reports: int) -> str:
+    """Which stands only on the page."""
+    return _n("approve a report", "approve %(num)s reports", reports)
+
+
+def report_ready(attachment: Attachment | None) -> Draft:
     return Draft(_("Your report is ready"), "report_ready", {"encrypted": attachment is not None}, attachment)
 
 
-def reset_draft(token: str) -> Draft:
-    minutes = int(password_reset.LIFE.total_seconds() // 60)
+def reset_password(token: str, minutes: int) -> Draft:
     return Draft(_("Choose a new password"), "reset_password", {"token": token, "minutes": minutes})
-
-
-def reset_of(message: MailMessage) -> PasswordReset | None:
-    return db.session.get(PasswordReset, message.subject_id, with_for_update=True)
-
-
-def code_of(message: MailMessage) -> OneTimeCode | None:
-    return db.session.get(OneTimeCode, message.subject_id, with_for_update=True)

@@ -96,3 +96,12 @@ class Patient(Model):
     report_passphrase: Mapped[str | None] = mapped_column(String(400))  # encrypted
 
     user: Mapped[User] = relationship(back_populates="patient", lazy="joined", innerjoin=True)
+
+
+class SearchName(Model):
+    """The plain words of somebody's name (`csss.people.search`). The database drops them when the name changes."""
+
+    __tablename__ = "search_names"
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    words: Mapped[str] = mapped_column(Text)

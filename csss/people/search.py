@@ -25,9 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from csss.auth.models import SearchName
 from csss.database import db, transaction
-from csss.people.models import Patient, User
+from csss.people.models import Patient, SearchName, User
 
 # One more than the longest address: what is longer finds nothing anyway, and SQLite refuses patterns without end.
 _MOST = 255

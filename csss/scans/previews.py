@@ -23,8 +23,8 @@ MEDIA_TYPE = "image/jpeg"
 def small(file_key: str, size: Size) -> bytes:
     """The scan stored under `file_key` as a JPEG of at most `size`; a small version that does not open is made anew.
 
-    Raises FileNotFoundError without the scan, CannotOpen when it does not open, and `csss.confinement.parent.Unfinished` when the
-    small version could not be made.
+    Raises FileNotFoundError without the scan, CannotOpen when it does not open, and `csss.confinement.parent.Unfinished`
+    when the small version could not be made.
     """
     kept = storage()
     key = beside(file_key, size)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -18,9 +19,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask import current_app
 
-from csss.config import Settings
 from csss.paths import private_folder
 from csss.storage.keys import StorageKey
+
+if TYPE_CHECKING:
+    from csss.config import Settings
 
 _BLOCK = 16  # of AES
 _HEAD = 33  # the length of the key's id, and the id filled up to 32 bytes
@@ -145,6 +148,6 @@ def _path(upload_id: uuid.UUID, kind: str) -> Path:
     return _settings().storage_folder / "uploads" / name[:2] / f"{name}{kind}"
 
 
-def _settings() -> Settings:
+def _settings() -> "Settings":
     found: Settings = current_app.config["CSSS"]
     return found

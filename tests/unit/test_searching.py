@@ -7,12 +7,11 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from csss.auth.accounts import update_profile
-from csss.auth.models import SearchName
 from csss.database import db, transaction
 from csss.jobs.expired_rows import clean_up
 from csss.paths import MIGRATIONS
 from csss.people import search as searching
-from csss.people.models import AccountState, User
+from csss.people.models import AccountState, SearchName, User
 from csss.people.roles import Role
 from tests.factories import Clinic
 

@@ -1,6 +1,7 @@
-"""Handing a message to the mail server, or in the demo to a folder."""
+"""E-mail: composing a message and handing it to the mail server, or in the demo to a folder."""
 
 import os
+import re
 import smtplib
 import ssl
 from pathlib import Path
@@ -9,21 +10,13 @@ from types import TracebackType
 from flask import Flask, current_app
 from flask_mail import Connection, Mail, Message
 
+from csss.i18n import _
+from csss.notices.channels import NoLineError, NotTakenError, RefusedError
+from csss.notices.models import MailKind, MailMessage
+from csss.notices.texts import Draft
 from csss.paths import private_folder
 
 TIMEOUT_SECONDS = 10
-
-
-class NotTakenError(Exception):
-    """The mail server has surely not taken the message; trying again may help."""
-
-
-class NoLineError(NotTakenError):
-    """No message of anybody goes just now: the server is not there, does not answer, or does not let us in."""
-
-
-class MailRefusedError(Exception):
-    """The mail server will never take this message (an answer of 500 or above): no use in trying again."""
 
 
 class _Connection(Connection):
@@ -62,8 +55,43 @@ def init_mail(app: Flask) -> None:
     mail.init_app(app)
 
 
+def compose(message: MailMessage, draft: Draft) -> Message:
+    """The message as it goes out: plain text, with the Message-ID it has had from the beginning."""
+    settings = current_app.config["CSSS"]
+    name, hospital = message.user.name, settings.hospital_name
+    if message.kind is MailKind.CODE:  # a number in an address or a name must not be taken for the code
+        name, hospital = _without_numbers(name), _without_numbers(hospital)
+    # The bare environment: a mail knows nothing of requests, sessions and navigation.
+    body = current_app.jinja_env.get_template(f"email/{draft.template}.txt").render(
+        name=name,
+        hospital=hospital,
+        base_url=settings.base_url.rstrip("/"),
+        **draft.values,
+    )
+    headers = {"Auto-Submitted": "auto-generated"}
+    if message.maybe_repeated:
+        headers["X-CSSS-Repeated"] = "possibly"
+    subject = _("%(subject)s – %(hospital)s", subject=draft.subject, hospital=hospital)
+    composed = Message(
+        subject=" ".join(
+            subject.split()
+        ),  # one line, whatever a setting holds: a header ends where the line ends
+        recipients=[message.user.email],
+        body=body,
+        extra_headers=headers,
+    )
+    composed.msgId = message.message_id
+    if draft.attachment is not None:
+        composed.attach(draft.attachment.name, draft.attachment.media_type, draft.attachment.content)
+    return composed
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d{6,}", "…", text)
+
+
 def send(message: Message) -> None:
-    """Send now. Raises MailRefusedError or NotTakenError; any other error leaves open whether it was taken."""
+    """Send now. Raises RefusedError or NotTakenError; any other error leaves open whether it was taken."""
     folder = current_app.config["CSSS"].mail_folder
     if folder:
         _write(Path(folder), message)
@@ -94,7 +122,7 @@ def answers() -> bool:
 
 def _sorted_out(code: int, text: bytes | str) -> Exception:
     words = text.decode(errors="replace") if isinstance(text, bytes) else text
-    kind = MailRefusedError if code >= 500 else NotTakenError
+    kind = RefusedError if code >= 500 else NotTakenError
     return kind(f"The mail server answered {code}: {words}")
 
 
