@@ -87,9 +87,8 @@ class WaitingWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
         self._waiting: dict[Connection, _Wait] = {}  # in the order of beginning to wait
         self._of_network: dict[str, int] = {}
-        # Half of the threads read long bodies, and half may wait for readers; but for pages there is always one.
-        share = max(1, self.cfg.threads // 2)
-        self._places, self._queue = share, deque[Connection]()
+        # Half of the threads may read long bodies, a quarter may wait for readers; the others are there for pages.
+        self._places, self._queue = max(1, self.cfg.threads // 2), deque[Connection]()
         self._kept = KeptAnswers(most=_KEPT_ANSWERS, places=max(1, self.cfg.threads // 4))
         self._looked_at = time.monotonic()
         self._stops_at = float("inf")
