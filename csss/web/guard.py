@@ -215,7 +215,8 @@ def ask_to_sign_in(*, token_is_right: bool = True) -> Response:
         if looked_at and not session.get("_flashes"):
             flash(str(_COMES_BACK if came_from else _NOT_TAKEN), "warning")
     target = url_for("auth.login", next=came_from)
-    if is_htmx():
+    # A stream (csss.web.events) would be led to a page that it cannot read.
+    if is_htmx() or request.headers.get("Accept") == "text/event-stream":
         response = make_response("", 401)
         response.headers["HX-Redirect"] = target
     else:

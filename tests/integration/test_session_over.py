@@ -374,6 +374,12 @@ def test_without_a_cookie_a_form_leads_to_sign_in(clinic: Clinic, nobody: Visito
     assert "was not taken" in words(nobody.get("/login")) or htmx
 
 
+def test_a_stream_whose_session_has_ended_is_not_led_to_a_page(pharmacist: Visitor) -> None:
+    end_of_session(pharmacist)
+    answer = pharmacist.get("/events", headers={"Accept": "text/event-stream"})
+    assert answer.status_code == 401 and answer.data == b""
+
+
 def test_a_forged_form_is_still_refused_to_who_is_signed_in(clinic: Clinic, pharmacist: Visitor) -> None:
     address = f"/pharmacist/scans/{clinic.scan(Status.DOCTOR_VERIFIED).id}/complete"
     assert pharmacist.post(address, {**PRESCRIPTION, "csrf_token": ""}).status_code == 400
