@@ -45,6 +45,7 @@ def init_web(app: Flask) -> None:
 
 
 def _register_blueprints(app: Flask) -> None:
+    from csss.web import colours  # noqa: F401 - adds its routes to `shell`
     from csss.web.account import account
     from csss.web.admin import admin
     from csss.web.assistant import assistant

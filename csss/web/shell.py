@@ -36,6 +36,3 @@ def worker() -> Response:
 def offline() -> Response:
     """Calm words and "try again". The same for everybody: the service worker keeps it."""
     return make_response(render_template("shell/offline.html"))
-
-
-from csss.web import colours  # noqa: E402, F401
