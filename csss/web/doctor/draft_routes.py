@@ -16,7 +16,7 @@ from csss.scans.presenters import KIND_NAMES
 from csss.web.doctor import reading
 from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.forms import ReportTemplateForm, ReviewForm
-from csss.web.doctor.reading_routes import done, try_step
+from csss.web.doctor.reading_routes import done, take_step
 from csss.web.forms import mark
 from csss.web.fragments import form_error, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
@@ -35,7 +35,7 @@ def save_draft(scan_id: uuid.UUID) -> Response:
         return review_drafts.save(scan_id, form.reading(), by=me())
 
     if not is_htmx():
-        return try_step(scan_id, form, save) or redirect_after(_form_of(scan_id))
+        return take_step(scan_id, form, save) or redirect_after(_form_of(scan_id))
     try:
         with transaction():
             draft = save()
@@ -82,7 +82,7 @@ def insert_template(scan_id: uuid.UUID) -> Response:
             flash(_("This template is not there any more. What you have written is kept."), "warning")
         review_drafts.save(scan_id, form.reading(), by=me())
 
-    return try_step(scan_id, form, insert) or redirect_after(_form_of(scan_id))
+    return take_step(scan_id, form, insert) or redirect_after(_form_of(scan_id))
 
 
 def _form_of(scan_id: uuid.UUID) -> str:

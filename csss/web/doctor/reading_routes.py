@@ -6,8 +6,7 @@ from collections.abc import Callable
 from flask import Response, flash, render_template, request, url_for
 from wtforms import Form
 
-from csss.database import transaction
-from csss.errors import Invalid, NotFound, StateConflict
+from csss.errors import Invalid, NotFound
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.reports import services as reports
@@ -26,9 +25,9 @@ from csss.web.doctor.forms import (
     ReviewForm,
     WithoutClassifierForm,
 )
-from csss.web.forms import mark
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
+from csss.web.steps import try_step
 from csss.web.unsent import comes_back_on, typed_before
 from csss.web.view_audit import also_shows
 
@@ -69,7 +68,7 @@ def analysis_state(scan_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_REVIEW)
 def analyze(scan_id: uuid.UUID) -> Response:
     """Ask the classifier. From the worklist (field `back`) the doctor returns to it."""
-    refused = try_step(scan_id, None, lambda: analyses.start(scan_id, by=me()))
+    refused = take_step(scan_id, None, lambda: analyses.start(scan_id, by=me()))
     if refused is not None:
         return refused
     if "back" not in request.form:
@@ -84,7 +83,7 @@ def analyze(scan_id: uuid.UUID) -> Response:
 def verify(scan_id: uuid.UUID) -> Response:
     """Sign the reading. Then the next scan, if asked for, or the worklist: nobody reads a page that is done with."""
     form = ReviewForm(request.form)
-    refused = try_step(scan_id, form, lambda: services.verify(scan_id, form.reading(), by=me()))
+    refused = take_step(scan_id, form, lambda: services.verify(scan_id, form.reading(), by=me()))
     if refused is not None:
         return refused
     # No name in it: the message waits in a cookie.
@@ -101,7 +100,7 @@ def verify(scan_id: uuid.UUID) -> Response:
 def correct(scan_id: uuid.UUID) -> Response:
     """A further version of the reading, which an administrator has asked for."""
     form = ReviewForm(request.form)
-    refused = try_step(scan_id, form, lambda: services.correct_review(scan_id, form.reading(), by=me()))
+    refused = take_step(scan_id, form, lambda: services.correct_review(scan_id, form.reading(), by=me()))
     return refused or done(
         scan_id, _("The corrected reading has been added. The administrator looks at it next.")
     )
@@ -113,7 +112,7 @@ def correct(scan_id: uuid.UUID) -> Response:
 def read_without_ai(scan_id: uuid.UUID) -> Response:
     form = WithoutClassifierForm(request.form)
     reason = form.reason.data or ""
-    refused = try_step(
+    refused = take_step(
         scan_id, form, lambda: analyses.read_without_classifier(scan_id, reason=reason, by=me())
     )
     return refused or done(scan_id, _("The scan is to be read without the classifier."))
@@ -125,7 +124,7 @@ def read_without_ai(scan_id: uuid.UUID) -> Response:
 def close(scan_id: uuid.UUID) -> Response:
     form = CloseForm(request.form)
     reason = form.reason.data or ""
-    refused = try_step(scan_id, form, lambda: services.close(scan_id, reason=reason, by=me()))
+    refused = take_step(scan_id, form, lambda: services.close(scan_id, reason=reason, by=me()))
     return refused or done(scan_id, _("The scan has been closed. The patient is asked to upload again."))
 
 
@@ -140,7 +139,7 @@ def priority(scan_id: uuid.UUID) -> Response:
             raise Invalid()
         services.set_priority(scan_id, Priority(form.priority.data), by=me())
 
-    refused = try_step(scan_id, form, set_it)
+    refused = take_step(scan_id, form, set_it)
     return refused or done(scan_id, _("The priority has been changed."))
 
 
@@ -157,7 +156,7 @@ def correct_kind(scan_id: uuid.UUID) -> Response:
         was, became = ScanKind(form.was.data), ScanKind(form.kind.data)
         services.correct_kind(scan_id, was=was, became=became, reason=form.reason.data or "", by=me())
 
-    refused = try_step(scan_id, form, correct_it)
+    refused = take_step(scan_id, form, correct_it)
     return refused or done(scan_id, _("The kind of the scan has been corrected."))
 
 
@@ -168,23 +167,19 @@ def addendum(scan_id: uuid.UUID) -> Response:
     """A signed note after release, and with it a new version of the report."""
     form = AddendumForm(request.form)
     note = form.note.data or ""
-    refused = try_step(scan_id, form, lambda: reports.add_addendum(scan_id, note=note, by=me()))
+    refused = take_step(scan_id, form, lambda: reports.add_addendum(scan_id, note=note, by=me()))
     return refused or done(
         scan_id, _("The addendum has been added. A new version of the report is being made.")
     )
 
 
-def try_step(scan_id: uuid.UUID, form: Form | None, step: Callable[[], object]) -> Response | None:
+def take_step(scan_id: uuid.UUID, form: Form | None, step: Callable[[], object]) -> Response | None:
     """Take a step; when it is refused, the page as it stands now with the reason and what was typed."""
-    try:
-        with transaction():
-            step()
-    except StateConflict as refusal:
-        return reading_page(scan_id, form, status=409, conflict=str(refusal))
-    except Invalid as refusal:
-        unplaced = mark(form, refusal.errors) if form is not None else list(refusal.errors.values())
-        return reading_page(scan_id, form, status=422, conflict=" ".join(unplaced) or None)
-    return None
+    return try_step(
+        step,
+        lambda status, sentence: reading_page(scan_id, form, status=status, conflict=sentence),
+        form=form,
+    )
 
 
 def done(scan_id: uuid.UUID, sentence: str) -> Response:
