@@ -24,6 +24,8 @@ from csss.keys.evidence import against_secret_key, against_storage_key
 log = logging.getLogger(__name__)
 
 _RIGHT = "csss_keys_are_right"
+# The table itself: a command may look at it before all models are there.
+_CHECKS = KeyCheck.__table__
 
 
 def wrong_keys(connection: sa.Connection, settings: Settings, secret: str) -> list[str]:
@@ -51,7 +53,7 @@ def _known(connection: sa.Connection) -> dict[str, str]:
 
 
 def _values(connection: sa.Connection) -> dict[str, str]:
-    return {row.name: row.value for row in connection.execute(sa.select(KeyCheck.name, KeyCheck.value))}
+    return {row.name: row.value for row in connection.execute(sa.select(_CHECKS.c.name, _CHECKS.c.value))}
 
 
 def refuse_wrong_keys(settings: Settings) -> None:

@@ -225,6 +225,7 @@ ASIDE = {
     "GET admin.code_state": REGION,
     "GET admin.erase_code_state": REGION,
     "GET admin.release_state": REGION,
+    "GET auth.login_code_state": REGION,
     "GET doctor.claim_state": REGION,
     "GET events.stream": "live changes; each page can be loaded again",
     "GET models.plot": "a picture in a model's card",

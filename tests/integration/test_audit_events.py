@@ -199,7 +199,7 @@ def test_every_mail_that_left_or_never_will_is_kept(clinic: Clinic, monkeypatch:
     def refuse(_: object) -> None:
         raise email.MailRefusedError("The mail server answered 550: no such user")
 
-    monkeypatch.setattr(notice_jobs.transport, "send", refuse)
+    monkeypatch.setattr(notice_jobs.email, "send", refuse)
     doctor = clinic.person("doctor", confirmed=False)
     clinic.run_jobs("send_mail")
     assert newest("mail.failed").detail["to"] == str(doctor.id)

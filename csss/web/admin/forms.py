@@ -149,6 +149,7 @@ ACTION_GROUPS: Words[str] = Words(
         "session.": _l("Signing in and out"),
         "code.": _l("One-time codes"),
         "second_factor.": _l("Second factors"),
+        "secret_key.": _l("The secret key"),
         "access.": _l("Refusals"),
         "request.": _l("Too many tries"),
         "passkey.": _l("Passkeys"),
