@@ -32,7 +32,7 @@ def begin_upload() -> Response:
     length = _number("Upload-Length")
     if length is None:
         return _answer(400)
-    try:
+    try:  # not `try_step`: the protocol has other answers, without a page
         with transaction():
             upload, is_new = services.begin(
                 length=length, digest=_digest(), limit=current_app.config["CSSS"].upload_bytes, by=me()
