@@ -224,6 +224,7 @@ def _is_shown(sent: Form, may: reading.May) -> bool:
         AddendumForm: may.add_addendum,
         CloseForm: may.close,
         WithoutClassifierForm: may.read_without,
+        KindForm: may.correct_kind and bool(sent.errors),  # else it is folded up
     }
     return shown.get(type(sent), True)
 
