@@ -109,7 +109,7 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
         user, target = waiting.user, session.get(NEXT)
         try:
             proof = _shown(waiting, form.code.data or "")
-        except Invalid as error:  # kept for later, so that the wrong try is committed
+        except Invalid as error:  # not `try_step`: a wrong try is kept, and may end the session
             refusal = error
         else:
             guard.sign_in(user, second_factor_done=True, method=proof.method)

@@ -134,7 +134,7 @@ class RegisterForm(TextForm):
         if field.data:
             try:
                 accounts.normal_email(field.data)
-            except Invalid as refusal:
+            except Invalid as refusal:  # not `try_step`: no step, a validator
                 raise StopValidation(refusal.errors["email"]) from None
 
     def validate_password(self, field: Any) -> None:
