@@ -11,7 +11,7 @@ from flask import current_app
 from csss.audit.record import record
 from csss.auth import secrets
 from csss.clock import now
-from csss.errors import Invalid
+from csss.errors import Invalid, StateConflict
 from csss.i18n import gettext
 from csss.notices.models import MailKind
 from csss.notices.services import owe
@@ -34,8 +34,17 @@ def totp_address(user: User, secret: str) -> str:
     )
 
 
+def check_can_set_up(user: User) -> None:
+    """Raises StateConflict while an app is set up whose codes can be checked."""
+    if has_app(user):
+        raise StateConflict(
+            gettext("An authenticator app is set up already. Remove it before you set up another one.")
+        )
+
+
 def confirm_totp(user: User, secret: str, digits: str) -> None:
-    """Turn the authenticator app on once a first code proves that it works. Raises Invalid."""
+    """Turn the authenticator app on once a first code proves that it works. Raises StateConflict, Invalid (`code`)."""
+    check_can_set_up(user)
     step = _matching_step(secret, re.sub(r"\s", "", digits), None)
     if step is None:
         raise Invalid(

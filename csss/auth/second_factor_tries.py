@@ -11,12 +11,12 @@ from flask import current_app
 from sqlalchemy import func, select, update
 
 from csss.audit.record import record
-from csss.auth import second_factor, sessions
+from csss.auth import authenticator_app, second_factor, sessions
 from csss.auth.models import CodePurpose, UserSession
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import db
-from csss.errors import Counted, Invalid, TooMany
+from csss.errors import Counted, Invalid, StateConflict, TooMany
 from csss.i18n import _, _l
 from csss.people.models import User
 from csss.people.roles import Role
@@ -80,6 +80,19 @@ def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, g
     except Invalid:
         count_wrong(asked)
         raise
+
+
+def remove_authenticator(asked: UserSession, given: str) -> None:
+    """Remove the app of this session's person, who shows a code from it or a recovery code. Belongs inside transaction().
+
+    Raises StateConflict where none is set up, else what `take_code` raises.
+    """
+    if asked.user.totp_confirmed_at is None:
+        raise StateConflict(_("No authenticator app is set up."))
+    if not given.strip():
+        raise Invalid(code=_("Enter a code."))
+    take_code(asked, CodePurpose.SIGN_IN, asked.id, given)
+    authenticator_app.remove_totp(asked.user, by=asked.user)
 
 
 def count_wrong(asked: UserSession) -> None:

@@ -225,23 +225,27 @@ def close(scan_id: uuid.UUID, *, reason: str, by: User) -> ScanClosure:
     return closure
 
 
-def set_priority(scan_id: uuid.UUID, priority: Priority, *, by: User) -> None:
+def set_priority(scan_id: uuid.UUID, wanted: str, *, by: User) -> None:
+    """`wanted` is a Priority as it was sent. Raises StateConflict, Invalid (`priority`)."""
     scan = workflow.lock(scan_id)
     policies.check_can_close(scan)  # the same moments: open and not released
+    if wanted not in set(Priority):
+        raise Invalid(priority=_("Choose routine or urgent."))
+    priority = Priority(wanted)
     if scan.priority is not priority:
         scan.priority = priority
         record("scan.priority_changed", scan, by=by, priority=priority.value)
 
 
-def correct_kind(
-    scan_id: uuid.UUID, *, was: ScanKind, became: ScanKind, reason: str = "", by: User
-) -> KindCorrection:
+def correct_kind(scan_id: uuid.UUID, *, was: str, became: str, reason: str = "", by: User) -> KindCorrection:
     """The scan is of another kind than it was sent as. What the classifier has said of it stays as it is.
 
-    `was` is the kind that the doctor saw. Raises StateConflict when it is another one by now, Invalid (`kind`, `reason`).
+    Both kinds come as they were sent; `was` is the one that the doctor saw. Raises StateConflict when it is another one by
+    now, Invalid (`kind`, `was`, `reason`).
     """
     scan = workflow.lock(scan_id)
     policies.check_can_correct_kind(scan)
+    was, became = _kinds(was, became)
     if scan.kind is not was:
         raise StateConflict(_("Somebody has corrected the kind of this scan meanwhile."))
     if became is was:
@@ -266,6 +270,17 @@ def correct_kind(
     record("scan.kind_corrected", scan, by=by, was=was.value, became=became.value)
     db.session.refresh(scan)
     return correction
+
+
+def _kinds(was: str, became: str) -> tuple[ScanKind, ScanKind]:
+    errors = {}
+    if became not in set(ScanKind):
+        errors["kind"] = _("Choose chest X-ray or cardiac MRI.")
+    if was not in set(ScanKind):
+        errors["was"] = _("The form did not say which kind you saw. Look at it here.")
+    if errors:
+        raise Invalid(**errors)
+    return ScanKind(was), ScanKind(became)
 
 
 def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:

@@ -11,7 +11,15 @@ from csss.people.permissions import Permission
 from csss.storage.files import CannotOpen
 from csss.web.assets import init_assets
 from csss.web.cookie import init_cookie
-from csss.web.errors import FILE_SHUT, SENTENCES, WRONG_KEY, Sentence, error_response, init_errors, request_id
+from csss.web.errors import (
+    FILE_SHUT,
+    SENTENCES,
+    WRONG_KEY,
+    conflict_page,
+    error_response,
+    init_errors,
+    request_id,
+)
 from csss.web.events import init_events
 from csss.web.fetch_site import init_fetch_site
 from csss.web.filters import init_filters
@@ -98,7 +106,7 @@ def _not_found(_: NotFound) -> Response:
 
 
 def _conflict(error: StateConflict) -> Response:
-    return error_response(409, Sentence(SENTENCES[409].title, str(error)))
+    return conflict_page(str(error))
 
 
 def _cannot_open(error: CannotOpen) -> Response:

@@ -162,6 +162,11 @@ def _cut_off(error: ClientDisconnected) -> Response:
     return _http_error(error)
 
 
+def conflict_page(sentence: str | None) -> Response:
+    """Answer a step that came too late on a page of its own, where the page it was taken on has no place for `sentence`."""
+    return error_response(409, Sentence(SENTENCES[409].title, sentence or SENTENCES[409].text))
+
+
 def _http_error(error: HTTPException) -> Response:
     code = error.code or 500
     if error.response is not None or code < 400:  # a finished answer or a redirect, raised on purpose

@@ -1,7 +1,7 @@
 """What all pages that ask for a passkey share."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from flask import Response, current_app, request
 
@@ -9,9 +9,8 @@ from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
 from csss.auth.second_factor import Proof
-from csss.database import transaction
-from csss.errors import Invalid, StateConflict
 from csss.web.guard import user_session
+from csss.web.steps import try_step
 
 
 def question(make: Callable[[], str]) -> Response:
@@ -19,14 +18,18 @@ def question(make: Callable[[], str]) -> Response:
 
     The reasons stand by the names of their fields; one that belongs to no field stands under "".
     """
-    try:
-        with transaction():
-            options = make()
-    except StateConflict as conflict:
-        return reasons({"": str(conflict)}, 409)
-    except Invalid as refusal:
-        return reasons(refusal.errors, 422)
-    return Response(options, mimetype="application/json")
+    options, errors = "", dict[str, str]()
+
+    def ask() -> None:
+        nonlocal options
+        options = make()
+
+    def keep(refused: Mapping[str, str]) -> list[str]:
+        errors.update(refused)
+        return []
+
+    refused = try_step(ask, lambda status, why: reasons(errors or {"": why or ""}, status), place=keep)
+    return refused or Response(options, mimetype="application/json")
 
 
 def reasons(errors: dict[str, str], status: int) -> Response:

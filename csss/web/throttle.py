@@ -46,7 +46,7 @@ def typed_email() -> str:
     text = clean(request.form.get("email"))
     try:
         return accounts.normal_email(text)
-    except Invalid:
+    except Invalid:  # not `try_step`: no step, whatever was typed is counted
         return text.strip().lower()[:254]
 
 

@@ -284,6 +284,15 @@ def test_the_app_is_removed_with_a_code_from_it(doctor: Visitor) -> None:
     assert doctor.post("/account/authenticator/remove", {"code": "000000"}).status_code == 409
 
 
+def test_an_empty_field_is_no_code_and_without_an_app_nothing_is_asked(doctor: Visitor) -> None:
+    assert doctor.post("/account/authenticator/remove", {"code": " "}).status_code == 409
+    set_up_app(doctor)
+    for sent in ({"code": " "}, {}):
+        answer = doctor.post("/account/authenticator/remove", sent)
+        assert answer.status_code == 422 and "Enter a code." in words(answer)
+    assert doctor.user.totp_secret
+
+
 @pytest.mark.both_databases
 def test_guessing_at_an_open_screen_ends_the_session(doctor: Visitor) -> None:
     set_up_app(doctor)

@@ -55,7 +55,7 @@ def test_a_fault_of_ours_is_not_taken_for_a_full_disk(
         raise PermissionError(13, "Permission denied")
 
     patient.app.testing = False  # as in life, where it becomes an answer
-    monkeypatch.setattr("csss.web.patient.routes.storage", broken)
+    monkeypatch.setattr("csss.scans.submission.storage", broken)
     assert patient.post("/patient/scans", form(picture())).status_code == 500
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 from wtforms import PasswordField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import Length
+from wtforms.validators import InputRequired, Length
 
 from csss.auth.passkeys.models import NAME_MAX
 from csss.i18n import _l
@@ -69,7 +69,7 @@ class RemoveAppForm(TextForm):
 
     code = StringField(
         _l("Code from the app, or a recovery code"),
-        [filled(_l("Enter a code."))],
+        [InputRequired()],
         id="remove-code",
         filters=[tidy],
     )

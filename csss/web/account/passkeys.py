@@ -6,8 +6,6 @@ from flask import Response, flash, request, url_for
 
 from csss.auth import second_factor, sessions
 from csss.auth.passkeys import services as passkeys
-from csss.database import transaction
-from csss.errors import Invalid, StateConflict
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.web import guard
@@ -16,11 +14,11 @@ from csss.web.account.forms import NewPasskeyForm, RemovePasskeyForm
 from csss.web.account.page import account_page
 from csss.web.account.password_again import asks_for_password, count_wrong_password
 from csss.web.account.presenters import device_words
-from csss.web.auth.forms import add_errors
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, open_to_confined, requires, user_session
 from csss.web.navigation import home_url
 from csss.web.passkeys import question, reasons
+from csss.web.steps import try_step
 
 
 @account.get("/passkeys/new")
@@ -56,18 +54,18 @@ def passkey_question() -> Response:
 def add_passkey() -> Response:
     """Keep the passkey that the browser has made."""
     form, row, confined = NewPasskeyForm(), user_session(), guard.is_confined()
-    try:
-        with transaction():
-            passkeys.register(row, name=form.name.data or "", given=request.form.get("passkey", ""))
-            if confined:
-                # The passkey was just shown, so the session may do everything now; as always, with a new key.
-                user = row.user
-                sessions.end(row.id, user)
-                guard.sign_in(user, second_factor_done=True, method=passkeys.PASSKEY)
-    except Invalid as refusal:
-        problem = refusal.errors.pop("passkey", None)
-        add_errors(form, refusal)
-        return _new_page(form, 422, problem)
+
+    def add() -> None:
+        passkeys.register(row, name=form.name.data or "", given=request.form.get("passkey", ""))
+        if confined:
+            # The passkey was just shown, so the session may do everything now; as always, with a new key.
+            user = row.user
+            sessions.end(row.id, user)
+            guard.sign_in(user, second_factor_done=True, method=passkeys.PASSKEY)
+
+    refused = try_step(add, lambda status, problem: _new_page(form, status, problem), form=form)
+    if refused is not None:
+        return refused
     flash(_("The passkey is registered. You can use it when you sign in."), "success")
     if not second_factor.recovery_codes_left(me()):
         flash(_("Now make recovery codes, for the day when the device is lost."), "warning")
@@ -107,18 +105,22 @@ def remove_passkey(passkey_id: uuid.UUID) -> Response:
     """Remove a passkey with the password. Somebody else's is not found."""
     form = RemovePasskeyForm()
     right = _password_is_right(form)
-    row = user_session()
-    try:
-        with transaction():
-            name = passkeys.remove(row, passkey_id, password_is_right=right)
-    except StateConflict as conflict:
-        form.current_password.errors = [str(conflict)]
-        return account_page(409, remove_passkey=(passkey_id, form))
-    except Invalid as refusal:
-        if row.ended_at is not None:
+    row, name = user_session(), ""
+
+    def remove() -> None:
+        nonlocal name
+        name = passkeys.remove(row, passkey_id, password_is_right=right)
+
+    def show(status: int, conflict: str | None) -> Response:
+        if conflict is not None:
+            form.current_password.errors = [conflict]
+        elif row.ended_at is not None:
             flash(_("Too many wrong passwords. Sign in again."), "warning")
             return redirect_after(url_for("auth.login"))
-        add_errors(form, refusal)
-        return account_page(422, remove_passkey=(passkey_id, form))
+        return account_page(status, remove_passkey=(passkey_id, form))
+
+    refused = try_step(remove, show, form=form)
+    if refused is not None:
+        return refused
     flash(_("The passkey “%(name)s” has been removed.", name=name), "success")
     return redirect_after(url_for("account.page", _anchor="passkeys"))

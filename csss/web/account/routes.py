@@ -1,6 +1,7 @@
 """Routes: What everybody may change of their own account."""
 
 import uuid
+from collections.abc import Mapping
 
 from flask import Response, abort, flash, g, request, session, url_for
 from flask_login import logout_user
@@ -8,17 +9,17 @@ from flask_login import logout_user
 from csss.audit.record import record
 from csss.auth import accounts, passphrases, sessions
 from csss.database import transaction
-from csss.errors import Invalid, TooMany
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.web.account.blueprint import account
 from csss.web.account.forms import PassphraseForm, PasswordForm, RemovePassphraseForm, profile_form
 from csss.web.account.page import account_page
 from csss.web.account.password_again import asks_for_password, check_password
-from csss.web.auth.forms import add_errors
+from csss.web.errors import conflict_page
+from csss.web.forms import mark
 from csss.web.fragments import redirect_after
 from csss.web.guard import me, renew_session, requires
-from csss.web.throttle import too_many
+from csss.web.steps import CONFLICT, try_step
 from csss.web.unsent import comes_back_on, typed_before
 
 
@@ -72,7 +73,8 @@ def change() -> Response:
     valid = [form.validate() for form in forms.values()]
     if not all(valid):
         return account_page(422, **forms)
-    try:
+
+    def step() -> None:
         password_hash = None
         if "password_form" in forms or "passphrase_form" in forms:
             check_password("password" if "password_form" in forms else "report pass phrase")
@@ -80,11 +82,14 @@ def change() -> Response:
             password_hash = accounts.new_password_hash(me(), sent.get("new_password", ""))
         passphrase = forms["passphrase_form"].report_passphrase.data if "passphrase_form" in forms else None
         _change(values, passphrase, password_hash)
-    except Invalid as refusal:
-        for form in forms.values():
-            add_errors(form, Invalid(**{n: s for n, s in refusal.errors.items() if n in form}))
-        return account_page(422, **forms)
-    return redirect_after(url_for("account.page", _anchor=section))
+
+    def place(errors: Mapping[str, str]) -> list[str]:
+        return [sentence for form in forms.values() for sentence in mark(form, errors)]
+
+    refused = try_step(
+        step, lambda status, _sentence: account_page(status, **forms), place=place, in_transaction=False
+    )
+    return refused or redirect_after(url_for("account.page", _anchor=section))
 
 
 def _change(values: dict[str, str], passphrase: str | None, password_hash: str | None) -> None:
@@ -104,7 +109,7 @@ def _change(values: dict[str, str], passphrase: str | None, password_hash: str |
         flash(sentence, "success")
 
 
-def _remove_passphrase_again(form: RemovePassphraseForm, status: int = 422) -> Response:
+def _remove_passphrase_again(form: RemovePassphraseForm, status: int) -> Response:
     return account_page(status, remove_passphrase_form=form)
 
 
@@ -119,13 +124,20 @@ def _wait_to_remove_passphrase(sentence: str) -> Response:
 @asks_for_password(_wait_to_remove_passphrase)
 def remove_passphrase() -> Response:
     form = RemovePassphraseForm()
-    try:
+
+    def remove() -> None:
         check_password("report pass phrase")
-    except Invalid as refusal:
-        add_errors(form, refusal)
-        return _remove_passphrase_again(form)
-    with transaction():
-        passphrases.remove_report_passphrase(me())
+        with transaction():
+            passphrases.remove_report_passphrase(me())
+
+    refused = try_step(
+        remove,
+        lambda status, _sentence: _remove_passphrase_again(form, status),
+        form=form,
+        in_transaction=False,
+    )
+    if refused is not None:
+        return refused
     flash(_("The report pass phrase has been removed. Reports are no longer attached to mails."), "success")
     return redirect_after(url_for("account.page", _anchor="passphrase"))
 
@@ -134,11 +146,15 @@ def remove_passphrase() -> Response:
 @requires(Permission.OWN_ACCOUNT)
 def send_confirmation() -> Response:
     """Send the link that confirms the e-mail address again."""
-    try:
-        with transaction():
-            accounts.send_confirmation_again(me())
-    except TooMany as refusal:
-        return too_many(account_page(confirmation_problem=str(refusal)), refusal.wait)
+
+    def show(status: int, sentence: str | None) -> Response:
+        if status == CONFLICT:
+            return conflict_page(sentence)
+        return account_page(status, confirmation_problem=sentence)
+
+    refused = try_step(lambda: accounts.send_confirmation_again(me()), show)
+    if refused is not None:
+        return refused
     flash(_("A new link is on its way to %(email)s.", email=me().email), "success")
     return redirect_after(url_for("account.page", _anchor="email"))
 

@@ -2,17 +2,17 @@
 
 import io
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import segno
-from flask import Response, flash, g, request, url_for
+from flask import Response, flash, request, url_for
 from markupsafe import Markup
 
 from csss.auth import authenticator_app, second_factor, second_factor_tries, secrets
-from csss.auth.models import CodePurpose
 from csss.clock import now
 from csss.database import transaction
-from csss.errors import Invalid, StateConflict
+from csss.errors import Invalid
 from csss.i18n import _
 from csss.people.models import User
 from csss.people.permissions import Permission
@@ -20,9 +20,11 @@ from csss.web.account.blueprint import account
 from csss.web.account.forms import RecoveryCodesForm, RemoveAppForm, SetUpAppForm
 from csss.web.account.page import account_page
 from csss.web.account.password_again import asks_for_password, check_password
-from csss.web.auth.forms import add_errors
+from csss.web.errors import conflict_page
+from csss.web.forms import mark
 from csss.web.fragments import page_or_fragment, redirect_after
-from csss.web.guard import me, requires
+from csss.web.guard import me, requires, user_session
+from csss.web.steps import CONFLICT, try_step
 
 SET_UP_LIFE = timedelta(minutes=30)
 _PURPOSE = "totp-set-up"
@@ -49,24 +51,26 @@ def _wait_to_set_up(sentence: str) -> Response:
 @asks_for_password(_wait_to_set_up)
 def confirm_authenticator() -> Response:
     """Turn the app on with the password and a first code from it."""
-    if authenticator_app.has_app(me()):
-        raise StateConflict(
-            _("An authenticator app is set up already. Remove it before you set up another one.")
-        )
-    secret = _unsealed(request.form.get("set_up", ""), me())
-    form = SetUpAppForm()
-    if secret is None:
-        form.code.errors = [_("This page was open for too long. Scan the new code below and try again.")]
-        return _set_up_page(form, authenticator_app.new_totp_secret(), 422)
-    if not form.validate():
-        return _set_up_page(form, secret, 422)
-    try:
+    form, secret = SetUpAppForm(), _unsealed(request.form.get("set_up", ""), me())
+
+    def set_up() -> None:
+        authenticator_app.check_can_set_up(me())
+        if secret is None:
+            raise Invalid(code=_("This page was open for too long. Scan the new code below and try again."))
+        if not form.validate():
+            raise Invalid()
         check_password("authenticator app")
         with transaction():
             authenticator_app.confirm_totp(me(), secret, form.code.data)
-    except Invalid as refusal:
-        add_errors(form, refusal)
-        return _set_up_page(form, secret, 422)
+
+    def show(status: int, sentence: str | None) -> Response:
+        if status == CONFLICT:
+            return conflict_page(sentence)
+        return _set_up_page(form, secret or authenticator_app.new_totp_secret(), status)
+
+    refused = try_step(set_up, show, form=form, in_transaction=False)
+    if refused is not None:
+        return refused
     flash(_("The authenticator app is set up. You are asked for a code from it when you sign in."), "success")
     if not second_factor.recovery_codes_left(me()):
         flash(_("Now make recovery codes, for the day when the phone is lost."), "warning")
@@ -121,28 +125,18 @@ def qr_code(text: str) -> Markup:
 @requires(Permission.OWN_ACCOUNT)
 def remove_authenticator() -> Response:
     """Remove the app with a code from it or a recovery code. Wrong codes count like those at sign-in."""
-    if me().totp_confirmed_at is None:
-        raise StateConflict(_("No authenticator app is set up."))
-    form = RemoveAppForm()
-    if not form.validate():
+    form, row = RemoveAppForm(), user_session()
+    try:
+        with transaction():
+            second_factor_tries.remove_authenticator(row, form.code.data or "")
+    except Invalid as refusal:  # not `try_step`: 422 for TooMany, too
+        if row.ended_at is not None:
+            flash(_("Too many wrong codes. Sign in again."), "warning")
+            return redirect_after(url_for("auth.login"))
+        mark(form, refusal.errors)
         return account_page(422, remove_form=form)
-    refusal: Invalid | None = None
-    with transaction():
-        row = g.user_session
-        try:
-            second_factor_tries.take_code(row, CodePurpose.SIGN_IN, row.id, form.code.data)
-        except Invalid as error:  # kept for later, so that the wrong try is committed
-            refusal = error
-        else:
-            authenticator_app.remove_totp(me(), by=me())
-    if refusal is None:
-        flash(_("The authenticator app has been removed."), "success")
-        return redirect_after(url_for("account.page", _anchor="second-step"))
-    if row.ended_at is not None:
-        flash(_("Too many wrong codes. Sign in again."), "warning")
-        return redirect_after(url_for("auth.login"))
-    add_errors(form, refusal)
-    return account_page(422, remove_form=form)
+    flash(_("The authenticator app has been removed."), "success")
+    return redirect_after(url_for("account.page", _anchor="second-step"))
 
 
 def _wait_for_recovery_codes(sentence: str) -> Response:
@@ -157,14 +151,21 @@ def _wait_for_recovery_codes(sentence: str) -> Response:
 def make_recovery_codes() -> Response:
     """With the password: ten new codes, shown in this answer and never again; the older ones stop working."""
     form = RecoveryCodesForm()
-    try:
+    codes: Sequence[str] = ()
+
+    def make() -> None:
+        nonlocal codes
         check_password("recovery codes")
-    except Invalid as refusal:
-        add_errors(form, refusal)
-        return account_page(422, recovery_form=form)
-    with transaction():
-        codes = second_factor.new_recovery_codes(me())
-    return page_or_fragment(
+        with transaction():
+            codes = second_factor.new_recovery_codes(me())
+
+    refused = try_step(
+        make,
+        lambda status, _sentence: account_page(status, recovery_form=form),
+        form=form,
+        in_transaction=False,
+    )
+    return refused or page_or_fragment(
         "account/recovery_codes.html", "account/_recovery_codes.html", codes=codes, made_at=now()
     )
 

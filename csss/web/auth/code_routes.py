@@ -10,7 +10,7 @@ from csss.auth.models import CodePurpose, UserSession
 from csss.auth.passkeys import services as passkeys
 from csss.auth.second_factor import Proof
 from csss.database import db, transaction
-from csss.errors import Invalid, TooMany
+from csss.errors import Invalid
 from csss.i18n import _l, gettext, ngettext
 from csss.people.models import User
 from csss.people.permissions import PUBLIC
@@ -18,17 +18,18 @@ from csss.web import guard
 from csss.web.auth.after_sign_in import NEXT, way_on
 from csss.web.auth.blueprint import auth
 from csss.web.auth.code_state import MailedCode, mailed_code
-from csss.web.auth.forms import CodeForm, RecoveryForm, add_errors
+from csss.web.auth.forms import CodeForm, RecoveryForm
+from csss.web.forms import mark
 from csss.web.fragments import asks_only, is_htmx, is_unchanged, page_or_fragment, redirect_after
 from csss.web.guard import me, never_extends_session, requires
 from csss.web.navigation import home_url
 from csss.web.passkeys import question
+from csss.web.steps import try_step
 from csss.web.throttle import (
     answer_to,
     has_signed_in_here,
     minutes,
     throttled,
-    too_many,
     was_refused,
 )
 
@@ -108,7 +109,7 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
         user, target = waiting.user, session.get(NEXT)
         try:
             proof = _shown(waiting, form.code.data or "")
-        except Invalid as error:  # kept for later, so that the wrong try is committed
+        except Invalid as error:  # not `try_step`: a wrong try is kept, and may end the session
             refusal = error
         else:
             guard.sign_in(user, second_factor_done=True, method=proof.method)
@@ -116,8 +117,7 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
         return redirect_after(way_on(user, target))
     if waiting.ended_at is not None:
         return _sign_in_first(gettext("Too many wrong codes. Sign in again."))
-    problem = refusal.errors.pop("passkey", None)
-    add_errors(form, refusal)
+    problem = " ".join(mark(form, refusal.errors)) or None
     return answer_to(refusal, _code_page(waiting, code_form, recovery_form, 422, passkey_problem=problem))
 
 
@@ -163,12 +163,13 @@ def send_login_code() -> Response:
     if _only_passkey(waiting.user):
         code_form.code.errors = [str(_ONLY_PASSKEY)]
         return _code_page(waiting, code_form, recovery_form, 422)
-    try:
-        with transaction():
-            second_factor.request_code(waiting.user, CodePurpose.SIGN_IN, waiting.id)
-    except TooMany as refusal:
-        add_errors(code_form, refusal)
-        return too_many(_code_page(waiting, code_form, recovery_form), refusal.wait)
+    refused = try_step(
+        lambda: second_factor.request_code(waiting.user, CodePurpose.SIGN_IN, waiting.id),
+        lambda status, _sentence: _code_page(waiting, code_form, recovery_form, status),
+        form=code_form,
+    )
+    if refused is not None:
+        return refused
     flash(gettext("A new code is on its way. Earlier codes no longer work."), "success")
     return redirect_after(url_for("auth.login_code"))
 

@@ -7,14 +7,15 @@ from flask_login import current_user, logout_user
 
 from csss.auth import password_reset
 from csss.database import transaction
-from csss.errors import Invalid, NotFound
+from csss.errors import NotFound
 from csss.i18n import gettext, ngettext
 from csss.people.permissions import PUBLIC
 from csss.web.auth.blueprint import auth
-from csss.web.auth.forms import ForgotForm, NewPasswordForm, add_errors
+from csss.web.auth.forms import ForgotForm, NewPasswordForm
 from csss.web.auth.routes import forget_wrong_passwords
-from csss.web.fragments import UNPROCESSABLE, asks_only, form_error, page_or_fragment, redirect_after
+from csss.web.fragments import UNPROCESSABLE, asks_only, page_or_fragment, redirect_after
 from csss.web.guard import requires
+from csss.web.steps import try_step
 from csss.web.throttle import (
     count,
     is_known_here,
@@ -79,12 +80,13 @@ def forgot_password() -> Response:
         count(LINKS_FOR_AN_ADDRESS, "reset.address")
     if not form.validate():
         return _forgot_page(form, UNPROCESSABLE)
-    try:
-        with transaction():
-            password_reset.request_reset(form.email.data or "")
-    except Invalid as refusal:
-        add_errors(form, refusal)
-        return _forgot_page(form, UNPROCESSABLE)
+    refused = try_step(
+        lambda: password_reset.request_reset(form.email.data or ""),
+        lambda status, _sentence: _forgot_page(form, status),
+        form=form,
+    )
+    if refused is not None:
+        return refused
     if wait is not None:
         return _wait_for_a_link(wait)
     flash(
@@ -122,17 +124,25 @@ def reset_password(token: str) -> Response:
     if user is None:
         return _no_such_link()
     email, form = user.email, NewPasswordForm()
-    if asks_only():
-        return page_or_fragment("auth/reset.html", "auth/_reset.html", form=form, token=token, email=email)
-    try:
+
+    def show(status: int, _sentence: str | None = None) -> Response:
+        return page_or_fragment(
+            "auth/reset.html", "auth/_reset.html", status, form=form, token=token, email=email
+        )
+
+    def set_password() -> None:
         password_hash = password_reset.new_password_hash(user, form.new_password.data or "")
         with transaction():
             password_reset.set_password(token, password_hash)
-    except Invalid as refusal:
-        add_errors(form, refusal)
-        return form_error("auth/reset.html", "auth/_reset.html", form=form, token=token, email=email)
+
+    if asks_only():
+        return show(200)
+    try:
+        refused = try_step(set_password, show, form=form, in_transaction=False)
     except NotFound:  # used up by another window meanwhile
         return _no_such_link()
+    if refused is not None:
+        return refused
     forget_wrong_passwords(email)  # they are what has led here
     if current_user.is_authenticated:
         logout_user()

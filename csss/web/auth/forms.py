@@ -26,15 +26,6 @@ def tidy(text: str | None) -> str | None:
     return clean(text).strip() if text else text
 
 
-def add_errors(form: Any, refusal: Invalid) -> None:
-    """Put the sentences of a service beside the fields; one for an unknown field goes to the whole form."""
-    for name, sentence in refusal.errors.items():
-        if name in form:
-            form[name].errors = [*form[name].errors, sentence]
-        else:
-            form.form_errors.append(sentence)
-
-
 def filled(sentence: str) -> InputRequired:
     """A validator for a field that needs something more than blanks. `sentence` is shown when it is missing."""
 
@@ -143,7 +134,7 @@ class RegisterForm(TextForm):
         if field.data:
             try:
                 accounts.normal_email(field.data)
-            except Invalid as refusal:
+            except Invalid as refusal:  # not `try_step`: no step, a validator
                 raise StopValidation(refusal.errors["email"]) from None
 
     def validate_password(self, field: Any) -> None:

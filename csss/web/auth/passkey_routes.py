@@ -83,7 +83,7 @@ def passkey_login() -> Response:
                 guard.sign_in(user, second_factor_done=True, method=passkeys.PASSKEY)
             else:
                 record("session.refused", user, reason=user.state.value)
-    except Invalid as refusal:
+    except Invalid as refusal:  # not `try_step`: whatever was wrong, a sign-in is refused with 401
         return _again(form, 401, str(refusal))
     if not user.is_active:
         return _again(form, 403, str(SHUT[user.state]))

@@ -16,16 +16,16 @@ from csss.auth import accounts, registration, secrets
 from csss.auth.accounts import PatientDetails
 from csss.clock import now
 from csss.database import transaction
-from csss.errors import Invalid
 from csss.i18n import gettext, ngettext
 from csss.people.models import AccountState, Sex
 from csss.people.permissions import PUBLIC
 from csss.people.roles import Role
 from csss.web.auth.blueprint import auth
-from csss.web.auth.forms import RegisterForm, add_errors
-from csss.web.fragments import asks_only, form_error, page_or_fragment, redirect_after
+from csss.web.auth.forms import RegisterForm
+from csss.web.fragments import UNPROCESSABLE, asks_only, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.navigation import home_url
+from csss.web.steps import try_step
 from csss.web.throttle import (
     minutes,
     throttled,
@@ -45,7 +45,11 @@ def _wait_to_register(wait: timedelta) -> Response:
             minutes(wait),
         )
     )
-    return page_or_fragment("auth/register.html", "auth/_register.html", 429, form=form, today=_today())
+    return _page(form, 429)
+
+
+def _page(form: RegisterForm, status: int = 200) -> Response:
+    return page_or_fragment("auth/register.html", "auth/_register.html", status, form=form, today=_today())
 
 
 @auth.route("/register", methods=["GET", "POST"])
@@ -60,31 +64,32 @@ def register() -> Response:
     if asks_only():
         if current_user.is_authenticated:
             return redirect_after(home_url(me().role))
-        return page_or_fragment("auth/register.html", "auth/_register.html", form=form, today=_today())
-    if form.validate() and _registered(form):
-        return redirect_after(url_for("auth.login"))
-    return form_error("auth/register.html", "auth/_register.html", form=form, today=_today())
+        return _page(form)
+    if not form.validate():
+        return _page(form, UNPROCESSABLE)
+    return _register(form) or redirect_after(url_for("auth.login"))
 
 
-def _registered(form: RegisterForm) -> bool:
+def _register(form: RegisterForm) -> Response | None:
     role = Role(form.role.data)
     patient = None
     if role is Role.PATIENT and form.date_of_birth.data is not None:
         patient = PatientDetails(form.date_of_birth.data, Sex(form.sex.data), form.phone.data or "")
     password_hash = secrets.hash_password(form.password.data)
-    try:
-        with transaction():
-            registration.ask_for_account(
-                email=form.email.data,
-                name=form.name.data,
-                password=form.password.data,
-                role=role,
-                patient=patient,
-                password_hash=password_hash,
-            )
-    except Invalid as refusal:
-        add_errors(form, refusal)
-        return False
+    refused = try_step(
+        lambda: registration.ask_for_account(
+            email=form.email.data,
+            name=form.name.data,
+            password=form.password.data,
+            role=role,
+            patient=patient,
+            password_hash=password_hash,
+        ),
+        lambda status, _sentence: _page(form, status),
+        form=form,
+    )
+    if refused is not None:
+        return refused
     if role is Role.PATIENT:
         flash(
             gettext(
@@ -103,7 +108,7 @@ def _registered(form: RegisterForm) -> bool:
             ),
             "success",
         )
-    return True
+    return None
 
 
 def _today() -> str:

@@ -1,25 +1,23 @@
 """Routes: What lies on a doctor's desk: drafts of unsigned readings, and blocks of text for common findings."""
 
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 from flask import Response, flash, render_template, request, url_for
 
 from csss.database import transaction
-from csss.errors import Invalid, NotFound, StateConflict
+from csss.errors import NotFound
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.scans import queries, report_templates, review_drafts
-from csss.scans.draft_models import ReviewDraft
+from csss.scans.draft_models import ReportTemplate
 from csss.scans.presenters import KIND_NAMES
 from csss.web.doctor import reading
 from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.forms import ReportTemplateForm, ReviewForm
 from csss.web.doctor.reading_routes import done, take_step
-from csss.web.forms import mark
-from csss.web.fragments import form_error, is_htmx, page_or_fragment, redirect_after
+from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
+from csss.web.steps import CONFLICT, try_step
 from csss.web.unsent import comes_back_on, typed_before
 
 
@@ -31,23 +29,23 @@ def save_draft(scan_id: uuid.UUID) -> Response:
     form = ReviewForm(request.form)
     queries.scan_visible_to(me(), scan_id)
 
-    def save() -> ReviewDraft | None:
-        return review_drafts.save(scan_id, form.reading(), by=me())
+    words = ""
 
-    if not is_htmx():
-        return take_step(scan_id, form, save) or redirect_after(_form_of(scan_id))
-    try:
-        with transaction():
-            draft = save()
-            words = reading.draft_saved(draft) if draft is not None else ""
-    except StateConflict as refusal:
-        return _draft_words(_("Not kept: %(why)s", why=str(refusal)), status=409)
-    except Invalid as refusal:
-        return _draft_words(" ".join(refusal.errors.values()), status=422)
-    return _draft_words(words)
+    def save() -> None:
+        nonlocal words
+        draft = review_drafts.save(scan_id, form.reading(), by=me())
+        words = reading.draft_saved(draft) if draft is not None else ""
+
+    if is_htmx():
+        return try_step(save, _draft_refused) or _draft_words(200, words)
+    return take_step(scan_id, form, save) or redirect_after(_form_of(scan_id))
 
 
-def _draft_words(words: str, *, status: int = 200) -> Response:
+def _draft_refused(status: int, why: str | None) -> Response:
+    return _draft_words(status, _("Not kept: %(why)s", why=why) if status == CONFLICT else why or "")
+
+
+def _draft_words(status: int, words: str) -> Response:
     html = render_template("doctor/_draft.html", saved=words, refused=status != 200)
     response = Response(html, status)
     response.vary.add("HX-Request")
@@ -106,8 +104,7 @@ def _id(text: str) -> uuid.UUID:
 @requires(Permission.SCAN_REVIEW)
 def templates() -> Response:
     """The own blocks of text, and a form for one more."""
-    form = ReportTemplateForm(typed_before("doctor.add_template"))
-    return page_or_fragment("doctor/templates.html", "doctor/_templates.html", **_listed(form))
+    return _templates_page(ReportTemplateForm(typed_before("doctor.add_template")))
 
 
 @doctor.post("/templates")
@@ -115,10 +112,12 @@ def templates() -> Response:
 @comes_back_on("doctor.templates")
 def add_template() -> Response:
     form = ReportTemplateForm(request.form)
-    refused = _refusal(form, lambda: report_templates.add(form.block(), by=me()))
-    if refused:
-        return form_error("doctor/templates.html", "doctor/_templates.html", **_listed(form))
-    return _listing(_("The template has been added."))
+    refused = try_step(
+        lambda: report_templates.add(form.block(), by=me()),
+        lambda status, _sentence: _templates_page(form, status),
+        form=form,
+    )
+    return refused or _listing(_("The template has been added."))
 
 
 @doctor.get("/templates/<uuid:template_id>")
@@ -128,7 +127,7 @@ def template(template_id: uuid.UUID) -> Response:
     found = report_templates.find(template_id, me())
     sent = typed_before("doctor.change_template")
     form = ReportTemplateForm(sent) if sent is not None else ReportTemplateForm.starting_with(found)
-    return page_or_fragment("doctor/template.html", "doctor/_template.html", form=form, template=found)
+    return _template_page(form, found)
 
 
 @doctor.post("/templates/<uuid:template_id>")
@@ -136,11 +135,12 @@ def template(template_id: uuid.UUID) -> Response:
 @comes_back_on("doctor.template")
 def change_template(template_id: uuid.UUID) -> Response:
     form = ReportTemplateForm(request.form)
-    refused = _refusal(form, lambda: report_templates.change(template_id, form.block(), by=me()))
-    if refused:
-        found = report_templates.find(template_id, me())
-        return form_error("doctor/template.html", "doctor/_template.html", form=form, template=found)
-    return _listing(_("The template has been changed."), leave=True)
+    refused = try_step(
+        lambda: report_templates.change(template_id, form.block(), by=me()),
+        lambda status, _sentence: _template_page(form, report_templates.find(template_id, me()), status),
+        form=form,
+    )
+    return refused or _listing(_("The template has been changed."), leave=True)
 
 
 @doctor.post("/templates/<uuid:template_id>/delete")
@@ -160,27 +160,27 @@ def move_template(template_id: uuid.UUID) -> Response:
     return _listing(None)
 
 
-def _refusal(form: ReportTemplateForm, step: Callable[[], object]) -> bool:
-    """Take a step; whether it was refused, with the reasons beside the fields."""
-    try:
-        with transaction():
-            step()
-    except Invalid as refusal:
-        mark(form, refusal.errors)
-        return True
-    return False
-
-
 def _listing(sentence: str | None, *, leave: bool = False) -> Response:
     """The list after a success."""
     if sentence:
         flash(sentence, "success")
     if leave or not is_htmx():
         return redirect_after(url_for("doctor.templates"))
+    return _templates_page(ReportTemplateForm())
+
+
+def _templates_page(form: ReportTemplateForm, status: int = 200) -> Response:
     return page_or_fragment(
-        "doctor/templates.html", "doctor/_templates.html", **_listed(ReportTemplateForm())
+        "doctor/templates.html",
+        "doctor/_templates.html",
+        status,
+        form=form,
+        templates=report_templates.of(me()),
+        kinds=KIND_NAMES,
     )
 
 
-def _listed(form: ReportTemplateForm) -> dict[str, Any]:
-    return {"form": form, "templates": report_templates.of(me()), "kinds": KIND_NAMES}
+def _template_page(form: ReportTemplateForm, found: ReportTemplate, status: int = 200) -> Response:
+    return page_or_fragment(
+        "doctor/template.html", "doctor/_template.html", status, form=form, template=found
+    )

@@ -5,7 +5,6 @@ from typing import Any
 from flask_babel.speaklater import LazyString
 from wtforms import BooleanField, Form, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import AnyOf
 
 from csss.i18n import _l
 from csss.scans.draft_models import ReportTemplate, ReviewDraft
@@ -104,27 +103,14 @@ class PriorityForm(Form):
             SelectChoice(Priority.URGENT.value, _l("Urgent")),
         ],
         validate_choice=False,
-        validators=[
-            AnyOf([priority.value for priority in Priority], message=_l("Choose routine or urgent."))
-        ],
     )
 
 
 class KindForm(Form):
     """What kind the scan is; `was` is the one that the page showed."""
 
-    kind = StringField(
-        _l("Kind"),
-        id="correct-kind",
-        validators=[AnyOf([*ScanKind], message=_l("Choose chest X-ray or cardiac MRI."))],
-    )
-    was = StringField(
-        _l("Kind that was shown"),
-        id="correct-kind",
-        validators=[
-            AnyOf([*ScanKind], message=_l("The form did not say which kind you saw. Look at it here."))
-        ],
-    )
+    kind = StringField(_l("Kind"), id="correct-kind")
+    was = StringField(_l("Kind that was shown"), id="correct-kind")
     reason = TextAreaField(_l("Reason"), id="kind-reason", filters=[clean])
 
 

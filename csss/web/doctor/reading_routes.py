@@ -1,4 +1,4 @@
-"""Routes: A doctor reads a scan, writes what it shows, and signs it. Drafts and templates are in `desk_routes`."""
+"""Routes: A doctor reads a scan, writes what it shows, and signs it. Drafts and templates are in `draft_routes`."""
 
 import uuid
 from collections.abc import Callable
@@ -6,14 +6,13 @@ from collections.abc import Callable
 from flask import Response, flash, render_template, request, url_for
 from wtforms import Form
 
-from csss.errors import Invalid, NotFound
+from csss.errors import NotFound
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.reports import services as reports
 from csss.scans import analysis as analyses
-from csss.scans import policies, queries, report_templates, review_drafts, services
+from csss.scans import queries, report_templates, review_drafts, services
 from csss.scans import worklist as lists
-from csss.scans.states import Priority, ScanKind
 from csss.web.doctor import reading, worklist
 from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.claim_fragment import claim_view
@@ -132,14 +131,8 @@ def close(scan_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_REVIEW)
 def priority(scan_id: uuid.UUID) -> Response:
     form = PriorityForm(request.form)
-
-    def set_it() -> None:
-        if not form.validate():
-            policies.check_can_close(queries.scan_visible_to(me(), scan_id))  # 409 comes before 422
-            raise Invalid()
-        services.set_priority(scan_id, Priority(form.priority.data), by=me())
-
-    refused = take_step(scan_id, form, set_it)
+    wanted = form.priority.data or ""
+    refused = take_step(scan_id, form, lambda: services.set_priority(scan_id, wanted, by=me()))
     return refused or done(scan_id, _("The priority has been changed."))
 
 
@@ -148,15 +141,12 @@ def priority(scan_id: uuid.UUID) -> Response:
 def correct_kind(scan_id: uuid.UUID) -> Response:
     """Say that the scan is of another kind than it was sent as."""
     form = KindForm(request.form)
-
-    def correct_it() -> None:
-        if not form.validate():
-            policies.check_can_correct_kind(queries.scan_visible_to(me(), scan_id))  # 409 comes before 422
-            raise Invalid()
-        was, became = ScanKind(form.was.data), ScanKind(form.kind.data)
-        services.correct_kind(scan_id, was=was, became=became, reason=form.reason.data or "", by=me())
-
-    refused = take_step(scan_id, form, correct_it)
+    was, became, reason = form.was.data or "", form.kind.data or "", form.reason.data or ""
+    refused = take_step(
+        scan_id,
+        form,
+        lambda: services.correct_kind(scan_id, was=was, became=became, reason=reason, by=me()),
+    )
     return refused or done(scan_id, _("The kind of the scan has been corrected."))
 
 
@@ -234,6 +224,7 @@ def _is_shown(sent: Form, may: reading.May) -> bool:
         AddendumForm: may.add_addendum,
         CloseForm: may.close,
         WithoutClassifierForm: may.read_without,
+        KindForm: may.correct_kind and bool(sent.errors),  # else it is folded up
     }
     return shown.get(type(sent), True)
 

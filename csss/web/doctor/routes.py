@@ -87,7 +87,7 @@ def analyze_all() -> Response:
 def _started(scan_id: uuid.UUID) -> bool:
     try:
         analyses.start(scan_id, by=me())
-    except (StateConflict, NotFound):
+    except (StateConflict, NotFound):  # not `try_step`: one of many
         return False  # somebody was quicker, or has erased it
     return True
 

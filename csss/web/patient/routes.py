@@ -2,24 +2,19 @@
 
 import os
 import uuid
-from contextlib import suppress
 from typing import Any
 
 from flask import Response, current_app, flash, request, url_for
-from sqlalchemy.exc import DBAPIError, IntegrityError
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from csss.database import after_commit, transaction
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
 from csss.people.permissions import Permission
-from csss.scans import intake, queries, services, upload_checks
-from csss.scans.intake import Intake
+from csss.scans import intake, queries, services, submission
 from csss.scans.models import Scan
 from csss.scans.states import ScanKind
 from csss.scans.uploads import services as uploads
-from csss.storage.files import storage
 from csss.web.errors import SENTENCES, error_response
 from csss.web.forms import mark
 from csss.web.fragments import form_error, page_or_fragment, redirect_after
@@ -28,6 +23,7 @@ from csss.web.listing import page_number, pager
 from csss.web.patient import presenters
 from csss.web.patient.blueprint import patient
 from csss.web.patient.forms import UploadForm
+from csss.web.steps import try_step
 from csss.web.unsent import comes_back_on, typed_before
 
 
@@ -55,16 +51,17 @@ def upload() -> Response:
     upload_id = _upload_id(form)
     if upload_id and (known := uploads.scan_made_of(upload_id, me())):
         return _sent_before(known, form)
-    valid = form.validate()
+    valid, page_of_scan = form.validate(), ""
+
+    def submit() -> None:
+        nonlocal page_of_scan
+        page_of_scan = url_for("patient.scan", scan_id=_submit(form, upload_id, valid))
+
     try:
-        taken = _arrived(upload_id, valid) if upload_id else _checked(_content_of(form.file.data), valid)
-        if taken is not None:
-            return redirect_after(url_for("patient.scan", scan_id=_submit(taken, form, upload_id)))
+        refused = try_step(submit, lambda _status, _sentence: _refused(form), form=form, in_transaction=False)
     except uploads.AlreadyFinished as finished:  # the form came twice, and the other one was quicker
         return _sent_before(finished.scan_id, form)
-    except Invalid as error:
-        mark(form, error.errors)
-    return _refused(form)
+    return refused or redirect_after(page_of_scan)
 
 
 @patient.get("/scans/<uuid:scan_id>")
@@ -113,17 +110,6 @@ def _content_of(file: FileStorage | None) -> bytes:
     return file.stream.read(limit + 1)
 
 
-def _checked(content: bytes, valid: bool) -> Intake | None:
-    """The picture as it is stored; None for a form that is not `valid`, for which no picture is opened. Raises Invalid."""
-    limit, patient = current_app.config["CSSS"].upload_bytes, me().patient
-    if patient is None:
-        raise NotFound(_("Only patients upload scans."))
-    if valid:
-        return upload_checks.take_in(content, limit=limit, patient=patient)
-    intake.look_at(content, limit=limit)  # all that is wrong is told at once, as far as it can be seen
-    return None
-
-
 def _upload_id(form: UploadForm) -> uuid.UUID | None:
     try:
         return uuid.UUID(form.upload.data or "")
@@ -131,56 +117,20 @@ def _upload_id(form: UploadForm) -> uuid.UUID | None:
         return None
 
 
-def _arrived(upload_id: uuid.UUID, valid: bool) -> Intake | None:
-    """The picture that came in pieces, as `_checked` has it; what is no scan is not kept. Raises Invalid."""
-    try:
-        return _checked(uploads.content(upload_id, me()), valid)
-    except (uploads.Incomplete, intake.TryLater, services.UsedUp):
-        raise
-    except Invalid:
-        with transaction(), suppress(NotFound):
-            uploads.cancel(upload_id, by=me())
-        raise
-
-
-def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uuid.UUID:
-    """Store the picture and begin its life; the file goes again when the database does not take the scan.
-
-    Raises AlreadyFinished with the scan of the first form when a form comes twice (a second press, an answer that was
-    lost). With another kind or other words it is a form of its own.
-    """
-    kind, indication = ScanKind(form.kind.data), form.indication.data or ""
-    key = storage().put("scans", taken.suffix, taken.content)
-    original = storage().put("originals", "png", taken.original) if taken.original else None
-    committed: list[str] = []
-    try:
-        with transaction():
-            after_commit(lambda: committed.append(key))  # the first thing: what follows it may fail
-            earlier = services.just_submitted(taken, by=me())
-            same = [
-                each for each in earlier if services.says_the_same(each, kind=kind, indication=indication)
-            ]
-            if same and upload_id is None:
-                raise uploads.AlreadyFinished(same[0].id)
-            scan = services.submit_scan(
-                taken, key, kind=kind, indication=indication, original_key=original, by=me()
-            )
-            sent_anew = bool(earlier) and not same
-            scan_id = scan.id
-            if upload_id:
-                uploads.finish(upload_id, scan_id, by=me())
-    except IntegrityError:  # the database has looked and said no: nothing was committed
-        _take_away(key, original)
-        raise
-    except DBAPIError:
-        raise  # a line that broke at the commit leaves open whether it happened: the file stays, or is swept
-    except BaseException:
-        if not committed:
-            _take_away(key, original)
-        raise
+def _submit(form: UploadForm, upload_id: uuid.UUID | None, valid: bool) -> uuid.UUID:
+    """The scan that is made of this form. Raises Invalid, AlreadyFinished."""
     if upload_id:
-        uploads.forget_file(upload_id)
-    if sent_anew:
+        taken = submission.take_in_upload(upload_id, form_is_valid=valid, by=me())
+    else:
+        taken = submission.take_in(_content_of(form.file.data), form_is_valid=valid, by=me())
+    made = submission.submit(
+        taken,
+        kind=ScanKind(form.kind.data),
+        indication=form.indication.data or "",
+        upload_id=upload_id,
+        by=me(),
+    )
+    if made.sent_anew:
         flash(
             _(
                 "You had sent this picture a moment ago, with another kind or other words. It is now a scan of its own with "
@@ -188,7 +138,7 @@ def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uui
             ),
             "info",
         )
-    return scan_id
+    return made.scan_id
 
 
 def _sent_before(scan_id: uuid.UUID, form: UploadForm) -> Response:
@@ -206,12 +156,6 @@ def _sent_before(scan_id: uuid.UUID, form: UploadForm) -> Response:
         },
     )
     return _refused(form)
-
-
-def _take_away(*keys: str | None) -> None:
-    """Files of a scan that did not come to be."""
-    for key in filter(None, keys):
-        storage().delete(key)
 
 
 def _refused(form: UploadForm) -> Response:

@@ -38,9 +38,9 @@ def begin_upload() -> Response:
                 length=length, digest=_digest(), limit=current_app.config["CSSS"].upload_bytes, by=me()
             )
             upload_id = upload.id
-    except UsedUp as error:
+    except UsedUp as error:  # not `try_step`: the protocol has answers of its own, without a page
         return _sentence(422, error)
-    except Invalid as error:
+    except Invalid as error:  # not `try_step`: as above
         return _sentence(413, error)
     found = services.own(upload_id, me())
     answer = _state(found, 201 if is_new else 200)

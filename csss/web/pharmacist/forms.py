@@ -147,10 +147,12 @@ class LinesForm(Form):
         self.set_rows(lines)
         return True
 
-    def refuse(self, errors: Mapping[str, str]) -> None:
-        """Put the service's sentences beside the fields they are about."""
+    def refuse(self, errors: Mapping[str, str]) -> list[str]:
+        """Put the service's sentences beside the fields they are about; what belongs to no field comes back."""
+        left = dict(errors)
         for field in self._all_fields():
-            field.errors = [errors[field.id]] if field.id in errors else []
+            field.errors = [left.pop(field.id)] if field.id in left else []
+        return list(left.values())
 
     @property
     def summary(self) -> list[tuple[str, str]]:

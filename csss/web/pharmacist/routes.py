@@ -7,8 +7,7 @@ from typing import Any
 
 from flask import Response, flash, request, url_for
 
-from csss.database import transaction
-from csss.errors import Invalid, NotFound, StateConflict
+from csss.errors import NotFound
 from csss.i18n import gettext as _
 from csss.people.permissions import Permission
 from csss.prescriptions import line_warnings, services, templates
@@ -19,7 +18,7 @@ from csss.reports import queries as report_queries
 from csss.scans import policies, queries
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor
-from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
+from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
 from csss.web.pharmacist.blueprint import pharmacist
@@ -35,6 +34,7 @@ from csss.web.pharmacist.presenters import (
 )
 from csss.web.rendered_rows import made_once
 from csss.web.staff_view import history, scan_view
+from csss.web.steps import try_step
 from csss.web.unsent import comes_back_on, typed_before
 
 
@@ -118,20 +118,19 @@ def _submit(scan_id: uuid.UUID, step: Callable[..., Prescription], done: str) ->
     if form.change_lines(request.form) or _fill_in(form):
         return _show(scan_id, form)
     form.warn(_warnings(queries.scan_visible_to(me(), scan_id), form), request.form)
-    try:
-        with transaction():
-            step(
-                scan_id,
-                lines=form.lines,
-                none_needed=form.none_needed.data,
-                notes=form.notes.data or "",
-                by=me(),
-            )
-    except Invalid as refused:
-        form.refuse(refused.errors)
-        return _show(scan_id, form, status=UNPROCESSABLE)
-    except StateConflict as conflict:
-        return _show(scan_id, form, status=409, conflict=str(conflict))
+    refused = try_step(
+        lambda: step(
+            scan_id,
+            lines=form.lines,
+            none_needed=form.none_needed.data,
+            notes=form.notes.data or "",
+            by=me(),
+        ),
+        lambda status, sentence: _show(scan_id, form, status=status, conflict=sentence or ""),
+        place=form.refuse,
+    )
+    if refused is not None:
+        return refused
     flash(done, "success")
     return redirect_after(url_for(".scan", scan_id=scan_id))
 

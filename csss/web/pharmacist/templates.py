@@ -4,17 +4,16 @@ import uuid
 
 from flask import Response, flash, request, url_for
 
-from csss.database import transaction
-from csss.errors import Invalid, StateConflict
 from csss.i18n import gettext as _
 from csss.people.permissions import Permission
 from csss.prescriptions import templates
 from csss.prescriptions.models import PrescriptionTemplate
-from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
+from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.pharmacist.blueprint import pharmacist
 from csss.web.pharmacist.forms import PrescriptionTemplateForm
 from csss.web.pharmacist.presenters import completion, template_groups
+from csss.web.steps import try_step
 from csss.web.unsent import comes_back_on, typed_before
 
 
@@ -65,12 +64,13 @@ def change_template(preset_id: uuid.UUID) -> Response:
 @pharmacist.post("/templates/<uuid:preset_id>/remove")
 @requires(Permission.SCAN_PRESCRIBE)
 def remove_template(preset_id: uuid.UUID) -> Response:
-    try:
-        with transaction():
-            templates.remove(preset_id, by=me())
-    except StateConflict as conflict:
+    def show(status: int, sentence: str | None) -> Response:
         found = templates.usable(preset_id, me())
-        return _show(found, PrescriptionTemplateForm.starting_with(found), status=409, conflict=str(conflict))
+        return _show(found, PrescriptionTemplateForm.starting_with(found), status, sentence)
+
+    refused = try_step(lambda: templates.remove(preset_id, by=me()), show)
+    if refused is not None:
+        return refused
     flash(_("The template has been removed."), "success")
     return redirect_after(url_for(".template_list"))
 
@@ -80,21 +80,20 @@ def _keep(found: PrescriptionTemplate | None) -> Response:
     if form.change_lines(request.form):
         return _show(found, form)
     template_id = found.id if found else None
-    try:
-        with transaction():
-            templates.keep(
-                template_id,
-                name=form.name.data or "",
-                lines=form.lines,
-                notes=form.notes.data or "",
-                shared=form.owner.data == "hospital",
-                by=me(),
-            )
-    except StateConflict as conflict:
-        return _show(found, form, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        form.refuse(refused.errors)
-        return _show(found, form, status=UNPROCESSABLE)
+    refused = try_step(
+        lambda: templates.keep(
+            template_id,
+            name=form.name.data or "",
+            lines=form.lines,
+            notes=form.notes.data or "",
+            shared=form.owner.data == "hospital",
+            by=me(),
+        ),
+        lambda status, sentence: _show(found, form, status, sentence),
+        place=form.refuse,
+    )
+    if refused is not None:
+        return refused
     flash(_("The template has been kept."), "success")
     return redirect_after(url_for(".template_list"))
 
@@ -102,9 +101,8 @@ def _keep(found: PrescriptionTemplate | None) -> Response:
 def _show(
     found: PrescriptionTemplate | None,
     form: PrescriptionTemplateForm,
-    *,
     status: int = 200,
-    conflict: str = "",
+    conflict: str | None = None,
 ) -> Response:
     """A colleague's template of the hospital is shown as the beginning of one's own: it can be copied, not changed."""
     own = found if found and templates.may_change(found, me()) else None
