@@ -14,11 +14,11 @@ from csss.i18n import _, _n
 from csss.people.permissions import Permission
 from csss.reports import approvals, batches
 from csss.reports.models import ApprovalBatch
-from csss.web.admin.batch_presenters import chosen_report
+from csss.web.admin.approvals.batch_presenters import chosen_report
+from csss.web.admin.approvals.forms import ApproveForm
+from csss.web.admin.approvals.queue_routes import show_queue
 from csss.web.admin.blueprint import admin
-from csss.web.admin.forms import ApproveForm
-from csss.web.admin.presenters import CodeView, code_view
-from csss.web.admin.routes import show_queue
+from csss.web.admin.mailed_code import CodeView, code_view
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session

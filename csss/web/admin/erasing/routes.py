@@ -1,8 +1,7 @@
-"""Routes: legal holds, whose data is due, and erasing a patient."""
+"""Routes: whose data is due, and erasing a patient."""
 
 import secrets as random
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from flask import Response, current_app, flash, make_response, render_template, request, url_for
@@ -18,11 +17,10 @@ from csss.i18n import _
 from csss.people.models import Patient
 from csss.people.permissions import Permission
 from csss.reports import approvals
-from csss.web.admin.accounts import show_account
 from csss.web.admin.blueprint import admin
-from csss.web.admin.erasing_presenters import due_row, erasure_row, facts_before
-from csss.web.admin.forms import EraseForm, LegalHoldForm
-from csss.web.admin.presenters import CodeView, code_view
+from csss.web.admin.erasing.forms import EraseForm
+from csss.web.admin.erasing.presenters import due_row, erasure_row, facts_before
+from csss.web.admin.mailed_code import CodeView, code_view
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
@@ -54,35 +52,6 @@ def erasures() -> Response:
     shown = len(values["due"]) + len(values["erased"])
     values["pager"] = pager(number=number, size=size, shown=shown, total=total, endpoint=".erasures")
     return page_or_fragment("admin/erasures.html", "admin/_erasures.html", **values)
-
-
-@admin.post("/users/<uuid:user_id>/legal-hold")
-@requires(Permission.PATIENT_ERASE)
-@comes_back_on("admin.user")
-def place_legal_hold(user_id: uuid.UUID) -> Response:
-    done = _("This patient’s data is kept until the legal hold is lifted.")
-    return _change_hold(user_id, services.place_hold, done)
-
-
-@admin.post("/users/<uuid:user_id>/lift-legal-hold")
-@requires(Permission.PATIENT_ERASE)
-@comes_back_on("admin.user")
-def lift_legal_hold(user_id: uuid.UUID) -> Response:
-    return _change_hold(user_id, services.lift_hold, _("The legal hold is lifted."))
-
-
-def _change_hold(user_id: uuid.UUID, change: Callable[..., object], done: str) -> Response:
-    form = LegalHoldForm(request.form)
-    try:
-        with transaction():
-            change(user_id, reason=form.reason.data or "", by=me())
-    except StateConflict as conflict:
-        return show_account(user_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        mark(form, refused.errors)
-        return show_account(user_id, status=UNPROCESSABLE, hold_form=form)
-    flash(done, "success")
-    return redirect_after(url_for(".user", user_id=user_id))
 
 
 @admin.get("/users/<uuid:user_id>/erase")

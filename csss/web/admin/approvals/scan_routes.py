@@ -1,6 +1,5 @@
-"""Routes: an administrator looks at what waits, approves it, or asks for a correction."""
+"""Routes: an administrator looks at one scan, approves its report, or asks for a correction."""
 
-import threading
 import uuid
 from typing import Any
 
@@ -14,87 +13,36 @@ from flask import (
     request,
     url_for,
 )
-from werkzeug.exceptions import ServiceUnavailable
 
-from csss.audit.record import record
 from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
-from csss.confinement.parent import Busy, Exhausted
 from csss.database import transaction
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.presenters import prescription_view
-from csss.reports import approvals, lettering, printing, services
+from csss.reports import approvals, lettering, services
 from csss.reports import queries as report_queries
-from csss.reports.build import report_context
-from csss.reports.document import ReportRenderError
 from csss.scans import policies, queries, workflow
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor
-from csss.web.admin.batch_presenters import disagreement
+from csss.web.admin.approvals.batch_presenters import disagreement
+from csss.web.admin.approvals.changes import prescription_changes, reading_changes
+from csss.web.admin.approvals.forms import ApproveForm, HoldForm
+from csss.web.admin.approvals.queue_presenters import tag
+from csss.web.admin.approvals.release_presenters import release_view
+from csss.web.admin.approvals.scan_presenters import askable, hold_view, waits_because
 from csss.web.admin.blueprint import admin
-from csss.web.admin.changes import prescription_changes, reading_changes
-from csss.web.admin.forms import ApproveForm, HoldForm, QueueFilter
-from csss.web.admin.presenters import (
-    CodeView,
-    askable,
-    code_view,
-    hold_view,
-    release_view,
-    released_rows,
-    tag,
-    waiting_rows,
-    waits_because,
-)
-from csss.web.fetch_site import not_from_elsewhere
+from csss.web.admin.mailed_code import CodeView, code_view
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
-from csss.web.headers import FILE_CSP
-from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.passkeys import question, second_factor_shown
-from csss.web.rendered_rows import made_once
 from csss.web.staff_view import history, scan_view
 from csss.web.throttle import answer_to
 from csss.web.unsent import comes_back_on, typed_before
-
-WATERMARK = "PREVIEW – NOT RELEASED"  # not translated: it stands in a report, which has one language
-# One is laid out at a time (csss.reports.printing), one may wait for it; more would only fill the threads.
-_previews = threading.BoundedSemaphore(2)
-
-
-@admin.get("/")
-@requires(Permission.REPORT_APPROVE)
-def queue() -> Response:
-    """What waits for approval or is on hold; with `show=released` what has been released, newest first."""
-    return show_queue()
-
-
-def show_queue(*, status: int = 200, refused: str = "") -> Response:
-    """The list as it is filtered; `refused` says why the ticked reports could not be taken."""
-    form = QueueFilter(request.args)
-    search, number = form.q.data or "", page_number()
-    values: dict[str, Any] = {"form": form, "filtered": bool(search), "waiting": [], "released": []}
-    values["may_approve"] = False
-    values["show"] = "released" if request.args.get("show") == "released" else "waiting"
-    if values["show"] == "released":
-        releases = approvals.released(search=search, page=number)
-        values["released"] = released_rows(releases.releases)
-        size, total = releases.size, releases.total
-    else:
-        scans = approvals.waiting(search=search, page=number)
-        rows = waiting_rows(scans.scans, request.form.getlist("scan"))
-        values["waiting"] = made_once("admin/_waiting_row.html", rows)
-        values["may_approve"] = any(row.may_approve for row in rows)
-        size, total = scans.size, scans.total
-    shown = len(values["waiting"]) + len(values["released"])
-    values["pager"] = pager(number=number, size=size, shown=shown, total=total, endpoint=".queue")
-    values["here"] = list_url(".queue", filters(but=""))
-    values["refused"] = refused
-    return page_or_fragment("admin/queue.html", "admin/_queue.html", status=status, **values)
 
 
 @admin.get("/scans/<uuid:scan_id>")
@@ -102,43 +50,6 @@ def show_queue(*, status: int = 200, refused: str = "") -> Response:
 def scan(scan_id: uuid.UUID) -> Response:
     sent = typed_before("admin.hold")
     return _show(scan_id, hold_form=HoldForm(sent) if sent is not None else None)
-
-
-@admin.get("/scans/<uuid:scan_id>/preview.pdf")
-@requires(Permission.REPORT_APPROVE)
-@not_from_elsewhere
-def preview(scan_id: uuid.UUID) -> Response:
-    """The report as it would be released now, watermarked on every page and kept nowhere."""
-    scan = queries.scan_visible_to(me(), scan_id)
-    if not scan.reviews or not prescriptions.versions(scan):
-        abort(409, _("The report can be previewed once the doctor and the pharmacist have done their part."))
-    if report_queries.approval(scan) is not None:
-        abort(409, _("The report has been released. Open its stored version instead of a preview."))
-    if not _previews.acquire(blocking=False):
-        raise ServiceUnavailable(
-            _("Other previews are being made just now. Try again in a moment."), retry_after=2
-        )
-    try:
-        draft = report_context(scan, report_id=str(services.report_id(scan.id, 1)), version=1, draft=True)
-        name = f"preview-{scan.patient.mrn}.pdf"
-        with transaction():
-            record("report.previewed", scan, by=me())
-        content = printing.print_report(draft, current_app.jinja_env, watermark=WATERMARK)
-    except Exhausted:
-        abort(422, _("The report takes too much memory or time to be made: its texts are too long."))
-    except ReportRenderError as error:
-        abort(422, str(error))
-    except Busy:
-        raise ServiceUnavailable(
-            _("Other previews are being made just now. Try again in a moment."), retry_after=2
-        ) from None
-    finally:
-        _previews.release()
-    response = make_response(content)
-    response.headers["Content-Type"] = "application/pdf"
-    response.headers["Content-Disposition"] = f'inline; filename="{name}"'
-    response.headers["Content-Security-Policy"] = FILE_CSP
-    return response
 
 
 @admin.post("/scans/<uuid:scan_id>/code")

@@ -15,7 +15,9 @@ from csss.people.models import AccountState, User
 from csss.people.permissions import Permission
 from csss.people.roles import Role
 from csss.web.account.password_again import asks_for_password, check_password
-from csss.web.admin.account_presenters import (
+from csss.web.admin.accounts.forms import AccountFilter, LegalHoldForm, PasswordAgain
+from csss.web.admin.accounts.keeping_presenters import keeping
+from csss.web.admin.accounts.presenters import (
     LETS_IN,
     account_facts,
     account_page_steps,
@@ -24,8 +26,6 @@ from csss.web.admin.account_presenters import (
     session_rows,
 )
 from csss.web.admin.blueprint import admin
-from csss.web.admin.erasing_presenters import keeping
-from csss.web.admin.forms import AccountFilter, LegalHoldForm, PasswordAgain
 from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import idle_limit, me, requires

@@ -12,7 +12,7 @@ from csss.i18n import _
 from csss.notices.services import send_again
 from csss.people.permissions import Permission
 from csss.web.admin.blueprint import admin
-from csss.web.admin.list_presenters import job_rows, queue_rows
+from csss.web.admin.logs.job_presenters import job_rows, queue_rows
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
