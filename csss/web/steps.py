@@ -1,6 +1,7 @@
 """One way through a step: do it; say what is wrong beside the field (422), or what has happened meanwhile (409); go on."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 
 from flask import Response
 from wtforms import Form
@@ -20,15 +21,17 @@ def try_step(
     *,
     form: Form | None = None,
     place: Callable[[Mapping[str, str]], list[str]] | None = None,
+    in_transaction: bool = True,
 ) -> Response | None:
-    """Take a step inside one transaction. None when it is done; else the page that says why it was refused.
+    """Take a step, inside one transaction. None when it is done; else the page that says why it was refused.
 
     `show(status, sentence)` makes that page: 422 with what belongs to no field, 409 with what has happened meanwhile.
     Errors of fields go into `form`; a page with fields of its own kind gives `place`, which returns what found no field.
-    Whoever tried too often gets 429.
+    Whoever tried too often gets 429. A step that opens its transaction itself says so (`in_transaction=False`): it hashes a
+    password or opens a picture first, and no lock waits for that.
     """
     try:
-        with transaction():
+        with transaction() if in_transaction else nullcontext():
             step()
     except StateConflict as refusal:
         return show(CONFLICT, str(refusal))

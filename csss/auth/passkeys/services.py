@@ -256,7 +256,7 @@ def _new_challenge(
         session_id=asked.id if asked else None,
         ceremony=purpose,
         subject_id=subject_id,
-        second_factor_tries=random.token_bytes(32),
+        challenge=random.token_bytes(32),
         expires_at=now() + LIFE,
     )
     db.session.add(kept)

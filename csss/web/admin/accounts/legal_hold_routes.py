@@ -5,17 +5,15 @@ from collections.abc import Callable
 
 from flask import Response, flash, request, url_for
 
-from csss.database import transaction
 from csss.erasing import services
-from csss.errors import Invalid, StateConflict
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.web.admin.accounts.forms import LegalHoldForm
 from csss.web.admin.accounts.routes import show_account
 from csss.web.admin.blueprint import admin
-from csss.web.forms import mark
-from csss.web.fragments import UNPROCESSABLE, redirect_after
+from csss.web.fragments import redirect_after
 from csss.web.guard import me, requires
+from csss.web.steps import CONFLICT, try_step
 from csss.web.unsent import comes_back_on
 
 
@@ -36,13 +34,13 @@ def lift_legal_hold(user_id: uuid.UUID) -> Response:
 
 def _change_hold(user_id: uuid.UUID, change: Callable[..., object], done: str) -> Response:
     form = LegalHoldForm(request.form)
-    try:
-        with transaction():
-            change(user_id, reason=form.reason.data or "", by=me())
-    except StateConflict as conflict:
-        return show_account(user_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        mark(form, refused.errors)
-        return show_account(user_id, status=UNPROCESSABLE, hold_form=form)
+
+    def show(status: int, sentence: str | None) -> Response:
+        sent = form if status != CONFLICT else None
+        return show_account(user_id, status=status, conflict=sentence, hold_form=sent)
+
+    refused = try_step(lambda: change(user_id, reason=form.reason.data or "", by=me()), show, form=form)
+    if refused is not None:
+        return refused
     flash(done, "success")
     return redirect_after(url_for(".user", user_id=user_id))

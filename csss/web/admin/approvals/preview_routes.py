@@ -16,9 +16,7 @@ from csss.confinement.parent import Busy, Exhausted
 from csss.database import transaction
 from csss.i18n import _
 from csss.people.permissions import Permission
-from csss.prescriptions import services as prescriptions
 from csss.reports import printing, services
-from csss.reports import queries as report_queries
 from csss.reports.build import report_context
 from csss.reports.document import ReportRenderError
 from csss.scans import queries
@@ -40,10 +38,7 @@ _previews = threading.BoundedSemaphore(2)
 def preview(scan_id: uuid.UUID) -> Response:
     """The report as it would be released now, watermarked on every page and kept nowhere."""
     scan = queries.scan_visible_to(me(), scan_id)
-    if not scan.reviews or not prescriptions.versions(scan):
-        abort(409, _("The report can be previewed once the doctor and the pharmacist have done their part."))
-    if report_queries.approval(scan) is not None:
-        abort(409, _("The report has been released. Open its stored version instead of a preview."))
+    services.check_can_preview(scan)
     if not _previews.acquire(blocking=False):
         raise ServiceUnavailable(
             _("Other previews are being made just now. Try again in a moment."), retry_after=2

@@ -25,7 +25,7 @@ def queue() -> Response:
     return show_queue()
 
 
-def show_queue(*, status: int = 200, refused: str = "") -> Response:
+def show_queue(*, status: int = 200, refused: str | None = None) -> Response:
     """The list as it is filtered; `refused` says why the ticked reports could not be taken."""
     form = QueueFilter(request.args)
     search, number = form.q.data or "", page_number()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from flask_babel.speaklater import LazyString
 
 from csss.i18n import _, _l
-from csss.scans import policies
 from csss.scans.models import Scan, ScanHold
 from csss.scans.states import HoldFor, Status
 from csss.web.filters import when
@@ -45,11 +44,6 @@ def hold_view(hold: ScanHold) -> HoldView:
         open=hold.lifted_at is None,
         answered=hold.answered_at is not None,
     )
-
-
-def askable(scan: Scan) -> list[HoldFor]:
-    """Who can be asked for a correction now."""
-    return [role for role in HoldFor if policies.may(policies.check_can_hold, scan, role)]
 
 
 def waits_because(scan: Scan) -> str | None:

@@ -1,6 +1,7 @@
 """Routes: an administrator looks at one scan, approves its report, or asks for a correction."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from flask import (
@@ -17,15 +18,13 @@ from flask import (
 from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
-from csss.database import transaction
-from csss.errors import Invalid, StateConflict
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.presenters import prescription_view
 from csss.reports import approvals, lettering, services
 from csss.reports import queries as report_queries
-from csss.scans import policies, queries, workflow
+from csss.scans import policies, queries
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor
 from csss.web.admin.approvals.batch_presenters import disagreement
@@ -33,15 +32,14 @@ from csss.web.admin.approvals.changes import prescription_changes, reading_chang
 from csss.web.admin.approvals.forms import ApproveForm, HoldForm
 from csss.web.admin.approvals.queue_presenters import tag
 from csss.web.admin.approvals.release_presenters import release_view
-from csss.web.admin.approvals.scan_presenters import askable, hold_view, waits_because
+from csss.web.admin.approvals.scan_presenters import hold_view, waits_because
 from csss.web.admin.blueprint import admin
 from csss.web.admin.mailed_code import CodeView, code_view
-from csss.web.forms import mark
-from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
+from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.passkeys import question, second_factor_shown
 from csss.web.staff_view import history, scan_view
-from csss.web.throttle import answer_to
+from csss.web.steps import CONFLICT, try_step
 from csss.web.unsent import comes_back_on, typed_before
 
 
@@ -49,23 +47,22 @@ from csss.web.unsent import comes_back_on, typed_before
 @requires(Permission.REPORT_APPROVE)
 def scan(scan_id: uuid.UUID) -> Response:
     sent = typed_before("admin.hold")
-    return _show(scan_id, hold_form=HoldForm(sent) if sent is not None else None)
+    return _show(scan_id, sent=HoldForm(sent) if sent is not None else None)
 
 
 @admin.post("/scans/<uuid:scan_id>/code")
 @requires(Permission.REPORT_APPROVE)
 def send_code(scan_id: uuid.UUID) -> Response:
     """Owe the administrator a one-time code for this very scan."""
-    try:
-        with transaction():
-            scan = queries.scan_visible_to(me(), scan_id)
-            services.check_can_release(scan, by=me())
-            second_factor_tries.request_approval_code(user_session(), scan.id)
-    except StateConflict as conflict:
-        return _show(scan_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        mark(form := ApproveForm(), refused.errors)
-        return answer_to(refused, _show(scan_id, status=UNPROCESSABLE, approve=form))
+
+    def send() -> None:
+        scan = queries.scan_visible_to(me(), scan_id)
+        services.check_can_release(scan, by=me())
+        second_factor_tries.request_approval_code(user_session(), scan.id)
+
+    refused = _take_step(scan_id, send, ApproveForm())
+    if refused is not None:
+        return refused
     if is_htmx():
         return _show(scan_id)
     return redirect_after(url_for(".scan", scan_id=scan_id, _anchor="approval"))
@@ -87,46 +84,19 @@ def passkey_question(scan_id: uuid.UUID) -> Response:
 @admin.post("/scans/<uuid:scan_id>/approve")
 @requires(Permission.REPORT_APPROVE)
 def approve(scan_id: uuid.UUID) -> Response:
-    """Release the report with a one-time code or a passkey. The state is checked before either is used up.
-
-    The scan is held from the first look: of two who send the same code at once the second is told that the report is
-    released, not that the code is used.
-    """
+    """Release the report with a one-time code or a passkey."""
     form = ApproveForm(request.form)
-    try:
-        with transaction():  # which keeps a wrong code, too: it counts
-            held = workflow.lock(scan_id)
-            services.check_can_release(held, by=me())
-            _check_seen(held)
-            proof = second_factor_shown(CodePurpose.APPROVAL, scan_id, form.code.data or "")
-            services.approve(scan_id, proof=proof, by=me())
-    except StateConflict as conflict:
-        return _show(scan_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        mark(form, refused.errors)
-        return answer_to(refused, _show(scan_id, status=UNPROCESSABLE, approve=form))
-    flash(_("The report is released. It is made now and then mailed to the patient."), "success")
-    return redirect_after(url_for(".scan", scan_id=scan_id))
 
-
-def _check_seen(scan: Scan) -> None:
-    """The page says which versions it showed: what has been corrected since has to be looked at first."""
-    shown = request.form.get("seen", "")
-    if not shown:
-        raise StateConflict(
-            _("The form did not say which reading and prescription you saw. Look at them here, then approve.")
-        )
-    if shown != _seen(scan, len(prescriptions.versions(scan))):
-        raise StateConflict(
-            _(
-                "The reading or the prescription has been corrected since you opened this page. Look at it again."
-            )
+    def release() -> None:  # a wrong code is kept, too: it counts
+        services.approve_as_seen(
+            scan_id,
+            seen=request.form.get("seen", ""),
+            second_factor=lambda: second_factor_shown(CodePurpose.APPROVAL, scan_id, form.code.data or ""),
+            by=me(),
         )
 
-
-def _seen(scan: Scan, prescribed: int) -> str:
-    """The numbers of the versions on the page; both are counted from 1 without gaps."""
-    return f"{len(scan.reviews)}.{prescribed}"
+    told = _("The report is released. It is made now and then mailed to the patient.")
+    return _take_step(scan_id, release, form) or _done(scan_id, told)
 
 
 @admin.post("/scans/<uuid:scan_id>/hold")
@@ -136,40 +106,36 @@ def hold(scan_id: uuid.UUID) -> Response:
     """Ask the doctor or the pharmacist for a correction before release."""
     form = HoldForm(request.form)
     to = HoldFor(form.to.data) if form.to.data in set(HoldFor) else None
-    try:
-        if to is None:
-            _check_may_hold(queries.scan_visible_to(me(), scan_id))
-            raise Invalid(to=_("Choose who has to correct something."))
-        with transaction():
-            services.hold(scan_id, to=to, note=form.note.data or "", by=me())
-    except StateConflict as conflict:
-        return _show(scan_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        mark(form, refused.errors)
-        return _show(scan_id, status=UNPROCESSABLE, hold_form=form)
-    told = {
-        HoldFor.DOCTOR: _("The scan is on hold. The doctor sees your note."),
-        HoldFor.PHARMACIST: _("The scan is on hold. The pharmacist sees your note."),
-    }
-    flash(told[to], "success")
-    return redirect_after(url_for(".scan", scan_id=scan_id))
-
-
-def _check_may_hold(scan: Scan) -> None:
-    """Raises StateConflict when nobody could be asked now; the state comes before the input."""
-    if not askable(scan):
-        policies.check_can_hold(scan, HoldFor.DOCTOR)
+    refused = _take_step(
+        scan_id, lambda: services.hold(scan_id, to=to, note=form.note.data or "", by=me()), form
+    )
+    if to is HoldFor.DOCTOR:
+        told = _("The scan is on hold. The doctor sees your note.")
+    else:
+        told = _("The scan is on hold. The pharmacist sees your note.")
+    return refused or _done(scan_id, told)
 
 
 @admin.post("/scans/<uuid:scan_id>/lift")
 @requires(Permission.REPORT_APPROVE)
 def lift(scan_id: uuid.UUID) -> Response:
-    try:
-        with transaction():
-            services.lift(scan_id, by=me())
-    except StateConflict as conflict:
-        return _show(scan_id, status=409, conflict=str(conflict))
-    flash(_("The hold is lifted."), "success")
+    refused = _take_step(scan_id, lambda: services.lift(scan_id, by=me()))
+    return refused or _done(scan_id, _("The hold is lifted."))
+
+
+def _take_step(
+    scan_id: uuid.UUID, step: Callable[[], object], form: ApproveForm | HoldForm | None = None
+) -> Response | None:
+    """Take a step; when it is refused, the page as it stands now with the reason and, for 422, what was typed."""
+
+    def show(status: int, sentence: str | None) -> Response:
+        return _show(scan_id, status=status, conflict=sentence, sent=form if status != CONFLICT else None)
+
+    return try_step(step, show, form=form)
+
+
+def _done(scan_id: uuid.UUID, sentence: str) -> Response:
+    flash(sentence, "success")
     return redirect_after(url_for(".scan", scan_id=scan_id))
 
 
@@ -201,14 +167,13 @@ def _show(
     scan_id: uuid.UUID,
     *,
     status: int = 200,
-    conflict: str = "",
-    approve: ApproveForm | None = None,
-    hold_form: HoldForm | None = None,
+    conflict: str | None = None,
+    sent: ApproveForm | HoldForm | None = None,
 ) -> Response:
-    """The scan with what may be done to it now; the forms hold what was typed."""
+    """The scan with what may be done to it now; the form that was `sent` holds what was typed."""
     scan = queries.scan_visible_to(me(), scan_id)
     complete = policies.may(policies.check_can_approve, scan)
-    asked = askable(scan)
+    asked = services.askable(scan)
     written = prescriptions.versions(scan)
     unprintable = lettering.obstacles(scan, me(), written[-1]) if complete and written else []
     may_approve = complete and not unprintable
@@ -218,7 +183,7 @@ def _show(
     may_preview = bool(scan.reviews and written) and release is None
     values: dict[str, Any] = {
         "scan": shown,
-        "seen": _seen(scan, len(written)),
+        "seen": services.versions_to_approve(scan, len(written)),
         "warnings": disagreement(scan.review, scan) if may_approve else [],
         "reading_changes": reading_changes(shown.review, shown.earlier_reviews[0])
         if shown.review and shown.earlier_reviews
@@ -231,13 +196,13 @@ def _show(
         "waits_because": None if conflict else waits_because(scan),
         "may_lift": policies.may(policies.check_can_lift, scan),
         "lift_waits": policies.kind_not_signed(scan),
-        "approve_form": approve or ApproveForm(),
+        "approve_form": sent if isinstance(sent, ApproveForm) else ApproveForm(),
         "code": _code(scan) if may_approve else None,
         "passkey": may_approve and passkeys.offered(me()),
         "only_passkey": second_factor_tries.needs_passkey(me()),
         "code_state_url": url_for(".code_state", scan_id=scan.id),
         "otp_minutes": current_app.config["CSSS"].otp_minutes,
-        "hold_form": (hold_form or HoldForm()).offer(asked) if asked else None,
+        "hold_form": (sent if isinstance(sent, HoldForm) else HoldForm()).offer(asked) if asked else None,
         "holds": [hold_view(each) for each in reversed(scan.holds)],
         "prescriptions": views,
         "preview_url": url_for(".preview", scan_id=scan.id) if may_preview else None,

@@ -5,8 +5,6 @@ from typing import Any
 
 from flask import Response, flash, request, url_for
 
-from csss.database import transaction
-from csss.errors import StateConflict
 from csss.i18n import _
 from csss.notices import queries as mail_queries
 from csss.notices.models import MailKind, MailState
@@ -18,6 +16,7 @@ from csss.web.admin.logs.mail_presenters import mail_row
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
+from csss.web.steps import try_step
 
 
 @admin.get("/mail")
@@ -31,19 +30,18 @@ def mail_log() -> Response:
 @requires(Permission.ACCOUNT_MANAGE)
 def resend_mail(message_id: uuid.UUID) -> Response:
     """Owe a message that was given up once more."""
-    try:
-        with transaction():
-            name = send_again(message_id, by=me()).user.name
-    except StateConflict as conflict:
-        return _show_mail(status=409, conflict=str(conflict))
-    flash(_("The message to %(name)s is sent again.", name=name), "success")
+    names: list[str] = []
+    refused = try_step(lambda: names.append(send_again(message_id, by=me()).user.name), _show_mail)
+    if refused is not None:
+        return refused
+    flash(_("The message to %(name)s is sent again.", name=names[0]), "success")
     scan_id = request.args.get("scan", type=uuid.UUID)
     if scan_id is not None:  # it was asked for on the page of a scan
         return redirect_after(url_for(".scan", scan_id=scan_id, _anchor="release"))
     return redirect_after(list_url(".mail_log", filters(but="")))
 
 
-def _show_mail(*, status: int = 200, conflict: str = "") -> Response:
+def _show_mail(status: int = 200, conflict: str | None = None) -> Response:
     form = MailFilter(request.args)
     page = mail_queries.messages(
         kind=MailKind(form.kind.data) if form.kind.data in set(MailKind) else None,
