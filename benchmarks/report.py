@@ -22,9 +22,9 @@ from csss.reports.context import (
     PrescriptionText,
     PrintedMedicine,
     PrintedPatient,
+    PrintedReview,
     Probability,
     ReportContext,
-    ReviewText,
     ScanImage,
     Signature,
 )
@@ -111,7 +111,7 @@ def example_context(**changes: Any) -> ReportContext:
             model_version="example-1",
             heatmap=heatmap,
         ),
-        review=ReviewText(
+        review=PrintedReview(
             version=1,
             author="Dr Maria Fernandes",
             written_at=start + timedelta(hours=1),

@@ -10,7 +10,7 @@ from csss.i18n import ngettext as _n
 MONTHS_BELOW = 24  # a child of 18 months is no "1 year"
 
 
-class Unit(StrEnum):
+class AgeUnit(StrEnum):
     DAYS = "days"
     MONTHS = "months"
     YEARS = "years"
@@ -21,23 +21,23 @@ class Age:
     """Completed units of time."""
 
     number: int
-    unit: Unit
+    unit: AgeUnit
 
     @property
     def words(self) -> str:
         """In the reader's language: 46 years, 5 months, 1 day."""
-        if self.unit is Unit.DAYS:
+        if self.unit is AgeUnit.DAYS:
             return _n("%(num)s day", "%(num)s days", self.number)
-        if self.unit is Unit.MONTHS:
+        if self.unit is AgeUnit.MONTHS:
             return _n("%(num)s month", "%(num)s months", self.number)
         return _n("%(num)s year", "%(num)s years", self.number)
 
     @property
     def short(self) -> str:
         """For a narrow column: 46 y, 5 mo, 1 d."""
-        if self.unit is Unit.DAYS:
+        if self.unit is AgeUnit.DAYS:
             return _("%(days)s d", days=self.number)
-        if self.unit is Unit.MONTHS:
+        if self.unit is AgeUnit.MONTHS:
             return _("%(months)s mo", months=self.number)
         return _("%(years)s y", years=self.number)
 
@@ -52,7 +52,7 @@ def age_on(born: date, on: date) -> Age:
         raise ValueError("The date lies before the date of birth.")
     months = (on.year - born.year) * 12 + on.month - born.month - (on.day < born.day)
     if months < 1:
-        return Age((on - born) // timedelta(days=1), Unit.DAYS)
+        return Age((on - born) // timedelta(days=1), AgeUnit.DAYS)
     if months < MONTHS_BELOW:
-        return Age(months, Unit.MONTHS)
-    return Age(months // 12, Unit.YEARS)
+        return Age(months, AgeUnit.MONTHS)
+    return Age(months // 12, AgeUnit.YEARS)

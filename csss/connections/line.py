@@ -29,7 +29,7 @@ class KeptAnswers:
             return self._bytes <= self._most
 
 
-class Line(socket.socket):
+class ClientSocket(socket.socket):
     """The socket of one connection. Where a blocking one would wait:
 
     `recv` raises TooSlow when the sender is; `sendall` keeps what the reader does not take at once, for `send_rest`.

@@ -20,25 +20,25 @@ def is_long(method: str, length: int | None, *, coded: bool) -> bool:
 
 
 @dataclass(frozen=True)
-class Head:
+class RequestHead:
     """A head that has come whole. `whole` is the length of the request in bytes; None for a long or unknown one."""
 
     whole: int | None
     expects_answer: bool = False  # the client sends the body when it has been asked for it
 
 
-def find_head(content: bytearray, start: int = 0) -> Head | None:
+def find_head(content: bytearray, start: int = 0) -> RequestHead | None:
     """The head at the beginning of `content`; None while it has not come whole. `start`: how much has been looked at.
 
     A head that will never end as the parser reads it (a line feed alone) counts as whole: the parser refuses it.
     """
     end = content.find(_END, max(0, start - len(_END)))
     if end < 0:
-        return Head(len(content)) if content.count(b"\n") != content.count(b"\r\n") else None
+        return RequestHead(len(content)) if content.count(b"\n") != content.count(b"\r\n") else None
     head = bytes(content[: end + len(_END)]).lower()
     length = _LENGTH.search(head) if b"\r\ncontent-length:" in head else None
     body = int(length[1]) if length else 0
     method = head[: head.find(b" ")].strip().decode("latin-1")
     if is_long(method, body, coded=b"\r\ntransfer-encoding" in head):
-        return Head(None)
-    return Head(len(head) + body, expects_answer=body > 0 and b"\r\nexpect:" in head)
+        return RequestHead(None)
+    return RequestHead(len(head) + body, expects_answer=body > 0 and b"\r\nexpect:" in head)

@@ -16,9 +16,9 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from csss.connections.line import KeptAnswers, Line
+from csss.connections.line import ClientSocket, KeptAnswers
 from csss.connections.rates import HEAD, Pace
-from csss.connections.request_head import MOST_HEAD, Head, find_head
+from csss.connections.request_head import MOST_HEAD, RequestHead, find_head
 from csss.networks import network_of
 
 _READ = 65_536
@@ -38,11 +38,11 @@ _SENTENCES = {
 class Connection(TConn):
     """A connection, and what of its next request has come."""
 
-    sock: Line
+    sock: ClientSocket
     body: Pace  # of a request that is being gathered
     answer: Pace  # of one that has been answered
 
-    def __init__(self, cfg: Any, line: Line, client: Any, server: Any) -> None:
+    def __init__(self, cfg: Any, line: ClientSocket, client: Any, server: Any) -> None:
         super().__init__(cfg, line, client, server)
         self.data_ready = True  # a thread that gets it has never to wait for its request
         self.network = network_of(client[0]) if isinstance(client, tuple) else "local"
@@ -53,7 +53,7 @@ class Connection(TConn):
     def begin(self, content: bytes) -> None:
         """Wait for a request, of which `content` has come with the one before."""
         self.content = bytearray(content)
-        self.head: Head | None = None
+        self.head: RequestHead | None = None
         self.began = time.monotonic()
         self.keeps, self.drained = False, 0
 
@@ -105,7 +105,7 @@ class WaitingWorker(ThreadWorker):
             elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED}:
                 raise
             return
-        conn = Connection(self.cfg, Line(accepted, self._kept), client, listener.getsockname())
+        conn = Connection(self.cfg, ClientSocket(accepted, self._kept), client, listener.getsockname())
         self.nr_conns += 1
         self._of_network[conn.network] = self._of_network.get(conn.network, 0) + 1
         if self.most_of_one is not None and self._of_network[conn.network] > self.most_of_one:

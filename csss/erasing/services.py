@@ -4,8 +4,9 @@ The database holds the way open only for the rows of exactly this patient and on
 0013); nothing here could take anybody else's. What goes and what stays stands in `erasing.tables`.
 """
 
+import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,8 +16,9 @@ from sqlalchemy import ColumnElement, Table, delete, or_, select, update
 from csss.audit.record import origin, record
 from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
+from csss.auth.secrets import hash_password
 from csss.clock import now
-from csss.database import Base, after_commit, changed_rows, db
+from csss.database import Base, after_commit, changed_rows, db, transaction
 from csss.erasing import leftovers
 from csss.erasing.models import ErasedFile, Erasure, LegalHold
 from csss.erasing.tables import GOES
@@ -105,6 +107,23 @@ def lock(user_id: uuid.UUID) -> Patient:
     patient = _locked(user_id)
     check_can_erase(patient)
     return patient
+
+
+def erase_confirmed(
+    user_id: uuid.UUID, *, reason: str, mrn: str, second_factor: Callable[[Patient], Proof], by: User
+) -> Erasure:
+    """Erase the patient whose MRN was typed.
+
+    The state and what was typed are checked before `second_factor` uses up a code or a passkey's answer. Opens its
+    transaction itself. Raises as `erase` does, and what `second_factor` raises.
+    """
+    # Before the transaction, because it takes its time: nobody will ever know this password.
+    password_hash = hash_password(secrets.token_urlsafe(32))
+    with transaction():
+        patient = lock(user_id)
+        check_request(patient, reason=reason, mrn=mrn)
+        proof = second_factor(patient)
+        return erase(user_id, reason=reason, mrn=mrn, proof=proof, password_hash=password_hash, by=by)
 
 
 def erase(

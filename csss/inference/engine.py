@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from csss.inference.gradcam import Head, grad_cam
+from csss.inference.gradcam import ClassifierHead, grad_cam
 from csss.inference.labels import UNCERTAIN, ModelCorrupt, ModelInfo, read_checked, read_info
 from csss.inference.outliers import Outliers
 from csss.inference.preprocessing import preprocess
@@ -81,7 +81,7 @@ class Engine:
         self,
         info: ModelInfo,
         model: bytes,
-        head: Head,
+        head: ClassifierHead,
         threshold: float,
         threads: int | None = None,
         outliers: Outliers | None = None,
@@ -124,7 +124,7 @@ class Engine:
         )
         try:
             outliers = Outliers.from_bytes(strange) if strange is not None else None
-            return cls(info, model, Head.from_bytes(head), limit, threads, outliers)
+            return cls(info, model, ClassifierHead.from_bytes(head), limit, threads, outliers)
         except (ValueError, KeyError, OSError, RuntimeError) as error:
             raise ModelCorrupt(
                 f"The model in {info.folder} cannot be loaded ({error}). Restore the model folder from its source, "

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Head:
+class ClassifierHead:
     """The two dense layers: W (channels, hidden), b (hidden), V (hidden, classes), d (classes)."""
 
     hidden_kernel: NDArray[np.float32]
@@ -38,7 +38,7 @@ class Head:
     output_bias: NDArray[np.float32]
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Head":
+    def from_bytes(cls, data: bytes) -> "ClassifierHead":
         """Read an `.npz`; raises `ValueError`, `KeyError` or `OSError` when it is none, and `ValueError` on shapes."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             head = cls(
@@ -68,7 +68,7 @@ class Head:
         return stream.getvalue()
 
 
-def raw_map(feature_map: NDArray[np.float32], head: Head, class_index: int) -> NDArray[np.float32]:
+def raw_map(feature_map: NDArray[np.float32], head: ClassifierHead, class_index: int) -> NDArray[np.float32]:
     """ReLU(sum_k alpha_k A_k): feature map (height, width, channels) to (height, width), unscaled."""
     cells = feature_map.shape[0] * feature_map.shape[1]
     pooled = feature_map.mean(axis=(0, 1))
@@ -77,7 +77,7 @@ def raw_map(feature_map: NDArray[np.float32], head: Head, class_index: int) -> N
     return np.maximum(feature_map @ alpha, 0).astype(np.float32)
 
 
-def grad_cam(feature_map: NDArray[np.float32], head: Head, class_index: int) -> NDArray[np.float32]:
+def grad_cam(feature_map: NDArray[np.float32], head: ClassifierHead, class_index: int) -> NDArray[np.float32]:
     """The map scaled to 0..1, shape (height, width); all zero when nothing speaks for the class."""
     cam = raw_map(feature_map, head, class_index)
     top = float(cam.max())

@@ -32,7 +32,7 @@ class CannotChange(Exception):
 
 
 @dataclass
-class Outcome:
+class KeyChange:
     """What a change has kept, and what it has ended."""
 
     authenticators: int = 0  # encrypted anew
@@ -78,7 +78,7 @@ def is_in_use() -> bool:
     return known is not None and known.value == secret_key_value(_new())
 
 
-def change(old: str, earlier: Sequence[str] = (), *, force: bool = False) -> Outcome:
+def change(old: str, earlier: Sequence[str] = (), *, force: bool = False) -> KeyChange:
     """Go over from the secret key `old` to that of the settings, whole or not at all. Raises CannotChange.
 
     `earlier` are keys from before `old`, for a log that knows of no change. Belongs inside transaction().
@@ -109,7 +109,7 @@ def change(old: str, earlier: Sequence[str] = (), *, force: bool = False) -> Out
     return outcome
 
 
-def go_on_without_old_key() -> Outcome:
+def go_on_without_old_key() -> KeyChange:
     """Take the key of the settings though nobody has the one before. What was kept with that is lost, and the seals made
     with it stay unchecked: `csss audit verify` says so until it is given that key. Belongs inside transaction()."""
     chain.lock(any_key=True)
@@ -118,8 +118,8 @@ def go_on_without_old_key() -> Outcome:
     return outcome
 
 
-def _go_over(old: str | None) -> Outcome:
-    outcome = Outcome()
+def _go_over(old: str | None) -> KeyChange:
+    outcome = KeyChange()
     outcome.authenticators, outcome.lost_authenticators = _encrypt_anew(*KEPT_SECRETS[0], old)
     outcome.passphrases, outcome.lost_passphrases = _encrypt_anew(*KEPT_SECRETS[1], old)
     # Keyed hashes: who has a code could not show that it is the one.

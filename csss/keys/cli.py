@@ -14,7 +14,7 @@ import click
 from csss.config import Settings, load_settings
 
 if TYPE_CHECKING:
-    from csss.keys.change import Outcome
+    from csss.keys.change import KeyChange
 
 _SHOWN = 20
 _KEY_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
@@ -81,7 +81,7 @@ def change_secret_key(
 
 def _change(
     settings: Settings, old_key: Callable[[], str | None], earlier: list[str], *, force: bool
-) -> "Outcome | None":
+) -> "KeyChange | None":
     """None when there is nothing to change."""
     import sqlalchemy as sa
     from flask_migrate import upgrade

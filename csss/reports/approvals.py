@@ -25,7 +25,7 @@ from csss.scans.queries import PAGE_SIZE, QueuePage
 from csss.scans.states import Agreement, Status
 
 
-class Signature(NamedTuple):
+class SignedReading(NamedTuple):
     """Of the doctor's version that counts, what a list shows."""
 
     doctor: str
@@ -39,7 +39,7 @@ class Signature(NamedTuple):
 class Signers:
     """The versions that count, and who wrote them; None where nothing has been written yet."""
 
-    review: Signature | None = None
+    review: SignedReading | None = None
     pharmacist: str | None = None
 
 
@@ -96,8 +96,11 @@ def signers(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Signers]:
     """Who wrote the review and the prescription that count, for each of these scans (two queries)."""
     reading, prescribing = _signers()
     wanted = {"ids": list(ids)}
-    reviews = {row[0]: Signature(*row[1:]) for row in db.session.execute(reading, wanted)}
-    pharmacists = {row[0]: row[1] for row in db.session.execute(prescribing, wanted)}
+    reviews = {
+        row.scan_id: SignedReading(row.doctor, row.findings, row.impression, row.diagnosis, row.agreement)
+        for row in db.session.execute(reading, wanted)
+    }
+    pharmacists = {row.scan_id: row.pharmacist for row in db.session.execute(prescribing, wanted)}
     return {each: Signers(reviews.get(each), pharmacists.get(each)) for each in ids}
 
 
@@ -107,7 +110,7 @@ def _signers() -> tuple[Any, Any]:
     last = _newest(Review.scan_id, Review.version)
     reading = (
         select(
-            *(Review.scan_id, User.name, Review.findings),
+            *(Review.scan_id, User.name.label("doctor"), Review.findings),
             *(Review.impression, Review.diagnosis, Review.agreement),
         )
         .join(User, User.id == Review.doctor_id)
@@ -115,7 +118,7 @@ def _signers() -> tuple[Any, Any]:
     )
     last = _newest(Prescription.scan_id, Prescription.version)
     prescribing = (
-        select(Prescription.scan_id, User.name)
+        select(Prescription.scan_id, User.name.label("pharmacist"))
         .join(User, User.id == Prescription.pharmacist_id)
         .join(last, (last.c.scan_id == Prescription.scan_id) & (last.c.version == Prescription.version))
     )

@@ -6,7 +6,7 @@ this one with its codes.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select, update
@@ -40,7 +40,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BatchOutcome:
     """How many were approved with the others, and how many stay."""
 
     approved: int
@@ -132,6 +132,19 @@ def check_open(batch: ApprovalBatch) -> None:
         )
 
 
+def leave_out(batch_id: uuid.UUID, without: Collection[uuid.UUID], *, by: User) -> ApprovalBatch:
+    """The same choice without these reports: another choice, so this one and its codes stop working.
+
+    Raises NotFound; StateConflict when this one is closed or nothing would be left.
+    """
+    batch = batch_of(by, batch_id)
+    check_open(batch)
+    left = [item.scan_id for item in batch.items if item.scan_id not in without]
+    if not left:
+        raise StateConflict(_("This is the only report of your choice. Go back to the list instead."))
+    return prepare(left, by=by)
+
+
 def choices(batch: ApprovalBatch) -> list[Choice]:
     """Every report of the batch with what an administrator looks at, in a fixed number of queries."""
     ids = [item.scan_id for item in batch.items]
@@ -194,9 +207,19 @@ def lock(batch_id: uuid.UUID, *, by: User) -> tuple[ApprovalBatch, Mapping[uuid.
     return batch, problems
 
 
+def approve_chosen(batch_id: uuid.UUID, *, second_factor: Callable[[], Proof], by: User) -> BatchOutcome:
+    """Release the reports of this choice. What has changed meanwhile stays, and is named.
+
+    The state is checked before `second_factor` uses up a code or a passkey's answer. Raises as `lock` does, and what
+    `second_factor` raises.
+    """
+    batch, problems = lock(batch_id, by=by)
+    return approve(batch, problems, proof=second_factor(), by=by)
+
+
 def approve(
     batch: ApprovalBatch, problems: Mapping[uuid.UUID, str | None], *, proof: Proof, by: User
-) -> Outcome:
+) -> BatchOutcome:
     """Release each report of a batch that `lock` has just found free of problems; what went wrong is kept beside it.
 
     Raises PermissionError when the proof is for something else.
@@ -212,7 +235,7 @@ def approve(
         item.approved, item.left_because = reason is None, reason or ""
     batch.approved_at = now()
     approved = sum(item.approved is True for item in batch.items)
-    outcome = Outcome(approved, len(batch.items) - approved)
+    outcome = BatchOutcome(approved, len(batch.items) - approved)
     record("approval.batch_approved", batch, by=by, approved=outcome.approved, left=outcome.left)
     return outcome
 

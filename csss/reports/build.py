@@ -99,8 +99,8 @@ def _prediction(scan: Scan) -> context.PredictionSummary | context.NoPrediction:
     )
 
 
-def _review(review: Review) -> context.ReviewText:
-    return context.ReviewText(
+def _review(review: Review) -> context.PrintedReview:
+    return context.PrintedReview(
         version=review.version,
         author=review.doctor.name,
         written_at=review.created_at,

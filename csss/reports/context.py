@@ -144,7 +144,7 @@ class NoPrediction:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReviewText:
+class PrintedReview:
     """One version of the doctor's reading. `author` is a name."""
 
     version: int
@@ -211,10 +211,10 @@ class ReportContext:
     patient: PrintedPatient
     scan: ScanImage
     prediction: PredictionSummary | NoPrediction
-    review: ReviewText
+    review: PrintedReview
     prescription: PrescriptionText
     signatures: tuple[Signature, ...]
-    earlier_reviews: tuple[ReviewText, ...] = ()
+    earlier_reviews: tuple[PrintedReview, ...] = ()
     earlier_prescriptions: tuple[PrescriptionText, ...] = ()
     addenda: tuple[PrintedAddendum, ...] = ()
     timezone: str = "UTC"

@@ -1,6 +1,7 @@
 """The administrator's step, and the report versions that follow. Functions belong inside transaction()."""
 
 import uuid
+from collections.abc import Callable
 
 from csss import outbox
 from csss.audit.record import record
@@ -8,12 +9,13 @@ from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import db
-from csss.errors import Invalid
+from csss.errors import Invalid, StateConflict
 from csss.i18n import _
 from csss.notices.models import MailKind
 from csss.notices.services import owe
 from csss.people.models import User
-from csss.reports import lettering
+from csss.prescriptions import services as prescriptions
+from csss.reports import lettering, queries
 from csss.reports.models import Approval, ApprovalBatch, ReportVersion
 from csss.scans import policies, workflow
 from csss.scans import services as scan_services
@@ -45,6 +47,46 @@ def approve(scan_id: uuid.UUID, *, proof: Proof, by: User, batch: ApprovalBatch 
     return approval
 
 
+def approve_as_seen(
+    scan_id: uuid.UUID, *, seen: str, second_factor: Callable[[], Proof], by: User
+) -> Approval:
+    """Release the report that was read on a page. `seen` is the `versions_to_approve` of that page.
+
+    The state is checked before `second_factor` uses up a code or a passkey's answer, and the scan is held from the first
+    look: of two who send the same code at once the second is told that the report is released, not that the code is used.
+
+    Raises StateConflict, and what `second_factor` raises.
+    """
+    scan = workflow.lock(scan_id)
+    check_can_release(scan, by=by)
+    if not seen:
+        raise StateConflict(
+            _("The form did not say which reading and prescription you saw. Look at them here, then approve.")
+        )
+    if seen != versions_to_approve(scan, len(prescriptions.versions(scan))):
+        raise StateConflict(
+            _(
+                "The reading or the prescription has been corrected since you opened this page. Look at it again."
+            )
+        )
+    return approve(scan_id, proof=second_factor(), by=by)
+
+
+def versions_to_approve(scan: Scan, prescribed: int) -> str:
+    """Which versions of the reading and of the prescription would be released; both are counted from 1 without gaps."""
+    return f"{len(scan.reviews)}.{prescribed}"
+
+
+def check_can_preview(scan: Scan) -> None:
+    """Whether there is something to look at before the release, and nothing has been released. Raises StateConflict."""
+    if not scan.reviews or not prescriptions.versions(scan):
+        raise StateConflict(
+            _("The report can be previewed once the doctor and the pharmacist have done their part.")
+        )
+    if queries.approval(scan) is not None:
+        raise StateConflict(_("The report has been released. Open its stored version instead of a preview."))
+
+
 def check_can_release(scan: Scan, *, by: User) -> None:
     """Whether this person's approval would make a report now: the scan's state, and letters that can all be printed.
 
@@ -54,9 +96,23 @@ def check_can_release(scan: Scan, *, by: User) -> None:
     lettering.check_can_print(scan, by)
 
 
-def hold(scan_id: uuid.UUID, *, to: HoldFor, note: str, by: User) -> ScanHold:
-    """Ask the doctor or the pharmacist for a correction before release; nothing is approved meanwhile."""
+def askable(scan: Scan) -> list[HoldFor]:
+    """Who can be asked for a correction now."""
+    return [role for role in HoldFor if policies.may(policies.check_can_hold, scan, role)]
+
+
+def hold(scan_id: uuid.UUID, *, to: HoldFor | None, note: str, by: User) -> ScanHold:
+    """Ask the doctor or the pharmacist for a correction before release; nothing is approved meanwhile.
+
+    Raises StateConflict; Invalid (`to`, `note`).
+    """
     scan = workflow.lock(scan_id)
+    if to is None:
+        if not askable(scan):
+            policies.check_can_hold(
+                scan, HoldFor.DOCTOR
+            )  # what nobody can be asked now comes before the input
+        raise Invalid(to=_("Choose who has to correct something."))
     policies.check_can_hold(scan, to)
     if not note.strip():
         raise Invalid(note=_("Write what has to be corrected."))

@@ -18,7 +18,7 @@ _FRAMES = {*range(0xC0, 0xD0)} - {_DHT, 0xC8, 0xCC}
 _END_OF_CODED = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 
-class Broken(ValueError):
+class BrokenJpeg(ValueError):
     """The file is not what its own head says."""
 
 
@@ -46,7 +46,7 @@ class _Walk:
 def checked(content: bytes) -> bytes:
     """The picture without what follows its end mark, with an end mark where only that is missing.
 
-    Raises Broken, Unsupported.
+    Raises BrokenJpeg, Unsupported.
     """
     walk = _Walk()
     try:
@@ -56,7 +56,7 @@ def checked(content: bytes) -> bytes:
                 return content[:end]
             _take(walk, marker, content[start:end])
     except (IndexError, struct.error, KeyError) as error:
-        raise Broken("a segment does not hold what it says") from error
+        raise BrokenJpeg("a segment does not hold what it says") from error
     _check_all_came(walk)
     return content.removesuffix(b"\xff") + END_MARK
 
@@ -64,15 +64,15 @@ def checked(content: bytes) -> bytes:
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """Each marker, and where what it holds begins and ends; after the last scan the file may end."""
     if not content.startswith(b"\xff\xd8"):
-        raise Broken("no JPEG")
+        raise BrokenJpeg("no JPEG")
     at, scans = 2, 0
     while True:
         if at >= len(content) or (content[at:] == b"\xff"):
             if not scans:
-                raise Broken("it ends before its picture")
+                raise BrokenJpeg("it ends before its picture")
             return
         if content[at] != 0xFF:
-            raise Broken("bytes that belong to nothing")
+            raise BrokenJpeg("bytes that belong to nothing")
         while content[at] == 0xFF:
             at += 1
         marker, at = content[at], at + 1
@@ -80,11 +80,11 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
             yield marker, at, at
             return
         if marker in {0, _SOI, _TEM} or 0xD0 <= marker <= 0xD7:
-            raise Broken("a marker in a wrong place")
+            raise BrokenJpeg("a marker in a wrong place")
         (length,) = struct.unpack_from(">H", content, at)
         end = at + length
         if length < 2 or end > len(content):
-            raise Broken("a segment longer than the file")
+            raise BrokenJpeg("a segment longer than the file")
         yield marker, at + 2, end
         at = end
         if marker == _SOS:
@@ -99,10 +99,10 @@ def _take(walk: _Walk, marker: int, body: bytes) -> None:
     elif marker == _DHT:
         _take_huffman(walk, body)
     elif marker == _DRI and len(body) != 2:
-        raise Broken("a restart interval of another length")
+        raise BrokenJpeg("a restart interval of another length")
     elif marker in _FRAMES:
         if walk.frame is not None:
-            raise Broken("two pictures in one")
+            raise BrokenJpeg("two pictures in one")
         walk.frame = _frame(marker, body)
     elif marker == _SOS:
         _take_scan(walk, body)
@@ -114,7 +114,7 @@ def _take_quantisation(walk: _Walk, body: bytes) -> None:
         wide, number = divmod(body[at], 16)
         table = struct.unpack_from(">64H" if wide else "64B", body, at + 1)
         if wide > 1 or number > 3 or 0 in table:
-            raise Broken("no quantisation table")
+            raise BrokenJpeg("no quantisation table")
         walk.quantisation[number] = table
         at += 129 if wide else 65
 
@@ -130,24 +130,24 @@ def _take_huffman(walk: _Walk, body: bytes) -> None:
         for length, number_of in enumerate(lengths, start=1):
             room += number_of / 2**length
         if kind > 1 or number > 3 or at > len(body) or len(set(symbols)) < len(symbols) or room > 1:
-            raise Broken("no Huffman table")
+            raise BrokenJpeg("no Huffman table")
         walk.huffman.add(16 * kind + number)
 
 
 def _frame(marker: int, body: bytes) -> _Frame:
     bits, height, width, count = struct.unpack_from(">BHHB", body)
     if len(body) != 6 + 3 * count or not 1 <= count <= 4 or not height or not width:
-        raise Broken("no frame")
+        raise BrokenJpeg("no frame")
     if marker in _ARITHMETIC or marker == _LOSSLESS or (marker != _BASELINE and bits == 12):
         raise Unsupported("12 bits, lossless or arithmetic")
     if marker not in {_BASELINE, _EXTENDED, _PROGRESSIVE} or bits != 8:
-        raise Broken("a frame of no known kind")
+        raise BrokenJpeg("a frame of no known kind")
     parts = [body[6 + 3 * each : 9 + 3 * each] for each in range(count)]
     if any(not (1 <= part[1] >> 4 <= 4 and 1 <= part[1] & 15 <= 4) for part in parts):
-        raise Broken("no sampling")
+        raise BrokenJpeg("no sampling")
     known: dict[int, list[int | None]] = {part[0]: [None] * 64 for part in parts}
     if len(known) != count:
-        raise Broken("two components of one name")
+        raise BrokenJpeg("two components of one name")
     return _Frame(marker, width, height, {part[0]: part[2] for part in parts}, known)
 
 
@@ -155,7 +155,7 @@ def _take_scan(walk: _Walk, body: bytes) -> None:
     """A scan brings coefficients `first` to `last` down to bit `low`; `high` says down to where they were known."""
     frame, count = walk.frame, body[0]
     if frame is None or len(body) != 2 * count + 4 or not 1 <= count <= 4:
-        raise Broken("no scan")
+        raise BrokenJpeg("no scan")
     first, last, (high, low) = body[-3], body[-2], divmod(body[-1], 16)
     if frame.marker == _PROGRESSIVE:
         right = first <= last < 64 and (first > 0) == (last > 0) and (first == 0 or count == 1)
@@ -163,21 +163,21 @@ def _take_scan(walk: _Walk, body: bytes) -> None:
     else:
         right = (first, last, high, low) == (0, 63, 0, 0)
     if not right:
-        raise Broken("a scan of no known kind")
+        raise BrokenJpeg("a scan of no known kind")
     for each in range(count):
         component, tables = body[1 + 2 * each], body[2 + 2 * each]
         known = frame.known[component]
         if any(known[at] != (high or None) for at in range(first, last + 1)):
-            raise Broken("a scan that does not go on where the last one ended")
+            raise BrokenJpeg("a scan that does not go on where the last one ended")
         known[first : last + 1] = [low] * (last - first + 1)
         if frame.tables[component] not in walk.quantisation:
-            raise Broken("no quantisation table for a component")
+            raise BrokenJpeg("no quantisation table for a component")
         wanted = {tables >> 4} if first == 0 and high == 0 else set()
         wanted |= {16 + tables % 16} if last else set()
         if not wanted <= walk.huffman:
-            raise Broken("no Huffman table for a scan")
+            raise BrokenJpeg("no Huffman table for a scan")
 
 
 def _check_all_came(walk: _Walk) -> None:
     if walk.frame is None or any(set(known) != {0} for known in walk.frame.known.values()):
-        raise Broken("scans that never came")
+        raise BrokenJpeg("scans that never came")

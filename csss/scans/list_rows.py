@@ -72,12 +72,13 @@ class ListedScan:
 
 def rows_of(ids: Sequence[uuid.UUID]) -> list[ListedScan]:
     """What the rows of these scans show, in one query and in this order; what has just been erased is left out."""
-    found = {row[0]: row for row in db.session.execute(_row_query(), {"ids": ids, "at": now()})}
+    found = {row.id: row for row in db.session.execute(_row_query(), {"ids": ids, "at": now()})}
     return [_row_of(found[id_]) for id_ in ids if id_ in found]
 
 
 @cache
 def _row_query() -> Any:
+    """Each column has the name by which `_row_of` reads it."""
     doctor = aliased(User)
     later = aliased(AnalysisRun)
     newest = select(func.max(later.requested_at)).where(later.scan_id == Scan.id).scalar_subquery()
@@ -91,13 +92,14 @@ def _row_query() -> Any:
     return (
         select(
             *(Scan.id, Scan.kind, Scan.indication, Scan.status, Scan.status_since, Scan.priority),
-            *(Scan.uploaded_at, User.name, Patient.mrn, Patient.date_of_birth, Patient.sex),
-            Patient.allergies,
-            *(AnalysisRun.state, AnalysisRun.failure),
+            *(Scan.uploaded_at, User.name.label("patient"), Patient.mrn, Patient.date_of_birth),
+            *(Patient.sex, Patient.allergies),
+            *(AnalysisRun.state.label("run_state"), AnalysisRun.failure.label("run_failure")),
             *(Prediction.available, Prediction.uncertain, Prediction.reason),
             *(Prediction.label, Prediction.top_label, Prediction.confidence),
-            *(ScanHold.to, ScanHold.note, ScanHold.answered_at),
-            *(ScanClaim.doctor_id, doctor.name, ScanClosure.closed_at),
+            *(ScanHold.to.label("held_for"), ScanHold.note.label("hold_note"), ScanHold.answered_at),
+            *(ScanClaim.doctor_id.label("claimed_by"), doctor.name.label("claimed_by_name")),
+            ScanClosure.closed_at,
         )
         .join(Patient, Patient.id == Scan.patient_id)
         .join(User, User.id == Patient.user_id)
@@ -112,12 +114,34 @@ def _row_query() -> Any:
 
 
 def _row_of(row: Any) -> ListedScan:
-    run, reading, hold, claim, closure = row[12:14], row[14:20], row[20:23], row[23:25], row[25:]
-    parts: list[Any] = [
-        ListedRun(*run) if run[0] is not None else None,
-        ListedPrediction(*reading) if reading[0] is not None else None,
-        ListedHold(*hold) if hold[0] is not None else None,
-        ListedClaim(*claim) if claim[0] is not None else None,
-        ListedClosure(*closure) if closure[0] is not None else None,
-    ]
-    return ListedScan(*row[:12], *parts)
+    """The columns of one row; a part of which there is none for this scan has no value in its first column."""
+    return ListedScan(
+        id=row.id,
+        kind=row.kind,
+        indication=row.indication,
+        status=row.status,
+        status_since=row.status_since,
+        priority=row.priority,
+        uploaded_at=row.uploaded_at,
+        patient=row.patient,
+        mrn=row.mrn,
+        date_of_birth=row.date_of_birth,
+        sex=row.sex,
+        allergies=row.allergies,
+        latest_run=ListedRun(row.run_state, row.run_failure) if row.run_state is not None else None,
+        prediction=ListedPrediction(
+            available=row.available,
+            uncertain=row.uncertain,
+            reason=row.reason,
+            label=row.label,
+            top_label=row.top_label,
+            confidence=row.confidence,
+        )
+        if row.available is not None
+        else None,
+        open_hold=ListedHold(row.held_for, row.hold_note, row.answered_at)
+        if row.held_for is not None
+        else None,
+        claim=ListedClaim(row.claimed_by, row.claimed_by_name) if row.claimed_by is not None else None,
+        closure=ListedClosure(row.closed_at) if row.closed_at is not None else None,
+    )

@@ -16,36 +16,36 @@ _PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
 _PIECE = 1 << 20
 
 
-class Broken(ValueError):
+class BrokenPng(ValueError):
     """The file is not what its own head and checksums say."""
 
 
 def checked(content: bytes) -> bytes:
-    """The picture without what follows its end, with an end where only that is missing. Raises Broken."""
+    """The picture without what follows its end, with an end where only that is missing. Raises BrokenPng."""
     packed: list[bytes] = []
     head, last, whole, over = b"", b"", content + END, False
     for name, body, end in _chunks(content):
         if not last:
             if name != b"IHDR" or len(body) != 13:
-                raise Broken("no head")
+                raise BrokenPng("no head")
             head = body
         elif name == b"IHDR" or (name[0] < 0x60 and name not in _CRITICAL):
-            raise Broken("a critical chunk that nobody knows")
+            raise BrokenPng("a critical chunk that nobody knows")
         if name == b"IDAT":
             if packed and last != b"IDAT":
-                raise Broken("pixels in two places")
+                raise BrokenPng("pixels in two places")
             packed.append(body)
         last, over = name, name == b"IEND"
         if over:
             whole = content[:end]
             break
     if not packed:
-        raise Broken("no pixels")
+        raise BrokenPng("no pixels")
     _check_rows(packed, _length(head))
     return whole
 
 
-class Head(NamedTuple):
+class PngHead(NamedTuple):
     """What a PNG says of itself. Colour type and bits as in the PNG standard."""
 
     width: int
@@ -58,11 +58,11 @@ class Head(NamedTuple):
         return self.colour in {0, 4}
 
 
-def head_of(content: bytes) -> Head:
-    """Raises Broken."""
+def head_of(content: bytes) -> PngHead:
+    """Raises BrokenPng."""
     for _, body, _ in _chunks(content):
-        return Head(*struct.unpack_from(">IIBB", body))
-    raise Broken("no head")
+        return PngHead(*struct.unpack_from(">IIBB", body))
+    raise BrokenPng("no head")
 
 
 def bare(content: bytes, *, turned: bytes = b"") -> bytes:
@@ -90,23 +90,23 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, int]]:
     """Name and contents of each chunk, and where it ends."""
     if not content.startswith(SIGNATURE):
-        raise Broken("no PNG")
+        raise BrokenPng("no PNG")
     at = len(SIGNATURE)
     while at < len(content):
         if len(content) - at < 12:
             # The beginning of the end, at most: a chunk that says more than it holds is no end mark.
             if END.startswith(content[at:]):
                 return
-            raise Broken("a chunk cut off")
+            raise BrokenPng("a chunk cut off")
         length, name = struct.unpack_from(">I4s", content, at)
         end = at + 12 + length
         if end > len(content):
-            raise Broken("a chunk cut off")
+            raise BrokenPng("a chunk cut off")
         body = content[at + 8 : end - 4]
         if struct.unpack_from(">I", content, end - 4)[0] != zlib.crc32(body, zlib.crc32(name)):
-            raise Broken("a wrong checksum")
+            raise BrokenPng("a wrong checksum")
         if not name.isalpha():
-            raise Broken("a chunk of no name")
+            raise BrokenPng("a chunk of no name")
         yield name, body, end
         at = end
 
@@ -115,7 +115,7 @@ def _length(head: bytes) -> int:
     """How many bytes the rows have once they are unpacked."""
     width, height, bits, colour, packing, filters, interlaced = struct.unpack(">IIBBBBB", head)
     if colour not in _CHANNELS or bits not in _BITS[colour] or packing or filters or interlaced > 1:
-        raise Broken("a head of no known kind")
+        raise BrokenPng("a head of no known kind")
     steps = _PASSES if interlaced else [(0, 0, 1, 1)]
     total = 0
     for x, y, dx, dy in steps:
@@ -134,11 +134,11 @@ def _check_rows(packed: list[bytes], expected: int) -> None:
             length += len(unpacker.decompress(rest, _PIECE))
             rest = unpacker.unconsumed_tail
             if length > expected:
-                raise Broken("more rows than the head says")
+                raise BrokenPng("more rows than the head says")
     while not unpacker.eof:
         piece = unpacker.decompress(unpacker.unconsumed_tail, _PIECE)
         if not piece:
-            raise Broken("pixels without an end")
+            raise BrokenPng("pixels without an end")
         length += len(piece)
     if length != expected or unpacker.unused_data:
-        raise Broken("other rows than the head says")
+        raise BrokenPng("other rows than the head says")

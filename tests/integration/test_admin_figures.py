@@ -26,7 +26,7 @@ from csss.scans.models import Scan
 from csss.scans.states import Agreement, Status
 from csss.statistics import queries
 from csss.statistics.figures import buckets, wilson
-from csss.web.admin import routes
+from csss.web.admin.approvals import preview_routes
 from csss.web.exports import inert
 from tests.factories import PASSWORD, Clinic, reading
 from tests.visitor import Visitor, soup, words
@@ -261,7 +261,7 @@ def test_too_many_previews_at_once_are_put_off(
     scan_id = clinic.scan(Status.PHARMACIST_COMPLETED).id
     full = threading.BoundedSemaphore(1)
     full.acquire()
-    monkeypatch.setattr(routes, "_previews", full)
+    monkeypatch.setattr(preview_routes, "_previews", full)
     answer = admin.get(f"/admin/scans/{scan_id}/preview.pdf")
     assert answer.status_code == 503 and answer.headers["Retry-After"] == "2"
     full.release()

@@ -27,8 +27,8 @@ from csss.scans import services
 from csss.scans.models import Scan
 from csss.scans.services import ReviewText
 from csss.scans.states import Agreement, HoldFor, Priority, Status
-from csss.web.admin.forms import ACTION_GROUPS
-from csss.web.admin.list_presenters import ACTION_WORDS
+from csss.web.admin.logs.audit_presenters import ACTION_WORDS
+from csss.web.admin.logs.forms import ACTION_GROUPS
 from tests.factories import PASSWORD, SEEN, Clinic, reading
 from tests.visitor import Visitor, soup, words
 

@@ -169,3 +169,18 @@ def test_the_test_above_would_see_it(line: str) -> None:
 def test_modules_are_short() -> None:
     long = {name_of(path): n for path in FILES if (n := len(path.read_text("utf-8").splitlines())) > 400}
     assert long == {}
+
+
+# A name says which class is meant
+
+
+def test_no_class_name_stands_twice() -> None:
+    """Two classes of one name are told apart only by opening their files."""
+    where: dict[str, list[str]] = {}
+    for path in FILES:
+        if inside(name_of(path), "csss"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    where.setdefault(node.name, []).append(f"{name_of(path)}:{node.lineno}")
+    assert len(where) > 300
+    assert {name: places for name, places in where.items() if len(places) > 1} == {}

@@ -33,7 +33,7 @@ from csss.reports.build import report_context
 from csss.reports.document import Sheet, report_html
 from csss.scans.models import Scan
 from csss.scans.starter_templates import STARTER
-from csss.web.admin.routes import WATERMARK
+from csss.web.admin.approvals.preview_routes import WATERMARK
 from csss.web.script_texts import script_texts
 from tests.rules.conftest import ROLES, Site, make_site
 from tests.rules.test_routes import WHO, methods, rules

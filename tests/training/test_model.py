@@ -7,7 +7,7 @@ pytest.importorskip("tqdm", reason="the extra `train` is not installed")
 
 from csss.inference import Engine
 from csss.inference.engine import calibrate
-from csss.inference.gradcam import Head, raw_map
+from csss.inference.gradcam import ClassifierHead, raw_map
 from csss.inference.labels import read_checked, read_info
 from csss.paths import MODELS
 from training.data.dataset import CLASSES, DataMissing, data_folder
@@ -67,7 +67,7 @@ def test_closed_form_grad_cam_equals_the_gradient_tape(folder, keras_model, pict
     import tensorflow as tf
 
     info = read_info(folder)
-    layers = Head.from_bytes(read_checked(folder, info.head_file, info.head_sha256))
+    layers = ClassifierHead.from_bytes(read_checked(folder, info.head_file, info.head_sha256))
     feature_maps = tf.constant(keras_model.predict(pictures, verbose=0)[1])
     hidden, output = keras_model.get_layer("hidden"), keras_model.get_layer("probabilities")
     for index in range(len(info.labels)):

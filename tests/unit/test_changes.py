@@ -2,7 +2,7 @@
 
 import time
 
-from csss.web.admin.changes import Piece, compare
+from csss.web.admin.approvals.changes import Piece, compare
 
 
 def test_only_the_words_that_changed_are_marked() -> None:

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 import pytest
 
 from csss.connections import rates
-from csss.connections.line import KeptAnswers, Line
+from csss.connections.line import ClientSocket, KeptAnswers
 from csss.connections.rates import Pace, TooSlow
-from csss.connections.request_head import MOST_GATHERED, Head, find_head
+from csss.connections.request_head import MOST_GATHERED, RequestHead, find_head
 
 MUCH = 8_000_000
 
 
 @pytest.fixture
-def theirs_and_kept() -> Iterator[tuple[Line, socket.socket, KeptAnswers]]:
+def theirs_and_kept() -> Iterator[tuple[ClientSocket, socket.socket, KeptAnswers]]:
     ours, theirs = socket.socketpair()
     kept = KeptAnswers(most=2 * MUCH, places=1)
-    line = Line(ours, kept)
+    line = ClientSocket(ours, kept)
     line.setblocking(True)
     theirs.settimeout(20)
     yield line, theirs, kept
@@ -30,17 +30,19 @@ def theirs_and_kept() -> Iterator[tuple[Line, socket.socket, KeptAnswers]]:
     [
         (b"", None),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r", None),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nmore", Head(27)),
-        (b"POST / HTTP/1.1\r\ncontent-LENGTH:  12 \r\n\r\n", Head(41 + 12)),
-        (b"POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n", Head(62, True)),
-        (b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (MOST_GATHERED + 1), Head(None)),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", Head(None)),
-        (b"PATCH /a HTTP/1.1\r\nContent-Length: 1\r\n\r\n", Head(None)),
-        (b"\r\nPATCH /a HTTP/1.1\r\nContent-Length: 1\r\n\r\n", Head(None)),
-        (b"GET / HTTP/1.1\nHost: x\n", Head(23)),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nmore", RequestHead(27)),
+        (b"POST / HTTP/1.1\r\ncontent-LENGTH:  12 \r\n\r\n", RequestHead(41 + 12)),
+        (b"POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n", RequestHead(62, True)),
+        (b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (MOST_GATHERED + 1), RequestHead(None)),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", RequestHead(None)),
+        (b"PATCH /a HTTP/1.1\r\nContent-Length: 1\r\n\r\n", RequestHead(None)),
+        (b"\r\nPATCH /a HTTP/1.1\r\nContent-Length: 1\r\n\r\n", RequestHead(None)),
+        (b"GET / HTTP/1.1\nHost: x\n", RequestHead(23)),
     ],
 )  # fmt: skip
-def test_a_request_is_whole_when_head_and_a_short_body_have_come(content: bytes, head: Head | None) -> None:
+def test_a_request_is_whole_when_head_and_a_short_body_have_come(
+    content: bytes, head: RequestHead | None
+) -> None:
     assert find_head(bytearray(content)) == head
 
 
@@ -48,7 +50,7 @@ def test_a_head_is_found_wherever_its_pieces_meet() -> None:
     whole = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     for cut in range(1, len(whole)):
         assert find_head(bytearray(whole[:cut])) is None
-        assert find_head(bytearray(whole), cut) == Head(len(whole))
+        assert find_head(bytearray(whole), cut) == RequestHead(len(whole))
 
 
 def test_a_line_of_64_kbit_is_never_too_slow_and_one_of_single_bytes_soon(
@@ -72,7 +74,7 @@ def test_a_line_of_64_kbit_is_never_too_slow_and_one_of_single_bytes_soon(
 
 
 def test_a_thread_that_answers_never_waits_for_the_reader(
-    theirs_and_kept: tuple[Line, socket.socket, KeptAnswers],
+    theirs_and_kept: tuple[ClientSocket, socket.socket, KeptAnswers],
 ) -> None:
     line, theirs, kept = theirs_and_kept
     line.sendall(b"a" * MUCH)
@@ -89,7 +91,7 @@ def test_a_thread_that_answers_never_waits_for_the_reader(
 
 
 def test_a_reader_that_takes_nothing_is_cut(
-    theirs_and_kept: tuple[Line, socket.socket, KeptAnswers], monkeypatch: pytest.MonkeyPatch
+    theirs_and_kept: tuple[ClientSocket, socket.socket, KeptAnswers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line, _, kept = theirs_and_kept
     monkeypatch.setattr(rates, "GRACE", 0.2)
@@ -103,7 +105,7 @@ def test_a_reader_that_takes_nothing_is_cut(
 
 
 def test_a_sender_that_says_nothing_is_too_slow(
-    theirs_and_kept: tuple[Line, socket.socket, KeptAnswers], monkeypatch: pytest.MonkeyPatch
+    theirs_and_kept: tuple[ClientSocket, socket.socket, KeptAnswers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line, theirs, _ = theirs_and_kept
     monkeypatch.setattr(rates, "GRACE", 0.2)

@@ -14,7 +14,7 @@ from gunicorn.http.parser import RequestParser
 from gunicorn.workers import gthread
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from csss.connections.line import KeptAnswers, Line
+from csss.connections.line import ClientSocket, KeptAnswers
 from csss.connections.worker import Connection, WaitingWorker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +91,9 @@ def test_a_thread_begins_with_init_and_reads_by_recv_and_writes_by_sendall_alone
 
 def test_a_parser_begins_with_what_has_come_already(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
-    conn = Connection(Config(), Line(ours, KeptAnswers(most=0, places=1)), ("127.0.0.1", 1), ("127.0.0.1", 2))
+    conn = Connection(
+        Config(), ClientSocket(ours, KeptAnswers(most=0, places=1)), ("127.0.0.1", 1), ("127.0.0.1", 2)
+    )
     assert isinstance(conn, TConn)
     conn.begin(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\n")
     conn.init()

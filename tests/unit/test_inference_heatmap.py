@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from csss.inference.gradcam import Head, grad_cam, raw_map
+from csss.inference.gradcam import ClassifierHead, grad_cam, raw_map
 from csss.inference.heatmap import blend, heatmap_png
 
 
@@ -78,7 +78,7 @@ def test_blend_colours_the_hot_place_and_leaves_the_rest():
 def head(channels=16, hidden=8, classes=3):
     random = np.random.default_rng(4)
     shapes = ((channels, hidden), (hidden,), (hidden, classes), (classes,))
-    return Head(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
+    return ClassifierHead(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
 
 
 def score(feature_map, layers, index):
@@ -115,13 +115,13 @@ def test_the_map_is_scaled_to_one_or_all_zero():
 
 def test_the_head_survives_writing_and_reading():
     layers = head()
-    again = Head.from_bytes(layers.to_bytes())
+    again = ClassifierHead.from_bytes(layers.to_bytes())
     assert (again.hidden_kernel == layers.hidden_kernel).all()
     assert (again.output_bias == layers.output_bias).all()
 
 
 def test_dense_layers_that_do_not_fit_are_refused():
     good = head()
-    bad = Head(good.hidden_kernel, good.hidden_bias, good.output_kernel[:-1], good.output_bias)
+    bad = ClassifierHead(good.hidden_kernel, good.hidden_bias, good.output_kernel[:-1], good.output_bias)
     with pytest.raises(ValueError, match="do not fit"):
-        Head.from_bytes(bad.to_bytes())
+        ClassifierHead.from_bytes(bad.to_bytes())

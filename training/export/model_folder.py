@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from csss.inference.engine import Engine, calibrate
-from csss.inference.gradcam import Head
+from csss.inference.gradcam import ClassifierHead
 from csss.inference.labels import DEFAULT_THRESHOLD, read_info
 from csss.inference.preprocessing import preprocess
 from training.data.dataset import CLASSES, Image
@@ -29,10 +29,10 @@ class ParityFailed(Exception):
     """Keras and LiteRT disagree by more than the limit."""
 
 
-def head_weights(head: Any) -> Head:
+def head_weights(head: Any) -> ClassifierHead:
     """The two dense layers of a trained head as plain arrays."""
     hidden, output = head.get_layer("hidden"), head.get_layer("probabilities")
-    return Head(*(np.asarray(array) for array in (*hidden.get_weights(), *output.get_weights())))
+    return ClassifierHead(*(np.asarray(array) for array in (*hidden.get_weights(), *output.get_weights())))
 
 
 def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from csss.inference.engine import Engine, calibrate
-from csss.inference.gradcam import Head, grad_cam
+from csss.inference.gradcam import ClassifierHead, grad_cam
 from csss.inference.labels import read_checked
 from csss.inference.preprocessing import decode, preprocess
 from training.data.dataset import Image, read_manifest
@@ -93,7 +93,7 @@ def read_all(
 ) -> Read:
     """Run the engine over RGB pictures, each changed first."""
     info = engine.info
-    head = Head.from_bytes(read_checked(info.folder, info.head_file, info.head_sha256))
+    head = ClassifierHead.from_bytes(read_checked(info.folder, info.head_file, info.head_sha256))
     raw, pooled, heat = [], [], []
     for picture in pictures:
         found, feature_map = engine.run(preprocess(change(picture), info.width, info.height, info.resize))

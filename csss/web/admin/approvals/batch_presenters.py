@@ -7,7 +7,7 @@ from datetime import datetime
 from flask_babel.speaklater import LazyString
 
 from csss.i18n import _, _l
-from csss.reports.approvals import Signature
+from csss.reports.approvals import SignedReading
 from csss.reports.batches import Choice
 from csss.scans.models import Review, Scan
 from csss.scans.own_reading import Why, why
@@ -54,7 +54,7 @@ def chosen_report(choice: Choice) -> ChosenReport:
     )
 
 
-def conclusion(review: Review | Signature) -> str:
+def conclusion(review: Review | SignedReading) -> str:
     """What the doctor has concluded, in a line: the diagnosis, or else the impression, or else the findings."""
     return shorten(review.diagnosis or review.impression or review.findings, 140)
 
@@ -87,7 +87,7 @@ _NOTHING_TO_AGREE_WITH: dict[Why | None, LazyString] = {
 }
 
 
-def disagreement(review: Review | Signature | None, scan: Scan) -> list[str]:
+def disagreement(review: Review | SignedReading | None, scan: Scan) -> list[str]:
     """Where doctor and classifier do not go together."""
     prediction, reason = scan.prediction, why(scan)
     if prediction is None:

@@ -17,7 +17,7 @@ from csss.notices.models import MailKind, MailState
 from csss.scans.presenters import STATUS_NAMES, Words, human_name
 from csss.scans.states import Agreement, Status
 from csss.statistics.figures import Bucket, Figures, Verdicts, wilson
-from csss.web.admin.forms import MAIL_KIND_WORDS
+from csss.web.admin.logs.forms import MAIL_KIND_WORDS
 from csss.web.filters import ago
 
 HEIGHT = 40.0  # of a strip of bars, in its own units; each bar is one unit wide

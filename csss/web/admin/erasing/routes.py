@@ -1,8 +1,6 @@
-"""Routes: legal holds, whose data is due, and erasing a patient."""
+"""Routes: whose data is due, and erasing a patient."""
 
-import secrets as random
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from flask import Response, current_app, flash, make_response, render_template, request, url_for
@@ -10,25 +8,22 @@ from flask import Response, current_app, flash, make_response, render_template, 
 from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
-from csss.auth.secrets import hash_password
-from csss.database import db, transaction
+from csss.database import db
 from csss.erasing import queries, services
-from csss.errors import Invalid, StateConflict
+from csss.errors import StateConflict
 from csss.i18n import _
 from csss.people.models import Patient
 from csss.people.permissions import Permission
 from csss.reports import approvals
-from csss.web.admin.accounts import show_account
 from csss.web.admin.blueprint import admin
-from csss.web.admin.erasing_presenters import due_row, erasure_row, facts_before
-from csss.web.admin.forms import EraseForm, LegalHoldForm
-from csss.web.admin.presenters import CodeView, code_view
-from csss.web.forms import mark
-from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
+from csss.web.admin.erasing.forms import EraseForm
+from csss.web.admin.erasing.presenters import due_row, erasure_row, facts_before
+from csss.web.admin.mailed_code import CodeView, code_view
+from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.listing import page_number, pager
 from csss.web.passkeys import question, second_factor_shown
-from csss.web.throttle import answer_to
+from csss.web.steps import try_step
 from csss.web.unsent import comes_back_on, typed_before
 
 
@@ -56,35 +51,6 @@ def erasures() -> Response:
     return page_or_fragment("admin/erasures.html", "admin/_erasures.html", **values)
 
 
-@admin.post("/users/<uuid:user_id>/legal-hold")
-@requires(Permission.PATIENT_ERASE)
-@comes_back_on("admin.user")
-def place_legal_hold(user_id: uuid.UUID) -> Response:
-    done = _("This patient’s data is kept until the legal hold is lifted.")
-    return _change_hold(user_id, services.place_hold, done)
-
-
-@admin.post("/users/<uuid:user_id>/lift-legal-hold")
-@requires(Permission.PATIENT_ERASE)
-@comes_back_on("admin.user")
-def lift_legal_hold(user_id: uuid.UUID) -> Response:
-    return _change_hold(user_id, services.lift_hold, _("The legal hold is lifted."))
-
-
-def _change_hold(user_id: uuid.UUID, change: Callable[..., object], done: str) -> Response:
-    form = LegalHoldForm(request.form)
-    try:
-        with transaction():
-            change(user_id, reason=form.reason.data or "", by=me())
-    except StateConflict as conflict:
-        return show_account(user_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        mark(form, refused.errors)
-        return show_account(user_id, status=UNPROCESSABLE, hold_form=form)
-    flash(done, "success")
-    return redirect_after(url_for(".user", user_id=user_id))
-
-
 @admin.get("/users/<uuid:user_id>/erase")
 @requires(Permission.PATIENT_ERASE)
 def erase_form(user_id: uuid.UUID) -> Response:
@@ -98,17 +64,14 @@ def erase_form(user_id: uuid.UUID) -> Response:
 def send_erase_code(user_id: uuid.UUID) -> Response:
     """Owe the administrator a code for erasing exactly this patient; what has been typed stays."""
     form = EraseForm(request.form)
-    try:
-        with transaction():
-            patient = services.patient_of(user_id)
-            services.check_can_erase(patient)
-            second_factor_tries.request_approval_code(user_session(), patient.id)
-    except StateConflict as conflict:
-        return _show(user_id, form, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        mark(form, refused.errors)
-        return answer_to(refused, _show(user_id, form, status=UNPROCESSABLE))
-    return _show(user_id, form)
+
+    def send() -> None:
+        patient = services.patient_of(user_id)
+        services.check_can_erase(patient)
+        second_factor_tries.request_approval_code(user_session(), patient.id)
+
+    refused = try_step(send, lambda *why: _show(user_id, form, *why), form=form)
+    return refused or _show(user_id, form)
 
 
 @admin.post("/users/<uuid:user_id>/erase/passkey")
@@ -138,22 +101,23 @@ def erase_code_state(user_id: uuid.UUID) -> Response:
 @requires(Permission.PATIENT_ERASE)
 @comes_back_on("admin.erase_form")
 def erase(user_id: uuid.UUID) -> Response:
-    """Erase. The state and what was typed are checked before a code or a passkey's answer is used up."""
+    """Erase this patient, with a one-time code or a passkey."""
     form = EraseForm(request.form)
-    typed = {"reason": form.reason.data or "", "mrn": form.mrn.data or ""}
-    try:
-        # Before the transaction, because it takes its time: nobody will ever know this password.
-        password_hash = hash_password(random.token_urlsafe(32))
-        with transaction():  # which keeps a wrong code, too: it counts
-            patient = services.lock(user_id)
-            services.check_request(patient, **typed)
-            proof = second_factor_shown(CodePurpose.APPROVAL, patient.id, form.code.data or "")
-            services.erase(user_id, **typed, proof=proof, password_hash=password_hash, by=me())
-    except StateConflict as conflict:
-        return _show(user_id, form, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        mark(form, refused.errors)
-        return answer_to(refused, _show(user_id, form, status=UNPROCESSABLE))
+
+    def do_it() -> None:  # a wrong code is kept, too: it counts
+        services.erase_confirmed(
+            user_id,
+            reason=form.reason.data or "",
+            mrn=form.mrn.data or "",
+            second_factor=lambda patient: second_factor_shown(
+                CodePurpose.APPROVAL, patient.id, form.code.data or ""
+            ),
+            by=me(),
+        )
+
+    refused = try_step(do_it, lambda *why: _show(user_id, form, *why), form=form, in_transaction=False)
+    if refused is not None:
+        return refused
     flash(_("The patient is erased. Nothing personal is left, and it cannot be taken back."), "success")
     return redirect_after(url_for(".user", user_id=user_id))
 
@@ -165,7 +129,7 @@ def _code(patient: Patient) -> CodeView | None:
     )
 
 
-def _show(user_id: uuid.UUID, form: EraseForm, *, status: int = 200, conflict: str = "") -> Response:
+def _show(user_id: uuid.UUID, form: EraseForm, status: int = 200, conflict: str | None = None) -> Response:
     db.session.expire_all()
     patient = services.patient_of(user_id)
     refused = ""

@@ -11,8 +11,8 @@ from csss.people.permissions import Permission
 from csss.scans.states import Agreement, Status
 from csss.statistics import queries
 from csss.statistics.figures import PERIODS, Figures
-from csss.web.admin import plots
 from csss.web.admin.blueprint import admin
+from csss.web.admin.figures import plots
 from csss.web.exports import csv_response
 from csss.web.fetch_site import not_from_elsewhere
 from csss.web.fragments import page_or_fragment

@@ -15,7 +15,7 @@ from csss.people.models import AccountState, User
 from csss.people.roles import Role
 from csss.scans.presenters import Tag
 from csss.web.account.presenters import device_words
-from csss.web.admin.forms import STATE_WORDS, PasswordAgain
+from csss.web.admin.accounts.forms import STATE_WORDS, PasswordAgain
 from csss.web.filters import address, when
 
 

@@ -9,13 +9,15 @@ from flask import Response, flash, request, url_for
 from csss.auth import account_decisions, account_queries, second_factor, sessions
 from csss.auth import accounts as services
 from csss.database import db, transaction
-from csss.errors import Invalid, NotFound, StateConflict
+from csss.errors import NotFound
 from csss.i18n import _, _n
 from csss.people.models import AccountState, User
 from csss.people.permissions import Permission
 from csss.people.roles import Role
 from csss.web.account.password_again import asks_for_password, check_password
-from csss.web.admin.account_presenters import (
+from csss.web.admin.accounts.forms import AccountFilter, LegalHoldForm, PasswordAgain
+from csss.web.admin.accounts.keeping_presenters import keeping
+from csss.web.admin.accounts.presenters import (
     LETS_IN,
     account_facts,
     account_page_steps,
@@ -24,13 +26,11 @@ from csss.web.admin.account_presenters import (
     session_rows,
 )
 from csss.web.admin.blueprint import admin
-from csss.web.admin.erasing_presenters import keeping
-from csss.web.admin.forms import AccountFilter, LegalHoldForm, PasswordAgain
-from csss.web.forms import mark
-from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
+from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import idle_limit, me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
 from csss.web.rendered_rows import made_once
+from csss.web.steps import CONFLICT, try_step
 from csss.web.unsent import typed_before
 
 
@@ -129,25 +129,30 @@ def _change(user_id: uuid.UUID, step: Callable[..., User], done: Callable[[str],
     an account that they have just registered.
     """
     on_its_page = request.args.get("at") == "account"
-    try:
-        if (purpose := LETS_IN.get(request.endpoint or "")) is not None:
+    purpose, names, form = LETS_IN.get(request.endpoint or ""), [], PasswordAgain()
+
+    def take() -> None:
+        if purpose is not None:
             check_password(purpose)
         with transaction():
-            name = step(user_id, by=me()).name
-    except StateConflict as conflict:
-        show = show_account if on_its_page else _show_list
-        return show(user_id, status=409, conflict=str(conflict))
-    except Invalid as refusal:
-        form = PasswordAgain()
-        mark(form, refusal.errors)
-        return _ask_again(user_id, form)
-    flash(done(name), "success")
+            names.append(step(user_id, by=me()).name)
+
+    def show(status: int, sentence: str | None) -> Response:
+        if status != CONFLICT:
+            return _ask_again(user_id, form, status)
+        again = show_account if on_its_page else _show_list
+        return again(user_id, status=status, conflict=sentence)
+
+    refused = try_step(take, show, form=form, in_transaction=False)
+    if refused is not None:
+        return refused
+    flash(done(names[0]), "success")
     if on_its_page:
         return redirect_after(url_for(".user", user_id=user_id))
     return redirect_after(list_url(".users", filters(but="")))
 
 
-def _ask_again(user_id: uuid.UUID, form: PasswordAgain, status: int = UNPROCESSABLE) -> Response:
+def _ask_again(user_id: uuid.UUID, form: PasswordAgain, status: int) -> Response:
     """The account's page with the sentence beside the field of the step that was tried."""
     return show_account(user_id, status=status, refused=(request.endpoint or "", form))
 
@@ -156,7 +161,7 @@ def show_account(
     user_id: uuid.UUID,
     *,
     status: int = 200,
-    conflict: str = "",
+    conflict: str | None = None,
     hold_form: LegalHoldForm | None = None,
     refused: tuple[str, PasswordAgain] | None = None,
 ) -> Response:
@@ -184,7 +189,9 @@ def show_account(
     return page_or_fragment("admin/user.html", "admin/_user.html", status=status, **values)
 
 
-def _show_list(user_id: uuid.UUID | None = None, *, status: int = 200, conflict: str = "") -> Response:
+def _show_list(
+    user_id: uuid.UUID | None = None, *, status: int = 200, conflict: str | None = None
+) -> Response:
     form = AccountFilter(request.args)
     page = account_queries.accounts(
         role=Role(form.role.data) if form.role.data in set(Role) else None,

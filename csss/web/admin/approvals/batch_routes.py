@@ -1,6 +1,7 @@
 """Routes: an administrator chooses several reports, looks at them once more and approves them with one code."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, current_app, flash, make_response, render_template, request, url_for
@@ -8,22 +9,20 @@ from flask import Response, current_app, flash, make_response, render_template, 
 from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
-from csss.database import transaction
-from csss.errors import Invalid, NotFound, StateConflict
+from csss.errors import NotFound
 from csss.i18n import _, _n
 from csss.people.permissions import Permission
 from csss.reports import approvals, batches
 from csss.reports.models import ApprovalBatch
-from csss.web.admin.batch_presenters import chosen_report
+from csss.web.admin.approvals.batch_presenters import chosen_report
+from csss.web.admin.approvals.forms import ApproveForm
+from csss.web.admin.approvals.queue_routes import show_queue
 from csss.web.admin.blueprint import admin
-from csss.web.admin.forms import ApproveForm
-from csss.web.admin.presenters import CodeView, code_view
-from csss.web.admin.routes import show_queue
-from csss.web.forms import mark
-from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirect_after
+from csss.web.admin.mailed_code import CodeView, code_view
+from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.passkeys import question, second_factor_shown
-from csss.web.throttle import answer_to
+from csss.web.steps import CONFLICT, try_step
 from csss.web.view_audit import also_shows
 
 
@@ -31,12 +30,12 @@ from csss.web.view_audit import also_shows
 @requires(Permission.REPORT_APPROVE)
 def prepare_batch() -> Response:
     """Keep which reports were ticked, and go on to the page that shows them once more."""
-    try:
-        with transaction():
-            batch_id = batches.prepare(_ticked(), by=me()).id
-    except Invalid as refused:
-        return show_queue(status=UNPROCESSABLE, refused=str(refused))
-    return redirect_after(url_for(".batch", batch_id=batch_id))
+    ticked, prepared = _ticked(), []
+    refused = try_step(
+        lambda: prepared.append(batches.prepare(ticked, by=me()).id),
+        lambda status, sentence: show_queue(status=status, refused=sentence),
+    )
+    return refused or redirect_after(url_for(".batch", batch_id=prepared[0]))
 
 
 def _ticked() -> list[uuid.UUID]:
@@ -57,34 +56,24 @@ def batch(batch_id: uuid.UUID) -> Response:
 @admin.post("/approvals/<uuid:batch_id>/leave-out")
 @requires(Permission.REPORT_APPROVE)
 def leave_out(batch_id: uuid.UUID) -> Response:
-    """The same choice without the named reports: another choice, so this one and its codes stop working."""
-    without = set(_ticked())
-    try:
-        with transaction():
-            chosen = batches.batch_of(me(), batch_id)
-            batches.check_open(chosen)
-            left = [item.scan_id for item in chosen.items if item.scan_id not in without]
-            if not left:
-                raise StateConflict(_("This is the only report of your choice. Go back to the list instead."))
-            new_id = batches.prepare(left, by=me()).id
-    except StateConflict as conflict:
-        return _show(batch_id, status=409, conflict=str(conflict))
-    return redirect_after(url_for(".batch", batch_id=new_id))
+    """The same choice without the named reports."""
+    without, prepared = set(_ticked()), []
+    refused = _take_step(batch_id, lambda: prepared.append(batches.leave_out(batch_id, without, by=me()).id))
+    return refused or redirect_after(url_for(".batch", batch_id=prepared[0]))
 
 
 @admin.post("/approvals/<uuid:batch_id>/code")
 @requires(Permission.REPORT_APPROVE)
 def send_batch_code(batch_id: uuid.UUID) -> Response:
     """Owe the administrator a one-time code for exactly these reports."""
-    try:
-        with transaction():
-            chosen, _problems = batches.lock(batch_id, by=me())
-            second_factor_tries.request_approval_code(user_session(), chosen.id)
-    except StateConflict as conflict:
-        return _show(batch_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        mark(form := ApproveForm(), refused.errors)
-        return answer_to(refused, _show(batch_id, status=UNPROCESSABLE, form=form))
+
+    def send() -> None:
+        chosen, _problems = batches.lock(batch_id, by=me())
+        second_factor_tries.request_approval_code(user_session(), chosen.id)
+
+    refused = _take_step(batch_id, send, ApproveForm())
+    if refused is not None:
+        return refused
     if is_htmx():
         return _show(batch_id)
     return redirect_after(url_for(".batch", batch_id=batch_id, _anchor="approve"))
@@ -107,16 +96,23 @@ def batch_passkey_question(batch_id: uuid.UUID) -> Response:
 def approve_batch(batch_id: uuid.UUID) -> Response:
     """Release them all with one code or passkey. What has changed meanwhile stays, and is named."""
     form = ApproveForm(request.form)
-    try:
-        with transaction():  # which keeps a wrong code, too: it counts
-            chosen, problems = batches.lock(batch_id, by=me())
-            proof = second_factor_shown(CodePurpose.APPROVAL, batch_id, form.code.data or "")
-            outcome = batches.approve(chosen, problems, proof=proof, by=me())
-    except StateConflict as conflict:
-        return _show(batch_id, status=409, conflict=str(conflict))
-    except Invalid as refused:
-        mark(form, refused.errors)
-        return answer_to(refused, _show(batch_id, status=UNPROCESSABLE, form=form))
+    outcomes: list[batches.BatchOutcome] = []
+
+    def release() -> None:  # a wrong code is kept, too: it counts
+        outcomes.append(
+            batches.approve_chosen(
+                batch_id,
+                second_factor=lambda: second_factor_shown(
+                    CodePurpose.APPROVAL, batch_id, form.code.data or ""
+                ),
+                by=me(),
+            )
+        )
+
+    refused = _take_step(batch_id, release, form)
+    if refused is not None:
+        return refused
+    outcome = outcomes[0]
     released = _n(
         "%(num)s report is released. It is made now and then mailed to the patient.",
         "%(num)s reports are released. They are made now and then mailed to the patients.",
@@ -128,6 +124,17 @@ def approve_batch(batch_id: uuid.UUID) -> Response:
     else:
         flash(released, "success")
     return redirect_after(url_for(".batch", batch_id=batch_id))
+
+
+def _take_step(
+    batch_id: uuid.UUID, step: Callable[[], object], form: ApproveForm | None = None
+) -> Response | None:
+    """Take a step; when it is refused, the page as it stands now with the reason and, for 422, what was typed."""
+
+    def show(status: int, sentence: str | None) -> Response:
+        return _show(batch_id, status=status, conflict=sentence, form=form if status != CONFLICT else None)
+
+    return try_step(step, show, form=form)
 
 
 @admin.get("/approvals/<uuid:batch_id>/code-state")
@@ -146,7 +153,7 @@ def _code(chosen: ApprovalBatch) -> CodeView | None:
 
 
 def _show(
-    batch_id: uuid.UUID, *, status: int = 200, conflict: str = "", form: ApproveForm | None = None
+    batch_id: uuid.UUID, *, status: int = 200, conflict: str | None = None, form: ApproveForm | None = None
 ) -> Response:
     chosen = batches.batch_of(me(), batch_id)
     for item in chosen.items:

@@ -6,16 +6,15 @@ from typing import Any
 from flask import Response, flash, url_for
 
 from csss import outbox
-from csss.database import transaction
-from csss.errors import StateConflict
 from csss.i18n import _
 from csss.notices.services import send_again
 from csss.people.permissions import Permission
 from csss.web.admin.blueprint import admin
-from csss.web.admin.list_presenters import job_rows, queue_rows
+from csss.web.admin.logs.job_presenters import job_rows, queue_rows
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
+from csss.web.steps import try_step
 
 
 @admin.get("/jobs")
@@ -29,33 +28,31 @@ def jobs() -> Response:
 @requires(Permission.ACCOUNT_MANAGE)
 def retry_job(job_id: uuid.UUID) -> Response:
     """Owe a given-up job once more; of mail, the message that it was to send."""
-    try:
-        with transaction():
-            job = outbox.given_up_job(job_id)
-            if job.job == "send_mail":
-                send_again(uuid.UUID(job.args[0]), by=me())
-            else:
-                outbox.try_again(job_id, by=me())
-    except StateConflict as conflict:
-        return _show(status=409, conflict=str(conflict))
-    flash(_("The job is tried again."), "success")
-    return redirect_after(url_for(".jobs"))
+
+    def again() -> None:
+        job = outbox.given_up_job(job_id)
+        if job.job == "send_mail":
+            send_again(uuid.UUID(job.args[0]), by=me())
+        else:
+            outbox.try_again(job_id, by=me())
+
+    return try_step(again, _show) or _done(_("The job is tried again."))
 
 
 @admin.post("/jobs/<uuid:job_id>/aside")
 @requires(Permission.ACCOUNT_MANAGE)
 def set_job_aside(job_id: uuid.UUID) -> Response:
     """A given-up job that need not be done any more: it leaves the list and the alarm."""
-    try:
-        with transaction():
-            outbox.set_aside(job_id, by=me())
-    except StateConflict as conflict:
-        return _show(status=409, conflict=str(conflict))
-    flash(_("The job is set aside."), "success")
+    refused = try_step(lambda: outbox.set_aside(job_id, by=me()), _show)
+    return refused or _done(_("The job is set aside."))
+
+
+def _done(sentence: str) -> Response:
+    flash(sentence, "success")
     return redirect_after(url_for(".jobs"))
 
 
-def _show(*, status: int = 200, conflict: str = "") -> Response:
+def _show(status: int = 200, conflict: str | None = None) -> Response:
     page = outbox.given_up(page_number())
     values: dict[str, Any] = {
         "conflict": conflict,

@@ -1,17 +1,12 @@
-"""Legal holds, retention and erasures in an administrator's words."""
+"""What an account's page says of a patient's data: kept by a legal hold, or erased."""
 
-import uuid
 from dataclasses import dataclass
-from datetime import datetime
 
-from csss.clock import now
 from csss.erasing import queries
 from csss.erasing.models import Erasure, LegalHold
-from csss.erasing.queries import Due
 from csss.i18n import _, _n
-from csss.people.models import Patient, User
-from csss.scans.presenters import Tag
-from csss.web.filters import address, when
+from csss.people.models import User
+from csss.web.filters import when
 
 
 @dataclass(frozen=True)
@@ -34,30 +29,6 @@ class Keeping:
     earlier: list[HoldRow]
 
 
-@dataclass(frozen=True)
-class DueRow:
-    """One patient who is due."""
-
-    user_id: uuid.UUID
-    name: str
-    mrn: str
-    last: datetime
-    since: str
-    tag: Tag
-
-
-@dataclass(frozen=True)
-class ErasureRow:
-    """One erasure. Nothing here says who it was."""
-
-    id: uuid.UUID
-    user_id: uuid.UUID
-    at: datetime
-    by: str
-    reason: str
-    counts: str
-
-
 def keeping(user: User) -> Keeping | None:
     """None for accounts of staff, which are deactivated and not erased."""
     if user.patient is None:
@@ -74,13 +45,13 @@ def keeping(user: User) -> Keeping | None:
 def _facts(erasure: Erasure) -> list[tuple[str, str | None]]:
     return [
         (_("Erased"), when(erasure.at)),
-        (_("By"), _by(erasure)),
+        (_("By"), erased_by(erasure)),
         (_("Reason"), erasure.reason),
         (_("What went"), counts_words(erasure)),
     ]
 
 
-def _by(erasure: Erasure) -> str:
+def erased_by(erasure: Erasure) -> str:
     return erasure.by.name if erasure.by is not None else _("Whoever runs the server, on the command line")
 
 
@@ -110,38 +81,3 @@ def _hold_row(hold: LegalHold) -> HoldRow:
         lifted,
         hold.lifted_because,
     )
-
-
-def due_row(due: Due) -> DueRow:
-    days = (now() - due.last).days
-    return DueRow(
-        due.patient.user_id,
-        due.patient.user.name,
-        due.patient.mrn,
-        due.last,
-        _n("%(num)s day ago", "%(num)s days ago", days),
-        Tag(_("Legal hold"), "warn", "lock") if due.held else Tag(_("Due"), "wait", "hourglass"),
-    )
-
-
-def erasure_row(erasure: Erasure) -> ErasureRow:
-    return ErasureRow(
-        erasure.id,
-        erasure.patient.user_id,
-        erasure.at,
-        _by(erasure),
-        erasure.reason,
-        counts_words(erasure),
-    )
-
-
-def facts_before(patient: Patient) -> list[tuple[str, str | None]]:
-    """Who is meant, so that nobody erases the wrong one."""
-    scans = queries.scans_of(patient)
-    return [
-        (_("Name"), patient.user.name),
-        (_("MRN"), patient.mrn),
-        (_("E-mail address"), address(patient.user.email)),
-        (_("Registered"), when(patient.user.created_at)),
-        (_("Scans"), str(scans)),
-    ]

@@ -1,13 +1,11 @@
-"""Routes: what was mailed, and who did what."""
+"""Routes: the audit log, and its export."""
 
 import json
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
-from typing import Any
 
-from flask import Response, current_app, flash, request, url_for
+from flask import Response, current_app, request
 
 from csss.audit import chain
 from csss.audit import queries as audit_queries
@@ -15,70 +13,18 @@ from csss.audit.queries import AuditQuery
 from csss.audit.record import record
 from csss.clock import now
 from csss.database import transaction
-from csss.errors import StateConflict
 from csss.i18n import _
-from csss.notices import queries as mail_queries
-from csss.notices.models import MailKind, MailState
-from csss.notices.services import send_again
 from csss.people.permissions import Permission
 from csss.reports import approvals
 from csss.scans import queries as scan_queries
 from csss.web.admin.blueprint import admin
-from csss.web.admin.forms import AuditFilter, MailFilter
-from csss.web.admin.list_presenters import audit_row, mail_row
+from csss.web.admin.logs.audit_presenters import audit_row
+from csss.web.admin.logs.forms import AuditFilter
 from csss.web.exports import csv_response
 from csss.web.fetch_site import not_from_elsewhere
-from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
+from csss.web.fragments import UNPROCESSABLE, page_or_fragment
 from csss.web.guard import me, requires
-from csss.web.listing import filters, list_url, page_number, pager, query_string
-
-
-@admin.get("/mail")
-@requires(Permission.ACCOUNT_MANAGE)
-def mail_log() -> Response:
-    """Every message that was owed to somebody, newest first."""
-    return _show_mail()
-
-
-@admin.post("/mail/<uuid:message_id>/again")
-@requires(Permission.ACCOUNT_MANAGE)
-def resend_mail(message_id: uuid.UUID) -> Response:
-    """Owe a message that was given up once more."""
-    try:
-        with transaction():
-            name = send_again(message_id, by=me()).user.name
-    except StateConflict as conflict:
-        return _show_mail(status=409, conflict=str(conflict))
-    flash(_("The message to %(name)s is sent again.", name=name), "success")
-    scan_id = request.args.get("scan", type=uuid.UUID)
-    if scan_id is not None:  # it was asked for on the page of a scan
-        return redirect_after(url_for(".scan", scan_id=scan_id, _anchor="release"))
-    return redirect_after(list_url(".mail_log", filters(but="")))
-
-
-def _show_mail(*, status: int = 200, conflict: str = "") -> Response:
-    form = MailFilter(request.args)
-    page = mail_queries.messages(
-        kind=MailKind(form.kind.data) if form.kind.data in set(MailKind) else None,
-        state=MailState(form.state.data) if form.state.data in set(MailState) else None,
-        search=form.q.data or "",
-        page=page_number(),
-    )
-    values: dict[str, Any] = {
-        "form": form,
-        "rows": [mail_row(message) for message in page.messages],
-        "query": query_string(),
-        "here": list_url(".mail_log", filters(but="")),
-        "conflict": conflict,
-        "pager": pager(
-            number=page.number,
-            size=page.size,
-            shown=len(page.messages),
-            total=page.total,
-            endpoint=".mail_log",
-        ),
-    }
-    return page_or_fragment("admin/mail.html", "admin/_mail.html", status=status, **values)
+from csss.web.listing import filters, list_url
 
 
 @admin.get("/audit")

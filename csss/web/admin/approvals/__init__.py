@@ -1,0 +1,1 @@
+"""An administrator approves reports: one by one, or several with one code."""

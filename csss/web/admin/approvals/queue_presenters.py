@@ -1,0 +1,118 @@
+"""The rows of what waits for approval and of what has been released."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from flask import url_for
+from flask_babel.speaklater import LazyString
+
+from csss.i18n import _, _l
+from csss.reports import approvals
+from csss.reports.approvals import Release, Signers
+from csss.scans import policies
+from csss.scans.list_rows import ListedScan
+from csss.scans.models import Scan
+from csss.scans.presenters import KIND_NAMES, Tag, status_for_staff
+from csss.scans.states import HoldFor, Priority
+from csss.web.admin.approvals.batch_presenters import conclusion, disagreement
+from csss.web.admin.logs.mail_presenters import mail_tag
+from csss.web.filters import ago
+
+
+@dataclass(frozen=True)
+class WaitingRow:
+    """One line of what waits for approval: templates/admin/_waiting_row.html."""
+
+    id: str
+    url: str
+    name: str
+    mrn: str
+    kind: str
+    doctor: str | None
+    pharmacist: str | None
+    conclusion: str
+    warnings: tuple[str, ...]
+    since: str
+    waiting: str
+    urgent: bool
+    tag: Tag
+    may_approve: bool
+    ticked: bool
+
+
+def waiting_rows(scans: Sequence[ListedScan], ticked: Collection[str] = ()) -> list[WaitingRow]:
+    base, signed = url_for("admin.queue"), approvals.signers([scan.id for scan in scans])
+    return [_waiting_row(scan, signed[scan.id], base, str(scan.id) in ticked) for scan in scans]
+
+
+def _waiting_row(scan: ListedScan, signed: Signers, base: str, ticked: bool) -> WaitingRow:
+    as_scan = cast("Scan", scan)  # as far as presenters and policies look
+    review = signed.review
+    return WaitingRow(
+        id=str(scan.id),
+        url=f"{base}scans/{scan.id}",
+        name=scan.patient,
+        mrn=scan.mrn,
+        kind=KIND_NAMES[scan.kind],
+        doctor=review.doctor if review else None,
+        pharmacist=signed.pharmacist,
+        conclusion=conclusion(review) if review else "",
+        warnings=tuple(disagreement(review, as_scan)),
+        since=scan.status_since.isoformat(),
+        waiting=ago(scan.status_since),
+        urgent=scan.priority is Priority.URGENT,
+        tag=tag(as_scan),
+        may_approve=policies.may(policies.check_can_approve, as_scan),
+        ticked=ticked,
+    )
+
+
+def tag(scan: Scan) -> Tag:
+    """The status in an administrator's words."""
+    hold = scan.open_hold
+    if hold is not None and hold.answered_at is not None:
+        return Tag(str(_CORRECTED[hold.to]), "warn", "edit")
+    return status_for_staff(scan)
+
+
+_CORRECTED: dict[HoldFor, LazyString] = {
+    HoldFor.DOCTOR: _l("Corrected by the doctor, look again"),
+    HoldFor.PHARMACIST: _l("Corrected by the pharmacist, look again"),
+}
+
+
+@dataclass(frozen=True)
+class ReleasedRow:
+    """One line of what has been released."""
+
+    scan_id: uuid.UUID
+    name: str
+    mrn: str
+    kind: str
+    approved_at: datetime
+    approved_by: str
+    report_id: uuid.UUID | None
+    version: int | None
+    delivery: Tag
+
+
+def released_rows(releases: Sequence[Release]) -> list[ReleasedRow]:
+    return [
+        ReleasedRow(
+            scan_id=each.scan.id,
+            name=each.scan.patient.user.name,
+            mrn=each.scan.patient.mrn,
+            kind=KIND_NAMES[each.scan.kind],
+            approved_at=each.approval.approved_at,
+            approved_by=each.approval.admin.name,
+            report_id=each.version.id if each.version else None,
+            version=each.version.version if each.version else None,
+            delivery=mail_tag(each.message)
+            if each.version
+            else Tag(_("The report is being made"), "wait", "hourglass"),
+        )
+        for each in releases
+    ]

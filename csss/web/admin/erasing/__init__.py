@@ -1,0 +1,1 @@
+"""An administrator erases a patient whose data is due."""

@@ -1,0 +1,1 @@
+"""How the clinic works, in figures and plots."""
