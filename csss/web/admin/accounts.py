@@ -30,7 +30,7 @@ from csss.web.forms import mark
 from csss.web.fragments import UNPROCESSABLE, page_or_fragment, redirect_after
 from csss.web.guard import idle_limit, me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
-from csss.web.rendered_rows import made_once
+from csss.web.live_region.rows import rendered_once
 from csss.web.unsent import typed_before
 
 
@@ -194,7 +194,7 @@ def _show_list(user_id: uuid.UUID | None = None, *, status: int = 200, conflict:
     )
     values: dict[str, Any] = {
         "form": form,
-        "rows": made_once("admin/_user_row.html", list_rows(page.users, me(), query_string())),
+        "rows": rendered_once("admin/_user_row.html", list_rows(page.users, me(), query_string())),
         "here": list_url(".users", filters(but="")),
         "conflict": conflict,
         "pager": pager(

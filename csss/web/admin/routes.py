@@ -55,8 +55,8 @@ from csss.web.fragments import UNPROCESSABLE, is_htmx, page_or_fragment, redirec
 from csss.web.guard import me, requires, user_session
 from csss.web.headers import FILE_CSP
 from csss.web.listing import filters, list_url, page_number, pager
+from csss.web.live_region.rows import rendered_once
 from csss.web.passkeys import question, second_factor_shown
-from csss.web.rendered_rows import made_once
 from csss.web.staff_view import history, scan_view
 from csss.web.throttle import answer_to
 from csss.web.unsent import comes_back_on, typed_before
@@ -87,7 +87,7 @@ def show_queue(*, status: int = 200, refused: str = "") -> Response:
     else:
         scans = approvals.waiting(search=search, page=number)
         rows = waiting_rows(scans.scans, request.form.getlist("scan"))
-        values["waiting"] = made_once("admin/_waiting_row.html", rows)
+        values["waiting"] = rendered_once("admin/_waiting_row.html", rows)
         values["may_approve"] = any(row.may_approve for row in rows)
         size, total = scans.size, scans.total
     shown = len(values["waiting"]) + len(values["released"])

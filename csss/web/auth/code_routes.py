@@ -19,8 +19,9 @@ from csss.web.auth.after_sign_in import NEXT, way_on
 from csss.web.auth.blueprint import auth
 from csss.web.auth.code_state import MailedCode, mailed_code
 from csss.web.auth.forms import CodeForm, RecoveryForm, add_errors
-from csss.web.fragments import asks_only, is_htmx, is_unchanged, page_or_fragment, redirect_after
+from csss.web.fragments import asks_only, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, never_extends_session, requires
+from csss.web.live_region.refresh import is_unchanged
 from csss.web.navigation import home_url
 from csss.web.passkeys import question
 from csss.web.throttle import (
