@@ -28,11 +28,12 @@ def page_or_fragment(page: str, fragment: str, status: int = 200, **context: Any
     """Render `fragment` for htmx and `page` (which includes that same file) for everybody else.
 
     Both answers carry `Vary: HX-Request`, so that no cache ever hands a fragment to a browser as a page.
-    Flashed messages travel with the fragment into `#messages`. A refresh that would change nothing gets 204.
+    Flashed messages travel with the fragment into `#messages`. A refresh that would change nothing gets 204: it compares
+    the `version` of the context where there is one, a word that changes with the content, and else the fragment itself.
     """
     html = render_template(fragment if is_htmx() else page, **context)
     if is_refresh():
-        return refreshed(html, digest(_TOKENS.sub("", html)), status)
+        return refreshed(html, context.get("version") or digest(_TOKENS.sub("", html)), status)
     if is_htmx():
         html += _messages()
     response = make_response(html, status)

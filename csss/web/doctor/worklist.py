@@ -26,7 +26,7 @@ from csss.web.forms import clean
 from csss.web.listing import Pager, list_url, page_number
 from csss.web.live_region.refresh import digest
 from csss.web.live_region.rows import RenderedRow, rendered_once
-from csss.web.live_region.shared_answer import looked_up_once
+from csss.web.live_region.shared_look_up import looked_up_once
 from csss.web.scan_view import age_at, with_sex
 
 TO_DO = "to_do"
@@ -209,7 +209,7 @@ class Region:
 
     @cached_property
     def version(self) -> str:
-        """What the region shows, in a word; so a refresh without a change costs no rendering."""
+        """Changes with anything that the region shows, whichever of its rows are sent."""
         return digest(repr(self))
 
     def values(self) -> dict[str, Any]:

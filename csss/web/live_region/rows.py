@@ -1,6 +1,6 @@
 """The rows of a list as markup: rendered once for everybody who looks at them, and sent once to each page."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from flask import current_app, request
@@ -24,12 +24,6 @@ class RenderedRow:
     def __html__(self) -> Markup:
         return self.html
 
-    def unless(self, had: Mapping[str, int]) -> Markup:
-        """The row, or an empty one with its place when the page that asks has it as it is."""
-        if self.version not in had:
-            return self.html
-        return Markup(f'<tr data-same="{had[self.version]}"></tr>')  # noqa: S704 - a number of ours  # nosec B704
-
 
 def rendered_once(template: str, rows: Iterable[Hashable]) -> list[RenderedRow]:
     """`template` for each of these rows, which it finds as `each`, beside `version`.
@@ -47,7 +41,12 @@ def _rendered(template: str, row: Hashable, _language: str, _icons: str) -> Rend
     return RenderedRow(Markup(html), version)  # noqa: S704 - escaped by the template  # nosec B704
 
 
-def rows_had() -> dict[str, int]:
-    """The versions of the rows that the asking region has, each with its place among them."""
+def rows_to_send(rows: Sequence[RenderedRow]) -> list[Markup]:
+    """The rows for the page that asks: an empty one with its place for each that the page has as it is."""
     told = request.headers.get(HAVE_HEADER, "")
-    return {version: place for place, version in enumerate(told.split(","))}
+    had = {version: place for place, version in enumerate(told.split(","))}
+    return [_same(had[row.version]) if row.version in had else row.html for row in rows]
+
+
+def _same(place: int) -> Markup:
+    return Markup(f'<tr data-same="{place}"></tr>')  # noqa: S704 - a number of ours  # nosec B704

@@ -1,19 +1,14 @@
-"""One answer for many: when a change makes a hundred open lists ask at once, the first one's answer serves them all."""
+"""One look-up for many: when a change makes a hundred open lists ask at once, the first one's serves them all."""
 
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from flask import current_app
-from markupsafe import Markup
-
-from csss.caches import cached, on_clearing
-from csss.i18n import language
+from csss.caches import on_clearing
 from csss.web.live_region.refresh import is_refresh
-from csss.web.live_region.rows import RenderedRow, rows_had
 from csss.web.live_region.stream import live_version
 
 SECONDS = 1.0  # the longest that an answer is given again, whatever has been heard of meanwhile
@@ -49,24 +44,3 @@ def looked_up_once(key: Hashable, look_up: Callable[[], T]) -> T:
             with suppress(KeyError):
                 _kept.popitem(last=False)
         return found
-
-
-class Region(Protocol):
-    """Everything that a region shows but the markup of its rows: a frozen dataclass. `values` are the template's."""
-
-    def values(self) -> dict[str, Any]: ...
-    def __hash__(self) -> int: ...
-
-
-def region_html(template: str, region: Region, rows: Iterable[RenderedRow]) -> str:
-    """The region for a page that has some of its rows already; rendered once for all who have the same rows.
-
-    The template must show nothing of one session, so its buttons belong to a form beside the region, which has the token.
-    """
-    had = rows_had()
-    return _region_html(template, region, tuple(row.unless(had) for row in rows), language())
-
-
-@cached(64)
-def _region_html(template: str, region: Region, rows: tuple[Markup, ...], _language: str) -> str:
-    return current_app.jinja_env.get_template(template).render(**region.values(), rows=rows)
