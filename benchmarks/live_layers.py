@@ -34,7 +34,7 @@ from tests.factories import Clinic
 from tests.visitor import Visitor
 
 Row = tuple[str, str, str]
-LISTS, REFRESHES, ROUNDS = 6, 5, 10
+LISTS, REFRESHES, ROUNDS = 6, 5, 4
 LAYERS = {
     "all layers": {},
     "no shared look-up": {(worklist, "looked_up_once"): lambda key, look_up: look_up()},

@@ -14,12 +14,12 @@ htmx with its fragment. The way from a commit to the changed row:
 
 Each layer stays because a benchmark without it was worse. The figures are of a 2-core machine with other work on it
 (load 11 to 18), so compare each pair and not with the budgets. "In process": `python -m benchmarks live_layers`, the
-quickest of ten rounds; "streams": `benchmarks/streams.py` with a hundred open lists, one run each.
+quickest of four rounds; "streams": `benchmarks/streams.py` with a hundred open lists, one run each.
 
 layer           serves the budget                            measured with it           without it
 turns           pages with 100 streams, p95 <= 50 ms         streams: p50 460 ms,       p50 1336 ms,
                                                              p95 1422 ms                p95 2414 ms
-shared_look_up  a change seen by others, p95 <= 1 s          in process: 6.3 ms of      12.5 ms;
+shared_look_up  a change seen by others, p95 <= 1 s          in process: 7.3 ms of      11.7 ms;
                                                              processor time a refresh;  streams: p95 3.2 s
                                                              streams: p95 2.1 s
 rows, rendered  a page at 10,000 scans, p50 <= 15 ms         processor time:
@@ -27,13 +27,13 @@ rows, rendered  a page at 10,000 scans, p50 <= 15 ms         processor time:
                                                              pharmacist's queue 23 ms,  33 ms,
                                                              approvals 19 ms,           25 ms,
                                                              accounts 21 ms             36 ms
-rows, not sent  a row <= 2 kB                                in process: 1.1 kB         2.5 kB
+rows, not sent  a row <= 2 kB                                in process: 1.2 kB         2.6 kB
   again
 refresh (204)   an idle hour <= 20 kB                        no body                    the whole fragment
 stream          the number of the last change in a page: the stream of a page that has missed nothing causes no refresh;
 (live_version)  and `shared_look_up` needs it to be right
 
-Taken out, because nothing was worse without them: the whole region rendered once (6.8 instead of 6.3 ms), an answer to an
-unchanged region before it is rendered (6.2 and 7.2 ms), constant parts of the reading page and the names of medicines
-rendered once (46.2 and 47.0 ms, 39.5 and 39.5 ms).
+Taken out, because no budget was worse without them (processor time with and without): the whole region rendered once
+(6.3 and 6.8 ms), an answer to an unchanged region before it is rendered (7.2 and 6.2 ms), constant parts of the reading
+page rendered once (46.2 and 47.0 ms), the names of medicines rendered once (39.5 and 39.5 ms).
 """
