@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import live, pages, streams, uploads, visits
+from benchmarks import live, live_layers, pages, streams, uploads, visits
 from benchmarks.inference import bench_inference
 from benchmarks.report import bench_report
 
@@ -21,6 +21,7 @@ GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "live": live.bench_live,
     "visits": visits.bench_visits,
     "streams": streams.bench_streams,
+    "live_layers": live_layers.bench_live_layers,
 }
 
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from flask import current_app
 from sqlalchemy import func, select
 
+from csss.caches import clear_all
 from csss.clock import now
 from csss.database import db, transaction
 from csss.erasing.models import ErasedFile
 from csss.live.names import ERASED, Change
 from csss.live.publish import PUBLISHER, Publisher
 from csss.notices.channels import email
-from csss.remembered import forget
 from csss.storage import unfinished_uploads
 from csss.storage.files import storage
 
@@ -56,8 +56,8 @@ def remove_now() -> None:
 
 
 def tell_processes() -> None:
-    """Let every process forget what it keeps of what it has rendered (`csss.remembered`)."""
-    forget()
+    """Let every process clear its caches (`csss.caches`)."""
+    clear_all()
     publisher: Publisher = current_app.extensions[PUBLISHER]
     publisher.tell([Change((ERASED,), frozenset())], whatever=True)
 

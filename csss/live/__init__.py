@@ -13,4 +13,5 @@ To make a part of a page live, give it an id and, in its template,
 where `here` is the address that answers `HX-Request` with this very fragment. Several names are separated by blanks:
 `live(scan.id, …)` follows one scan. The view answers with `fragments.page_or_fragment`, which turns a refresh without a
 change into an empty 204. Refreshes carry `X-CSSS-Refresh` and never extend a session.
+How a region is answered: `csss.web.live_region`.
 """

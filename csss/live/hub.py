@@ -18,8 +18,8 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from csss.caches import clear_all
 from csss.live.names import CHANNEL, ERASED, Change, Listener
-from csss.remembered import forget
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ GATHER_SECONDS = 0.05  # changes that belong together reach the page in one mess
 PACE_SECONDS, SPREAD_SECONDS = 0.007, 0.7
 CHECK_SECONDS = 2.0  # how soon a stream ends after its session has
 REDIS_SECONDS = (0.5, 5.0)  # between tries to reach Redis
-FORGET_AGAIN_SECONDS = 60.0  # a request that had read before the erasing may have kept something after it
+CLEAR_AGAIN_SECONDS = 60.0  # a request that had read before the erasing may have cached something after it
 BACKLOG_BYTES = 64_000  # a reader that is so far behind is cut off
 
 # Given the sessions that have streams: those of them that are still alive. May ask the database.
@@ -223,7 +223,7 @@ class Hub:
             return
         self.online = online
         self._token = secrets.token_hex(3)  # nobody knows what was missed: every page asks once
-        forget()
+        clear_all()
         for stream in list(self._streams):
             stream.say_how_it_is()
 
@@ -235,8 +235,8 @@ class Hub:
             return
         self._count += 1
         if ERASED in change.names:
-            forget()
-            self.loop.call_later(FORGET_AGAIN_SECONDS, forget)
+            clear_all()
+            self.loop.call_later(CLEAR_AGAIN_SECONDS, clear_all)
         for stream in self._streams:
             if names := stream.listener.may_know(change):
                 stream.add(names)

@@ -10,7 +10,7 @@ from csss.people.roles import STAFF, Role
 
 CHANNEL = "csss:live"
 QUEUE, ACCOUNTS, MAIL = "queue", "accounts", "mail"
-ERASED = "erased"  # for the processes alone: they forget what they have kept (`csss.remembered`)
+ERASED = "erased"  # for the processes alone: they clear their caches (`csss.caches`)
 
 _DOCTOR = frozenset({Role.DOCTOR})
 _ADMIN = frozenset({Role.ADMIN})

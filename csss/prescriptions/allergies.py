@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from csss.caches import cached
 from csss.i18n import gettext as _
 from csss.prescriptions.formulary import Formulary, Group, Medicine, alike, named, words
-from csss.remembered import remembered
 
 _NONE_KNOWN = frozenset(
     ("none", "no", "nil", "nka", "nkda", "nothing", "none known", "none that i know of", "not allergic")
@@ -68,7 +68,7 @@ def state(text: str) -> AllergiesAsked:
     return AllergiesAsked.NONE_KNOWN if said in _NONE_KNOWN else AllergiesAsked.LISTED
 
 
-@remembered(512)
+@cached(512)
 def read(text: str, formulary: Formulary) -> Allergies:
     """Medicines and groups in a patient's text. "Not allergic to aspirin" names none."""
     found = state(text)

@@ -20,11 +20,11 @@ from csss.web.errors import (
     init_errors,
     request_id,
 )
-from csss.web.events import init_events
 from csss.web.fetch_site import init_fetch_site
 from csss.web.filters import init_filters
 from csss.web.guard import init_guard, is_confined
 from csss.web.headers import init_headers
+from csss.web.live_region.stream import init_events
 from csss.web.navigation import nav_items
 from csss.web.throttle import init_throttle
 from csss.web.unsent import init_unsent

@@ -8,12 +8,10 @@ from markupsafe import Markup, escape
 from csss import clock
 from csss.dates import day, when
 from csss.i18n import _, _n
-from csss.web.rendered_rows import same_for_all
 
 
 def init_filters(app: Flask) -> None:
-    """Make the filters and `same_for_all()` known to every template."""
-    app.jinja_env.globals["same_for_all"] = same_for_all
+    """Make the filters known to every template."""
     app.jinja_env.filters.update(when=when, ago=ago, day=day, size=size, shorten=shorten, address=address)
 
 

@@ -1,17 +1,14 @@
 """One view, two answers: the whole page for a browser, the fragment for htmx."""
 
-import hashlib
 import re
 from typing import Any
 
 from flask import Response, get_flashed_messages, make_response, redirect, render_template, request
 from werkzeug.urls import iri_to_uri
 
+from csss.web.live_region.refresh import digest, is_refresh, refreshed
+
 UNPROCESSABLE = 422
-# Sent by a live region that refreshes itself; its value is the version of what it shows. Such a request must not keep an
-# abandoned screen signed in (`csss.web.guard`).
-REFRESH_HEADER = "X-CSSS-Refresh"
-VERSION_HEADER = "X-CSSS-Version"
 # What differs from answer to answer without a change that anybody could see.
 _TOKENS = re.compile(r'name="csrf_token" value="[^"]*"')
 
@@ -31,39 +28,17 @@ def page_or_fragment(page: str, fragment: str, status: int = 200, **context: Any
     """Render `fragment` for htmx and `page` (which includes that same file) for everybody else.
 
     Both answers carry `Vary: HX-Request`, so that no cache ever hands a fragment to a browser as a page.
-    Flashed messages travel with the fragment into `#messages`. A refresh that would change nothing gets 204.
+    Flashed messages travel with the fragment into `#messages`. A refresh that would change nothing gets 204: it compares
+    the `version` of the context where there is one, a word that changes with the content, and else the fragment itself.
     """
     html = render_template(fragment if is_htmx() else page, **context)
     if is_refresh():
-        return refreshed(html, digest(_TOKENS.sub("", html)), status)
+        return refreshed(html, context.get("version") or digest(_TOKENS.sub("", html)), status)
     if is_htmx():
         html += _messages()
     response = make_response(html, status)
     response.vary.add("HX-Request")
     return response
-
-
-def is_refresh() -> bool:
-    """Whether a live region asks by itself. Its answer leaves messages to whoever has caused them."""
-    return is_htmx() and REFRESH_HEADER in request.headers
-
-
-def is_unchanged(version: str) -> bool:
-    """Whether the region that asks shows this version already."""
-    return request.headers.get(REFRESH_HEADER) == version
-
-
-def refreshed(html: str, version: str, status: int = 200) -> Response:
-    """The answer to a refresh: the fragment with its version, or nothing when that is what the region shows."""
-    response = make_response("", 204) if is_unchanged(version) else make_response(html, status)
-    response.headers[VERSION_HEADER] = version
-    response.vary.add("HX-Request")
-    return response
-
-
-def digest(content: str) -> str:
-    """A short word that changes with `content`."""
-    return hashlib.blake2b(content.encode(), digest_size=6).hexdigest()
 
 
 def form_error(page: str, fragment: str, **context: Any) -> Response:

@@ -36,7 +36,8 @@ from csss.keys.start import check_keys
 from csss.people.models import User
 from csss.people.permissions import Permission
 from csss.web import unsent
-from csss.web.fragments import REFRESH_HEADER, asks_only, is_htmx, redirect_after
+from csss.web.fragments import asks_only, is_htmx, redirect_after
+from csss.web.live_region.refresh import REFRESH_HEADER
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +216,7 @@ def ask_to_sign_in(*, token_is_right: bool = True) -> Response:
         if looked_at and not session.get("_flashes"):
             flash(str(_COMES_BACK if came_from else _NOT_TAKEN), "warning")
     target = url_for("auth.login", next=came_from)
-    # A stream (csss.web.events) would be led to a page that it cannot read.
+    # A stream (csss.web.live_region.stream) would be led to a page that it cannot read.
     if is_htmx() or request.headers.get("Accept") == "text/event-stream":
         response = make_response("", 401)
         response.headers["HX-Redirect"] = target

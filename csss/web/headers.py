@@ -4,7 +4,7 @@ from flask import Flask, Response, current_app, request
 
 from csss.web.assets import STATIC_ENDPOINT
 from csss.web.errors import request_id
-from csss.web.fragments import REFRESH_HEADER
+from csss.web.live_region.refresh import REFRESH_HEADER
 
 CSP = "; ".join(
     (

@@ -20,10 +20,14 @@ from csss.live.hub import Hub
 from csss.live.names import Change, Listener, change_of
 from csss.people.models import AccountState, User
 from csss.people.roles import Role
+from csss.prescriptions.allergies import AllergiesAsked
 from csss.scans import services
 from csss.scans.models import AnalysisRun
+from csss.scans.presenters import Tag
 from csss.scans.states import Priority
-from csss.web import events, rendered_rows
+from csss.web.live_region import stream as streams
+from csss.web.live_region.rows import RenderedRow, rendered_once
+from csss.web.pharmacist.presenters import QueueRow
 from tests.ears import Ear, cookie_for, streaming
 from tests.factories import Clinic, reading
 from tests.stack import Stack, eventually
@@ -218,17 +222,31 @@ def test_when_a_patient_is_erased_every_process_forgets_what_it_has_rendered(sit
         eventually(lambda: seen.online)
         patient = site.clinic.person("patient", name="Zebulon Quarterstaff")
         with site.stack.app.test_request_context("/"):
-            kept = rendered_rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0]
-            assert rendered_rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0] is kept
+            waiting = QueueRow(
+                id="1",
+                url="/",
+                name=patient.name,
+                mrn=patient.patient.mrn,
+                age="40 years",
+                allergies="",
+                allergies_state=AllergiesAsked.NOT_ASKED,
+                diagnosis="Normal chest",
+                since="2026-01-01",
+                waiting="1 h",
+                urgent=False,
+                tag=Tag("Waits", "info", "clock"),
+            )
+
+            def row() -> RenderedRow:
+                return rendered_once("pharmacist/_queue_row.html", [waiting])[0]
+
+            cached = row()
+            assert row() is cached and "Zebulon Quarterstaff" in cached.html
             with transaction():
                 erasing.erase_as_deployer(
                     patient.patient.mrn, reason="The family has asked.", password_hash=HASH
                 )
-            eventually(
-                lambda: (
-                    rendered_rows.made_once("pharmacist/_completion.html", [(patient.name,)])[0] is not kept
-                )
-            )
+            eventually(lambda: row() is not cached)
     finally:
         seen.stop()
 
@@ -267,10 +285,10 @@ def test_a_refresh_without_a_change_is_empty_and_one_with_a_change_is_not(
 def test_what_a_request_says_it_knows_is_not_newer_than_what_it_looked_at(app: Flask) -> None:
     """A change between a request's first question and its answer must not pass for seen: nobody would ask again."""
     hub = SimpleNamespace(version="a1")
-    app.extensions[events.HUB] = hub
+    app.extensions[streams.HUB] = hub
     first = [hook.__name__ for hook in app.before_request_funcs[None]]
     assert first.index("_note_version") < first.index("_check_permission"), "before anybody asks the database"
     with app.test_request_context("/login"):
         app.preprocess_request()
         hub.version = "a2"
-        assert events.live_version() == "a1"
+        assert streams.live_version() == "a1"

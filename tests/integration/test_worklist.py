@@ -1,6 +1,7 @@
 """What the worklist does for doctors who work beside each other: claims, what comes next, all analyses at once."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select
@@ -12,6 +13,7 @@ from csss.scans.claims import ScanClaim
 from csss.scans.models import AnalysisRun
 from csss.scans.states import Status
 from csss.scans.worklist import next_scan_for
+from csss.web.live_region.stream import HUB
 from tests.factories import Clinic, reading
 from tests.visitor import Visitor, soup, words
 
@@ -157,6 +159,21 @@ def test_a_refresh_sends_only_the_rows_that_have_changed(doctor: Visitor, clinic
     assert not second.contents
     assert answer.headers["X-CSSS-Version"] == soup(answer).select_one("#worklist")["data-version"]
     assert refresh(doctor).get_data(as_text=True).count("data-same") == 0
+
+
+def test_many_who_ask_because_of_one_change_share_a_look_up_and_a_later_change_is_looked_up_again(
+    doctor: Visitor, clinic: Clinic
+) -> None:
+    hub = SimpleNamespace(version="a1", has_room=True)  # what a process has heard of that serves live changes
+    doctor.app.extensions[HUB] = hub
+    other = clinic.visitor(clinic.person("doctor"))
+    first = clinic.scan().id
+    assert f"scan-{first}" in refresh(doctor).get_data(as_text=True)
+    second = clinic.scan().id
+    assert f"scan-{second}" not in refresh(other).get_data(as_text=True), "nobody has told of it yet"
+    assert f"scan-{second}" in other.get("/doctor/").get_data(as_text=True), "whoever opens the page sees it"
+    hub.version = "a2"
+    assert f"scan-{second}" in refresh(other).get_data(as_text=True)
 
 
 @pytest.mark.parametrize("settings", [{"uploads_a_day": 100}], indirect=True)

@@ -2,7 +2,7 @@
 
 import threading
 
-from csss.server import Turns
+from csss.web.live_region.turns import Turns
 
 
 class Crowd:

@@ -20,8 +20,9 @@ from csss.web.auth.blueprint import auth
 from csss.web.auth.code_state import MailedCode, mailed_code
 from csss.web.auth.forms import CodeForm, RecoveryForm
 from csss.web.forms import mark
-from csss.web.fragments import asks_only, is_htmx, is_unchanged, page_or_fragment, redirect_after
+from csss.web.fragments import asks_only, is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, never_extends_session, requires
+from csss.web.live_region.refresh import is_unchanged
 from csss.web.navigation import home_url
 from csss.web.passkeys import question
 from csss.web.steps import try_step

@@ -10,7 +10,7 @@ from csss.auth.second_factor import SentCode
 from csss.i18n import _, _n
 from csss.notices.models import MailMessage, MailState
 from csss.web.filters import when
-from csss.web.fragments import digest
+from csss.web.live_region.refresh import digest
 
 
 @dataclass(frozen=True)

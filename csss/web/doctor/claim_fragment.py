@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from flask import Response, make_response, render_template
 
 from csss.scans import claims
-from csss.web.fragments import digest, is_refresh, refreshed
 from csss.web.guard import me
+from csss.web.live_region.refresh import digest, is_refresh, refreshed
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,11 @@ from csss.web.doctor import worklist
 from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.claim_fragment import claim_fragment
 from csss.web.doctor.forms import WorklistFilterForm
-from csss.web.fragments import (
-    is_htmx,
-    is_refresh,
-    is_unchanged,
-    page_or_fragment,
-    redirect_after,
-    refreshed,
-)
+from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import pager
+from csss.web.live_region.refresh import is_refresh
+from csss.web.live_region.rows import rows_to_send
 
 # How many analyses one press starts, and how many of them in one transaction, so that nobody else waits long to write.
 MOST_AT_ONCE, IN_ONE_TRANSACTION = 500, 25
@@ -47,12 +42,8 @@ def show_worklist() -> Response:
         back=request.query_string.decode("utf-8", "replace"),
         pager=pager(number=page.number, size=page.size, shown=len(rows), total=page.total),
     )
-    if is_refresh():
-        if is_unchanged(region.version):
-            return refreshed("", region.version)
-        return refreshed(worklist.region_html(region, rows), region.version)
     form = WorklistFilterForm(data={"q": asked.q, "sort": asked.sort})
-    values = {**region.values(), "rows": [row.html for row in rows]}
+    values = {**region.values(), "rows": rows_to_send(rows)}
     return page_or_fragment("doctor/worklist.html", "doctor/_worklist.html", form=form, **values)
 
 

@@ -8,14 +8,11 @@ from functools import cached_property
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-from flask import current_app, render_template, request, url_for
-from flask_wtf.csrf import generate_csrf
-from markupsafe import Markup
+from flask import request, url_for
 
 from csss import clock
 from csss.i18n import _, _n, language
 from csss.people.models import User
-from csss.remembered import remembered
 from csss.scans import own_reading, policies
 from csss.scans import worklist as queries
 from csss.scans.models import Scan
@@ -24,19 +21,18 @@ from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, human_name, sta
 from csss.scans.states import Priority, Status
 from csss.scans.stored_sentences import in_words
 from csss.scans.worklist import Counts, ListedScan, WorklistPage
-from csss.web.doctor.shared import looked_up_once
-from csss.web.events import live_version
 from csss.web.filters import shorten, when
 from csss.web.forms import clean
-from csss.web.fragments import digest, is_refresh
 from csss.web.listing import Pager, list_url, page_number
+from csss.web.live_region.refresh import digest
+from csss.web.live_region.rows import RenderedRow, rendered_once
+from csss.web.live_region.shared_look_up import looked_up_once
 from csss.web.scan_view import age_at, with_sex
 
 TO_DO = "to_do"
 EVERYTHING = "all"
 ARGUMENTS = ("status", "q", "sort", "page")
-# Rows that a live region has already, by their `data-v` (static/js/live.js).
-HAVE_HEADER = "X-CSSS-Have"
+ROW = "doctor/_worklist_row.html"
 
 
 @dataclass(frozen=True)
@@ -114,15 +110,13 @@ def tabs(asked: WorklistFilter, counts: Counts) -> tuple[tuple[str, str, bool, i
 
 def look_up(asked: WorklistFilter) -> "WorklistContent":
     """The counts and the page; for refreshes that ask for the same at once, a single time."""
-    if not is_refresh():
-        return _look_up(asked)
-    return looked_up_once((asked, page_number(), language()), live_version(), lambda: _look_up(asked))
+    return looked_up_once((asked, page_number(), language()), lambda: _look_up(asked))
 
 
 def _look_up(asked: WorklistFilter) -> "WorklistContent":
     counts = queries.counts()
     page = scans_asked_for(asked, counts)
-    return WorklistContent(counts, page, tabs(asked, counts), rendered(rows(page.scans)))
+    return WorklistContent(counts, page, tabs(asked, counts), rendered_once(ROW, rows(page.scans)))
 
 
 def rows(scans: Sequence[ListedScan], reader: uuid.UUID | None = None) -> list[WorklistRow]:
@@ -187,45 +181,17 @@ def _why(scan: ListedScan) -> str | None:
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """A row as markup, and a word that changes with it."""
-
-    id: str
-    version: str
-    html: Markup
-
-    def unless(self, have: dict[str, int]) -> Markup:
-        """The row, or an empty one with its number when the page that asks has it as it is."""
-        if self.version not in have:
-            return self.html
-        return Markup(f'<tr data-same="{have[self.version]}"></tr>')  # noqa: S704 - a number of ours  # nosec B704
-
-
-def rendered(found: Sequence[WorklistRow]) -> list[Rendered]:
-    icons = current_app.extensions["csss_assets"].url("icons.svg")
-    return [_rendered(row, language(), icons) for row in found]
-
-
-@remembered(4096)
-def _rendered(row: WorklistRow, _language: str, _icons: str) -> Rendered:
-    """All doctors look at the same rows: each is made once. Nothing in it belongs to one session."""
-    version = digest(repr(row))[:8]
-    html = render_template("doctor/_worklist_row.html", scan=row, version=version)
-    return Rendered(row.id, version, Markup(html))  # noqa: S704 - escaped by the template  # nosec B704
-
-
-@dataclass(frozen=True)
 class WorklistContent:
     """What the database says, and its rows for everybody who has claimed none of them."""
 
     counts: Counts
     page: WorklistPage
     tabs: tuple[tuple[str, str, bool, int], ...]
-    rows: list[Rendered]
+    rows: list[RenderedRow]
 
-    def rows_for(self, reader: User) -> list[Rendered]:
+    def rows_for(self, reader: User) -> list[RenderedRow]:
         if any(scan.claim is not None and scan.claim.doctor_id == reader.id for scan in self.page.scans):
-            return rendered(rows(self.page.scans, reader.id))
+            return rendered_once(ROW, rows(self.page.scans, reader.id))
         return self.rows
 
 
@@ -243,35 +209,13 @@ class Region:
 
     @cached_property
     def version(self) -> str:
-        """What the region shows, in a word; so a refresh without a change costs no rendering."""
+        """Changes with anything that the region shows, whichever of its rows are sent."""
         return digest(repr(self))
 
     def values(self) -> dict[str, Any]:
         """For the template."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**own, "version": self.version}
-
-
-def region_html(region: Region, found: Sequence[Rendered]) -> str:
-    """The region for a page that has some of its rows already. Its form's token is the asking session's own."""
-    had = have()
-    html = _region_html(region, tuple(row.unless(had) for row in found), language())
-    return html.replace(_TOKEN, generate_csrf())
-
-
-_TOKEN = "the-token-of-the-session"
-
-
-@remembered(64)
-def _region_html(region: Region, markup: tuple[Markup, ...], _language: str) -> str:
-    values = {**region.values(), "rows": markup, "csrf_token": lambda: _TOKEN}
-    return render_template("doctor/_worklist.html", **values)
-
-
-def have() -> dict[str, int]:
-    """The rows that the asking region has, each with its place among them."""
-    told = request.headers.get(HAVE_HEADER, "")
-    return {version: place for place, version in enumerate(told.split(","))}
 
 
 def back_to(query: str) -> str:

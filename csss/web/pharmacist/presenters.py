@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import cast
 
 from flask import url_for
-from markupsafe import Markup
 
 from csss import clock
 from csss.i18n import gettext as _
@@ -22,7 +21,6 @@ from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, Status
 from csss.web.filters import ago, shorten
-from csss.web.rendered_rows import made_once
 from csss.web.scan_view import age_at
 
 
@@ -99,10 +97,9 @@ def waits_because(scan: Scan) -> str | None:
     return None
 
 
-def completion() -> Markup:
-    """What the browser offers while a line of a prescription is typed."""
-    names = tuple(each.name for each in line_warnings.formulary().medicines)
-    return made_once("pharmacist/_completion.html", [names])[0]
+def medicine_names() -> list[str]:
+    """What the browser offers while the medicine of a prescription is typed."""
+    return [each.name for each in line_warnings.formulary().medicines]
 
 
 def what_is_known(line: Line) -> list[str]:

@@ -21,18 +21,18 @@ from csss.scans.states import HoldFor
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
+from csss.web.live_region.rows import rendered_once
 from csss.web.pharmacist.blueprint import pharmacist
 from csss.web.pharmacist.forms import LineForm, PrescriptionForm, QueueFilterForm
 from csss.web.pharmacist.presenters import (
     asked_for,
-    completion,
     known_allergies,
+    medicine_names,
     queue_rows,
     tag,
     waits_because,
     what_is_known,
 )
-from csss.web.rendered_rows import made_once
 from csss.web.staff_view import history, scan_view
 from csss.web.steps import try_step
 from csss.web.unsent import comes_back_on, typed_before
@@ -50,7 +50,7 @@ def queue() -> Response:
         "pharmacist/queue.html",
         "pharmacist/_queue.html",
         form=form,
-        rows=made_once("pharmacist/_queue_row.html", queue_rows(page.scans)),
+        rows=rendered_once("pharmacist/_queue_row.html", queue_rows(page.scans)),
         filtered=bool(form.q.data),
         here=url_for(".queue", q=form.q.data or None, sort=form.sort.data or None, page=page.number),
         pager=pager(number=page.number, size=page.size, shown=len(page.scans), total=page.total),
@@ -158,7 +158,7 @@ def _show(
         "form": form,
         "typed": typed,  # a refused prescription is shown once more, so that nothing written is lost
         "max_items": services.MAX_ITEMS,
-        "completion": completion() if form else "",
+        "medicine_names": medicine_names(),
         "templates": templates.usable_by(me()) if form else (),
         "known_of": _known,
         "check_url": url_for(".line", scan_id=scan_id),

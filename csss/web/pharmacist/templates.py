@@ -12,7 +12,7 @@ from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.pharmacist.blueprint import pharmacist
 from csss.web.pharmacist.forms import PrescriptionTemplateForm
-from csss.web.pharmacist.presenters import completion, template_groups
+from csss.web.pharmacist.presenters import medicine_names, template_groups
 from csss.web.steps import try_step
 from csss.web.unsent import comes_back_on, typed_before
 
@@ -119,6 +119,6 @@ def _show(
         remove_url=url_for(".remove_template", preset_id=own.id) if own else None,
         maker=maker.name if maker else None,
         conflict=conflict,
-        completion=completion(),
+        medicine_names=medicine_names(),
         max_items=templates.MAX_LINES,
     )

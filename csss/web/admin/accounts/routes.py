@@ -29,7 +29,7 @@ from csss.web.admin.blueprint import admin
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import idle_limit, me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
-from csss.web.rendered_rows import made_once
+from csss.web.live_region.rows import rendered_once
 from csss.web.steps import CONFLICT, try_step
 from csss.web.unsent import typed_before
 
@@ -201,7 +201,7 @@ def _show_list(
     )
     values: dict[str, Any] = {
         "form": form,
-        "rows": made_once("admin/_user_row.html", list_rows(page.users, me(), query_string())),
+        "rows": rendered_once("admin/_user_row.html", list_rows(page.users, me(), query_string())),
         "here": list_url(".users", filters(but="")),
         "conflict": conflict,
         "pager": pager(

@@ -15,7 +15,7 @@ from csss.web.admin.blueprint import admin
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import requires
 from csss.web.listing import filters, list_url, page_number, pager
-from csss.web.rendered_rows import made_once
+from csss.web.live_region.rows import rendered_once
 
 
 @admin.get("/")
@@ -39,7 +39,7 @@ def show_queue(*, status: int = 200, refused: str | None = None) -> Response:
     else:
         scans = approvals.waiting(search=search, page=number)
         rows = waiting_rows(scans.scans, request.form.getlist("scan"))
-        values["waiting"] = made_once("admin/_waiting_row.html", rows)
+        values["waiting"] = rendered_once("admin/_waiting_row.html", rows)
         values["may_approve"] = any(row.may_approve for row in rows)
         size, total = scans.size, scans.total
     shown = len(values["waiting"]) + len(values["released"])

@@ -1,0 +1,48 @@
+"""Refreshes are answered one after the other, so that whoever opens a page does not wait for all of them."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from csss.web.live_region.refresh import REFRESH_HEADER
+
+_REFRESH = "HTTP_" + REFRESH_HEADER.upper().replace("-", "_")
+
+
+class Turns:
+    """One after the other. Those beyond `most` go ahead: never may so many wait that they hold all threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._number = 0
+        self._counting, self._turn = threading.Lock(), threading.Lock()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        with self._counting:
+            self._number += 1
+            waits = self._number <= self._most
+        try:
+            with self._turn if waits else nullcontext():
+                yield
+        finally:
+            with self._counting:
+                self._number -= 1
+
+
+class RefreshesInTurn:
+    """WSGI middleware: when a change makes all open lists ask at once, they are answered one after the other, so that
+    whoever opens a page shares the interpreter with one of them and not with as many as there are threads.
+
+    The turn lasts as long as the answer is being made. Reading a request and sending the answer have none: a slow line
+    would keep everybody waiting.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], turns: Turns) -> None:
+        self._app, self._turns = app, turns
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        refreshes = environ["REQUEST_METHOD"] == "GET" and _REFRESH in environ
+        with self._turns.one() if refreshes else nullcontext():
+            return self._app(environ, start_response)
