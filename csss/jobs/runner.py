@@ -57,7 +57,7 @@ HANDLERS: dict[str, Handler] = {
     "analyse_scan": Handler("scan_jobs", "analyse_scan", 3, _doubling(1, 10), "give_up_analysis"),
     # Both for at least a day, with pauses of at most ten minutes: longer than any mail server is down for.
     "render_report": Handler("report_jobs", "render_report", 210, _doubling(2, 600)),
-    "send_mail": Handler("mail_jobs", "send_mail", 210, _doubling(2, 600), "give_up_mail"),
+    "send_mail": Handler("notice_jobs", "send_mail", 210, _doubling(2, 600), "give_up_mail"),
 }
 
 

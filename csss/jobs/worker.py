@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 _JOBS: dict[Queue, str] = {
     Queue.INFERENCE: "scan_jobs",
     Queue.REPORTS: "report_jobs",
-    Queue.MAIL: "mail_jobs",
-    Queue.CODES: "mail_jobs",
+    Queue.MAIL: "notice_jobs",
+    Queue.CODES: "notice_jobs",
 }
 _app: Flask | None = None
 
