@@ -14,6 +14,7 @@ from csss.database import after_commit, transaction
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
 from csss.people.permissions import Permission
+from csss.picture_formats import PICTURE_FORMATS, PNG
 from csss.scans import intake, queries, services, upload_checks
 from csss.scans.intake import Intake
 from csss.scans.models import Scan
@@ -151,7 +152,7 @@ def _submit(taken: Intake, form: UploadForm, upload_id: uuid.UUID | None) -> uui
     """
     kind, indication = ScanKind(form.kind.data), form.indication.data or ""
     key = storage().put("scans", taken.suffix, taken.content)
-    original = storage().put("originals", "png", taken.original) if taken.original else None
+    original = storage().put("originals", PNG.suffix, taken.original) if taken.original else None
     committed: list[str] = []
     try:
         with transaction():
@@ -245,4 +246,5 @@ def _home(form: UploadForm, closed: Scan | None = None) -> dict[str, Any]:
             endpoint="patient.home",
         ),
         "upload_mb": current_app.config["CSSS"].upload_mb,
+        "picture_types": ",".join(each.media_type for each in PICTURE_FORMATS),
     }
