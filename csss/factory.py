@@ -96,13 +96,10 @@ def _attach_services(app: Flask, settings: Settings) -> None:
     from csss.jobs.queues import init_jobs
     from csss.live.publish import init_live
     from csss.notices.channels.email import init_mail
-    from csss.storage.encrypted import storage_with
-    from csss.storage.files import FolderStorage
+    from csss.storage import open_storage
     from csss.throttle.storage import init_store
 
-    app.extensions["csss_storage"] = storage_with(
-        FolderStorage(settings.storage_folder), settings.storage_key_ring, plain=settings.storage_plain
-    )
+    app.extensions["csss_storage"] = open_storage(settings)
     init_mail(app)
     init_jobs(app)
     init_live(app)

@@ -5,11 +5,9 @@ Nothing is made by looking: no folder, no secret key, no database.
 
 import errno
 import io
-import os
 import shutil
 import smtplib
 import sys
-import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -256,56 +254,48 @@ def _redis(settings: Settings) -> CheckResult:
 
 
 def _writable(settings: Settings) -> CheckResult:
-    """Whether files can be put into the storage, or its folder be made where there is none yet."""
-    folder = settings.storage_folder
-    there = _nearest(folder)
-    probe = there / f".probe-{uuid.uuid4().hex}"
+    """Whether files can be put into the storage, or would be once its folder is made."""
+    from csss.storage import open_storage
+
+    kept = open_storage(settings)
     try:
-        if there == folder:
-            probe.write_bytes(b"ok")
-            probe.unlink()
-        elif not os.access(there, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        kept.check_writable()
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             return CheckResult(
-                "Storage", False, f"{folder}: {error.strerror}", "Make the folder writable for this user."
+                "Storage", False, f"{kept.place}: {error.strerror}", "Make the folder writable for this user."
             )
-    return CheckResult("Storage", True, str(folder))
-
-
-def _nearest(folder: Path) -> Path:
-    """`folder`, or what of its path is there."""
-    return next(each for each in (folder, *folder.parents) if each.exists())
+    return CheckResult("Storage", True, kept.place)
 
 
 def _storage(settings: Settings) -> CheckResult:
+    from csss.storage import open_storage
+
     writable = _writable(settings)
-    if not writable.ok:
+    free = open_storage(settings).free_space() if writable.ok else None
+    if free is None:
         return writable
-    free = shutil.disk_usage(_nearest(settings.storage_folder)).free / 1e9
     return CheckResult(
         "Storage",
-        free > 1,
-        f"{settings.storage_folder}, {free:.0f} GB free",
+        free > 1e9,
+        f"{writable.text}, {free / 1e9:.0f} GB free",
         "Free some space: less than 1 GB is left.",
     )
 
 
 def _encryption(settings: Settings) -> CheckResult:
     """Looks at one file of each area: all of them are looked at by `csss storage check`."""
-    from csss.storage.encrypted import key_id_of, storage_with
-    from csss.storage.files import AREAS, CannotOpen, FolderStorage
+    from csss.storage import open_storage
+    from csss.storage.files import AREAS, CannotOpen
 
-    keys, inner = settings.storage_key_ring, FolderStorage(settings.storage_folder)
-    kept = storage_with(inner, keys, plain=settings.storage_plain)
+    keys, kept = settings.storage_key_ring, open_storage(settings)
     plain = 0
     for area in AREAS:
-        key = next(inner.stored(area), None)
+        key = next(kept.stored(area), None)
         if key is None:
             continue
         try:
-            plain += key_id_of(inner.read(key)) is None
+            plain += kept.key_id(key) is None
             kept.read(key)
         except (CannotOpen, OSError) as error:
             return CheckResult(

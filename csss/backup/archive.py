@@ -21,10 +21,12 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
 from csss.paths import private_folder
+from csss.storage.files import IncomingFiles, Readable, StoredBytes
 
 MANIFEST = "manifest.json"
 FORMAT = 1
 STREAM = "-"
+FILES = "files/"  # before the names of stored files
 _ARCHIVES = (".tar", ".tar.gz", ".tgz")
 # Like the end of a file's name: `x.zip` is not meant to be a folder, `csss-2026.11.30` is.
 _OTHER_ENDING = re.compile(r"\.(?=\w*[A-Za-z])\w{1,8}$")
@@ -38,14 +40,14 @@ class BackupError(Exception):
 class Target(Protocol):
     """Where a backup is written to."""
 
-    def add(self, name: str, content: IO[bytes], size: int) -> None: ...
+    def add(self, name: str, content: Readable, size: int) -> None: ...
 
 
 class _Folder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def add(self, name: str, content: IO[bytes], size: int) -> None:
+    def add(self, name: str, content: Readable, size: int) -> None:
         path = self._folder / name
         private_folder(path.parent)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -58,7 +60,7 @@ class _Tar:
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
 
-    def add(self, name: str, content: IO[bytes], size: int) -> None:
+    def add(self, name: str, content: Readable, size: int) -> None:
         info = tarfile.TarInfo(name)
         info.size, info.mode = size, 0o600
         self._tar.addfile(info, content)
@@ -72,18 +74,15 @@ class ArchiveWriter:
         self.files: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, path: Path) -> None:
-        """Raises FileNotFoundError, before anything of it is written; BackupError when `path` cannot be read."""
-        try:
-            file = path.open("rb")
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise BackupError(f"{path} cannot be read: {error.strerror}.") from error
-        with file:
-            size = os.fstat(file.fileno()).st_size
-            hashing = _Hashing(file)
-            self._target.add(name, hashing, size)  # type: ignore[arg-type]
-        self.files[name] = {"size": size, "sha256": hashing.digest.hexdigest()}
+        """A file of this machine. Raises OSError."""
+        with path.open("rb") as file:
+            self.add_stored(name, StoredBytes(str(path), os.fstat(file.fileno()).st_size, file))
+
+    def add_stored(self, name: str, stored: StoredBytes) -> None:
+        """A file as it lies in the storage. Raises BackupError when it cannot be read to its end."""
+        hashing = _HashedForBackup(stored)
+        self._target.add(name, hashing, stored.size)
+        self.files[name] = hashing.known()
 
     def finish(self, manifest: dict[str, Any]) -> None:
         content = json.dumps({**manifest, "files": self.files}, indent=1, sort_keys=True).encode()
@@ -93,16 +92,27 @@ class ArchiveWriter:
 class _Hashing:
     """A file that is hashed while it is read."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self.digest = file, hashlib.sha256()
+    def __init__(self, stored: StoredBytes) -> None:
+        self._stored, self._digest = stored, hashlib.sha256()
 
-    def read(self, size: int = -1) -> bytes:
-        try:
-            piece = self._file.read(size)
-        except OSError as error:
-            raise BackupError(f"{self._file.name} cannot be read: {error.strerror}.") from error
-        self.digest.update(piece)
+    def read(self, size: int = -1, /) -> bytes:
+        piece = self._stored.content.read(size)
+        self._digest.update(piece)
         return piece
+
+    def known(self) -> dict[str, Any]:
+        """What the manifest says of it, once it has been read."""
+        return {"size": self._stored.size, "sha256": self._digest.hexdigest()}
+
+
+class _HashedForBackup(_Hashing):
+    """Tells a file that cannot be read from a target that cannot be written."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return super().read(size)
+        except OSError as error:
+            raise BackupError(f"{self._stored.place} cannot be read: {error.strerror}.") from error
 
 
 def check_target(target: str) -> None:
@@ -203,9 +213,27 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def unpacked(source: Path, into: Path) -> Path:
-    """The folder with the backup's files: the backup itself, or what was unpacked of it into `into`. `-` is standard
-    input. Raises BackupError."""
+class IntoStorage:
+    """Takes the stored files of a backup to the storage, which keeps them beside its own until they take over."""
+
+    def __init__(self, incoming: IncomingFiles) -> None:
+        self._incoming = incoming
+        self.files: dict[str, dict[str, Any]] = {}  # as in the manifest
+
+    def add(self, name: str, stored: StoredBytes) -> None:
+        """`name` as the backup has it. Raises OSError."""
+        hashing = _Hashing(stored)
+        self._incoming.add(name.removeprefix(FILES), hashing)
+        self.files[name] = hashing.known()
+
+    def take_over(self, aside: str) -> str | None:
+        """See `IncomingFiles`."""
+        return self._incoming.take_over(aside)
+
+
+def unpacked(source: Path, into: Path, storage: IntoStorage | None = None) -> Path:
+    """The folder with the backup's files: the backup itself, or what was unpacked of it into `into`; its stored files go
+    to `storage` then. `-` is standard input. Raises BackupError."""
     if source.is_dir():
         return source
     streamed = str(source) == STREAM
@@ -217,7 +245,11 @@ def unpacked(source: Path, into: Path) -> Path:
             for member in tar:
                 if member.isfile() and _is_ours(member.name):
                     content = tar.extractfile(member)
-                    if content is not None:
+                    if content is None:
+                        continue
+                    if storage is not None and member.name.startswith(FILES):
+                        storage.add(member.name, StoredBytes(name, member.size, content))
+                    else:
                         _Folder(into).add(member.name, content, member.size)
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise BackupError(f"{name} is no whole backup: {error}.") from error
@@ -252,17 +284,25 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return found
 
 
-def check(folder: Path, manifest: dict[str, Any], tell: Callable[[str], None]) -> None:
-    """Every file is there and is what the manifest says, and no other is. Raises BackupError."""
-    wrong = []
+def check(
+    folder: Path,
+    manifest: dict[str, Any],
+    tell: Callable[[str], None],
+    taken: dict[str, dict[str, Any]] | None = None,
+) -> None:
+    """Every file is there and is what the manifest says, and no other is: in the folder, or `taken` to the storage.
+    Raises BackupError."""
+    taken, wrong = taken or {}, []
     for name, known in manifest["files"].items():
         path = folder / name
-        if not _is_ours(name) or not path.is_file():
+        if name in taken:
+            if taken[name] != known:
+                wrong.append(f"{name} is not what was backed up")
+        elif not _is_ours(name) or not path.is_file():
             wrong.append(f"{name} is missing")
         elif path.stat().st_size != known["size"] or sha256_of(path) != known["sha256"]:
             wrong.append(f"{name} is not what was backed up")
-    for path in all_files(folder):
-        name = path.relative_to(folder).as_posix()
+    for name in (*taken, *(path.relative_to(folder).as_posix() for path in all_files(folder))):
         if name != MANIFEST and name not in manifest["files"]:
             wrong.append(f"{name} does not belong to the backup")
     for each in wrong[:10]:

@@ -79,13 +79,11 @@ def restore(source: Path, force: bool, other_key: bool) -> None:
     os.umask(0o077)  # the database holds patients' records
     settings.instance_folder.mkdir(parents=True, exist_ok=True)
     try:
-        with restoring.opened(source, settings, click.echo) as (folder, manifest):
-            restoring.place_secret_key(folder, settings, force=force, tell=click.echo)
+        with restoring.opened(source, settings, click.echo) as opened:
+            restoring.place_secret_key(opened.folder, settings, force=force, tell=click.echo)
             app = create_app(settings)
             with app.app_context(), coming_from("command line"):
-                problems = restoring.restore(
-                    app, folder, manifest, force=force, other_key=other_key, tell=click.echo
-                )
+                problems = restoring.restore(app, opened, force=force, other_key=other_key, tell=click.echo)
     except BackupError as error:
         raise click.ClickException(str(error)) from error
     for problem in problems[:20]:

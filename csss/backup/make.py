@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,12 +22,10 @@ from csss.config import Settings
 from csss.database import db, transaction
 from csss.paths import MIGRATIONS
 from csss.reports import named_files
-from csss.storage.files import AREAS
+from csss.storage.files import AREAS, ARRIVING, Storage, storage
 
 SECRET_KEY = "secret_key"
 _FILE_KEY = re.compile(r"[a-z]+/[0-9a-f]{2}/[\w.-]+")
-# Still arriving: written in place, and worth nothing without the browser that sends the rest.
-_ARRIVING = "uploads"
 
 
 @dataclass(frozen=True)
@@ -69,13 +67,13 @@ def make(target: str, *, with_secret_key: bool = False) -> Made:
             counts, named = _keep_rows(connection, to, spool)
             manifest["audit_head"] = _audit_head(connection)
         manifest["rows"] = counts
-        manifest["missing"], left_out = _keep_files(settings.storage_folder, named, to)
+        manifest["missing"], left_out = _keep_files(storage(), named, to)
         _keep_instance(settings, to, spool, with_secret_key=with_secret_key)
         to.finish(manifest)
         made = Made(
             tables=len(counts),
             rows=sum(counts.values()),
-            files=sum(name.startswith("files/") for name in to.files),
+            files=sum(name.startswith(archive.FILES) for name in to.files),
             size=sum(each["size"] for each in to.files.values()),
             missing=manifest["missing"],
             left_out=left_out,
@@ -142,34 +140,39 @@ def _keys(connection: sa.Connection, table: rows.Table, column: str) -> set[str]
     return {each for each in found if _FILE_KEY.fullmatch(each)}
 
 
-def _keep_files(storage: Path, named: set[str], to: archive.ArchiveWriter) -> tuple[list[str], int]:
+def _keep_files(kept: Storage, named: set[str], to: archive.ArchiveWriter) -> tuple[list[str], int]:
     """The files that the rows name, and the previews and thumbnails beside them. Returns the names of those that are
     lost, and how many files belong to no row.
 
     These came after the rows, or a killed process has left them. In a restored system nobody could ever open them.
     """
-    gone = {key for key in sorted(named) if not _add(to, key, storage / key)}
+    gone = {key for key in sorted(named) if not _add(to, key, kept)}
     # What was erased since the rows were read is named no more. The rest of a damaged storage is still worth keeping.
     lost = sorted(gone & _named_now()) if gone else []
     belongs = {each for key in named for each in named_files.with_small_ones(key)}
     left_out = 0
-    for path in archive.all_files(storage):
-        key = path.relative_to(storage).as_posix()
+    for key in kept.everything():
         area = key.partition("/")[0]
-        if key in named or area == _ARRIVING:
+        # An unfinished upload is worth nothing without the browser that sends the rest.
+        if key in named or area == ARRIVING:
             continue
         if area in AREAS and key not in belongs:
             left_out += 1
         else:
-            _add(to, key, path)  # it may be gone again
+            _add(to, key, kept)  # it may be gone again
     return lost, left_out
 
 
-def _add(to: archive.ArchiveWriter, key: str, path: Path) -> bool:
-    try:
-        to.add(f"files/{key}", path)
-    except FileNotFoundError:
-        return False
+def _add(to: archive.ArchiveWriter, key: str, kept: Storage) -> bool:
+    """False when it is not there. Raises BackupError when it cannot be read."""
+    with ExitStack() as stack:
+        try:
+            stored = stack.enter_context(kept.opened(key))
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise BackupError(f"{error.filename or key} cannot be read: {error.strerror}.") from error
+        to.add_stored(f"{archive.FILES}{key}", stored)
     return True
 
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +32,31 @@ from csss.keys.change import go_on_without_old_key
 from csss.keys.start import check_keys
 from csss.paths import MIGRATIONS, private_folder
 from csss.reports import named_files
-from csss.storage.encrypted import beginnings
-from csss.storage.files import FolderStorage
+from csss.storage import open_storage
+from csss.storage.files import StoredBytes, storage
 
 Tell = Callable[[str], None]
 _SHOWN = 5
 
 
+@dataclass(frozen=True)
+class OpenedBackup:
+    """A backup whose files are all whole. What it holds of stored files may be with the storage already."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    stored: archive.IntoStorage
+
+
 @contextmanager
-def opened(source: Path, settings: Settings, tell: Tell) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The backup's folder and manifest, every file checked; raises BackupError before anything is touched."""
-    private_folder(settings.storage_folder)
-    # Beside the stored files, so that they need only be renamed into their places.
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=settings.storage_folder) as staging:
-        folder = archive.unpacked(source, Path(staging))
+def opened(source: Path, settings: Settings, tell: Tell) -> Iterator[OpenedBackup]:
+    """The backup, every file checked; raises BackupError before anything is touched."""
+    with (
+        open_storage(settings).incoming() as incoming,
+        tempfile.TemporaryDirectory(prefix=".restore-", dir=settings.instance_folder) as staging,
+    ):
+        stored = archive.IntoStorage(incoming)
+        folder = archive.unpacked(source, Path(staging), stored)
         manifest = archive.read_manifest(folder)
         known = {each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
         if manifest["revision"] not in known:
@@ -52,9 +64,9 @@ def opened(source: Path, settings: Settings, tell: Tell) -> Iterator[tuple[Path,
                 f"This backup was made by a newer release (CSSS {manifest['csss']}, migration "
                 f"{manifest['revision']}). Install that release first."
             )
-        archive.check(folder, manifest, tell)
+        archive.check(folder, manifest, tell, stored.files)
         tell(f"All {len(manifest['files'])} files of the backup of {manifest['made_at'][:16]} UTC are whole.")
-        yield folder, manifest
+        yield OpenedBackup(folder, manifest, stored)
 
 
 def place_secret_key(folder: Path, settings: Settings, *, force: bool, tell: Tell) -> None:
@@ -75,11 +87,10 @@ def place_secret_key(folder: Path, settings: Settings, *, force: bool, tell: Tel
         tell(f"The secret key was put into {place}.")
 
 
-def restore(
-    app: Flask, folder: Path, manifest: dict[str, Any], *, force: bool, other_key: bool, tell: Tell
-) -> list[str]:
+def restore(app: Flask, backup: OpenedBackup, *, force: bool, other_key: bool, tell: Tell) -> list[str]:
     """Put everything back. Returns what the check of the audit log has found wrong. Raises BackupError."""
     settings: Settings = app.config["CSSS"]
+    folder, manifest = backup.folder, backup.manifest
     same_key = chain.current_key().id == manifest["key_id"]
     if not same_key and not other_key:
         raise BackupError(
@@ -87,9 +98,10 @@ def restore(
             "seals of the audit log need it. Set CSSS_SECRET_KEY to that key, or go on without it with --other-key."
         )
     _check_storage_keys(folder, settings)
-    _check_room(settings, force=force)
+    _check_room(force=force)
+    _take_files(backup)
     _restore_rows(folder, manifest, tell)
-    _restore_files(folder, settings, tell)
+    _restore_files(backup, tell)
     _tell_of_orphans(tell)
     _restore_anchors(folder, tell)
     with transaction():
@@ -126,7 +138,7 @@ def _tell_shut_files(settings: Settings, tell: Tell) -> None:
     """Files that the keys of the settings do not open, by what they say at their beginning."""
     there = {key.id for key in settings.storage_key_ring}
     shut: dict[str, list[str]] = {}
-    for key, key_id in beginnings(FolderStorage(settings.storage_folder)):
+    for key, key_id in storage().key_ids():
         if key_id is not None and key_id not in there:
             shut.setdefault(key_id, []).append(key)
     for key_id, keys in sorted(shut.items()):
@@ -136,14 +148,28 @@ def _tell_shut_files(settings: Settings, tell: Tell) -> None:
         )
 
 
-def _check_room(settings: Settings, *, force: bool) -> None:
+def _check_room(*, force: bool) -> None:
     if force:
         return
     with db.engine.connect() as connection:
         if not rows.is_empty(connection):
             raise BackupError("The database is not empty; --force replaces what is in it.")
-    if any(True for _ in archive.all_files(settings.storage_folder)):
-        raise BackupError(f"{settings.storage_folder} holds files; --force puts them aside.")
+    if any(True for _ in storage().everything()):
+        raise BackupError(f"{storage().place} holds files; --force puts them aside.")
+
+
+def _take_files(backup: OpenedBackup) -> None:
+    """Of a backup that is a folder: those of an archive went to the storage when it was unpacked."""
+    for path in archive.all_files(backup.folder / archive.FILES):
+        name = path.relative_to(backup.folder).as_posix()
+        try:
+            with path.open("rb") as file:
+                backup.stored.add(name, StoredBytes(str(path), path.stat().st_size, file))
+        except OSError as error:
+            raise BackupError(
+                f"{name} cannot be put into {storage().place}: {error.strerror or error}. The database and the "
+                "stored files are as they were."
+            ) from error
 
 
 def _restore_rows(folder: Path, manifest: dict[str, Any], tell: Tell) -> None:
@@ -169,26 +195,11 @@ def _lines(path: Path) -> Iterator[bytes]:
         yield from file
 
 
-def _restore_files(folder: Path, settings: Settings, tell: Tell) -> None:
-    storage = settings.storage_folder
-    there = [path for path in storage.iterdir() if not path.name.startswith(".")]
-    if there:
-        aside = storage / f".replaced-{now():%Y%m%dT%H%M%S}"
-        aside.mkdir(mode=0o700)
-        for path in there:
-            path.rename(aside / path.name)
+def _restore_files(backup: OpenedBackup, tell: Tell) -> None:
+    aside = backup.stored.take_over(f".replaced-{now():%Y%m%dT%H%M%S}")
+    if aside:
         tell(f"The files that were there lie in {aside} now. Remove them when all is well.")
-    count = 0
-    for path in archive.all_files(folder / "files"):
-        place = storage / path.relative_to(folder / "files")
-        private_folder(place.parent)
-        if folder.is_relative_to(storage):
-            path.rename(place)
-        else:
-            shutil.copyfile(path, place)
-            place.chmod(0o600)
-        count += 1
-    tell(f"{count} files were restored into {storage}.")
+    tell(f"{len(backup.stored.files)} files were restored into {storage().place}.")
 
 
 def _tell_of_orphans(tell: Tell) -> None:

@@ -24,6 +24,7 @@ from csss.jobs.scan_jobs import engine
 from csss.notices.models import MailKind, MailMessage, MailState
 from csss.outbox import DISPATCHER, OutboxJob
 from csss.people.models import User
+from csss.picture_formats import PNG
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.lines import Line
 from csss.reports import services as reports
@@ -135,7 +136,7 @@ def _pictures(folder: Path) -> Iterator[_Picture]:
         heatmap_key = None
         if result.heatmap is not None:
             png = heatmap_png(result.heatmap, intake.width, intake.height)
-            heatmap_key = storage().put("heatmaps", "png", png)
+            heatmap_key = storage().put("heatmaps", PNG.suffix, png)
         label = path.stem.rpartition("-")[0]
         kind = ScanKind.CARDIAC_MRI if label == "Sick" else ScanKind.CHEST_XRAY
         file_key = storage().put("scans", intake.suffix, intake.content)

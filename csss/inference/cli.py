@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from csss.inference.classes import KINDS
+from csss.picture_formats import PICTURE_FORMATS
 
 if TYPE_CHECKING:
     from csss.inference.engine import Engine
 
-SUFFIXES = {".jpg", ".jpeg", ".png"}
+SUFFIXES = {f".{suffix}" for each in PICTURE_FORMATS for suffix in (each.suffix, *each.other_suffixes)}
 
 
 def expand(paths: Iterable[Path]) -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import shutil
 import uuid
 from contextlib import suppress
 
@@ -43,8 +42,8 @@ def between_jobs() -> None:
 
 
 def _room() -> bool:
-    folder = current_app.config["CSSS"].storage_folder
-    return shutil.disk_usage(folder).free > _ROOM
+    free = storage().free_space()
+    return free is None or free > _ROOM
 
 
 class TooEarly(Exception):

@@ -14,6 +14,7 @@ from csss.inference.heatmap import heatmap_png
 from csss.inference.preprocessing import UndecodableImage, blank
 from csss.people.models import AccountState, Patient, Sex, User
 from csss.people.roles import Role
+from csss.picture_formats import PNG
 from csss.scans import analysis, stored_sentences
 from csss.scans.models import AnalysisRun, Scan
 from csss.scans.states import RunState, ScanKind
@@ -92,7 +93,7 @@ def analyse_scan(run_id: uuid.UUID) -> None:
         return
     heatmap_key = None
     if reading.heatmap is not None:
-        heatmap_key = storage().put("heatmaps", "png", heatmap_png(reading.heatmap, width, height))
+        heatmap_key = storage().put("heatmaps", PNG.suffix, heatmap_png(reading.heatmap, width, height))
     with transaction():
         kept = analysis.keep_result(run_id, reading, heatmap_key)
     if not kept and heatmap_key is not None:

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from csss.audit import chain
 from csss.auth import secrets
 from csss.config import Settings
-from csss.storage.encrypted import EncryptedStorage, beginnings
-from csss.storage.files import CannotOpen, FolderStorage
+from csss.storage import open_storage
+from csss.storage.files import CannotOpen
 from csss.storage.keys import StorageKey
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,8 @@ def against_storage_key(settings: Settings, key: StorageKey) -> bool:
 
     Reads the beginning of every stored file at most: that happens once for each key.
     """
-    inner = FolderStorage(settings.storage_folder)
-    kept, failed = EncryptedStorage(inner, [key]), 0
-    for name, key_id in beginnings(inner):
+    kept, failed = open_storage(settings, [key]), 0
+    for name, key_id in kept.key_ids():
         if key_id != key.id:
             continue
         try:

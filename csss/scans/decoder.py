@@ -4,27 +4,29 @@ application nor the database, and imports little.
 What it gives back is never the file that was sent but one written from its pixels, so nothing can hide in it; and, since
 the pixels are at hand, the small versions of it. Whether all of a picture is there is asked in two places: of the
 file's own structure (`jpeg_structure`, `png_structure`), and of a decoder that reports what libjpeg only warns of.
-DICOM will be a further function beside `_read_jpeg` and `_read_png`, chosen by the first bytes.
+Which formats there are stands in `csss.picture_formats`; each is opened and written by its own module (`picture_codec`).
 """
 
 import io
 import struct
 import zlib
 from enum import IntEnum
-from typing import NamedTuple
+from importlib import import_module
+from typing import NamedTuple, cast
 
-import simplejpeg
-from PIL import ExifTags, Image, ImageFile, ImageOps, JpegImagePlugin, TiffImagePlugin
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
-from csss.scans import depth, jpeg_structure, png_structure
+from csss.picture_formats import JPEG, PICTURE_FORMATS, PictureFormat, format_of
+from csss.scans import depth
+from csss.scans.picture_codec import PictureCodec, Unsupported, exif_of
 
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 64
 MAX_RATIO = 10  # of the longer side to the shorter; whole legs and spines have about four
-READERS: dict[str, type[ImageFile.ImageFile]] = {"JPEG": JpegImageFile, "PNG": PngImageFile}
-SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
+# Loaded at once: in the child no file can be opened later.
+CODECS: dict[PictureFormat, PictureCodec] = {
+    each: cast(PictureCodec, import_module(each.codec)) for each in PICTURE_FORMATS
+}
 # What Pillow raises for files that are damaged or cut off (its SyntaxError says nothing of our own code).
 _UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, struct.error, zlib.error)
 
@@ -68,14 +70,6 @@ class DecodedPicture(NamedTuple):
     original: bytes = b""
 
 
-class _Opened(NamedTuple):
-    """A picture of 8 bits, not yet upright, and what writing it anew has to know."""
-
-    picture: Image.Image
-    tables: JpegImageFile | None = None  # the quantisation and sampling to write it with
-    original: bytes = b""
-
-
 # What is asked of the child
 TAKE_IN = b"t"
 SHRINK = {PREVIEW: b"p", THUMBNAIL: b"n"}
@@ -87,10 +81,11 @@ def warm_up() -> None:
     """Load all that reading and writing needs: later no file can be opened."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
-    for kind, mode in (("JPEG", "RGB"), ("PNG", "RGBA"), ("PNG", "I;16")):
-        target = io.BytesIO()
-        Image.new(mode, (MIN_SIDE, MIN_SIDE)).save(target, kind, exif=exif)
-        rewrite(target.getvalue())
+    for kind, codec in CODECS.items():
+        for mode in codec.SAMPLE_MODES:
+            target = io.BytesIO()
+            Image.new(mode, (MIN_SIDE, MIN_SIDE)).save(target, kind.name, exif=exif)
+            rewrite(target.getvalue())
     # Looked up by name only when such a file comes.
     if TiffImagePlugin.READ_LIBTIFF:
         raise RuntimeError("TIFF pictures inside others must be read by Pillow itself")
@@ -125,26 +120,20 @@ def unpack(answer: bytes) -> DecodedPicture:
     return DecodedPicture(Verdict(verdict), width, height, *bodies)
 
 
-def kind_of(content: bytes) -> str | None:
-    """JPEG or PNG by the first bytes; None for all else, whatever its name says."""
-    return next((name for start, name in SIGNATURES.items() if content.startswith(start)), None)
-
-
 def rewrite(content: bytes) -> DecodedPicture:
     """The picture anew: 8-bit grey or RGB, upright, nothing but pixels."""
-    kind = kind_of(content)
+    kind = format_of(content)
     if kind is None:
         return DecodedPicture(Verdict.DAMAGED)
+    codec = CODECS[kind]
     try:
-        if kind == "JPEG":
-            content = jpeg_structure.checked(content)
-        # The format's own class: Image.open would make something else of a JPEG with a second picture in it (MPO).
-        original = READERS[kind](io.BytesIO(content))
+        content = codec.sound(content)
+        original = codec.file_of(content)
         if refused := _size_refused(*original.size):
             return refused
         turn = original.getexif().get(ExifTags.Base.Orientation)
-        opened = _read_jpeg(content) if kind == "JPEG" else _read_png(content, turn)
-    except jpeg_structure.Unsupported:
+        opened = codec.read(content, turn)
+    except Unsupported:
         return DecodedPicture(Verdict.UNSUPPORTED)
     except depth.Transparent:
         return DecodedPicture(Verdict.TRANSPARENT)
@@ -153,75 +142,17 @@ def rewrite(content: bytes) -> DecodedPicture:
     picture = _upright(opened.picture, turn)
     picture.info = {}  # Pillow would write colour profile, comment and transparency from here
     small = _shrunk(picture, PREVIEW)
-    written = _write(picture, kind, opened.tables if picture is opened.picture else None)
+    written = codec.write(picture, opened.like if picture is opened.picture else None)
     thumbnail = _shrunk(_opened(small), THUMBNAIL)
     return DecodedPicture(Verdict.TAKEN, *picture.size, written, small, thumbnail, opened.original)
-
-
-def _write(picture: Image.Image, kind: str, tables: JpegImageFile | None) -> bytes:
-    target = io.BytesIO()
-    if kind == "PNG":
-        picture.save(target, "PNG", compress_level=6)
-    elif tables is not None:
-        # The same quantisation tables: reading it again gives (nearly) the same pixels.
-        sampling = JpegImagePlugin.get_sampling(tables)
-        picture.save(target, "JPEG", quality=-1, qtables=tables.quantization, subsampling=sampling)
-    else:
-        picture.save(target, "JPEG", quality=95, subsampling=0)
-    return target.getvalue()
-
-
-def _read_jpeg(content: bytes) -> _Opened:
-    """All pixels of a JPEG of sound structure. Raises ValueError for all that libjpeg only warns of as well."""
-    file = JpegImageFile(io.BytesIO(content))
-    if file.mode not in {"L", "RGB", "CMYK"}:
-        raise ValueError("components that mean no colours")
-    mode = {"L": "GRAY"}.get(file.mode, file.mode)
-    pixels = simplejpeg.decode_jpeg(content, mode, strict=True)
-    if file.mode == "CMYK":
-        del pixels
-        return _Opened(file.convert("RGB"))  # Pillow knows which of them are inverted
-    return _Opened(Image.fromarray(pixels[:, :, 0] if file.mode == "L" else pixels), file)
-
-
-def _read_png(content: bytes, turn: int | None) -> _Opened:
-    """All pixels of a whole PNG, sixteen bits and transparency made into what can be shown."""
-    whole = png_structure.checked(content)
-    head = png_structure.head_of(whole)
-    if head.bits == 16:
-        bare = png_structure.bare(whole)
-        picture, lost = depth.sixteen_bits(bare, grey=head.grey)
-        return _Opened(picture, original=png_structure.bare(whole, turned=_exif(turn)) if lost else b"")
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise RuntimeError("truncated pictures must be refused")
-    picture = PngImageFile(io.BytesIO(whole))
-    picture.load()
-    if "transparency" in picture.info and picture.mode in {"1", "L", "RGB", "P"}:
-        grey = picture.mode in {"1", "L"}
-        picture = picture.convert("RGBA")
-        picture = picture.convert("LA") if grey else picture
-    if picture.mode in {"LA", "RGBA"}:
-        return _Opened(depth.opaque(picture))
-    if picture.mode in {"L", "RGB"}:
-        return _Opened(picture)
-    return _Opened(picture.convert("L" if picture.mode == "1" else "RGB"))
 
 
 def _upright(picture: Image.Image, turn: int | None) -> Image.Image:
     """The picture itself unless it has to be turned."""
     if turn not in range(2, 9):
         return picture
-    picture.info = {"exif": b"Exif\0\0" + _exif(turn)}
+    picture.info = {"exif": b"Exif\0\0" + exif_of(turn)}
     return ImageOps.exif_transpose(picture)
-
-
-def _exif(turn: int | None) -> bytes:
-    """How a picture stands, and nothing else, as Exif; empty for one that stands upright."""
-    if turn not in range(2, 9):
-        return b""
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = turn
-    return exif.tobytes().removeprefix(b"Exif\0\0")
 
 
 def _size_refused(width: int, height: int) -> DecodedPicture | None:
@@ -243,7 +174,7 @@ def shrink(content: bytes, size: Size) -> bytes:
 
 
 def _opened(content: bytes, size: Size | None = None) -> Image.Image:
-    original = READERS[kind_of(content) or "JPEG"](io.BytesIO(content))
+    original = CODECS[format_of(content) or JPEG].file_of(content)
     if size is not None:
         original.draft(None, (size.side, size.side))  # a large JPEG is decoded only as finely as needed
     original.load()
@@ -260,7 +191,7 @@ def _shrunk(picture: Image.Image, size: Size) -> bytes:
     while True:
         for quality in _QUALITIES:
             target = io.BytesIO()
-            small.save(target, "JPEG", quality=quality, optimize=True, progressive=True)
+            small.save(target, JPEG.name, quality=quality, optimize=True, progressive=True)
             if target.tell() <= size.bytes:
                 return target.getvalue()
         # Noise that nothing compresses: fewer pixels.

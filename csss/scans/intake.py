@@ -13,6 +13,7 @@ from csss.confinement.child import Program
 from csss.confinement.parent import Busy, Exhausted, Room, Unfinished
 from csss.errors import Invalid
 from csss.i18n import _
+from csss.picture_formats import PictureFormat, format_of
 from csss.scans import decoder
 from csss.scans.decoder import MAX_PIXELS, MAX_RATIO, MIN_SIDE, DecodedPicture, Size, Verdict
 
@@ -72,8 +73,8 @@ def take_in(content: bytes, *, limit: int) -> Intake:
     _check(written)
     return Intake(
         content=written.content,
-        media_type=f"image/{kind.lower()}",
-        suffix="jpg" if kind == "JPEG" else "png",
+        media_type=kind.media_type,
+        suffix=kind.suffix,
         width=written.width,
         height=written.height,
         sha256=hashlib.sha256(written.content).hexdigest(),
@@ -82,12 +83,12 @@ def take_in(content: bytes, *, limit: int) -> Intake:
     )
 
 
-def look_at(content: bytes, *, limit: int) -> str:
-    """JPEG or PNG, as far as the length and the first bytes tell: nothing is opened. Raises Invalid (`file`)."""
+def look_at(content: bytes, *, limit: int) -> PictureFormat:
+    """The format, as far as the length and the first bytes tell: nothing is opened. Raises Invalid (`file`)."""
     if not content:
         raise Invalid(file=_("The file is empty. Choose the picture again."))
     check_length(len(content), limit=limit)
-    kind = decoder.kind_of(content)
+    kind = format_of(content)
     if kind is None:
         raise Invalid(file=_("This is not a JPEG or PNG picture, whatever its name says."))
     return kind

@@ -9,6 +9,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from csss.scans.picture_codec import Unsupported
+
 END_MARK = b"\xff\xd9"
 _SOI, _EOI, _SOS, _DQT, _DHT, _DRI, _TEM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0x01
 _BASELINE, _EXTENDED, _PROGRESSIVE, _LOSSLESS = 0xC0, 0xC1, 0xC2, 0xC3
@@ -20,10 +22,6 @@ _END_OF_CODED = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 class BrokenJpeg(ValueError):
     """The file is not what its own head says."""
-
-
-class Unsupported(ValueError):
-    """A whole file, perhaps, of a sort that is not read here: 12 bits, lossless, arithmetic coding."""
 
 
 @dataclass

@@ -9,6 +9,7 @@ import logging
 from functools import partial
 
 from csss.database import after_commit
+from csss.picture_formats import JPEG
 from csss.scans import intake
 from csss.scans.decoder import PREVIEW, THUMBNAIL, Size
 from csss.scans.intake import Intake
@@ -17,7 +18,7 @@ from csss.storage.files import CannotOpen, storage
 log = logging.getLogger(__name__)
 
 SIZES: dict[str, Size] = {"preview": PREVIEW, "thumbnail": THUMBNAIL}
-MEDIA_TYPE = "image/jpeg"
+FORMAT = JPEG
 
 
 def small(file_key: str, size: Size) -> bytes:
@@ -40,7 +41,7 @@ def small(file_key: str, size: Size) -> bytes:
 def beside(file_key: str, size: Size) -> str:
     """The key of the small version, which follows from the scan's own: `scans/ab/….png` → `previews/ab/….jpg`."""
     _, _, rest = file_key.partition("/")
-    return f"{size.area}/{rest.rpartition('.')[0]}.jpg"
+    return f"{size.area}/{rest.rpartition('.')[0]}.{FORMAT.suffix}"
 
 
 def keep_after_commit(file_key: str, taken: Intake) -> None:

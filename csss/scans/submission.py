@@ -14,6 +14,7 @@ from csss.database import after_commit, transaction
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
 from csss.people.models import User
+from csss.picture_formats import PNG
 from csss.scans import intake, services, upload_checks
 from csss.scans.intake import Intake
 from csss.scans.states import ScanKind
@@ -65,7 +66,7 @@ def submit(
     answer that was lost). With another kind or other words it is a form of its own.
     """
     key = storage().put("scans", taken.suffix, taken.content)
-    original = storage().put("originals", "png", taken.original) if taken.original else None
+    original = storage().put("originals", PNG.suffix, taken.original) if taken.original else None
     committed: list[str] = []
     try:
         with transaction():

@@ -1,4 +1,4 @@
-"""Stored files encrypted at rest: a storage around another one (AES-256-GCM).
+"""Stored files encrypted at rest: a storage around a store (AES-256-GCM).
 
 An encrypted file begins with a small header: a mark, the version, and the id of its key; then the nonce, then the
 ciphertext with its tag. Header and storage key are authenticated with the contents, so a file that was changed, or put
@@ -7,13 +7,21 @@ in another one's place, does not open.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from csss.storage.files import CannotOpen, FolderStorage, Storage, new_name
+from csss.storage.files import (
+    CannotOpen,
+    IncomingFiles,
+    Storage,
+    Store,
+    StoredBytes,
+    UploadStore,
+    new_name,
+)
 from csss.storage.keys import StorageKey
 
 # No JPEG, PNG or PDF begins so. The last byte is the version of what follows.
@@ -34,23 +42,70 @@ def _header_of(content: bytes) -> bytes | None:
     return content[: len(_MARK) + 1 + content[len(_MARK)]]
 
 
-def beginnings(inner: FolderStorage) -> Iterator[tuple[str, str | None]]:
-    """Every stored file with the id of its key (None: not encrypted), by its first bytes alone."""
-    for key in inner.stored():
-        with suppress(FileNotFoundError):
-            yield key, key_id_of(inner.beginning(key, _LONGEST_HEADER))
+class _Around:
+    """What encryption leaves as it is: handed on to the store. Uploads are encrypted in `unfinished_uploads`."""
+
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+
+    @property
+    def place(self) -> str:
+        return self._inner.place
+
+    @property
+    def uploads(self) -> UploadStore:
+        return self._inner.uploads
+
+    def delete(self, key: str) -> None:
+        self._inner.delete(key)
+
+    def stored(self, area: str = "") -> Iterator[str]:
+        return self._inner.stored(area)
+
+    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
+        return self._inner.old_files(shard, age)
+
+    def beginning(self, key: str, size: int) -> bytes:
+        return self._inner.beginning(key, size)
+
+    def key_id(self, key: str) -> str | None:
+        return key_id_of(self._inner.beginning(key, _LONGEST_HEADER))
+
+    def key_ids(self) -> Iterator[tuple[str, str | None]]:
+        for key in self._inner.stored():
+            with suppress(FileNotFoundError):
+                yield key, self.key_id(key)
+
+    def prepare(self) -> None:
+        self._inner.prepare()
+
+    def check_writable(self) -> None:
+        self._inner.check_writable()
+
+    def free_space(self) -> int | None:
+        return self._inner.free_space()
+
+    def everything(self) -> Iterator[str]:
+        return self._inner.everything()
+
+    def opened(self, name: str) -> AbstractContextManager[StoredBytes]:
+        return self._inner.opened(name)
+
+    def incoming(self) -> AbstractContextManager[IncomingFiles]:
+        return self._inner.incoming()
 
 
-class EncryptedStorage:
+class EncryptedStorage(_Around):
     """What is written is encrypted with the first key; what was written with any of them is read.
 
     `plain`: whether files from before encryption are read as they are.
     """
 
-    def __init__(self, inner: Storage, keys: Sequence[StorageKey], *, plain: bool = True) -> None:
+    def __init__(self, inner: Store, keys: Sequence[StorageKey], *, plain: bool = True) -> None:
+        super().__init__(inner)
         if not keys:
             raise ValueError("an encrypted storage needs a key")
-        self._inner, self._plain = inner, plain
+        self._plain = plain
         self._writes = keys[0].id
         self._ciphers = {key.id: AESGCM(key.secret) for key in keys}
 
@@ -64,15 +119,6 @@ class EncryptedStorage:
 
     def read(self, key: str) -> bytes:
         return self._open(key, self._inner.read(key))
-
-    def delete(self, key: str) -> None:
-        self._inner.delete(key)
-
-    def stored(self, area: str = "") -> Iterator[str]:
-        return self._inner.stored(area)
-
-    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
-        return self._inner.old_files(shard, age)
 
     def rotate(self, key: str) -> bool:
         """Encrypt one file with the first key; False when it is so already, or is gone. Raises CannotOpen, also for a
@@ -125,11 +171,8 @@ class EncryptedStorage:
             ) from None
 
 
-class LockedStorage:
+class LockedStorage(_Around):
     """A storage without keys: plain files are written and read, and an encrypted one says which key it needs."""
-
-    def __init__(self, inner: Storage) -> None:
-        self._inner = inner
 
     def put(self, area: str, suffix: str, content: bytes) -> str:
         return self._inner.put(area, suffix, content)
@@ -145,19 +188,10 @@ class LockedStorage:
             )
         return content
 
-    def delete(self, key: str) -> None:
-        self._inner.delete(key)
-
-    def stored(self, area: str = "") -> Iterator[str]:
-        return self._inner.stored(area)
-
-    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
-        return self._inner.old_files(shard, age)
-
     def replace(self, key: str, content: bytes) -> bool:
         return self._inner.replace(key, content)
 
 
-def storage_with(inner: Storage, keys: Sequence[StorageKey], *, plain: bool) -> Storage:
+def storage_with(inner: Store, keys: Sequence[StorageKey], *, plain: bool) -> Storage:
     """The storage that the settings ask for."""
     return EncryptedStorage(inner, keys, plain=plain) if keys else LockedStorage(inner)

@@ -1,22 +1,26 @@
-"""Where files are kept: one small interface; a folder now, an S3-compatible store later."""
+"""Where files are kept: what every store can do, a folder today and an S3-compatible one later.
 
-import os
+Contents are bytes, or are read and written in pieces; names are texts. Whatever a store refuses is an OSError with a
+`strerror` that the deployer can read. Everything that a name stands for is there as a whole, or not at all.
+"""
+
 import re
-import time
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Protocol
 
-from flask import current_app
-
-from csss.paths import private_folder
+from csss.picture_formats import PICTURE_FORMATS
 
 AREAS = ("scans", "originals", "heatmaps", "reports", "previews", "thumbnails")
+# The first part of the names of unfinished uploads, among everything that a store holds.
+ARRIVING = "uploads"
+SUFFIXES = (*(each.suffix for each in PICTURE_FORMATS), "pdf")
 _PLACE = rf"({'|'.join(AREAS)})/[0-9a-f]{{2}}/[0-9a-f]{{32}}"
-_KEY = re.compile(rf"{_PLACE}\.(jpg|png|pdf)")
-_BROKEN_OFF = re.compile(rf"{_PLACE}\.[0-9a-f]{{8}}\.partial")
+KEY = re.compile(rf"{_PLACE}\.({'|'.join(SUFFIXES)})")
+INTERRUPTED = re.compile(rf"{_PLACE}\.[0-9a-f]{{8}}\.partial")
 
 
 class CannotOpen(Exception):
@@ -29,8 +33,74 @@ def new_name(area: str, suffix: str) -> str:
     return f"{area}/{name[:2]}/{name}.{suffix}"
 
 
-class Storage(Protocol):
-    """Files under random names. A key says nothing about the person it belongs to."""
+class Readable(Protocol):
+    """Bytes that are read in pieces."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class StoredBytes:
+    """A file as it lies in the store, encrypted or not."""
+
+    place: str  # as the deployer finds it
+    size: int  # bytes
+    content: Readable
+
+
+class PieceWriter(Protocol):
+    """Writes pieces of one unfinished upload."""
+
+    def write(self, offset: int, piece: bytes) -> None:
+        """All of `piece`, at its place; what was there goes."""
+
+
+class UploadStore(Protocol):
+    """Files that arrive in pieces, as they lie in the store. A name is 32 hexadecimal digits and a suffix."""
+
+    def create(self, name: str, beginning: bytes) -> None:
+        """A file that holds `beginning`. Nothing else makes one."""
+
+    def length(self, name: str) -> int:
+        """How many bytes have arrived. Raises FileNotFoundError."""
+
+    def read(self, name: str, size: int = -1) -> bytes:
+        """What has arrived, or its first bytes. Raises FileNotFoundError."""
+
+    def writing(self, name: str) -> AbstractContextManager[PieceWriter]:
+        """For some pieces; all of them are kept at the end, and what came before an interruption. Raises
+        FileNotFoundError."""
+
+    def remove(self, name: str) -> None:
+        """Remove it; nothing happens when it is not there."""
+
+    def names(self) -> Iterator[str]:
+        """Every upload that is there."""
+
+
+class IncomingFiles(Protocol):
+    """The files of a backup: beside what is stored, until they take its place."""
+
+    def add(self, name: str, content: Readable) -> None:
+        """Keep it durably. Raises OSError, among it FileExistsError."""
+
+    def take_over(self, aside: str) -> str | None:
+        """Put all that is stored aside under the hidden name `aside`, and these files in its place.
+
+        Returns where the old files lie now, as the deployer finds them; None when there were none.
+        """
+
+
+class Store(Protocol):
+    """Files under random names, as they are. A key says nothing about the person it belongs to."""
+
+    @property
+    def place(self) -> str:
+        """Where the files are, as the deployer reads it."""
+
+    @property
+    def uploads(self) -> UploadStore:
+        """The uploads under way."""
 
     def put(self, area: str, suffix: str, content: bytes) -> str:
         """Keep `content` durably and return its key."""
@@ -44,92 +114,55 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Remove it; nothing happens when it is not there."""
 
-    def stored(self, area: str = "") -> Iterator[str]:
-        """The key of every file there is (in one area)."""
-
     def replace(self, key: str, content: bytes) -> bool:
         """Put `content` in the place of a file that is there; False when there is none (any more)."""
 
+    def stored(self, area: str = "") -> Iterator[str]:
+        """The key of every file there is (in one area)."""
+
     def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
         """What has been kept for longer than `age` under names that begin with these two digits: keys, and the names
-        of writes that broke off."""
-
-
-class FolderStorage:
-    """Files in a folder of this machine; every write is whole or not there at all."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def put(self, area: str, suffix: str, content: bytes) -> str:
-        key = new_name(area, suffix)
-        self.keep(key, content)
-        return key
-
-    def keep(self, key: str, content: bytes) -> None:
-        self._write(self._path(key), content)
-
-    def replace(self, key: str, content: bytes) -> bool:
-        path = self._path(key)
-        return path.exists() and self._write(path, content, only_over=True)
-
-    def _write(self, path: Path, content: bytes, *, only_over: bool = False) -> bool:
-        private_folder(path.parent)
-        # A name of its own: two people may look at the same scan for the first time at once.
-        partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}.partial")
-        try:
-            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if only_over and not path.exists():  # deleted meanwhile: it must not come back
-                partial.unlink(missing_ok=True)
-                return False
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
-        return True
-
-    def read(self, key: str) -> bytes:
-        return self._path(key).read_bytes()
+        of interrupted writes."""
 
     def beginning(self, key: str, size: int) -> bytes:
-        """The first bytes. Raises FileNotFoundError."""
-        with self._path(key).open("rb") as file:
-            return file.read(size)
+        """The first bytes as they lie in the store. Raises FileNotFoundError."""
 
-    def delete(self, key: str) -> None:
-        path = self._folder / key if _BROKEN_OFF.fullmatch(key) else self._path(key)
-        path.unlink(missing_ok=True)
+    # For the deployer: is there room, can it be written, backup and restore
 
-    def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
-        latest = time.time() - age.total_seconds()
-        for area in AREAS:
-            folder = self._folder / area / shard
-            if not folder.is_dir():
-                continue
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    name = f"{area}/{shard}/{entry.name}"
-                    known = _KEY.fullmatch(name) or _BROKEN_OFF.fullmatch(name)
-                    if known and entry.stat().st_mtime < latest:
-                        yield name
+    def prepare(self) -> None:
+        """Make what is missing so that files can be kept. Raises OSError."""
 
-    def stored(self, area: str = "") -> Iterator[str]:
-        for each in (area,) if area else AREAS:
-            for path in self._folder.glob(f"{each}/*/*"):
-                key = path.relative_to(self._folder).as_posix()
-                if _KEY.fullmatch(key):
-                    yield key
+    def check_writable(self) -> None:
+        """Try whether files can be kept, or would be after `prepare`; makes nothing that stays. Raises OSError."""
 
-    def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise FileNotFoundError(key)
-        return self._folder / key
+    def free_space(self) -> int | None:
+        """How many bytes are left; None where there is no bound that could be told. Raises OSError."""
+
+    def everything(self) -> Iterator[str]:
+        """The name of all that is there, in order: also of unfinished uploads, and of what is named like no file of
+        ours. What is hidden (put aside) or still being written is left out."""
+
+    def opened(self, name: str) -> AbstractContextManager[StoredBytes]:
+        """One of them, as it lies in the store. Raises FileNotFoundError, OSError."""
+
+    def incoming(self) -> AbstractContextManager[IncomingFiles]:
+        """Room for the files of a backup. What has not taken over at the end is removed."""
+
+
+class Storage(Store, Protocol):
+    """A store whose files are encrypted as the settings say: what the rest of the application uses."""
+
+    def key_id(self, key: str) -> str | None:
+        """The id of the key that a file was encrypted with; None for one that is not. Raises FileNotFoundError."""
+
+    def key_ids(self) -> Iterator[tuple[str, str | None]]:
+        """Every stored file with the id of its key, by its first bytes alone."""
 
 
 def storage() -> Storage:
     """The storage of this application."""
+    # Here, so that the interface needs Python alone: backups are written with any (`csss.backup.archive`).
+    from flask import current_app
+
     found: Storage = current_app.extensions["csss_storage"]
     return found

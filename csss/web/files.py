@@ -12,6 +12,7 @@ from csss.database import db, transaction
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.people.roles import Role
+from csss.picture_formats import PNG
 from csss.reports import queries as report_queries
 from csss.scans import previews, queries
 from csss.storage.files import CannotOpen, storage
@@ -41,7 +42,7 @@ def image(scan_id: uuid.UUID) -> Response:
         raise ServiceUnavailable(
             _("Other pictures are being made just now. Try again in a moment."), retry_after=2
         ) from None
-    return _answer(made, previews.MEDIA_TYPE, f"{wanted}-{scan_id}.jpg")
+    return _answer(made, previews.FORMAT.media_type, f"{wanted}-{scan_id}.{previews.FORMAT.suffix}")
 
 
 @files.get("/scans/<uuid:scan_id>/heatmap")
@@ -53,7 +54,7 @@ def heatmap(scan_id: uuid.UUID) -> Response:
     hidden = me().role is Role.PATIENT and not report_queries.released(scan)
     if hidden or scan.prediction is None or scan.prediction.heatmap_key is None:
         abort(404)
-    return _file(scan.id, scan.prediction.heatmap_key, "image/png", f"heatmap-{scan.id}")
+    return _file(scan.id, scan.prediction.heatmap_key, PNG.media_type, f"heatmap-{scan.id}")
 
 
 @files.get("/reports/<uuid:report_id>.pdf")

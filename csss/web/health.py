@@ -2,11 +2,8 @@
 
 import hmac
 import ipaddress
-import shutil
 import time
-import uuid
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import redis
@@ -23,9 +20,10 @@ from csss.inference.labels import ModelCorrupt, ModelMissing, check_files, read_
 from csss.jobs.queues import rq_queue
 from csss.keys.start import readiness
 from csss.outbox import OLD, OutboxJob, Queue, given_up_rows, overdue
-from csss.paths import private_folder
+from csss.paths import free_space
 from csss.people.permissions import PUBLIC
 from csss.scans import queries
+from csss.storage.files import Storage, storage
 from csss.web.guard import requires
 
 status = Blueprint("status", __name__)
@@ -33,7 +31,7 @@ status = Blueprint("status", __name__)
 # Below it, uploads and reports will soon fail; a hundred of the largest pictures still fit.
 LEAST_FREE = 1_000_000_000
 TRY_AGAIN = 1.0  # seconds
-_tried: dict[Path, tuple[float, str]] = {}  # until when the answer holds, and the answer
+_tried: dict[str, tuple[float, str]] = {}  # of each place: until when the answer holds, and the answer
 
 
 @status.get("/healthz")
@@ -117,36 +115,34 @@ def _disk() -> str:
 
 
 def free_bytes() -> dict[str, int]:
-    """What is left for the scans and reports, and for everything else this machine keeps; 0 where that cannot be told."""
-    settings = current_app.config["CSSS"]
-    return {"storage": _free(settings.storage_folder), "instance": _free(settings.instance_folder)}
+    """What is left for the scans and reports, and for everything else this machine keeps; 0 where that cannot be told.
+    A store without a bound is left out."""
+    instance = current_app.config["CSSS"].instance_folder
+    found = {"storage": _free(storage().free_space), "instance": _free(lambda: free_space(instance))}
+    return {name: free for name, free in found.items() if free is not None}
 
 
-def _free(folder: Path) -> int:
-    """Of the file system of `folder`, which may not have been made yet."""
-    there = next((each for each in (folder, *folder.parents) if each.is_dir()), None)
+def _free(told: Callable[[], int | None]) -> int | None:
     try:
-        return shutil.disk_usage(there).free if there else 0
+        return told()
     except OSError:
         return 0
 
 
 def _storage() -> str:
     """Everybody may ask, as often as they like: in each process the disk is tried once a second at most."""
-    folder: Path = current_app.config["CSSS"].storage_folder
-    until, answer = _tried.get(folder, (0.0, ""))
+    kept = storage()
+    until, answer = _tried.get(kept.place, (0.0, ""))
     if time.monotonic() >= until:
-        answer = _try(folder)
-        _tried[folder] = (time.monotonic() + TRY_AGAIN, answer)
+        answer = _try(kept)
+        _tried[kept.place] = (time.monotonic() + TRY_AGAIN, answer)
     return answer
 
 
-def _try(folder: Path) -> str:
-    probe = folder / f".probe-{uuid.uuid4().hex}"
+def _try(kept: Storage) -> str:
     try:
-        private_folder(folder)
-        probe.write_bytes(b"ok")
-        probe.unlink()
+        kept.prepare()
+        kept.check_writable()
     except OSError as error:
         return f"cannot be written: {error.strerror}"
     return "ok"

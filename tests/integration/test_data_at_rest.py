@@ -15,7 +15,8 @@ from csss.reports import services as reports
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from csss.storage.encrypted import key_id_of, storage_with
-from csss.storage.files import FolderStorage, storage
+from csss.storage.files import storage
+from csss.storage.folder import FolderStorage
 from tests.conftest import SECRET
 from tests.factories import Clinic
 from tests.visitor import words

@@ -19,7 +19,7 @@ from csss.key_checks import SECRET_KEY, KeyCheck, secret_key_value
 from csss.notices.models import MailKind, MailMessage, MailState
 from csss.people.models import User
 from csss.scans.states import Status
-from csss.storage.files import FolderStorage
+from csss.storage.folder import FolderStorage
 from tests.factories import PASSWORD, Clinic
 from tests.integration.command_line import done, refused
 from tests.integration.test_storage_key_checks import RIGHT, WRONG

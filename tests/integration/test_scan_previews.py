@@ -15,7 +15,8 @@ from csss.scans.decoder import PREVIEW, THUMBNAIL, Size, shrink
 from csss.scans.intake import take_in
 from csss.scans.models import Scan
 from csss.scans.previews import SIZES
-from csss.storage.files import FolderStorage, storage
+from csss.storage.files import storage
+from csss.storage.folder import FolderStorage
 from tests.factories import Clinic, picture
 from tests.visitor import Visitor
 

@@ -16,6 +16,7 @@ from csss.clock import now
 from csss.database import db
 from csss.inference.labels import default_folder
 from csss.scans.states import Status
+from csss.storage import open_storage
 from csss.web import health
 from tests.disks import CannotMount, small_file_system
 from tests.factories import Clinic
@@ -149,6 +150,7 @@ def test_whoever_comes_first_makes_the_folders_for_their_owner_alone(
         secret_key="",
     )
     nobody.app.config["CSSS"] = settings
+    nobody.app.extensions["csss_storage"] = open_storage(settings)
     if made_by == "/readyz":
         assert checks(nobody)["storage"] == "ok"
     elif made_by == "csss check":

@@ -21,7 +21,8 @@ from csss.key_checks import KeyCheck, WrongKey, storage_key_name
 from csss.keys.start import check_keys
 from csss.scans import previews
 from csss.storage.encrypted import EncryptedStorage, key_id_of
-from csss.storage.files import FolderStorage, storage
+from csss.storage.files import storage
+from csss.storage.folder import FolderStorage
 from tests.factories import Clinic, picture
 from tests.integration.command_line import done, refused
 from tests.integration.test_backup import files_of

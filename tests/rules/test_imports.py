@@ -1,9 +1,12 @@
 """Imports point one way: web and jobs → capabilities → audit. The classifier stands alone. One module writes statuses."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+
+from csss.picture_formats import PICTURE_FORMATS
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPABILITIES = (
@@ -101,6 +104,34 @@ def test_the_foundation_knows_nothing_above_it() -> None:
     above = tuple(f"csss.{name}" for name in (*CAPABILITIES, "web", "jobs", "audit", "outbox", "demo"))
     for module in ("csss.clock", "csss.errors", "csss.paths", "csss.config", "csss.database"):
         assert breaking(module, above) == [], module
+
+
+def test_only_the_storage_knows_folders() -> None:
+    """So that an S3-compatible store is one module more, and nothing else has to change."""
+    knowing = {
+        name_of(path)
+        for path in FILES
+        if any(word in path.read_text("utf-8") for word in ("storage_folder", "FolderStorage"))
+    }
+    assert {name for name in knowing if not inside(name, "csss.storage")} == {"csss.config"}
+
+
+def test_formats_of_pictures_stand_in_one_table() -> None:
+    """Nothing that takes pictures in, keeps or shows them writes out a format of its own."""
+    written = re.compile(
+        r"""image/jpeg|image/png|["'](jpg|jpeg|png)["']|\.(jpg|jpeg|png)["']""", re.IGNORECASE
+    )
+    places = [*(ROOT / "csss" / "storage").glob("*.py"), *(ROOT / "csss" / "jobs").glob("*.py")]
+    places += [*(ROOT / "csss" / "scans").rglob("*.py"), *(ROOT / "csss" / "web" / "patient").glob("*.py")]
+    places += [ROOT / "csss" / "web" / "files.py", ROOT / "templates" / "patient" / "_upload.html"]
+    places += [ROOT / "static" / "js" / "pages" / "upload.js"]
+    codecs = {f"{each.codec.rpartition('.')[2]}.py" for each in PICTURE_FORMATS}
+    assert codecs <= {path.name for path in places}
+    assert [
+        f"{path.name}: {found[0]}"
+        for path in places
+        if path.name not in codecs and (found := written.search(path.read_text("utf-8")))
+    ] == []
 
 
 def test_only_the_database_module_opens_transactions_itself() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from csss.storage.files import FolderStorage
+from csss.storage.folder import FolderStorage
 
 
 @pytest.fixture

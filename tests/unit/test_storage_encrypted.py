@@ -11,7 +11,8 @@ from flask import Flask
 from csss.config import BadSetting, Settings
 from csss.storage import unfinished_uploads
 from csss.storage.encrypted import EncryptedStorage, LockedStorage, key_id_of
-from csss.storage.files import CannotOpen, FolderStorage
+from csss.storage.files import CannotOpen
+from csss.storage.folder import FolderStorage
 from csss.storage.keys import StorageKey, new_key, parse_keys
 
 OLD, NEW, OTHER = (

@@ -19,7 +19,7 @@ with our session instead of an open address, the form token in `X-CSRFToken`, an
 
 Each address is the patient's own; to anybody else it is 404, and so is one that has expired. A partial file is never
 served. A patient has at most `MAX_OPEN` of them, a further one takes the place of the oldest; each is as large as a
-scan may be, and is swept away after `LIFE`. They lie in `uploads/` of the storage folder, which all web processes share.
+scan may be, and is swept away after `LIFE`. They lie in the storage, which all web processes share.
 
 A piece is written at its offset and nowhere else, so it does no harm when the request of a line that only seems dead
 writes beside the one that took over: both carry the same bytes, and the digest of the whole is checked at the end.

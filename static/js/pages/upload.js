@@ -11,11 +11,12 @@
     (text, [key, value]) => text.replace(`{${key}}`, value), JSON.parse(part(form, "progress").dataset.words)[name]);
 
   const size = (bytes) => bytes >= MEGABYTE ? `${(bytes / MEGABYTE).toFixed(1)} MB` : `${Math.ceil(bytes / 1000)} kB`;
+  // The formats that are taken stand in the page, and in one table of the server (csss/picture_formats.py).
+  const isPicture = (input, file) => input.accept.split(",").includes(file.type);
   const tooLarge = (form, input) => {
     const limit = Number(input.dataset.maxMb || 0) * MEGABYTE;
     const file = input.files[0];
-    const picture = file && /^image\/(jpeg|png)$/.test(file.type);
-    return limit && picture && file.size > limit
+    return limit && file && isPicture(input, file) && file.size > limit
       ? fill(form, "large", { size: size(file.size), most: input.dataset.maxMb }) : "";
   };
 
@@ -47,7 +48,7 @@
     figure.hidden = !file;
     if (!file) return;
     figure.querySelector("figcaption").textContent = `${file.name}, ${size(file.size)}`;
-    image.hidden = !/^image\/(jpeg|png)$/.test(file.type);
+    image.hidden = !isPicture(input, file);
     if (image.hidden) { image.removeAttribute("src"); return; }
     const url = URL.createObjectURL(file);
     previews.set(form, url);
@@ -96,7 +97,8 @@
   document.addEventListener("click", ({ target }) => {
     const form = target.closest?.("[data-upload-camera]")?.closest("form");
     if (!form) return;
-    const input = Object.assign(document.createElement("input"), { type: "file", accept: "image/jpeg,image/png" });
+    const { accept } = form.querySelector("input[type=file]");
+    const input = Object.assign(document.createElement("input"), { type: "file", accept });
     input.setAttribute("capture", "environment");
     input.addEventListener("change", () => take(form, input.files));
     input.click();

@@ -1,0 +1,44 @@
+"""Reads and writes JPEG: all that libjpeg only warns of is an error, and the quantisation tables of the file are kept."""
+
+import io
+
+import simplejpeg
+from PIL import Image, ImageFile, JpegImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
+
+from csss.scans import jpeg_structure
+from csss.scans.picture_codec import OpenedPicture
+
+SAMPLE_MODES = ("RGB",)
+
+
+def sound(content: bytes) -> bytes:
+    return jpeg_structure.checked(content)
+
+
+def file_of(content: bytes) -> JpegImageFile:
+    return JpegImageFile(io.BytesIO(content))
+
+
+def read(content: bytes, turn: int | None) -> OpenedPicture:
+    """All pixels of a JPEG of sound structure. Raises ValueError for all that libjpeg only warns of as well."""
+    file = file_of(content)
+    if file.mode not in {"L", "RGB", "CMYK"}:
+        raise ValueError("components that mean no colours")
+    mode = {"L": "GRAY"}.get(file.mode, file.mode)
+    pixels = simplejpeg.decode_jpeg(content, mode, strict=True)
+    if file.mode == "CMYK":
+        del pixels
+        return OpenedPicture(file.convert("RGB"))  # Pillow knows which of them are inverted
+    return OpenedPicture(Image.fromarray(pixels[:, :, 0] if file.mode == "L" else pixels), like=file)
+
+
+def write(picture: Image.Image, like: ImageFile.ImageFile | None) -> bytes:
+    target = io.BytesIO()
+    if isinstance(like, JpegImageFile):
+        # The same quantisation tables: reading it again gives (nearly) the same pixels.
+        sampling = JpegImagePlugin.get_sampling(like)
+        picture.save(target, "JPEG", quality=-1, qtables=like.quantization, subsampling=sampling)
+    else:
+        picture.save(target, "JPEG", quality=95, subsampling=0)
+    return target.getvalue()

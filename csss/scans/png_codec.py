@@ -1,0 +1,53 @@
+"""Reads and writes PNG: sixteen bits and transparency are made into what can be shown."""
+
+import io
+
+from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+from csss.scans import depth, png_structure
+from csss.scans.picture_codec import OpenedPicture, exif_of
+
+SAMPLE_MODES = ("RGBA", "I;16")
+
+
+def sound(content: bytes) -> bytes:
+    return content  # looked at in `read`, which unpacks it: its size must be known before
+
+
+def file_of(content: bytes) -> PngImageFile:
+    return PngImageFile(io.BytesIO(content))
+
+
+def read(content: bytes, turn: int | None) -> OpenedPicture:
+    """All pixels of a whole PNG. Raises ValueError, `depth.Transparent`."""
+    whole = png_structure.checked(content)
+    head = png_structure.head_of(whole)
+    if head.bits == 16:
+        bare = png_structure.bare(whole)
+        picture, lost = depth.sixteen_bits(bare, grey=head.grey)
+        return OpenedPicture(picture, png_structure.bare(whole, turned=exif_of(turn)) if lost else b"")
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise RuntimeError("truncated pictures must be refused")
+    file = file_of(whole)
+    file.load()
+    return OpenedPicture(_shown(file))
+
+
+def _shown(picture: Image.Image) -> Image.Image:
+    """As grey or RGB without transparency. Raises `depth.Transparent`."""
+    if "transparency" in picture.info and picture.mode in {"1", "L", "RGB", "P"}:
+        grey = picture.mode in {"1", "L"}
+        picture = picture.convert("RGBA")
+        picture = picture.convert("LA") if grey else picture
+    if picture.mode in {"LA", "RGBA"}:
+        return depth.opaque(picture)
+    if picture.mode in {"L", "RGB"}:
+        return picture
+    return picture.convert("L" if picture.mode == "1" else "RGB")
+
+
+def write(picture: Image.Image, like: ImageFile.ImageFile | None) -> bytes:
+    target = io.BytesIO()
+    picture.save(target, "PNG", compress_level=6)
+    return target.getvalue()
