@@ -7,7 +7,9 @@ MOST_HEAD = 64_000  # bytes
 MOST_GATHERED = 256_000  # bytes of a body; every form of texts fits
 
 _END = b"\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n")
+# As long as it likes: the parser takes zeros in front, and a thread would wait for the body.
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n")
+_EXPECTS = re.compile(rb"[^\r]* http/1\.[1-9]\r\n(?:.*\r\n)?expect:[ \t]*100-continue[ \t]*\r\n", re.DOTALL)
 
 
 def is_long(method: str, length: int | None, *, coded: bool) -> bool:
@@ -36,9 +38,19 @@ def find_head(content: bytearray, start: int = 0) -> RequestHead | None:
     if end < 0:
         return RequestHead(len(content)) if content.count(b"\n") != content.count(b"\r\n") else None
     head = bytes(content[: end + len(_END)]).lower()
-    length = _LENGTH.search(head) if b"\r\ncontent-length:" in head else None
-    body = int(length[1]) if length else 0
+    body = _length(head)
     method = head[: head.find(b" ")].strip().decode("latin-1")
     if is_long(method, body, coded=b"\r\ntransfer-encoding" in head):
         return RequestHead(None)
-    return RequestHead(len(head) + body, expects_answer=body > 0 and b"\r\nexpect:" in head)
+    return RequestHead(
+        len(head) + body, expects_answer=body > 0 and _EXPECTS.match(head.lstrip()) is not None
+    )
+
+
+def _length(head: bytes) -> int:
+    """As announced; 0 for none, and for one that the parser refuses."""
+    found = _LENGTH.search(head) if b"\r\ncontent-length:" in head else None
+    try:
+        return int(found[1]) if found else 0
+    except ValueError:  # thousands of digits
+        return 0

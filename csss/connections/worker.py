@@ -8,7 +8,6 @@ import errno
 import selectors
 import socket
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -88,7 +87,8 @@ class WaitingWorker(ThreadWorker):
         self._waiting: dict[Connection, _Wait] = {}  # in the order of beginning to wait
         self._of_network: dict[str, int] = {}
         # Half of the threads may read long bodies, a quarter may wait for readers; the others are there for pages.
-        self._places, self._queue = max(1, self.cfg.threads // 2), deque[Connection]()
+        self._places = max(1, self.cfg.threads // 2)
+        self._queue: dict[Connection, None] = {}  # of long bodies, in the order of their coming
         self._kept = KeptAnswers(most=_KEPT_ANSWERS, places=max(1, self.cfg.threads // 4))
         self._looked_at = time.monotonic()
         self._stops_at = float("inf")
@@ -191,18 +191,15 @@ class WaitingWorker(ThreadWorker):
             conn.has_place = True
             self._enter(conn)
         else:
-            self._queue.append(conn)
             late = time.monotonic() + _TURN
             self._wait(conn, 0, self._drop, late, lambda conn: self._refuse(conn, 503))
+            self._queue[conn] = None
 
     def _leave_place(self, conn: Connection) -> None:
         conn.has_place = False
         self._places += 1
-        while self._queue:
-            following = self._queue.popleft()
-            if following in self._waiting:
-                self._take_turn(following)
-                return
+        if self._queue:
+            self._take_turn(next(iter(self._queue)))
 
     def _enter(self, conn: Connection) -> None:
         self._stop_waiting(conn)
@@ -305,6 +302,7 @@ class WaitingWorker(ThreadWorker):
             wait.on_ready(conn)
 
     def _stop_waiting(self, conn: Connection) -> None:
+        self._queue.pop(conn, None)
         if self._waiting.pop(conn, None) is not None:
             with suppress(KeyError, ValueError, OSError):
                 self.poller.unregister(conn.sock)

@@ -142,7 +142,9 @@ def normal(text: str) -> str:
     )
     plain = unicodedata.normalize("NFKC", apart).casefold().replace("⁄", "/")
     plain = "".join(str(unicodedata.decimal(each, each)) for each in plain)
-    plain = re.sub(r"[−–—‐‑‒﹣]", "-", plain).replace("×", "x").replace("٫", ".").replace("٬", ",")
+    plain = (
+        re.sub(r"[−–—‐‑‒﹣➖]|\bminus\b", "-", plain).replace("×", "x").replace("٫", ".").replace("٬", ",")
+    )
     plain = re.sub(r"\b(?:a|an|one)\s+(half|quarter)\b", r"\1", plain)
     plain = re.sub(r"\b(half|quarter)\s+(?:of\s+)?an?\b", r"\1", plain)
     plain = re.sub(r"\b(one|two|three|four|five|six)\s+(?=\d)", lambda found: f"{_WORDS[found[1]]} x ", plain)

@@ -21,6 +21,7 @@ from csss.prescriptions.units import COUNTED, MEDICINE, Measure, Unit, find, uni
 TIMES_THE_STRENGTH = 8
 # A record holds no weight, so a dose for each kg or m² is compared for an adult of this size.
 KG, M2 = 60, Fraction(18, 10)
+_MOST_WRITTEN = Fraction(10**12)
 _A_DAY = {Per.HOUR: 24, Per.MINUTE: 24 * 60, Per.DAY: 1}
 # What is weighed here is the cream or the drops, not the medicine in it.
 _PREPARATION = (Route.TOPICAL, Route.OPHTHALMIC, Route.OTIC)
@@ -264,5 +265,5 @@ def _written(number: Fraction, measure: Measure) -> str:
 
 
 def _plain(number: Fraction) -> str:
-    """At most three decimals, thousands apart: 2.403, 50,000."""
-    return f"{float(number):,.3f}".rstrip("0").rstrip(".")
+    """At most three decimals, thousands apart: 2.403, 50,000. What nobody can mean is not written out."""
+    return f"{float(min(number, _MOST_WRITTEN)):,.3f}".rstrip("0").rstrip(".")

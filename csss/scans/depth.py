@@ -4,6 +4,7 @@ One rule for all of sixteen bits: darkest and brightest are taken from where nea
 beside it, so that neither a burnt-in marker nor an empty upper half makes the rest black.
 """
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 # Where the child is sealed, no thread can be started any more.
 cv2.setNumThreads(1)
@@ -34,13 +36,10 @@ class Transparent(ValueError):
 def sixteen_bits(content: bytes, *, grey: bool) -> tuple[Image.Image, bool]:
     """A whole PNG of sixteen bits as 8-bit grey or RGB, and whether levels were lost on the way.
 
-    Raises ValueError, Transparent.
+    Raises ValueError, Transparent, MemoryError.
     """
-    try:
-        values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ValueError("OpenCV cannot read it") from error
-    if values is None or values.dtype != np.uint16:
+    values = _decoded(content)
+    if values.dtype != np.uint16:
         raise ValueError("no PNG of sixteen bits")
     if values.ndim == 3 and values.shape[2] == 4:
         values = _over_black(values[:, :, :3], values[:, :, 3], _LEVELS - 1)
@@ -57,6 +56,18 @@ def sixteen_bits(content: bytes, *, grey: bool) -> tuple[Image.Image, bool]:
         narrow[rows] = table[values[rows]]
     del values
     return Image.fromarray(narrow), lost
+
+
+def _decoded(content: bytes) -> NDArray[Any]:
+    """As OpenCV reads it. What it cannot read though Pillow can is whole, and too large for it: it takes two copies."""
+    try:
+        values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        values = None
+    if values is None:
+        PngImageFile(io.BytesIO(content)).load()  # raises where the file is to blame
+        raise MemoryError("OpenCV cannot read it")
+    return values
 
 
 def opaque(picture: Image.Image) -> Image.Image:

@@ -20,10 +20,11 @@ from csss.scans.decoder import MAX_PIXELS, MAX_RATIO, MIN_SIDE, DecodedPicture, 
 log = logging.getLogger(__name__)
 
 # Measured on 40 million pixels, the most that is taken: up to 470 MB (a progressive JPEG for printing, a turned PNG with
-# transparency) and 2 s of a processor.
+# transparency), 610 MB for sixteen bits in each of three colours, and 4 s of a processor. Sixteen bits with transparency
+# would take 1 GB: of such a picture no more than 25 million pixels are opened.
 DECODER = Program(
     "csss.scans.decoder",
-    memory=600_000_000,
+    memory=700_000_000,
     cpu_seconds=10,
     seconds=40,
     largest_answer=64_000_000,

@@ -16,6 +16,8 @@ _SOI, _EOI, _SOS, _DQT, _DHT, _DRI, _TEM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0
 _BASELINE, _EXTENDED, _PROGRESSIVE, _LOSSLESS = 0xC0, 0xC1, 0xC2, 0xC3
 _ARITHMETIC = {0xC9, 0xCA}
 _FRAMES = {*range(0xC0, 0xD0)} - {_DHT, 0xC8, 0xCC}
+# More than any camera, scanner or printing program writes. Files of nothing else cost seconds of a processor each.
+_MOST_SEGMENTS, _MOST_SCANS = 5_000, 100
 # In coded data: a marker that ends it. Zeros behind a 0xff, restarts and fill bytes belong to it.
 _END_OF_CODED = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
@@ -63,9 +65,9 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """Each marker, and where what it holds begins and ends; after the last scan the file may end."""
     if not content.startswith(b"\xff\xd8"):
         raise BrokenJpeg("no JPEG")
-    at, scans = 2, 0
+    at, scans, segments = 2, 0, 0
     while True:
-        if at >= len(content) or (content[at:] == b"\xff"):
+        if at >= len(content) or (at == len(content) - 1 and content[at] == 0xFF):
             if not scans:
                 raise BrokenJpeg("it ends before its picture")
             return
@@ -84,11 +86,13 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
         if length < 2 or end > len(content):
             raise BrokenJpeg("a segment longer than the file")
         yield marker, at + 2, end
-        at = end
+        at, segments = end, segments + 1
         if marker == _SOS:
             scans += 1
             found = _END_OF_CODED.search(content, at)
             at = found.start() if found else len(content)
+        if segments > _MOST_SEGMENTS or scans > _MOST_SCANS:
+            raise BrokenJpeg("more segments than a picture has")
 
 
 def _take(walk: _Walk, marker: int, body: bytes) -> None:

@@ -14,6 +14,7 @@ _BITS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16
 # Adam7: where each pass begins, and its steps.
 _PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 _PIECE = 1 << 20
+_MOST_CHUNKS = 100_000  # of 64 MB, the longest file that any setting takes, this is one for every 640 bytes
 
 
 class BrokenPng(ValueError):
@@ -91,7 +92,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, int]]:
     """Name and contents of each chunk, and where it ends."""
     if not content.startswith(SIGNATURE):
         raise BrokenPng("no PNG")
-    at = len(SIGNATURE)
+    at, chunks = len(SIGNATURE), 0
     while at < len(content):
         if len(content) - at < 12:
             # The beginning of the end, at most: a chunk that says more than it holds is no end mark.
@@ -107,8 +108,10 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, int]]:
             raise BrokenPng("a wrong checksum")
         if not name.isalpha():
             raise BrokenPng("a chunk of no name")
+        if chunks == _MOST_CHUNKS:
+            raise BrokenPng("more chunks than a picture has")
         yield name, body, end
-        at = end
+        at, chunks = end, chunks + 1
 
 
 def _length(head: bytes) -> int:

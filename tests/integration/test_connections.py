@@ -84,6 +84,7 @@ HALVES = {
     "half a request line": b"GET /lo",
     "half a head": b"GET / HTTP/1.1\r\nHost: x\r\n",
     "half a form": FORM % 5000 + b"name=",
+    "half a form whose length has zeros in front": FORM.replace(b"%d", b"%030d") % 5000 + b"name=",
     "a form that waits to be asked": FORM.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n") % 5000,
     "a whole request and half of the next": QUICK + b"GET / HT",
     "half of a long body": FORM % 5_000_000 + b"x" * 100,

@@ -1,14 +1,20 @@
 """How much of a request has come, and how a connection's socket never makes a thread wait."""
 
+import gc
+import selectors
 import socket
+import weakref
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
+from gunicorn.config import Config
 
 from csss.connections import rates
 from csss.connections.line import ClientSocket, KeptAnswers
 from csss.connections.rates import Pace, TooSlow
 from csss.connections.request_head import MOST_GATHERED, RequestHead, find_head
+from csss.connections.worker import Connection, WaitingWorker
 
 MUCH = 8_000_000
 
@@ -33,6 +39,12 @@ def theirs_and_kept() -> Iterator[tuple[ClientSocket, socket.socket, KeptAnswers
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nmore", RequestHead(27)),
         (b"POST / HTTP/1.1\r\ncontent-LENGTH:  12 \r\n\r\n", RequestHead(41 + 12)),
         (b"POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n", RequestHead(62, True)),
+        (b"POST / HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n", RequestHead(62, True)),
+        (b"POST / HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n", RequestHead(62)),
+        (b"POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: a cup of tea\r\n\r\n", RequestHead(62)),
+        (b"POST / HTTP/1.1\r\nContent-Length: " + b"0" * 30 + b"12\r\n\r\n", RequestHead(69 + 12)),
+        (b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n", RequestHead(None)),
+        (b"POST / HTTP/1.1\r\nContent-Length: " + b"0" * 5000 + b"1\r\n\r\n", RequestHead(5038)),
         (b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (MOST_GATHERED + 1), RequestHead(None)),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", RequestHead(None)),
         (b"PATCH /a HTTP/1.1\r\nContent-Length: 1\r\n\r\n", RequestHead(None)),
@@ -114,3 +126,21 @@ def test_a_sender_that_says_nothing_is_too_slow(
     assert line.recv(10) == b"ab"
     with pytest.raises(TooSlow):
         line.recv(10)
+
+
+def test_nothing_is_kept_of_whoever_waited_for_a_turn_and_has_gone() -> None:
+    ours, theirs = socket.socketpair()
+    config = Config()
+    worker = WaitingWorker(1, 0, [], None, 30, config, SimpleNamespace())
+    worker.poller, worker._places = selectors.DefaultSelector(), 0
+    line = ClientSocket(ours, KeptAnswers(most=MUCH, places=1))
+    conn = Connection(config, line, ("127.0.0.2", 1), ("127.0.0.1", 2))
+    worker.nr_conns, worker._of_network[conn.network] = 1, 1
+    worker._take_turn(conn)
+    worker._drop(conn)
+    gone = weakref.ref(conn)
+    del conn
+    gc.collect()
+    assert gone() is None
+    worker.poller.close()
+    theirs.close()

@@ -163,6 +163,8 @@ REFUSED = [
     ("Amoxicillin", "−500 mg", "oral", "more than zero"),
     ("Amoxicillin", "– 500 mg", "oral", "more than zero"),
     ("Amoxicillin", "take -500 mg", "oral", "more than zero"),
+    ("Amoxicillin", "minus 500 mg", "oral", "more than zero"),
+    ("Amoxicillin", "➖500 mg", "oral", "more than zero"),
     ("Amoxicillin", "0 mg", "oral", "more than zero"),
     ("Amoxicillin", "0.0 g", "oral", "more than zero"),
     ("Amoxicillin", "0 tablets", "oral", "more than zero"),
@@ -294,3 +296,10 @@ def test_what_says_no_amount_has_a_reason(text: str, trouble: Trouble) -> None:
 )
 def test_how_often_a_day_is_read(frequency: str, times: int | None) -> None:
     assert times_a_day(frequency) == times
+
+
+@pytest.mark.parametrize("unit", ["kg", "tablets"])
+def test_numbers_without_end_are_warned_of_in_a_sentence(unit: str) -> None:
+    """Also while a form is shown that is too long to be taken."""
+    sentence = warning("Amoxicillin", f"{'9' * 190} {unit}", Route.ORAL, f"{'9' * 180} times a day", BOOK)
+    assert sentence is not None and len(sentence) < 200
