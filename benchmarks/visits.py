@@ -15,13 +15,12 @@ from csss.database import db, transaction
 from csss.people.models import User
 from csss.scans import services
 from csss.scans.states import Priority, Status
-from tests.conftest import settings_for
+from tests.conftest import CHROMIUM, settings_for
 from tests.ears import cookie_for, streaming
 from tests.factories import Clinic
 from tests.stack import Stack
 
 Row = tuple[str, str, str]
-CHROMIUM = Path("/usr/bin/chromium")
 SCANS = 30  # more than a page of the list
 IDLE_SECONDS = 65
 STREAMS_AN_HOUR = 4  # a stream lives for 15 minutes at the least (csss/live/hub.py)
@@ -32,7 +31,7 @@ NAMES = ("Chioma Okafor", "Lars Lindqvist", "Meera Raman", "José Álvarez", "Ha
 
 def bench_visits(folder: Path) -> list[Row]:
     """First and later visit, one row's update, an idle hour, and both visits over 256 kbit/s with 400 ms delay."""
-    if not CHROMIUM.exists():
+    if CHROMIUM is None:
         print("(Chromium is missing: visits are not measured)")
         return []
     with streaming_system(folder) as stack, sync_playwright() as playwright:

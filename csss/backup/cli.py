@@ -42,8 +42,8 @@ def backup(target: str, with_secret_key: bool) -> None:
         )
     if made.left_out:
         click.echo(
-            f"{made.left_out} stored files were left out: no row of this moment names them. They came while the backup "
-            "was made, or `csss storage check` tells of them.",
+            f"Stored files left out, because no row of this moment names them: {made.left_out}. They came while the "
+            "backup was made, or `csss storage check` tells of them.",
             err=True,
         )
     if not with_secret_key:

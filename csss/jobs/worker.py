@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 # The module of each queue's jobs; its `warm_up` does before the fork what every child would do anew, and
 # `between_jobs` what its workers do beside their jobs, every few seconds.
-_JOBS: dict[Queue, str] = {
+JOBS: dict[Queue, str] = {
     Queue.INFERENCE: "scan_jobs",
     Queue.REPORTS: "report_jobs",
     Queue.MAIL: "notice_jobs",
@@ -62,7 +62,7 @@ class SweepingWorker(Worker):
     def __init__(self, *args: Any, app: Flask, queue: Queue, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._app = app
-        self._between_jobs = importlib.import_module(f"csss.jobs.{_JOBS[queue]}").between_jobs
+        self._between_jobs = importlib.import_module(f"csss.jobs.{JOBS[queue]}").between_jobs
         self.told_to_stop = False
         self._sweeping = False
         self._forked_at = float("-inf")
@@ -157,7 +157,7 @@ def _serve(app: Flask, queue: Queue, *, burst: bool) -> bool:
 
 
 def _warm_up(app: Flask, queue: Queue) -> None:
-    module = importlib.import_module(f"csss.jobs.{_JOBS[queue]}")
+    module = importlib.import_module(f"csss.jobs.{JOBS[queue]}")
     try:
         with app.app_context(), coming_from("worker"):
             module.warm_up()

@@ -70,6 +70,9 @@ def refuse_wrong_keys(settings: Settings) -> None:
 
 def wrong_keys_of(settings: Settings) -> list[str]:
     """Like `wrong_keys`, with a connection of its own. Raises SQLAlchemyError. Makes no database and no secret key."""
+    from csss.factory import load_models
+
+    load_models()  # no application does it for us: a table's class can only be asked once those it names are known
     engine = sa.create_engine(settings.database)
     try:
         if not _is_there(engine):
@@ -85,6 +88,9 @@ def wrong_keys_of(settings: Settings) -> list[str]:
 
 def is_secret_key(settings: Settings, secret: str) -> bool:
     """Whether the database knows this secret key as its own. Raises SQLAlchemyError."""
+    from csss.factory import load_models
+
+    load_models()
     engine = sa.create_engine(settings.database)
     try:
         with engine.connect() as connection:
@@ -101,8 +107,9 @@ def _gone(settings: Settings) -> str:
 
 
 def _is_there(engine: sa.Engine) -> bool:
-    """Whether connecting makes no new file."""
-    return engine.dialect.name != "sqlite" or Path(engine.url.database or "").exists()
+    """Whether connecting writes nothing: SQLite makes its file, and gives an empty one its head."""
+    file = Path(engine.url.database or "")
+    return engine.dialect.name != "sqlite" or (file.is_file() and file.stat().st_size > 0)
 
 
 def open_app(settings: Settings | None = None) -> Flask:

@@ -164,9 +164,7 @@ def kind_words(scan: Scan) -> str | None:
     if not fits:
         more = _("“%(name)s” is no class of the corrected kind: the answer does not count.", name=name)
     elif found.uncertain:
-        more = _(
-            "“%(name)s” is a class of the corrected kind, too, but the answer stays uncertain.", name=name
-        )
+        more = _("“%(name)s” belongs to the corrected kind, but the answer stays uncertain.", name=name)
     else:
         more = _(
             "“%(name)s” is a class of the corrected kind, too: the answer counts as it was given.", name=name

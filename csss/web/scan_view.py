@@ -89,19 +89,12 @@ def classifier_view(scan: Scan) -> ClassifierView | None:
 
 
 def _how_far(found: Prediction) -> str | None:
-    """The two classes that came closest, beside the threshold; None when not the numbers made it uncertain."""
+    """The class that came second; None when not the numbers made it uncertain. The nearest and the threshold stand above."""
     best = sorted(found.probabilities.items(), key=lambda each: each[1], reverse=True)[:2]
     if len(best) < 2 or found.threshold_used is None or best[0][1] >= found.threshold_used:
         return None
-    (first, highest), (second, next_highest) = best
-    return _(
-        "%(first)s reaches %(highest)s %%, %(second)s %(next)s %%; a reading counts from %(threshold)s %%.",
-        first=human_name(first),
-        highest=f"{highest * 100:.1f}",
-        second=human_name(second),
-        next=f"{next_highest * 100:.1f}",
-        threshold=f"{found.threshold_used * 100:.0f}",
-    )
+    second, its = best[1]
+    return _("Next comes “%(second)s” with %(its)s %%.", second=human_name(second), its=f"{its * 100:.1f}")
 
 
 def _model_url(version: str) -> str | None:

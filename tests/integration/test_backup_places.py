@@ -211,7 +211,7 @@ def test_what_arrives_while_a_backup_is_made_is_not_left_lying_about_after_resto
         sending.wait_for_more()
         for number in range(3):
             told = done(settings, "backup", tmp_path / f"{number}.tar.gz")
-            assert "stored files were left out: no row of this moment names them" in told
+            assert "Stored files left out, because no row of this moment names them: " in told
             sending.wait_for_more()
     assert sending.failed == []
     destroy(settings)

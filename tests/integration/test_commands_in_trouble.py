@@ -55,6 +55,21 @@ WITH_THE_DATABASE = (
 )
 
 
+def test_a_command_needs_nothing_that_only_another_one_has_loaded(csss: Run, tmp_path: Path) -> None:
+    """In a process of its own: here all of CSSS is loaded already."""
+    assert csss("migrate").exit_code == 0
+    environment = {"PATH": os.environ["PATH"], "CSSS_INSTANCE": str(tmp_path / "instance")}
+    for arguments in (["backup", "copy.tar"], ["storage", "check"], ["audit", "export"], ["finish-erasures"]):
+        ended = subprocess.run(
+            [sys.executable, "-m", "csss", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+
+
 @pytest.mark.parametrize("command", WITH_THE_DATABASE, ids=" ".join)
 def test_a_database_that_does_not_answer_is_named_without_its_password(
     csss: Run, command: tuple[str, ...]

@@ -288,7 +288,8 @@ def test_another_scan_of_the_patient_stands_beside_it(doctor: Visitor, clinic: C
 def test_the_page_says_in_numbers_why_a_scan_is_uncertain(doctor: Visitor, clinic: Clinic) -> None:
     scan = clinic.scan(Status.AI_ANALYZED, result=reading("COVID", 0.5))
     text = doctor.page(url(scan)).select_one("#classifier").get_text(" ")
-    assert "COVID-19 reaches 50.0 %" in text and "a reading counts from 75 %" in text
+    assert "nearest: COVID-19, 50.0" in text and "Next comes “" in text
+    assert text.count("50.0") == 2, "beside the nearest class and its bar"
     assert "threshold τ of 75\u00a0%" in text
 
 

@@ -114,7 +114,7 @@ def test_a_doctor_corrects_the_kind(clinic: Clinic, doctor: Visitor, admin: Visi
     assert "Chest X-ray (sent as Cardiac MRI)" in words(page.select_one(".fact-strip"))
     said = words(page.select_one("#classifier"))
     assert "a doctor has corrected it to Chest X-ray since" in said
-    assert "is a class of the corrected kind, too, but the answer stays uncertain" in said
+    assert "belongs to the corrected kind, but the answer stays uncertain" in said
     assert words(page.select_one("#template")) != templates, "the templates offered follow the kind"
     for visitor, address in ((doctor, url(scan_id)), (admin, f"/admin/scans/{scan_id}")):
         history = words(visitor.page(address).select_one(".timeline"))

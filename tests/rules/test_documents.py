@@ -92,3 +92,9 @@ def test_every_file_that_a_page_names_is_there() -> None:
             assert name in tracked or name.rstrip("/") in folders or name.startswith("training/runs"), (
                 f"{document.name}: {name}"
             )
+
+
+def test_the_structure_in_the_readme_is_the_one_there_is() -> None:
+    drawn = (ROOT / "README.md").read_text("utf-8").partition("## Structure")[2].partition("Imports point")[0]
+    packages = {path.parent.name for path in (ROOT / "csss").glob("*/__init__.py")}
+    assert set(re.findall(r"csss/(\w+)/", drawn)) - {"data"} == packages

@@ -2,10 +2,13 @@
 
 import ast
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from csss.jobs import runner, worker
+from csss.outbox import Queue
 from csss.picture_formats import PICTURE_FORMATS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,11 +17,13 @@ CAPABILITIES = (
     "auth",
     "erasing",
     "live",
-    "mail",
+    "notices",
+    "people",
     "prescriptions",
     "reports",
     "scans",
     "statistics",
+    "storage",
     "throttle",
 )
 FILES = sorted([*(ROOT / "csss").rglob("*.py"), *(ROOT / "training").rglob("*.py")])
@@ -71,12 +76,25 @@ def test_there_are_files_to_look_at() -> None:
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_capabilities_know_neither_pages_nor_workers(capability: str) -> None:
+    assert (ROOT / "csss" / capability / "__init__.py").exists()
     assert breaking(f"csss.{capability}", ("csss.web", "csss.jobs", "csss.demo", "csss.cli")) == []
 
 
 def test_the_audit_log_knows_no_capability_but_the_table_it_points_to() -> None:
-    forbidden = tuple(f"csss.{name}" for name in ("scans", "prescriptions", "reports", "mail", "web", "jobs"))
+    forbidden = tuple(
+        f"csss.{name}" for name in ("scans", "prescriptions", "reports", "notices", "web", "jobs")
+    )
     assert breaking("csss.audit", forbidden) == []
+
+
+def test_every_queue_and_every_job_names_functions_that_there_are() -> None:
+    """They are named in strings, which neither the imports nor the types tell of."""
+    for queue in Queue:
+        module = import_module(f"csss.jobs.{worker.JOBS[queue]}")
+        assert callable(module.warm_up) and callable(module.between_jobs), queue
+    for name, handler in runner.HANDLERS.items():
+        module = import_module(f"csss.jobs.{handler.module}")
+        assert all(callable(getattr(module, each)) for each in (handler.run, handler.give_up) if each), name
 
 
 def test_workers_know_no_pages() -> None:
@@ -101,7 +119,8 @@ def test_run_time_code_never_imports_tensorflow_or_training() -> None:
 
 
 def test_the_foundation_knows_nothing_above_it() -> None:
-    above = tuple(f"csss.{name}" for name in (*CAPABILITIES, "web", "jobs", "audit", "outbox", "demo"))
+    capabilities = set(CAPABILITIES) - {"storage"}  # whose keys stand in the settings
+    above = tuple(f"csss.{name}" for name in (*capabilities, "web", "jobs", "audit", "outbox", "demo"))
     for module in ("csss.clock", "csss.errors", "csss.paths", "csss.config", "csss.database"):
         assert breaking(module, above) == [], module
 

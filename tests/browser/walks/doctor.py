@@ -170,7 +170,7 @@ def correct_the_kind(scene: Scene) -> None:
     scene.hand.open(f"/doctor/scans/{scan_id}")
     scene.hand.unfold("Correct the kind")
     scene.hand.write("Reason", "It shows a heart.", "#correct-kind")
-    scene.hand.press("It is: Cardiac MRI")
+    scene.hand.press("Change it to Cardiac MRI")
     scene.reads("The kind of the scan has been corrected")
     scene.reads("Cardiac MRI (sent as Chest X-ray)")
     scene.reads("the answer counts as it was given")
