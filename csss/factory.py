@@ -9,6 +9,7 @@ from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from csss.all_tables import load_models
 from csss.config import Settings, load_settings
 from csss.paths import MIGRATIONS, TEMPLATES
 from csss.web.hosts import ReadableHost
@@ -65,23 +66,6 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "COMPRESS_ALGORITHM": ["br", "gzip"],
         "COMPRESS_BR_LEVEL": 5,
     }
-
-
-def load_models() -> None:
-    """Let every table stand in the metadata."""
-    from csss import key_checks, outbox  # noqa: F401 - their tables belong to the metadata
-    from csss.audit import models as audit_models  # noqa: F401
-    from csss.auth import models as auth_models  # noqa: F401
-    from csss.auth.passkeys import models as passkey_models  # noqa: F401
-    from csss.erasing import models as erasing_models  # noqa: F401
-    from csss.notices import models as mail_models  # noqa: F401
-    from csss.prescriptions import models as prescription_models  # noqa: F401
-    from csss.reports import models as report_models  # noqa: F401
-    from csss.scans import claims as claim_models  # noqa: F401
-    from csss.scans import draft_models as desk_models  # noqa: F401
-    from csss.scans import models as scan_models  # noqa: F401
-    from csss.scans.uploads import models as upload_models  # noqa: F401
-    from csss.throttle import models as throttle_models  # noqa: F401
 
 
 def _attach_database(app: Flask) -> None:

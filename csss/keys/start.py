@@ -70,7 +70,7 @@ def refuse_wrong_keys(settings: Settings) -> None:
 
 def wrong_keys_of(settings: Settings) -> list[str]:
     """Like `wrong_keys`, with a connection of its own. Raises SQLAlchemyError. Makes no database and no secret key."""
-    from csss.factory import load_models
+    from csss.all_tables import load_models
 
     load_models()  # no application does it for us: a table's class can only be asked once those it names are known
     engine = sa.create_engine(settings.database)
@@ -88,7 +88,7 @@ def wrong_keys_of(settings: Settings) -> list[str]:
 
 def is_secret_key(settings: Settings, secret: str) -> bool:
     """Whether the database knows this secret key as its own. Raises SQLAlchemyError."""
-    from csss.factory import load_models
+    from csss.all_tables import load_models
 
     load_models()
     engine = sa.create_engine(settings.database)

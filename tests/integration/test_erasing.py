@@ -19,6 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from csss import create_app
+from csss.all_tables import load_models
 from csss.audit.models import AuditEvent
 from csss.auth import accounts, second_factor, sessions
 from csss.auth.models import CodePurpose, OneTimeCode
@@ -30,7 +31,6 @@ from csss.erasing import leftovers, queries, services
 from csss.erasing.models import ErasedFile, Erasure, LegalHold
 from csss.erasing.tables import GOES, STAYS
 from csss.errors import NotFound, StateConflict
-from csss.factory import load_models
 from csss.jobs import runner
 from csss.notices.models import MailMessage, MailState
 from csss.outbox import OutboxJob

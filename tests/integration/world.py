@@ -11,8 +11,8 @@ from typing import Any
 from flask import Flask
 
 from csss import create_app
+from csss.all_tables import load_models
 from csss.database import Base, db
-from csss.factory import load_models
 from csss.storage.files import storage
 from tests.conftest import POSTGRES, _maintain, create_database, settings_for
 from tests.factories import Clinic, picture

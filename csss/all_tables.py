@@ -1,0 +1,18 @@
+"""Loading every table, so that each stands in the metadata and finds its neighbours."""
+
+
+def load_models() -> None:
+    """Let every table stand in the metadata."""
+    from csss import key_checks, outbox  # noqa: F401 - their tables belong to the metadata
+    from csss.audit import models as audit_models  # noqa: F401
+    from csss.auth import models as auth_models  # noqa: F401
+    from csss.auth.passkeys import models as passkey_models  # noqa: F401
+    from csss.erasing import models as erasing_models  # noqa: F401
+    from csss.notices import models as mail_models  # noqa: F401
+    from csss.prescriptions import models as prescription_models  # noqa: F401
+    from csss.reports import models as report_models  # noqa: F401
+    from csss.scans import claims as claim_models  # noqa: F401
+    from csss.scans import draft_models as desk_models  # noqa: F401
+    from csss.scans import models as scan_models  # noqa: F401
+    from csss.scans.uploads import models as upload_models  # noqa: F401
+    from csss.throttle import models as throttle_models  # noqa: F401
