@@ -6,7 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # The file that a deployer reads first, and the pages that it may be divided into.
-DOCUMENTS = (ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+)
 
 _PROGRAMS = ("csss", "make", "pip", "python", "flask", "apt-get", "age", ".venv/bin/[a-z]+", "gunicorn")
 _COMMAND = re.compile(rf"(?:CSSS_[A-Z_]+=\S* )*(?:{'|'.join(_PROGRAMS)}) \S")

@@ -40,18 +40,34 @@ _DEMO = "`csss demo` with its options is tried, and test_commands.py starts it p
 NOT_TRIED = {
     "pip install --require-hashes -r requirements/run.txt && pip install --no-deps .": _NETWORK,
     'pip install -e ".[trial]"': _NETWORK,
-    "apt-get install libpango-1.0-0 libpangoft2-1.0-0": _NETWORK,
+    "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0": _NETWORK,
+    "apt-get install python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0": _NETWORK,
+    "python3 -m venv .venv": _NETWORK,
+    ".venv/bin/pip install --require-hashes -r requirements/run.txt": _NETWORK,
+    ".venv/bin/pip install --no-deps .": _NETWORK,
     "CSSS_DATA=/path/to/data make train": MAKE,
-    **{f"make {name}": MAKE for name in ("demo", "test", "chaos", "load", "bench", "screenshots")},
     **{
         f"make {name}": MAKE
-        for name in ("messages", "train", "check", "asvs", "fuzz [EXAMPLES=20000]", "asvs [ARGS=V6]")
+        for name in ("demo", "test", "fast", "lint", "chaos", "load", "bench", "screenshots")
+    },
+    **{
+        f"make {name}": MAKE
+        for name in (
+            "messages",
+            "train",
+            "check",
+            "asvs",
+            "fuzz [EXAMPLES=20000]",
+            "damages [EXAMPLES=5000]",
+            "asvs [ARGS=V6]",
+        )
     },
     "python -m training": _DATA,
     "python -m training --version csss-5 all": _DATA,
     "python -m training evaluate": _DATA,
     "python -m training synthetic": _DATA,
     "python -m training manifest --nih NIH --covid COVID-19_Radiography_Dataset --cad CAD --out data": _DATA,
+    "csss change-secret-key": "asks for keys; test_change_secret_key.py does it in every way",
     "csss demo": _DEMO,
     "csss demo --keep": _DEMO,
 }
@@ -93,7 +109,7 @@ TRIED = {
     "csss storage check": Try("are there and open"),
     "csss erase-patient MRN": Try("has been erased", typed="Asked for\nMRN\n", after="csss finish-erasures"),
     "csss finish-erasures": Try("All files of erased patients are gone"),
-    "csss predict IMAGE… [--json] [--heatmap FOLDER]": Try("Normal"),
+    "csss predict IMAGE… [--json] [--heatmap FOLDER] [--kind KIND]": Try("Normal"),
     "csss models": Try("csss-"),
     "csss audit verify": Try("as they were sealed"),
     "csss audit export": Try('"action"'),
@@ -172,6 +188,7 @@ class Place:
             (r"\bTARGET\b|\bSOURCE\b", "copy"),
             (r"\bFILE\b", "copy"),
             (r"\bFOLDER\b", "heatmaps"),
+            (r"\bKIND\b", "chest_xray"),
             (r"\bMRN\b", self.mrn),
             (r"QUEUE…", "inference"),
             (r"--port N\b", f"--port {self.port}"),

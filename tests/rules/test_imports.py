@@ -234,3 +234,65 @@ def test_no_class_name_stands_twice() -> None:
                     where.setdefault(node.name, []).append(f"{name_of(path)}:{node.lineno}")
     assert len(where) > 300
     assert {name: places for name, places in where.items() if len(places) > 1} == {}
+
+
+# Circles
+
+
+def module_of(name: str, modules: set[str]) -> str:
+    """The module that an imported name belongs to; blank for what is not ours."""
+    while name and name not in modules:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def arrows() -> dict[str, set[str]]:
+    """Each module and those it imports; a package that is only named on the way to its module does not count."""
+    modules = {name_of(path) for path in FILES}
+    packages = {name_of(path) for path in FILES if path.name == "__init__.py"}
+    found = {}
+    for path in FILES:
+        own = name_of(path)
+        named = {module_of(name, modules) for name in imports(path)} - {"", own}
+        found[own] = {
+            name
+            for name in named
+            if name not in packages or not any(inside(other, name) and other != name for other in named)
+        }
+    return found
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """The nodes that lie on circles: what is left when those without an arrow out, or in, are taken away again and again."""
+    left = {node: set(to) for node, to in graph.items()}
+    while True:
+        entered = {to for node in left for to in left[node]}
+        gone = {node for node, to in left.items() if not to & left.keys() or node not in entered}
+        if not gone:
+            return sorted(left)
+        left = {node: to - gone for node, to in left.items() if node not in gone}
+
+
+def package_of(module: str) -> str:
+    parts = module.split(".")
+    return ".".join(parts[:2])
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    assert circle_in(arrows()) == []
+
+
+def test_no_import_goes_in_a_circle_between_packages() -> None:
+    """Commands (`cli`) stand above everything, wherever their file is."""
+    graph: dict[str, set[str]] = {}
+    for module, to in arrows().items():
+        if not module.endswith("cli"):
+            own = package_of(module)
+            graph.setdefault(own, set()).update(
+                package_of(other) for other in to if package_of(other) != own and not other.endswith("cli")
+            )
+    assert circle_in(graph) == []
+
+
+def test_a_circle_would_be_seen() -> None:
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"a"}}) == ["a", "b", "c"]
