@@ -42,6 +42,8 @@ NOT_TRIED = {
     'pip install -e ".[trial]"': _NETWORK,
     "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0": _NETWORK,
     "apt-get install python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0": _NETWORK,
+    "apt-get install chromium-headless-shell": _NETWORK,
+    ".venv/bin/python -m pytest": "runs what you read",
     "python3 -m venv .venv": _NETWORK,
     ".venv/bin/pip install --require-hashes -r requirements/run.txt": _NETWORK,
     ".venv/bin/pip install --no-deps .": _NETWORK,
