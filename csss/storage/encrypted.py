@@ -17,7 +17,7 @@ from csss.storage.files import (
     CannotOpen,
     IncomingFiles,
     Storage,
-    Store,
+    FileStore,
     StoredBytes,
     UploadStore,
     new_name,
@@ -45,7 +45,7 @@ def _header_of(content: bytes) -> bytes | None:
 class _Around:
     """What encryption leaves as it is: handed on to the store. Uploads are encrypted in `unfinished_uploads`."""
 
-    def __init__(self, inner: Store) -> None:
+    def __init__(self, inner: FileStore) -> None:
         self._inner = inner
 
     @property
@@ -101,7 +101,7 @@ class EncryptedStorage(_Around):
     `plain`: whether files from before encryption are read as they are.
     """
 
-    def __init__(self, inner: Store, keys: Sequence[StorageKey], *, plain: bool = True) -> None:
+    def __init__(self, inner: FileStore, keys: Sequence[StorageKey], *, plain: bool = True) -> None:
         super().__init__(inner)
         if not keys:
             raise ValueError("an encrypted storage needs a key")
@@ -192,6 +192,6 @@ class LockedStorage(_Around):
         return self._inner.replace(key, content)
 
 
-def storage_with(inner: Store, keys: Sequence[StorageKey], *, plain: bool) -> Storage:
+def storage_with(inner: FileStore, keys: Sequence[StorageKey], *, plain: bool) -> Storage:
     """The storage that the settings ask for."""
     return EncryptedStorage(inner, keys, plain=plain) if keys else LockedStorage(inner)

@@ -91,7 +91,7 @@ class IncomingFiles(Protocol):
         """
 
 
-class Store(Protocol):
+class FileStore(Protocol):
     """Files under random names, as they are. A key says nothing about the person it belongs to."""
 
     @property
@@ -149,7 +149,7 @@ class Store(Protocol):
         """Room for the files of a backup. What has not taken over at the end is removed."""
 
 
-class Storage(Store, Protocol):
+class Storage(FileStore, Protocol):
     """A store whose files are encrypted as the settings say: what the rest of the application uses."""
 
     def key_id(self, key: str) -> str | None:

@@ -214,7 +214,7 @@ def test_neither_flask_nor_tensorflow_nor_the_database_is_imported():
                     "training",
                 }, file
                 assert not name.startswith("csss.") or name.startswith(
-                    ("csss.inference", "csss.paths", "csss.config")
+                    ("csss.inference", "csss.paths", "csss.config", "csss.picture_formats")
                 ), file
 
 

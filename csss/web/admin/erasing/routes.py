@@ -135,7 +135,7 @@ def _show(user_id: uuid.UUID, form: EraseForm, status: int = 200, conflict: str 
     refused = ""
     try:
         services.check_can_erase(patient)
-    except StateConflict as because:
+    except StateConflict as because:  # not `try_step`: the reason is shown, no step is taken
         refused = str(because)
     form.code.data = ""  # one that was refused is of no more use
     values: dict[str, Any] = {
