@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from csss.storage.files import (
     CannotOpen,
+    FileStore,
     IncomingFiles,
     Storage,
-    FileStore,
     StoredBytes,
     UploadStore,
     new_name,
