@@ -16,14 +16,19 @@ _SOI, _EOI, _SOS, _DQT, _DHT, _DRI, _TEM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0
 _BASELINE, _EXTENDED, _PROGRESSIVE, _LOSSLESS = 0xC0, 0xC1, 0xC2, 0xC3
 _ARITHMETIC = {0xC9, 0xCA}
 _FRAMES = {*range(0xC0, 0xD0)} - {_DHT, 0xC8, 0xCC}
-# More than any camera, scanner or printing program writes. Files of nothing else cost seconds of a processor each.
-_MOST_SEGMENTS, _MOST_SCANS = 5_000, 100
+# More than any camera, scanner or printing program writes. Files of nothing else cost seconds of a processor each: the
+# decoder goes over all pixels once for each scan. Programs that care for size write a dozen scans.
+_MOST_SEGMENTS, _MOST_SCANNED = 5_000, 4_000_000_000
 # In coded data: a marker that ends it. Zeros behind a 0xff, restarts and fill bytes belong to it.
 _END_OF_CODED = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 
 class BrokenJpeg(ValueError):
     """The file is not what its own head says."""
+
+
+class Costly(MemoryError):
+    """A whole file, perhaps, that would take more of a processor than a picture may."""
 
 
 @dataclass
@@ -41,12 +46,13 @@ class _Walk:
     frame: _Frame | None = None
     quantisation: dict[int, tuple[int, ...]] = field(default_factory=dict)
     huffman: set[int] = field(default_factory=set)
+    scanned: int = 0  # pixels, once for each scan
 
 
 def checked(content: bytes) -> bytes:
     """The picture without what follows its end mark, with an end mark where only that is missing.
 
-    Raises BrokenJpeg, Unsupported.
+    Raises BrokenJpeg, Unsupported, Costly.
     """
     walk = _Walk()
     try:
@@ -91,7 +97,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
             scans += 1
             found = _END_OF_CODED.search(content, at)
             at = found.start() if found else len(content)
-        if segments > _MOST_SEGMENTS or scans > _MOST_SCANS:
+        if segments > _MOST_SEGMENTS:
             raise BrokenJpeg("more segments than a picture has")
 
 
@@ -166,6 +172,9 @@ def _take_scan(walk: _Walk, body: bytes) -> None:
         right = (first, last, high, low) == (0, 63, 0, 0)
     if not right:
         raise BrokenJpeg("a scan of no known kind")
+    walk.scanned += frame.width * frame.height
+    if walk.scanned > _MOST_SCANNED:
+        raise Costly("more scans than a picture has")
     for each in range(count):
         component, tables = body[1 + 2 * each], body[2 + 2 * each]
         known = frame.known[component]

@@ -14,7 +14,7 @@ _BITS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16
 # Adam7: where each pass begins, and its steps.
 _PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 _PIECE = 1 << 20
-_MOST_CHUNKS = 100_000  # of 64 MB, the longest file that any setting takes, this is one for every 640 bytes
+_MOST_CHUNKS = 200_000  # of 64 MB, the longest file that any setting takes, this is one for every 320 bytes
 
 
 class BrokenPng(ValueError):

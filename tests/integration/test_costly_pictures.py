@@ -29,11 +29,11 @@ def sixteen_bits(colour: int, channels: int) -> bytes:
     return SIGNATURE + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
-def progressive(scans: int) -> bytes:
+def progressive(scans: int, side: int) -> bytes:
     """A JPEG that brings one coefficient after another, bit by bit, in as many scans; all its blocks are empty."""
     parts = [
         b"\xff\xd8\xff\xdb\0\x43\0" + b"\1" * 64,
-        b"\xff\xc2\0\x0b\x08" + struct.pack(">HH", 128, 128) + b"\1\1\x11\0",
+        b"\xff\xc2\0\x0b\x08" + struct.pack(">HH", side, side) + b"\1\1\x11\0",
         b"\xff\xc4\0\x14\0\1" + bytes(16),
         b"\xff\xc4\0\x14\x10\1"
         + bytes(15)
@@ -54,9 +54,10 @@ def test_a_jpeg_of_ever_more_empty_segments_is_refused_at_once(number: int) -> N
     assert "cannot be read to its end" in refusal(JPEG[:2] + COMMENT * number + JPEG[2:])
 
 
-def test_a_jpeg_of_ever_more_scans_is_refused_at_once() -> None:
-    with pytest.raises(jpeg_structure.Broken, match="more segments"):
-        jpeg_structure.checked(progressive(640))
+def test_a_large_jpeg_of_ever_more_scans_is_refused_at_once() -> None:
+    with pytest.raises(jpeg_structure.Costly, match="more scans"):
+        jpeg_structure.checked(progressive(640, 6000))
+    jpeg_structure.checked(progressive(640, 600))
 
 
 def test_a_png_of_ever_more_chunks_is_refused_at_once() -> None:
