@@ -5,6 +5,7 @@ at when it is written, again before the release, and the finished file once more
 """
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 from csss.i18n import _
@@ -106,7 +107,7 @@ def problem(text: str) -> str | None:
     found = unprintable(text)
     if not found:
         return None
-    named = ", ".join(f"“{by_number(each.word, only=_UNSEEN)}”" for each in found[:_MOST_WORDS])
+    named = ", ".join(_quoted(by_number(each.word, only=_UNSEEN)) for each in found[:_MOST_WORDS])
     if len(found) > _MOST_WORDS:
         named += ", …"
     return _(
@@ -114,6 +115,12 @@ def problem(text: str) -> str | None:
         "Devanagari and Tamil letters.",
         words=named,
     )
+
+
+def _quoted(word: str) -> str:
+    """A word in quotation marks; one that runs from right to left turns neither them nor the comma after it round."""
+    turns = any(unicodedata.bidirectional(each) in {"R", "AL"} for each in word)
+    return f"\N{LEFT-TO-RIGHT ISOLATE}“{word}”\N{POP DIRECTIONAL ISOLATE}" if turns else f"“{word}”"
 
 
 def problems(**texts: str) -> dict[str, str]:

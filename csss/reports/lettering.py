@@ -64,7 +64,7 @@ def _texts(scan: Scan, by: User, prescription: Prescription | None) -> Iterator[
     yield Text(_("Name of the hospital"), settings.hospital_name, runner)
     runner = _("Whoever runs CSSS changes it in the settings (%(name)s).", name="CSSS_HOSPITAL_ADDRESS")
     yield Text(_("Address of the hospital"), "\n".join(settings.hospital_address_lines), runner)
-    patients = _("The patient can change the spelling on the own account page.")
+    patients = _("The patient can change the spelling on their own account page.")
     yield Text(_("Name of the patient"), patient.user.name, patients)
     yield Text(_("Address of the patient"), patient.address, patients)
     yield Text(_("Phone number of the patient"), patient.phone, patients)
@@ -92,7 +92,7 @@ def _signer(person: User) -> Text:
     return Text(
         _("Name of %(name)s, who signs", name=person.name),
         person.name,
-        _("That person can change the spelling on the own account page."),
+        _("That person can change the spelling on their own account page."),
     )
 
 

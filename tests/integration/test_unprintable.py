@@ -134,8 +134,8 @@ def test_somebody_with_a_name_in_arabic_registers_is_told_and_finds_a_way_out(
 
     page = f"/admin/scans/{scan_id}"
     text = words(admin.get(page))
-    assert "Name of the patient: The report cannot print “محمد”" in text
-    assert "The patient can change the spelling on the own account page." in text
+    assert "Name of the patient: The report cannot print \N{LEFT-TO-RIGHT ISOLATE}“محمد”" in text
+    assert "The patient can change the spelling on their own account page." in text
     assert not admin.page(page).select("form[action$=approve]")
     for step in ("code", "approve"):
         answer = admin.post(f"{page}/{step}", SEEN | {"code": "123456"})

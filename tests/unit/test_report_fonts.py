@@ -82,6 +82,12 @@ def test_what_the_fonts_lack_is_named_with_the_word_around_it(text, words):
     assert all(word in (problem(text) or "") for word in words)
 
 
+def test_words_from_right_to_left_do_not_turn_what_stands_between_them():
+    apart = "\N{LEFT-TO-RIGHT ISOLATE}“%s”\N{POP DIRECTIONAL ISOLATE}"
+    assert f"{apart % 'فاطمة'}, {apart % 'الزهراء'}: its fonts" in problem("فاطمة الزهراء")
+    assert "“王芳”: its fonts" in problem("王芳")
+
+
 def test_a_sentence_without_blanks_is_cut_and_what_cannot_be_seen_is_given_by_number():
     assert max(len(each.word) for each in unprintable("肺" * 5_000)) <= 30
     assert len(problem("肺 炎 胸 部 影 像 " * 5_000) or "") < 300
