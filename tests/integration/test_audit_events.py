@@ -197,7 +197,7 @@ def test_every_mail_that_left_or_never_will_is_kept(clinic: Clinic, monkeypatch:
     assert newest("mail.sent").detail["kind"] == "confirm_address"
 
     def refuse(_: object) -> None:
-        raise email.MailRefusedError("The mail server answered 550: no such user")
+        raise email.RefusedError("The mail server answered 550: no such user")
 
     monkeypatch.setattr(notice_jobs.email, "send", refuse)
     doctor = clinic.person("doctor", confirmed=False)

@@ -49,7 +49,7 @@ def progressive(scans: int, side: int) -> bytes:
 
 @pytest.mark.parametrize("number", [10_000, 2_000_000])
 def test_a_jpeg_of_ever_more_empty_segments_is_refused_at_once(number: int) -> None:
-    with pytest.raises(jpeg_structure.Broken, match="more segments"):
+    with pytest.raises(jpeg_structure.BrokenJpeg, match="more segments"):
         jpeg_structure.checked(JPEG[:2] + COMMENT * number + JPEG[2:])
     assert "cannot be read to its end" in refusal(JPEG[:2] + COMMENT * number + JPEG[2:])
 
@@ -62,7 +62,7 @@ def test_a_large_jpeg_of_ever_more_scans_is_refused_at_once() -> None:
 
 def test_a_png_of_ever_more_chunks_is_refused_at_once() -> None:
     place = PNG.index(b"IDAT") - 4
-    with pytest.raises(png_structure.Broken, match="more chunks"):
+    with pytest.raises(png_structure.BrokenPng, match="more chunks"):
         png_structure.checked(PNG[:place] + chunk(b"tEXt", b"k\0") * 400_000 + PNG[place:])
 
 

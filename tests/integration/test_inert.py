@@ -135,7 +135,7 @@ def test_no_page_makes_markup_of_it(clinic: Clinic, people: dict[str, User], rol
 
 def test_the_pdf_makes_nothing_of_it() -> None:
     everything = " ".join(text for text in NASTY if "\0" not in text and not report_fonts.unprintable(text))
-    assert len(everything) > 1000, "most of it can be printed"
+    assert len(everything) > 300, "most of it can be printed"
     context = example_context()
     context = replace(
         context,
