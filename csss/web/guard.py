@@ -143,12 +143,13 @@ def _load(key: str) -> User | None:
 
 def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None:
     """A stranger's 70 MB are not read, wherever they are sent, nor any body that a thread would have to wait for."""
+    view = current_app.view_functions.get(endpoint or "")
+    if getattr(view, "takes_files", False) and _may_send_files(view.permission):  # type: ignore[union-attr]
+        return
     coded = "Transfer-Encoding" in request.headers
     if is_long(request.method, request.content_length, coded=coded) and not current_user.is_authenticated:
         request.max_content_length = 0
-        return
-    view = current_app.view_functions.get(endpoint or "")
-    if not getattr(view, "takes_files", False) or not _may_send_files(view.permission):  # type: ignore[union-attr]
+    else:
         request.max_content_length = min(MAX_FORM, request.max_content_length or MAX_FORM)
 
 

@@ -86,7 +86,7 @@ def test_an_administrator_signs_in_with_a_mailed_code_and_sets_the_app_up_anew(
         assert answer.status_code == 303
         told = page.get_text(" ", strip=True)
         assert "Codes of your authenticator app cannot be checked any more" in told
-        assert "We have sent a six-digit code" in told and "Use a recovery code" in told
+        assert "A six-digit code is on its way" in told and "Use a recovery code" in told
         assert "works as well" not in told
         wrong = visitor.post("/login/code", {"code": pyotp.TOTP(APP).now()})
         assert wrong.status_code == 422

@@ -46,7 +46,7 @@ def test_the_preview_of_a_scan_takes_at_most_15_kb(path: Path) -> None:
     "draw",
     [
         partial(picture, 3000, 2400, "JPEG", quality=95),
-        partial(picture, 64, 2000),
+        partial(picture, 200, 2000),
         partial(picture, 900, 700, mode="RGB"),
         cache(partial(noise, 2000, 1000)),
     ],

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from csss import installation_check
 from csss.audit import anchors
 from csss.audit.chain import ChainHead
 from csss.clock import now
@@ -139,7 +138,7 @@ def open_mask() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("open_mask")
-@pytest.mark.parametrize("made_by", ["/readyz", "csss check", "the secret key", "the seals"])
+@pytest.mark.parametrize("made_by", ["/readyz", "the secret key", "the seals"])
 def test_whoever_comes_first_makes_the_folders_for_their_owner_alone(
     nobody: Visitor, tmp_path: Path, made_by: str
 ) -> None:
@@ -153,8 +152,6 @@ def test_whoever_comes_first_makes_the_folders_for_their_owner_alone(
     nobody.app.extensions["csss_storage"] = open_storage(settings)
     if made_by == "/readyz":
         assert checks(nobody)["storage"] == "ok"
-    elif made_by == "csss check":
-        assert installation_check._storage(settings).name == "Storage"
     elif made_by == "the secret key":
         assert settings.secret()
     else:
