@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from csss.demo.redis import redis_server
+from tests.conftest import SECRET
 from tests.stack import Stack, eventually, free_port, running_stack
 
 
@@ -85,6 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> P
     folder = tmp_path_factory.mktemp("demo")
     (folder / "instance" / "demo").mkdir(parents=True)
     shutil.copy(migrated_sqlite, folder / "instance" / "demo" / "csss.db")
+    (folder / "instance" / "demo" / "secret_key").write_text(SECRET)  # the one that the copy was made with
     return folder
 
 
