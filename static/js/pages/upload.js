@@ -243,7 +243,8 @@
 
   const answered = (form, xhr) => {
     const there = xhr.getResponseHeader("HX-Redirect");
-    if (there && !window.csss.stays?.(there)) { location.assign(there); return; }
+    const ended = xhr.status === 401;
+    if (there && !(ended && window.csss.stays?.(there))) { location.assign(there); return; }
     busy(form, false);
     if (there) return; // the session has ended, and the page has said so
     if (xhr.status && xhr.status < 300) { location.assign(xhr.responseURL); return; }
