@@ -153,6 +153,11 @@ CASES: list[Case] = [
     Case("PNG of 2³² pixels a side", lambda: header(2**32 - 1, 2**32 - 1) + END, TOO_MANY),
     Case("one pixel too many", lambda: header(6401, 6250) + END, TOO_MANY),
     Case("JPEG of 65,500 × 65,500", lambda: claimed_jpeg(65_500, 65_500), TOO_MANY),
+    Case(
+        "progressive JPEG of 65,500 × 65,500",
+        lambda: claimed_jpeg(65_500, 65_500, progressive=True),
+        TOO_MANY,
+    ),
     Case("long and thin", lambda: header(64, 2**31 - 1) + END, TOO_MANY),
     Case(
         "rows without end",

@@ -202,10 +202,10 @@ def mpo() -> bytes:
     return saved(picture(), "MPO", save_all=True, append_images=[second])
 
 
-def claimed_jpeg(width: int, height: int) -> bytes:
+def claimed_jpeg(width: int, height: int, *, progressive: bool = False) -> bytes:
     """A JPEG whose head tells another size than it has."""
-    content = bytearray(jpeg())
-    at = content.index(b"\xff\xc0") + 5
+    content = bytearray(saved(picture(), "JPEG", progressive=progressive))
+    at = content.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
     content[at : at + 4] = struct.pack(">HH", height, width)
     return bytes(content)
 

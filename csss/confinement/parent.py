@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from csss.confinement import child as cell
+from csss.confinement import child as child_side
 from csss.confinement.child import Program
 
 _BEGIN = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from csss.confinement import child; child.main(*sys.argv[2:])"
@@ -181,7 +181,7 @@ def _in_fork(program: Program, line: socket.socket, theirs: socket.socket) -> No
     faulthandler.disable()
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(each, signal.SIG_DFL)
-    cell.work(program, theirs.fileno())
+    child_side.work(program, theirs.fileno())
 
 
 def _ask(program: Program, line: socket.socket, request: bytes, end: Callable[[], int]) -> bytes:
@@ -191,7 +191,7 @@ def _ask(program: Program, line: socket.socket, request: bytes, end: Callable[[]
         _wait_until(deadline, line)
         line.sendall(request)
         line.shutdown(socket.SHUT_WR)
-        state, length = cell.HEAD.unpack(_read(line, cell.HEAD.size, deadline))
+        state, length = child_side.HEAD.unpack(_read(line, child_side.HEAD.size, deadline))
         if length > program.largest_answer:
             raise Exhausted(f"an answer of {length} bytes")
         answer = _read(line, length, deadline)
@@ -199,9 +199,9 @@ def _ask(program: Program, line: socket.socket, request: bytes, end: Callable[[]
         raise Died(f"no answer within {program.seconds:g} s") from None
     except (EOFError, OSError):
         raise _why(end()) from None
-    if state == cell.NO_MEMORY:
+    if state == child_side.NO_MEMORY:
         raise Exhausted("out of memory")
-    if state != cell.DONE:
+    if state != child_side.DONE:
         raise Died(answer[:500].decode(errors="replace"))
     return answer
 

@@ -28,9 +28,14 @@ _RIGHT = "csss_keys_are_right"
 _CHECKS = KeyCheck.__table__
 
 
-def wrong_keys(connection: sa.Connection, settings: Settings, secret: str) -> list[str]:
-    """A sentence for each key that is not the one of this database. Only reads."""
-    known = _known(connection)
+def wrong_keys(
+    connection: sa.Connection, settings: Settings, secret: str, known: dict[str, str] | None = None
+) -> list[str]:
+    """A sentence for each key that is not the one of this database. Only reads.
+
+    `known` are the check values if they have been read already.
+    """
+    known = _known(connection) if known is None else known
     wrong = []
     for name, value in check_values(settings, secret).items():
         if name in known:
@@ -137,9 +142,11 @@ def check_keys() -> None:
         return
     settings, secret = app.config["CSSS"], str(app.config["SECRET_KEY"])
     with db.engine.connect() as connection:
-        wrong = wrong_keys(connection, settings, secret)
         there = sa.inspect(connection).has_table(KeyCheck.__tablename__)
-        new = check_values(settings, secret).keys() - _known(connection).keys()
+        # Read once: a value that another process keeps between two looks would be compared by neither.
+        known = _known(connection)
+        wrong = wrong_keys(connection, settings, secret, known)
+        new = check_values(settings, secret).keys() - known.keys()
     if wrong:
         raise WrongKey(" ".join(wrong))
     if not there:

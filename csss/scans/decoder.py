@@ -18,9 +18,8 @@ from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
 from csss.picture_formats import JPEG, PICTURE_FORMATS, PictureFormat, format_of
 from csss.scans import depth
-from csss.scans.picture_codec import PictureCodec, Unsupported, exif_of
+from csss.scans.picture_codec import MAX_PIXELS, PictureCodec, Unsupported, exif_of
 
-MAX_PIXELS = 40_000_000
 MIN_SIDE = 64
 MAX_RATIO = 10  # of the longer side to the shorter; whole legs and spines have about four
 # Loaded at once: in the child no file can be opened later.

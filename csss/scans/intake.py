@@ -15,7 +15,8 @@ from csss.errors import Invalid
 from csss.i18n import _
 from csss.picture_formats import PictureFormat, format_of
 from csss.scans import decoder
-from csss.scans.decoder import MAX_PIXELS, MAX_RATIO, MIN_SIDE, DecodedPicture, Size, Verdict
+from csss.scans.decoder import MAX_RATIO, MIN_SIDE, DecodedPicture, Size, Verdict
+from csss.scans.picture_codec import MAX_PIXELS
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from csss.scans.picture_codec import Unsupported
+from csss.scans.picture_codec import MAX_PIXELS, Unsupported
 
 END_MARK = b"\xff\xd9"
 _SOI, _EOI, _SOS, _DQT, _DHT, _DRI, _TEM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0x01
@@ -172,7 +172,7 @@ def _take_scan(walk: _Walk, body: bytes) -> None:
         right = (first, last, high, low) == (0, 63, 0, 0)
     if not right:
         raise BrokenJpeg("a scan of no known kind")
-    walk.scanned += frame.width * frame.height
+    walk.scanned += min(frame.width * frame.height, MAX_PIXELS)  # larger ones are refused for their size
     if walk.scanned > _MOST_SCANNED:
         raise Costly("more scans than a picture has")
     for each in range(count):

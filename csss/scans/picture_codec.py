@@ -5,6 +5,9 @@ from typing import NamedTuple, Protocol
 from PIL import ExifTags, Image, ImageFile
 
 
+MAX_PIXELS = 40_000_000  # of one picture
+
+
 class Unsupported(ValueError):
     """A whole file, perhaps, of a sort that is not read here: 12 bits, lossless, arithmetic coding."""
 

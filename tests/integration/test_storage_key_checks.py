@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +20,7 @@ from csss.database import db
 from csss.demo.run import environment
 from csss.installation_check import checks
 from csss.key_checks import KeyCheck, WrongKey, storage_key_name
+from csss.keys.evidence import against_storage_key
 from csss.keys.start import check_keys
 from csss.scans import previews
 from csss.storage.encrypted import EncryptedStorage, key_id_of
@@ -188,3 +191,27 @@ def test_of_many_that_start_at_once_with_two_keys_under_one_id_one_stays(
         thread.join(60)
     assert failed == [] and len(refused_ones) == 3 and len(set(refused_ones)) == 1
     assert db.session.scalar(sa.select(sa.func.count()).select_from(KeyCheck)) == 2
+
+
+@pytest.mark.both_databases
+def test_another_that_keeps_its_key_while_this_one_looks_is_noticed(
+    app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [create_app(replace(settings, storage_keys=RIGHT))]
+
+    def start(other: Flask) -> None:
+        with other.app_context():
+            check_keys()
+            db.session.remove()
+            db.engine.dispose()
+
+    def look_slowly(*about: Any) -> bool:
+        if others:
+            with ThreadPoolExecutor() as pool:
+                pool.submit(start, others.pop()).result()
+        return against_storage_key(*about)
+
+    monkeypatch.setattr("csss.keys.start.against_storage_key", look_slowly)
+    with create_app(replace(settings, storage_keys=WRONG)).app_context(), pytest.raises(WrongKey):
+        check_keys()
+    assert others == []
