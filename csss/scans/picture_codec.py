@@ -4,7 +4,6 @@ from typing import NamedTuple, Protocol
 
 from PIL import ExifTags, Image, ImageFile
 
-
 MAX_PIXELS = 40_000_000  # of one picture
 
 

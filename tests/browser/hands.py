@@ -6,6 +6,7 @@ a link or a form.
 """
 
 import re
+import time
 from datetime import date
 from pathlib import Path
 
@@ -152,15 +153,25 @@ class Keyboard(Hand):
         for _ in range(100):
             steps = target.evaluate(_STEPS)
             if steps is None:
-                problem = self.page.evaluate(_RING)
-                assert not problem, f"{target} {problem}"
-                return
+                if not (problem := self._ring_problem(target)):
+                    return
+                assert target.evaluate(_STEPS) is not None, f"{target} {problem}"
+                continue  # the page was replaced meanwhile, and the focus with it
             turns += steps * last < 0
             assert turns < 3, f"Tab passes over {target}"
             last = steps
             for _ in range(abs(steps)):
                 self.page.keyboard.press("Tab" if steps > 0 else "Shift+Tab")
         raise AssertionError(f"{target} cannot be reached with the Tab key")
+
+    def _ring_problem(self, target: Locator) -> str:
+        """What is still wrong with how the focus shows after a while; a page that is being replaced may not show it yet."""
+        deadline = time.monotonic() + 10
+        while problem := str(self.page.evaluate(_RING)):
+            if time.monotonic() > deadline or target.evaluate(_STEPS) is not None:
+                break
+            self.page.wait_for_timeout(50)
+        return problem
 
     def act(self, target: Locator) -> None:
         self.reach(target)
