@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None, *, development: bool = False) -
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     _attach_database(app)
-    _attach_services(app, settings)
+    attach_services(app, settings)
     _attach_web(app)
     return app
 
@@ -76,7 +76,8 @@ def _attach_database(app: Flask) -> None:
     Migrate(app, db, directory=str(MIGRATIONS), render_as_batch=True)
 
 
-def _attach_services(app: Flask, settings: Settings) -> None:
+def attach_services(app: Flask, settings: Settings) -> None:
+    """Storage, mail, Redis, live changes and counters: what an application may exchange while it is in use."""
     from csss.jobs.queues import init_jobs
     from csss.live.publish import init_live
     from csss.notices.channels.email import init_mail

@@ -1,7 +1,8 @@
 """What every test may ask for: an app on a database of its own, people, scans, and a browser-like visitor.
 
 Each test gets a fresh copy of a migrated database (a copied file, or PostgreSQL's TEMPLATE), so that every commit is
-real, the triggers are there, and nothing has to be cleaned up row by row.
+real, the triggers are there, and nothing has to be cleaned up row by row. The copy always lies at the same place, so the
+app is made once for each set of settings and used again: compiling its routes and SQL anew would triple the time.
 """
 
 import os
@@ -9,8 +10,11 @@ import shutil
 import socket
 import sqlite3
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +24,12 @@ from flask import Flask
 from flask_migrate import upgrade
 from hypothesis import settings as trying
 from jinja2 import FileSystemBytecodeCache
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.util import LRUCache
-from werkzeug.routing import Rule
 
 from csss import create_app
+from csss.caches import clear_all
 from csss.config import Settings
 from csss.database import db
+from csss.factory import attach_services
 from csss.keys.start import check_keys
 from tests.factories import Clinic
 from tests.visitor import Visitor
@@ -54,35 +56,6 @@ def _spare_the_disk(connection: object, _: object) -> None:
     """No test pulls the plug: waiting for the disk at each commit would only double the time."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous = OFF")
-
-
-_compile_builder = Rule._compile_builder
-_builders: dict[tuple[str, str, str, bool], Any] = {}
-
-
-def _compile_builder_once(self: Rule, append_unknown: bool = True) -> Any:
-    """Each test has an app of its own, but the same routes: their code is compiled only once (20 ms an app)."""
-    key = (self.rule, repr(self.defaults), repr(self._trace), append_unknown)
-    if key not in _builders:
-        _builders[key] = _compile_builder(self, append_unknown)
-    return _builders[key]
-
-
-Rule._compile_builder = _compile_builder_once  # type: ignore[method-assign]
-
-
-# Each test has a database of its own, and with it an engine; but the statements are the same, and putting one together takes
-# longer than the database needs to answer it. Dialects of one kind count as equal here: they are part of a statement's key.
-_statements: dict[type, LRUCache] = {}
-for _kind in (SQLiteDialect_pysqlite, PGDialect_psycopg):
-    _kind.__eq__ = lambda self, other: type(self) is type(other)  # type: ignore[method-assign, assignment]
-    _kind.__hash__ = lambda self: hash(type(self))  # type: ignore[method-assign]
-
-
-@sa.event.listens_for(sa.Engine, "engine_connect")
-def _share_statements(connection: sa.Connection) -> None:
-    engine = connection.engine
-    engine._compiled_cache = _statements.setdefault(type(engine.dialect), LRUCache(5000))
 
 
 def settings_for(folder: Path, **more: object) -> Settings:
@@ -150,19 +123,62 @@ def create_database(name: str, template: str) -> None:
     _maintain(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
 
 
+class SpareDatabases:
+    """PostgreSQL databases with two names in turn: while a test uses one, a thread makes the other anew."""
+
+    def __init__(self, template: str) -> None:
+        self._template = template
+        self._thread = ThreadPoolExecutor(1)
+        self._fresh = deque(
+            (name, self._thread.submit(self._make, name)) for name in (f"{template}_a", f"{template}_b")
+        )
+
+    def _make(self, name: str) -> None:
+        _maintain(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        create_database(name, self._template)
+
+    @contextmanager
+    def borrowed(self) -> Iterator[str]:
+        name, made = self._fresh.popleft()
+        made.result()
+        yield name
+        self._fresh.append((name, self._thread.submit(self._make, name)))
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        for name, _ in self._fresh:
+            _maintain(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def spare_databases() -> Iterator[Callable[[str], SpareDatabases]]:
+    """By the name of their template."""
+    made: dict[str, SpareDatabases] = {}
+    yield lambda template: made.get(template) or made.setdefault(template, SpareDatabases(template))
+    for each in made.values():
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the app, emptied for each test."""
+    return tmp_path_factory.mktemp("place")
+
+
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+def settings(
+    request: pytest.FixtureRequest, place: Path, spare_databases: Callable[[str], SpareDatabases]
+) -> Iterator[Settings]:
     """Override single settings with `@pytest.mark.parametrize("settings", [{"otp_minutes": 3}], indirect=True)`."""
     wanted = dict(getattr(request, "param", {}))
+    shutil.rmtree(place)
+    place.mkdir()
     if wanted.pop("_database", "sqlite") == "sqlite":
-        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "csss.db")
-        yield settings_for(tmp_path, **wanted)
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), place / "csss.db")
+        yield settings_for(place, **wanted)
         return
-    template = request.getfixturevalue("migrated_postgres")
-    name = f"{template}_{uuid.uuid4().hex[:8]}"
-    create_database(name, template)
-    yield settings_for(tmp_path, database_url=f"{POSTGRES}/{name}", **wanted)
-    _maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with spare_databases(request.getfixturevalue("migrated_postgres")).borrowed() as name:
+        yield settings_for(place, database_url=f"{POSTGRES}/{name}", **wanted)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -187,12 +203,35 @@ def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBy
     return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
 
 
+class ReusedApp:
+    """An app as it was when it was made, for one test after the other."""
+
+    def __init__(self, settings: Settings, templates: FileSystemBytecodeCache) -> None:
+        self.app = create_app(settings)
+        self.app.testing = True
+        self.app.jinja_env.bytecode_cache = templates
+        self._kept = [dict(each) for each in self._changeable()]
+
+    def _changeable(self) -> tuple[dict[Any, Any], ...]:
+        return self.app.config, self.app.extensions, self.app.view_functions
+
+    def anew(self, settings: Settings) -> Flask:
+        for each, kept in zip(self._changeable(), self._kept, strict=True):
+            each.clear()
+            each.update(kept)
+        attach_services(self.app, settings)
+        clear_all()
+        return self.app
+
+
+@pytest.fixture(scope="session")
+def apps(compiled_templates: FileSystemBytecodeCache) -> Callable[[Settings], ReusedApp]:
+    return lru_cache(maxsize=16)(lambda settings: ReusedApp(settings, compiled_templates))
+
+
 @pytest.fixture
-def app(settings: Settings, compiled_templates: FileSystemBytecodeCache) -> Iterator[Flask]:
-    app = create_app(settings)
-    app.testing = True
-    # Each test has an app of its own, but the templates are compiled only once.
-    app.jinja_env.bytecode_cache = compiled_templates
+def app(settings: Settings, apps: Callable[[Settings], ReusedApp]) -> Iterator[Flask]:
+    app = apps(settings).anew(settings)
     with app.app_context():
         yield app
         db.session.remove()

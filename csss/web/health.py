@@ -31,7 +31,7 @@ status = Blueprint("status", __name__)
 # Below it, uploads and reports will soon fail; a hundred of the largest pictures still fit.
 LEAST_FREE = 1_000_000_000
 TRY_AGAIN = 1.0  # seconds
-_tried: dict[str, tuple[float, str]] = {}  # of each place: until when the answer holds, and the answer
+_TRIED = "csss_storage_tried"
 
 
 @status.get("/healthz")
@@ -132,10 +132,10 @@ def _free(told: Callable[[], int | None]) -> int | None:
 def _storage() -> str:
     """Everybody may ask, as often as they like: in each process the disk is tried once a second at most."""
     kept = storage()
-    until, answer = _tried.get(kept.place, (0.0, ""))
+    until, answer = current_app.extensions.get(_TRIED, (0.0, ""))
     if time.monotonic() >= until:
         answer = _try(kept)
-        _tried[kept.place] = (time.monotonic() + TRY_AGAIN, answer)
+        current_app.extensions[_TRIED] = (time.monotonic() + TRY_AGAIN, answer)
     return answer
 
 

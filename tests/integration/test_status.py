@@ -12,6 +12,7 @@ import pytest
 from csss.audit import anchors
 from csss.audit.chain import ChainHead
 from csss.clock import now
+from csss.config import Settings
 from csss.database import db
 from csss.inference.labels import default_folder
 from csss.scans.states import Status
@@ -112,9 +113,9 @@ def test_a_disk_that_is_nearly_full_is_told(nobody: Visitor, small_disk: Path) -
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(settings: Settings) -> Iterator[Path]:
     """The storage folder on a file system of 8 MB. Skips where nobody may mount one."""
-    folder = tmp_path / "storage"
+    folder = settings.storage_folder
     folder.mkdir()
     try:
         with small_file_system(folder, "8m"):
@@ -173,7 +174,7 @@ def test_however_often_anybody_asks_the_disk_is_tried_once_a_second(
         assert checks(nobody)["storage"] == "ok"
     assert len(written) == 1
     monkeypatch.setattr(health, "TRY_AGAIN", 0.0)
-    monkeypatch.setattr(health, "_tried", {})
+    nobody.app.extensions.pop("csss_storage_tried")
     for _ in range(2):
         assert checks(nobody)["storage"] == "ok"
     assert len(written) == 3
@@ -195,11 +196,11 @@ def test_a_model_that_is_damaged_or_gone_is_told(nobody: Visitor, tmp_path: Path
     assert checks(nobody)["model"] == "ok"
 
 
-def test_a_database_that_is_gone_is_told(nobody: Visitor, tmp_path: Path) -> None:
+def test_a_database_that_is_gone_is_told(nobody: Visitor, place: Path) -> None:
     assert number(nobody, 'csss_up{part="database"}') == 1
     db.session.remove()
     db.engine.dispose()
-    for file in tmp_path.glob("csss.db*"):
+    for file in place.glob("csss.db*"):
         file.unlink()
     assert checks(nobody)["database"] == "cannot be read; was `csss migrate` run?"
     assert number(nobody, 'csss_up{part="database"}') == 0
