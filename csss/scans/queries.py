@@ -2,9 +2,8 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select
 from sqlalchemy.orm import joinedload, lazyload
@@ -12,7 +11,7 @@ from sqlalchemy.orm import joinedload, lazyload
 from csss.database import db
 from csss.errors import NotFound
 from csss.i18n import _
-from csss.paging import place
+from csss.paging import ListPage, place
 from csss.people import search as searching
 from csss.people.models import Patient, User
 from csss.people.roles import Role
@@ -21,17 +20,6 @@ from csss.scans.models import AnalysisRun, Review, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Status
 
 PAGE_SIZE = 25
-Row = TypeVar("Row", Scan, ListedScan)
-
-
-@dataclass(frozen=True)
-class QueuePage(Generic[Row]):
-    """One page of a list. `number` counts from 1."""
-
-    scans: Sequence[Row]
-    number: int
-    total: int
-    size: int = PAGE_SIZE
 
 
 def scan_visible_to(user: User, scan_id: uuid.UUID) -> Scan:
@@ -88,7 +76,7 @@ def queue(
     search: str = "",
     sort: str = "priority",
     page: int = 1,
-) -> QueuePage[ListedScan]:
+) -> ListPage[ListedScan]:
     """The scans somebody has to act on: open, in one of `statuses`, or held for a correction by `held_for`.
 
     `search` finds part of the patient's name or the beginning of the MRN. Unknown sorts mean priority. Past the end, the
@@ -99,7 +87,7 @@ def queue(
     total = db.session.scalar(number, words) or 0
     page, skip = place(page, total, PAGE_SIZE)
     found = db.session.scalars(ids, {"most": PAGE_SIZE, "skip": skip, **words}).all()
-    return QueuePage(rows_of(found), page, total)
+    return ListPage(rows_of(found), page, total, PAGE_SIZE)
 
 
 # Put together once: that takes longer than the database needs to answer it.
@@ -138,14 +126,14 @@ def _diagnoses() -> Select[uuid.UUID, str]:
     return select(Review.scan_id, Review.diagnosis).join(newest, counts)
 
 
-def scans_of(user: User, page: int = 1) -> QueuePage[Scan]:
+def scans_of(user: User, page: int = 1) -> ListPage[Scan]:
     """A patient's own scans, newest first. Past the end, the last page."""
     number, scans = _own()
     person = {"person": user.id}
     total = db.session.scalar(number, person) or 0
     page, skip = place(page, total, PAGE_SIZE)
     found = db.session.scalars(scans, {"most": PAGE_SIZE, "skip": skip, **person}).all()
-    return QueuePage(found, page, total)
+    return ListPage(found, page, total, PAGE_SIZE)
 
 
 @cache

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from csss.clock import now
 from csss.database import db
-from csss.paging import place
+from csss.paging import ListPage, place
 from csss.people import search as searching
 from csss.people.models import User
 from csss.scans.claims import ScanClaim
@@ -42,16 +42,6 @@ SORTS: dict[str, tuple[Any, ...]] = {
     # What the classifier is least sure of; what it has not read comes last.
     "confidence": (Prediction.confidence.is_(None), Prediction.confidence, Scan.uploaded_at),
 }
-
-
-@dataclass(frozen=True)
-class WorklistPage:
-    """One page. `number` counts from 1."""
-
-    scans: Sequence[ListedScan]
-    number: int
-    total: int
-    size: int = PAGE_SIZE
 
 
 @dataclass(frozen=True)
@@ -75,7 +65,7 @@ def page(
     search: str = "",
     sort: str = "priority",
     number: int = 1,
-) -> WorklistPage:
+) -> ListPage[ListedScan]:
     """Open scans in one of `statuses`, with `held` also those an administrator has sent back to the doctor.
 
     `counted` is how many there are now. `search` finds part of the patient's name or the beginning of the MRN. Past the
@@ -89,10 +79,10 @@ def page(
         total = sum(counted.by_status[status] for status in asked) + (counted.held if held else 0)
     number, skip = place(number, total, PAGE_SIZE)
     if sort == "priority" and len(asked) in {1, len(Status)} and not held and not words:
-        return WorklistPage(rows_of(_by_priority(asked, skip)), number, total)
+        return ListPage(rows_of(_by_priority(asked, skip)), number, total, PAGE_SIZE)
     cut = {"most": PAGE_SIZE, "skip": skip}
     found = db.session.scalars(_ids(asked, held, bool(words), sort), {**cut, **words}).all()
-    return WorklistPage(rows_of(found), number, total)
+    return ListPage(rows_of(found), number, total, PAGE_SIZE)
 
 
 # Statements are put together once and kept: that takes longer than the database needs to answer them.

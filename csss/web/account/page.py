@@ -19,14 +19,14 @@ from csss.web.account.forms import (
     RemovePassphraseForm,
     profile_form,
 )
-from csss.web.account.presenters import ROLE_NAMES, passkey_rows, session_rows
+from csss.web.account.presenters import ROLE_NAMES, device_words, with_forms
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import idle_limit, me
 
 
 def account_page(status: int = 200, **forms: Any) -> Response:
     """Render the page. `forms` replaces single forms by ones with errors, and `problem` is a sentence at the top."""
-    user = me()
+    user, this = me(), g.user_session.id
     context: dict[str, Any] = {
         "user": user,
         "facts": _facts(user),
@@ -43,10 +43,13 @@ def account_page(status: int = 200, **forms: Any) -> Response:
         "app_is_lost": authenticator_app.app_is_lost(user),
         "passphrase_is_lost": user.patient is not None and passphrases.passphrase_is_lost(user.patient),
         "recovery_left": second_factor.recovery_codes_left(user),
-        "sessions": session_rows(sessions.living(user, idle_limit()), g.user_session.id),
+        # This one first.
+        "sessions": sorted(sessions.living(user, idle_limit()), key=lambda each: each.id != this),
+        "this_session": this,
+        "device_words": device_words,
         **forms,
     }
-    context["passkeys"] = passkey_rows(passkeys.of(user), context["remove_passkey"])
+    context["passkeys"] = with_forms(passkeys.of(user), context["remove_passkey"])
     context["profile_form"] = context["profile_form"] or profile_form(user)[0]
     context["not_on_paper"] = _not_on_paper(context["profile_form"])
     context["passphrase_form"] = context["passphrase_form"] or PassphraseForm(formdata=None)

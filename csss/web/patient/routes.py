@@ -181,14 +181,8 @@ def _home(form: UploadForm, closed: Scan | None = None) -> dict[str, Any]:
         "here": url_for("patient.home", page=page.number if page.number > 1 else None),
         "user": me(),
         "hints": presenters.hints(me()),
-        "rows": presenters.rows(page.scans),
-        "pager": pager(
-            number=page.number,
-            size=page.size,
-            shown=len(page.scans),
-            total=page.total,
-            endpoint="patient.home",
-        ),
+        "rows": presenters.rows(page.rows),
+        "pager": pager(page, "patient.home"),
         "upload_mb": current_app.config["CSSS"].upload_mb,
         "picture_types": ",".join(each.media_type for each in PICTURE_FORMATS),
     }

@@ -38,7 +38,7 @@ from csss.web.admin.mailed_code import CodeView, code_view
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.passkeys import question, second_factor_shown
-from csss.web.staff_view import history, scan_view
+from csss.web.staff_view import history, patient_facts, scan_view
 from csss.web.steps import CONFLICT, try_step
 from csss.web.unsent import comes_back_on, typed_before
 
@@ -178,7 +178,7 @@ def _show(
     unprintable = lettering.obstacles(scan, me(), written[-1]) if complete and written else []
     may_approve = complete and not unprintable
     views = [prescription_view(each) for each in written]
-    shown = scan_view(scan)
+    shown = scan_view(scan, patient_facts(scan))
     release = release_view(scan)
     may_preview = bool(scan.reviews and written) and release is None
     values: dict[str, Any] = {

@@ -12,12 +12,14 @@ from csss.database import db
 from csss.erasing import queries, services
 from csss.errors import StateConflict
 from csss.i18n import _
+from csss.paging import ListPage
 from csss.people.models import Patient
 from csss.people.permissions import Permission
 from csss.reports import approvals
+from csss.web.admin.accounts.keeping_presenters import counts_words, erased_by
 from csss.web.admin.blueprint import admin
 from csss.web.admin.erasing.forms import EraseForm
-from csss.web.admin.erasing.presenters import due_row, erasure_row, facts_before
+from csss.web.admin.erasing.presenters import facts_before
 from csss.web.admin.mailed_code import CodeView, code_view
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
@@ -31,23 +33,17 @@ from csss.web.unsent import comes_back_on, typed_before
 @requires(Permission.PATIENT_ERASE)
 def erasures() -> Response:
     """Whose data is due; with `show=erased` who has been erased, the newest first."""
-    number, erased = page_number(), request.args.get("show") == "erased"
+    erased = request.args.get("show") == "erased"
+    page: ListPage[Any] = queries.erasures(page_number()) if erased else queries.due(page_number())
     values: dict[str, Any] = {
         "show": "erased" if erased else "due",
         "days": current_app.config["CSSS"].retention_days,
-        "due": [],
-        "erased": [],
+        "due": [] if erased else page.rows,
+        "erased": page.rows if erased else [],
+        "counts_words": counts_words,
+        "erased_by": erased_by,
+        "pager": pager(page),
     }
-    if erased:
-        gone = queries.erasures(number)
-        values["erased"] = [erasure_row(each) for each in gone.erasures]
-        number, size, total = gone.number, gone.size, gone.total
-    else:
-        found = queries.due(number)
-        values["due"] = [due_row(each) for each in found.due]
-        number, size, total = found.number, found.size, found.total
-    shown = len(values["due"]) + len(values["erased"])
-    values["pager"] = pager(number=number, size=size, shown=shown, total=total, endpoint=".erasures")
     return page_or_fragment("admin/erasures.html", "admin/_erasures.html", **values)
 
 
