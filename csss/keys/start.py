@@ -11,7 +11,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from csss.audit import chain
 from csss.config import Settings
 from csss.database import db, transaction
-from csss.database_from_outside import not_made_yet
+from csss.database_from_outside import connected, not_made_yet
 from csss.key_checks import (
     SECRET_KEY,
     KeyCheck,
@@ -94,16 +94,12 @@ def is_secret_key(settings: Settings, secret: str) -> bool:
 
 @contextmanager
 def _connection(settings: Settings) -> Iterator[sa.Connection]:
-    """A connection without an application, which would load the tables."""
+    """A connection, and the tables that an application would have loaded."""
     from csss.all_tables import load_models
 
     load_models()  # a table's class can only be asked once those it names are known
-    engine = sa.create_engine(settings.database)
-    try:
-        with engine.connect() as connection:
-            yield connection
-    finally:
-        engine.dispose()
+    with connected(settings) as connection:
+        yield connection
 
 
 def _gone(settings: Settings) -> str:

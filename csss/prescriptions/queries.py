@@ -9,5 +9,5 @@ from csss.scans.states import HoldFor, Status
 def queue(*, search: str = "", sort: str = "priority", page: int = 1) -> ListPage[ListedScan]:
     """Scans that wait for a prescription, and those held for a correction of one."""
     return queries.queue(
-        [Status.DOCTOR_VERIFIED], held_for=HoldFor.PHARMACIST, search=search, sort=sort, page=page
+        [Status.DOCTOR_VERIFIED], held=HoldFor.PHARMACIST, search=search, sort=sort, page=page
     )

@@ -100,7 +100,6 @@ class ReadingPage(ScanView):
     kind_value: str
     other_kind: tuple[str, str]  # what it would be corrected to: value, words
     uploaded: str
-    waiting: str
     tag: Tag
     priority: str
     picture: Picture
@@ -140,7 +139,6 @@ def reading_page(
         kind_value=scan.kind.value,
         other_kind=next((each.value, KIND_NAMES[each]) for each in ScanKind if each is not scan.kind),
         uploaded=when(scan.uploaded_at),
-        waiting=ago(scan.uploaded_at),
         tag=status_for_staff(scan),
         priority=PRIORITY_NAMES[scan.priority],
         picture=picture(scan),

@@ -132,7 +132,6 @@ class TemplateRow:
     id: uuid.UUID
     name: str
     lines: tuple[str, ...]
-    notes: str
     doubts: tuple[str, ...]  # for which lines a reason is asked for each time, and why
 
 
@@ -153,4 +152,4 @@ def _template_row(template: PrescriptionTemplate) -> TemplateRow:
         for line in lines_of(template)
         if (sentence := line_warnings.dose_warning(line))
     )
-    return TemplateRow(template.id, template.name, lines, template.notes, doubts)
+    return TemplateRow(template.id, template.name, lines, doubts)
