@@ -195,12 +195,12 @@ class _Numbers:
         with suppress(redis.RedisError):  # `csss_up{part="redis"}` is 0
             yield _gauge("csss_workers", "Workers listening", "queue", workers())
         try:
-            yield from [*self._scans(), *self._outbox()]
+            yield from [
+                _gauge("csss_scans", "Open scans by status", "status", queries.counts()),
+                *self._outbox(),
+            ]
         except SQLAlchemyError:
             db.session.rollback()  # `csss_up{part="database"}` is 0
-
-    def _scans(self) -> Iterator[Metric]:
-        yield _gauge("csss_scans", "Open scans by status", "status", queries.counts())
 
     def _outbox(self) -> Iterator[Metric]:
         standing, late = backlog(), overdue()
