@@ -44,17 +44,24 @@ def not_made_yet(settings: Settings) -> str | None:
 
 
 @contextmanager
+def connected(settings: Settings) -> Iterator[sa.Connection]:
+    """A connection that needs no application. Raises SQLAlchemyError."""
+    engine = sa.create_engine(settings.database)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def reading(settings: Settings) -> Iterator[sa.Connection]:
     """A connection to a database that is there; none is made. Raises DatabaseNotReadable, whatever goes wrong in it."""
     if not_made_yet(settings):
         raise DatabaseNotReadable
     try:
-        engine = sa.create_engine(settings.database)
-        try:
-            with engine.connect() as connection:
-                yield connection
-        finally:
-            engine.dispose()
+        with connected(settings) as connection:
+            yield connection
     except (SQLAlchemyError, ModuleNotFoundError) as error:
         raise DatabaseNotReadable from error
 

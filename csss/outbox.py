@@ -20,7 +20,7 @@ from csss.clock import now
 from csss.database import Model, after_commit, db, text_enum
 from csss.errors import NotFound, StateConflict
 from csss.i18n import _
-from csss.paging import place
+from csss.paging import ListPage, page_of
 
 
 class Queue(StrEnum):
@@ -93,16 +93,6 @@ _TRIED_AGAIN = frozenset({"render_report"})
 
 
 @dataclass(frozen=True)
-class GivenUp:
-    """One page of the jobs that were given up. `number` counts from 1."""
-
-    jobs: Sequence[OutboxJob]
-    number: int
-    total: int
-    size: int = PAGE_SIZE
-
-
-@dataclass(frozen=True)
 class Backlog:
     """What one queue still has to do: how many jobs, and since when the oldest has waited."""
 
@@ -116,19 +106,10 @@ def given_up_rows() -> ColumnElement[bool]:
     return and_(OutboxJob.failed_at.is_not(None), OutboxJob.done_at.is_(None))
 
 
-def given_up(page: int = 1) -> GivenUp:
+def given_up(page: int = 1) -> ListPage[OutboxJob]:
     """Jobs that no worker tries any more, the newest first."""
-    wanted = given_up_rows()
-    total = db.session.scalar(select(func.count()).select_from(OutboxJob).where(wanted)) or 0
-    number, skip = place(page, total, PAGE_SIZE)
-    jobs = db.session.scalars(
-        select(OutboxJob)
-        .where(wanted)
-        .order_by(OutboxJob.failed_at.desc(), OutboxJob.id)
-        .limit(PAGE_SIZE)
-        .offset(skip)
-    ).all()
-    return GivenUp(jobs, number, total)
+    jobs = select(OutboxJob).where(given_up_rows()).order_by(OutboxJob.failed_at.desc(), OutboxJob.id)
+    return page_of(jobs, page, PAGE_SIZE)
 
 
 def backlog() -> list[Backlog]:

@@ -33,7 +33,6 @@ class Answer:
     kind: AnswerKind
     topic: Topic | None = None
     nearest: tuple[Topic, ...] = ()
-    score: float = 0.0
 
 
 def answer(question: str, role: Role, language: str = "en") -> Answer:
@@ -88,9 +87,9 @@ class Index:
         if self._refuses.case(plain(question), known) or self._refuses.case(mended, known):
             return Answer(AnswerKind.REFUSAL)
         if best is not None and score >= SURE:
-            return Answer(AnswerKind.ANSWER, best, score=score)
+            return Answer(AnswerKind.ANSWER, best)
         near = tuple(topic for topic, reached in ranked[:NEAREST] if reached >= NEAR)
-        return Answer(AnswerKind.UNKNOWN, nearest=near, score=score)
+        return Answer(AnswerKind.UNKNOWN, nearest=near)
 
     def _tokens(self, text: str) -> frozenset[str]:
         return frozenset(self._vocabulary.tokens(text))

@@ -1,12 +1,8 @@
 """Looking accounts up, for administrators."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from sqlalchemy import select
 
-from sqlalchemy import func, select
-
-from csss.database import db
-from csss.paging import place
+from csss.paging import ListPage, page_of
 from csss.people import search as searching
 from csss.people.models import AccountState, User
 from csss.people.roles import Role
@@ -14,19 +10,9 @@ from csss.people.roles import Role
 PAGE_SIZE = 25
 
 
-@dataclass(frozen=True)
-class AccountPage:
-    """One page of accounts. `number` counts from 1."""
-
-    users: Sequence[User]
-    number: int
-    total: int
-    size: int = PAGE_SIZE
-
-
 def accounts(
     *, role: Role | None = None, state: AccountState | None = None, search: str = "", page: int = 1
-) -> AccountPage:
+) -> ListPage[User]:
     """Those that wait for approval first, then refused, deactivated and active ones, the newest of each first.
 
     `search` finds part of the name or of the e-mail address.
@@ -39,12 +25,6 @@ def accounts(
     words = searching.values(search)
     if words:
         query = query.where(searching.name_or_email())
-    number = query.with_only_columns(func.count(), maintain_column_froms=True)
-    total: int = db.session.scalar(number, words) or 0
-    page, skip = place(page, total, PAGE_SIZE)
-    users = db.session.scalars(
-        # The words of the states, read backwards, stand in just this order, so the index gives it.
-        query.order_by(User.state.desc(), User.created_at.desc(), User.id).limit(PAGE_SIZE).offset(skip),
-        words,
-    ).all()
-    return AccountPage(users, page, total)
+    # The words of the states, read backwards, stand in just this order, so the index gives it.
+    query = query.order_by(User.state.desc(), User.created_at.desc(), User.id)
+    return page_of(query, page, PAGE_SIZE, words)

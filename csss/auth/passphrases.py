@@ -1,6 +1,5 @@
 """The pass phrase that opens the reports mailed to a patient."""
 
-import logging
 import unicodedata
 import uuid
 
@@ -11,8 +10,6 @@ from csss.i18n import gettext
 from csss.notices.models import MailKind
 from csss.notices.services import owe
 from csss.people.models import Patient, User
-
-log = logging.getLogger(__name__)
 
 PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 100
 
@@ -46,13 +43,8 @@ def remove_report_passphrase(user: User) -> None:
 def report_passphrase(patient: Patient) -> str | None:
     """What reports for this patient are encrypted with; None without a pass phrase, and for one that does not open any
     more because the secret key is not the one of then."""
-    if patient.report_passphrase is None:
-        return None
-    try:
-        return secrets.decrypt("report-passphrase", patient.report_passphrase)
-    except secrets.CannotDecrypt:
-        log.warning("the report pass phrase of patient %s does not open with this secret key", patient.id)
-        return None
+    what = f"the report pass phrase of patient {patient.id}"
+    return secrets.opened("report-passphrase", patient.report_passphrase, what)
 
 
 def passphrase_is_lost(patient: Patient) -> bool:

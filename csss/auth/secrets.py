@@ -3,11 +3,14 @@
 import base64
 import hashlib
 import hmac
+import logging
 import secrets
 
 import bcrypt
 from cryptography.fernet import Fernet, InvalidToken
 from flask import current_app
+
+log = logging.getLogger(__name__)
 
 
 class CannotDecrypt(RuntimeError):
@@ -35,6 +38,17 @@ def decrypt(purpose: str, token: str, secret: str | None = None) -> str:
         return Fernet(base64.urlsafe_b64encode(_subkey(purpose, secret))).decrypt(token.encode()).decode()
     except InvalidToken as error:
         raise CannotDecrypt("A kept secret does not open. Was CSSS_SECRET_KEY changed?") from error
+
+
+def opened(purpose: str, token: str | None, what: str) -> str | None:
+    """A kept secret; None when none is kept, and, with a warning in the log, when it does not open with this secret key."""
+    if token is None:
+        return None
+    try:
+        return decrypt(purpose, token)
+    except CannotDecrypt:
+        log.warning("%s does not open with this secret key", what)
+        return None
 
 
 def opens(purpose: str, token: str, secret: str | None = None) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import contains_eager
 from csss.clock import now
 from csss.database import db
 from csss.erasing.models import Erasure, LegalHold
-from csss.paging import place
+from csss.paging import ListPage, page_of, place
 from csss.people.models import Patient, User
 from csss.scans.models import Scan
 
@@ -27,33 +27,18 @@ class Due:
     last: datetime
     held: bool
 
-
-@dataclass(frozen=True)
-class DuePage:
-    """One page of them, the longest due first. `number` counts from 1."""
-
-    due: Sequence[Due]
-    number: int
-    total: int
-    size: int = PAGE_SIZE
+    @property
+    def days(self) -> int:
+        """For how many whole days nothing has happened."""
+        return (now() - self.last).days
 
 
-@dataclass(frozen=True)
-class ErasurePage:
-    """One page of the erasures, the newest first. `number` counts from 1."""
-
-    erasures: Sequence[Erasure]
-    number: int
-    total: int
-    size: int = PAGE_SIZE
-
-
-def due(page: int = 1) -> DuePage:
-    """Patients with whom nothing has happened for `CSSS_RETENTION_DAYS`: since the last step of a scan, else since the
-    registration. Nobody where the setting says that data is kept for ever."""
+def due(page: int = 1) -> ListPage[Due]:
+    """Patients with whom nothing has happened for `CSSS_RETENTION_DAYS`, the longest due first. The days count from the last
+    step of a scan, else from the registration. Nobody where the setting says that data is kept for ever."""
     days: int = current_app.config["CSSS"].retention_days
     if not days:
-        return DuePage((), 1, 0)
+        return ListPage((), 1, 0, PAGE_SIZE)
     newest = (
         select(Scan.patient_id, func.max(Scan.status_since).label("at")).group_by(Scan.patient_id).subquery()
     )
@@ -70,7 +55,8 @@ def due(page: int = 1) -> DuePage:
         query.options(contains_eager(Patient.user)).order_by(last, Patient.id).limit(PAGE_SIZE).offset(skip)
     ).all()
     held = _held([patient.id for patient, _ in rows])
-    return DuePage([Due(patient, at, patient.id in held) for patient, at in rows], page, total)
+    found = [Due(patient, at, patient.id in held) for patient, at in rows]
+    return ListPage(found, page, total, PAGE_SIZE)
 
 
 def _held(patient_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
@@ -80,13 +66,9 @@ def _held(patient_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     return set(db.session.scalars(query))
 
 
-def erasures(page: int = 1) -> ErasurePage:
-    total = db.session.scalar(select(func.count()).select_from(Erasure)) or 0
-    page, skip = place(page, total, PAGE_SIZE)
-    found = db.session.scalars(
-        select(Erasure).order_by(Erasure.at.desc(), Erasure.id).limit(PAGE_SIZE).offset(skip)
-    ).all()
-    return ErasurePage(found, page, total)
+def erasures(page: int = 1) -> ListPage[Erasure]:
+    """The newest first."""
+    return page_of(select(Erasure).order_by(Erasure.at.desc(), Erasure.id), page, PAGE_SIZE)
 
 
 def erasure_of(patient: Patient) -> Erasure | None:

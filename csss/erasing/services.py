@@ -24,6 +24,7 @@ from csss.erasing.models import ErasedFile, Erasure, LegalHold
 from csss.erasing.tables import GOES
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _
+from csss.lengths import check_length
 from csss.live.names import ACCOUNTS, MAIL, QUEUE, Change
 from csss.live.publish import PUBLISHER
 from csss.notices.models import MailMessage, MailState
@@ -301,12 +302,5 @@ def _check_not_erased(patient: Patient) -> None:
 def _checked(reason: str) -> str:
     if not reason.strip():
         raise Invalid(reason=_("Give the reason; it is kept."))
-    if len(reason) > MAX_REASON:
-        raise Invalid(
-            reason=_(
-                "At most %(most)s characters can be taken; this has %(count)s.",
-                most=f"{MAX_REASON:,}",
-                count=f"{len(reason):,}",
-            )
-        )
+    check_length(MAX_REASON, reason=reason)
     return reason.strip()

@@ -1,15 +1,17 @@
 """Looking at the keys before anything is done with them: by every process and command that opens the database."""
 
 import logging
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from flask import Flask, current_app
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from csss.audit import chain
 from csss.config import Settings
 from csss.database import db, transaction
+from csss.database_from_outside import connected, not_made_yet
 from csss.key_checks import (
     SECRET_KEY,
     KeyCheck,
@@ -24,8 +26,8 @@ from csss.keys.evidence import against_secret_key, against_storage_key
 log = logging.getLogger(__name__)
 
 _RIGHT = "csss_keys_are_right"
-# The table itself: a command may look at it before all models are there.
-_CHECKS = KeyCheck.__table__
+# The database does not answer. Any other error of it is a fault of ours and is raised.
+_NO_ANSWER = (OperationalError, InterfaceError)
 
 
 def wrong_keys(
@@ -58,7 +60,7 @@ def _known(connection: sa.Connection) -> dict[str, str]:
 
 
 def _values(connection: sa.Connection) -> dict[str, str]:
-    return {row.name: row.value for row in connection.execute(sa.select(_CHECKS.c.name, _CHECKS.c.value))}
+    return {row.name: row.value for row in connection.execute(sa.select(KeyCheck.name, KeyCheck.value))}
 
 
 def refuse_wrong_keys(settings: Settings) -> None:
@@ -66,7 +68,7 @@ def refuse_wrong_keys(settings: Settings) -> None:
     keys are looked at again before anything is written (`check_keys`, `chain.lock`)."""
     try:
         wrong = wrong_keys_of(settings)
-    except SQLAlchemyError as error:
+    except _NO_ANSWER as error:
         log.warning("the keys are not checked yet, the database does not answer: %s", type(error).__name__)
         return
     if wrong:
@@ -75,33 +77,29 @@ def refuse_wrong_keys(settings: Settings) -> None:
 
 def wrong_keys_of(settings: Settings) -> list[str]:
     """Like `wrong_keys`, with a connection of its own. Raises SQLAlchemyError. Makes no database and no secret key."""
-    from csss.all_tables import load_models
-
-    load_models()  # no application does it for us: a table's class can only be asked once those it names are known
-    engine = sa.create_engine(settings.database)
-    try:
-        if not _is_there(engine):
-            return []
-        with engine.connect() as connection:
-            if not settings.has_secret():
-                there = sa.inspect(connection).has_table("users")
-                return [_gone(settings)] if there else []
-            return wrong_keys(connection, settings, settings.secret())
-    finally:
-        engine.dispose()
+    if not_made_yet(settings):
+        return []
+    with _connection(settings) as connection:
+        if not settings.has_secret():
+            there = sa.inspect(connection).has_table("users")
+            return [_gone(settings)] if there else []
+        return wrong_keys(connection, settings, settings.secret())
 
 
 def is_secret_key(settings: Settings, secret: str) -> bool:
     """Whether the database knows this secret key as its own. Raises SQLAlchemyError."""
+    with _connection(settings) as connection:
+        return _known(connection).get(SECRET_KEY) == secret_key_value(secret)
+
+
+@contextmanager
+def _connection(settings: Settings) -> Iterator[sa.Connection]:
+    """A connection, and the tables that an application would have loaded."""
     from csss.all_tables import load_models
 
-    load_models()
-    engine = sa.create_engine(settings.database)
-    try:
-        with engine.connect() as connection:
-            return _known(connection).get(SECRET_KEY) == secret_key_value(secret)
-    finally:
-        engine.dispose()
+    load_models()  # a table's class can only be asked once those it names are known
+    with connected(settings) as connection:
+        yield connection
 
 
 def _gone(settings: Settings) -> str:
@@ -109,12 +107,6 @@ def _gone(settings: Settings) -> str:
         f"The secret key of this database is gone: CSSS_SECRET_KEY is not set, and there is no {settings.secret_key_file}. "
         "Set the key that it is used with."
     )
-
-
-def _is_there(engine: sa.Engine) -> bool:
-    """Whether connecting writes nothing: SQLite makes its file, and gives an empty one its head."""
-    file = Path(engine.url.database or "")
-    return engine.dialect.name != "sqlite" or (file.is_file() and file.stat().st_size > 0)
 
 
 def open_app(settings: Settings | None = None) -> Flask:
@@ -138,9 +130,9 @@ def check_keys() -> None:
     Before the tables are there nothing is kept, and it is looked again. Belongs outside transaction().
     """
     app = current_app
-    if app.extensions.get(_RIGHT) or not _is_there(db.engine):
-        return
     settings, secret = app.config["CSSS"], str(app.config["SECRET_KEY"])
+    if app.extensions.get(_RIGHT) or not_made_yet(settings):
+        return
     with db.engine.connect() as connection:
         there = sa.inspect(connection).has_table(KeyCheck.__tablename__)
         # Read once: a value that another process keeps between two looks would be compared by neither.
@@ -160,7 +152,7 @@ def check_keys_if_it_answers() -> None:
     """For the start of web and workers, which may come before the database does. Raises WrongKey."""
     try:
         check_keys()
-    except SQLAlchemyError as error:
+    except _NO_ANSWER as error:
         log.warning("the keys are not checked yet, the database does not answer: %s", type(error).__name__)
     finally:
         db.session.remove()

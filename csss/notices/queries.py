@@ -1,33 +1,20 @@
 """Looking messages up, for administrators."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from csss.database import db
 from csss.notices.models import MailKind, MailMessage, MailState
-from csss.paging import place
+from csss.paging import ListPage, page_of
 from csss.people import search as searching
 
 PAGE_SIZE = 50
 
 
-@dataclass(frozen=True)
-class MailPage:
-    """One page of messages. `number` counts from 1."""
-
-    messages: Sequence[MailMessage]
-    number: int
-    total: int
-    size: int = PAGE_SIZE
-
-
 def messages(
     *, kind: MailKind | None = None, state: MailState | None = None, search: str = "", page: int = 1
-) -> MailPage:
+) -> ListPage[MailMessage]:
     """The newest first. `search` finds part of the name or of the address of the person it is for."""
-    query = select(MailMessage)
+    query = select(MailMessage.id)
     if kind is not None:
         query = query.where(MailMessage.kind == kind)
     if state is not None:
@@ -35,19 +22,8 @@ def messages(
     words = searching.values(search)
     if words:
         query = query.where(MailMessage.user_id.in_(searching.accounts()))
-    number = query.with_only_columns(func.count(), maintain_column_froms=True)
-    total: int = db.session.scalar(number, words) or 0
-    page, skip = place(page, total, PAGE_SIZE)
-    ids = db.session.scalars(
-        # The ids first, from an index alone; then only this page is read whole.
-        query.with_only_columns(MailMessage.id)
-        .order_by(MailMessage.created_at.desc(), MailMessage.id)
-        .limit(PAGE_SIZE)
-        .offset(skip),
-        words,
-    ).all()
-    found = {
-        message.id: message
-        for message in db.session.scalars(select(MailMessage).where(MailMessage.id.in_(ids)))
-    }
-    return MailPage([found[each] for each in ids], page, total)
+    # The ids first, from an index alone; then only this page is read whole.
+    ids = page_of(query.order_by(MailMessage.created_at.desc(), MailMessage.id), page, PAGE_SIZE, words)
+    whole = db.session.scalars(select(MailMessage).where(MailMessage.id.in_(ids.rows)))
+    found = {message.id: message for message in whole}
+    return ids.with_rows([found[each] for each in ids.rows])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from csss import report_fonts
 from csss.i18n import gettext as _
+from csss.lengths import at_most
 from csss.prescriptions import dose_checks
 from csss.prescriptions.formulary import Formulary
 from csss.prescriptions.models import Route
@@ -40,7 +41,7 @@ def line_problems(line: Line, place: int, book: Formulary) -> dict[str, str]:
             errors[f"{name}-{place}"] = sentence
     for name, limit in LIMITS.items():
         if len(getattr(line, name)) > limit:
-            errors[f"{name}-{place}"] = too_long(limit)
+            errors[f"{name}-{place}"] = at_most(limit)
         elif lacking := report_fonts.problem(getattr(line, name)):
             errors[f"{name}-{place}"] = lacking
     if line.route not in set(Route):
@@ -50,7 +51,3 @@ def line_problems(line: Line, place: int, book: Formulary) -> dict[str, str]:
     ):
         errors[f"dose-{place}"] = problem
     return errors
-
-
-def too_long(most: int) -> str:
-    return _("At most %(most)s characters can be taken.", most=most)

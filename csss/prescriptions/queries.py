@@ -1,13 +1,13 @@
 """What the pharmacist has to act on."""
 
+from csss.paging import ListPage
 from csss.scans import queries
 from csss.scans.list_rows import ListedScan
-from csss.scans.queries import QueuePage
 from csss.scans.states import HoldFor, Status
 
 
-def queue(*, search: str = "", sort: str = "priority", page: int = 1) -> QueuePage[ListedScan]:
+def queue(*, search: str = "", sort: str = "priority", page: int = 1) -> ListPage[ListedScan]:
     """Scans that wait for a prescription, and those held for a correction of one."""
     return queries.queue(
-        [Status.DOCTOR_VERIFIED], held_for=HoldFor.PHARMACIST, search=search, sort=sort, page=page
+        [Status.DOCTOR_VERIFIED], held=HoldFor.PHARMACIST, search=search, sort=sort, page=page
     )

@@ -10,10 +10,11 @@ from csss.audit.record import record
 from csss.database import db
 from csss.errors import Invalid
 from csss.i18n import gettext as _
+from csss.lengths import at_most, too_long
 from csss.people.models import User
 from csss.prescriptions import line_warnings
 from csss.prescriptions.line_warnings import LineWarning
-from csss.prescriptions.lines import Line, line_problems, too_long
+from csss.prescriptions.lines import Line, line_problems
 from csss.prescriptions.models import Prescription, PrescriptionItem, Route
 from csss.scans import policies, workflow
 from csss.scans.models import Scan
@@ -109,7 +110,7 @@ def _unanswered(
                 "Correct or remove this medicine, or write why it is right all the same."
             )
         elif len(line.override_reason) > MAX_REASON:
-            errors[f"override_reason-{place}"] = too_long(MAX_REASON)
+            errors[f"override_reason-{place}"] = at_most(MAX_REASON)
     return errors
 
 
@@ -124,11 +125,7 @@ def _problems(filled: Sequence[tuple[int, Line]], none_needed: bool, notes: str)
     for place, line in filled:
         errors |= line_problems(line, place, line_warnings.formulary())
     if len(notes) > MAX_NOTES:
-        errors["notes"] = _(
-            "At most %(most)s characters can be taken; this has %(count)s.",
-            most=f"{MAX_NOTES:,}",
-            count=f"{len(notes):,}",
-        )
+        errors["notes"] = too_long(notes, MAX_NOTES)
     elif sentence := report_fonts.problem(notes):
         errors["notes"] = sentence
     return errors

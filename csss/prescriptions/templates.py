@@ -16,6 +16,7 @@ from csss.audit.record import record
 from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import gettext as _
+from csss.lengths import at_most
 from csss.people.models import User
 from csss.prescriptions import line_warnings
 from csss.prescriptions.lines import LIMITS, Line, line_problems
@@ -78,7 +79,7 @@ def keep(
     if not name.strip():
         errors["name"] = _("Enter a name.")
     elif len(name) > MAX_NAME:
-        errors["name"] = _("At most %(most)s characters can be taken.", most=MAX_NAME)
+        errors["name"] = at_most(MAX_NAME)
     if not filled:
         errors["drug-0"] = _("Enter at least one medicine.")
     if len(filled) > MAX_LINES:
@@ -86,7 +87,7 @@ def keep(
             "A template holds at most %(most)s medicines.", most=MAX_LINES
         )
     if len(notes) > MAX_NOTES:
-        errors["notes"] = _("At most %(most)s characters can be taken.", most=MAX_NOTES)
+        errors["notes"] = at_most(MAX_NOTES)
     template = _to_change(template_id, by) if template_id else None
     if template is None and sum(each.owner_id == owner_id for each in usable_by(by)) >= MAX_TEMPLATES:
         errors["name"] = _("There are %(most)s templates already. Remove one first.", most=MAX_TEMPLATES)

@@ -13,7 +13,7 @@ from csss.auth.models import CodePurpose
 from csss.auth.second_factor import SentCode, sent_code
 from csss.database import db
 from csss.notices.models import MailKind, MailMessage
-from csss.paging import place
+from csss.paging import ListPage, page_of
 from csss.people import search as searching
 from csss.people.models import Patient, User
 from csss.prescriptions.models import Prescription
@@ -21,7 +21,7 @@ from csss.reports import queries
 from csss.reports.models import Approval, ReportVersion
 from csss.scans.list_rows import ListedScan, rows_of
 from csss.scans.models import Review, Scan, ScanClosure, ScanHold
-from csss.scans.queries import PAGE_SIZE, QueuePage
+from csss.scans.queries import PAGE_SIZE
 from csss.scans.states import Agreement, Status
 
 
@@ -53,17 +53,7 @@ class Release:
     message: MailMessage | None
 
 
-@dataclass(frozen=True)
-class ReleasePage:
-    """One page of the releases. `number` counts from 1."""
-
-    releases: Sequence[Release]
-    number: int
-    total: int
-    size: int = PAGE_SIZE
-
-
-def waiting(*, search: str = "", page: int = 1) -> QueuePage[ListedScan]:
+def waiting(*, search: str = "", page: int = 1) -> ListPage[ListedScan]:
     """What waits for an administrator: answered holds first, then what can be approved, then unanswered holds.
 
     Within each, urgent first, then what has stood there longest.
@@ -72,10 +62,8 @@ def waiting(*, search: str = "", page: int = 1) -> QueuePage[ListedScan]:
     words = searching.values(search)
     if words:
         query = query.where(Scan.patient_id.in_(searching.patients()))
-    total = _count(query, words)
-    page, skip = place(page, total, PAGE_SIZE)
-    ids = db.session.scalars(query.order_by(*order).limit(PAGE_SIZE).offset(skip), words).all()
-    return QueuePage(rows_of(ids), page, total)
+    ids = page_of(query.order_by(*order), page, PAGE_SIZE, words)
+    return ids.with_rows(rows_of(ids.rows))
 
 
 @cache
@@ -125,28 +113,26 @@ def _signers() -> tuple[Any, Any]:
     return reading, prescribing
 
 
-def released(*, search: str = "", page: int = 1) -> ReleasePage:
+def released(*, search: str = "", page: int = 1) -> ListPage[Release]:
     """The newest releases first, each with how far its mail has come; the number of queries is fixed."""
-    query = select(Approval.scan_id).join(Scan, Approval.scan_id == Scan.id)
+    query = select(Approval.scan_id)
     words = searching.values(search)
     if words:
+        query = query.join(Scan, Approval.scan_id == Scan.id)
         query = query.where(Scan.patient_id.in_(searching.patients()))
-    total = _count(query if words else select(Approval), words)
-    page, skip = place(page, total, PAGE_SIZE)
-    query = query.order_by(Approval.approved_at.desc(), Approval.id).limit(PAGE_SIZE).offset(skip)
-    ids = db.session.scalars(query, words).all()
+    ids = page_of(query.order_by(Approval.approved_at.desc(), Approval.id), page, PAGE_SIZE, words)
     rows = db.session.execute(
-        select(Scan, Approval).join(Approval, Approval.scan_id == Scan.id).where(Scan.id.in_(ids))
+        select(Scan, Approval).join(Approval, Approval.scan_id == Scan.id).where(Scan.id.in_(ids.rows))
     )
     both = {scan.id: (scan, approval) for scan, approval in rows}
-    found = [both[each] for each in ids if each in both]  # one may have been erased since
+    found = [both[each] for each in ids.rows if each in both]  # one may have been erased since
     newest = queries.newest_versions([scan.id for scan, _ in found])
     messages = report_messages([version.id for version in newest.values()])
     releases = []
     for scan, approval in found:
         stored = newest.get(scan.id)
         releases.append(Release(approval, scan, stored, messages.get(stored.id) if stored else None))
-    return ReleasePage(releases, page, total)
+    return ids.with_rows(releases)
 
 
 def report_messages(version_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, MailMessage]:
@@ -181,11 +167,6 @@ def _newest(scan_id: InstrumentedAttribute[uuid.UUID], version: InstrumentedAttr
         .group_by(scan_id)
         .subquery()
     )
-
-
-def _count(query: Select[Any], words: dict[str, str]) -> int:
-    counted = query.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
-    return int(db.session.scalar(counted, words) or 0)
 
 
 def audit_subjects(text: str) -> Sequence[str]:

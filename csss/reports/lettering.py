@@ -30,10 +30,9 @@ class Text(NamedTuple):
     way_out: str
 
 
-def check_can_print(scan: Scan, by: User, prescription: Prescription | None = None) -> None:
+def check_can_print(scan: Scan, by: User) -> None:
     """Raises StateConflict when the fonts lack a letter of the report that `by` would release."""
-    found = obstacles(scan, by, prescription)
-    if found:
+    if found := obstacles(scan, by):
         raise StateConflict(" ".join(found))
 
 

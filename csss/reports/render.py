@@ -133,15 +133,15 @@ def _font_faces(text: str) -> Iterator[tuple[FontConfiguration, weasyprint.CSS]]
         shutil.rmtree(config._folder, ignore_errors=True)
 
 
-def printable_jpeg(picture: bytes, *, max_side: int = MAX_SIDE, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
-    """`picture` (any format Pillow reads) as a JPEG of at most `max_side` pixels a side and `max_bytes` bytes.
+def printable_jpeg(picture: bytes) -> bytes:
+    """`picture` (any format Pillow reads) as a JPEG of at most MAX_SIDE pixels a side and MAX_PICTURE_BYTES bytes.
 
     Grey pictures stay grey; metadata is left out; quality and then size give way until the bytes suffice.
     Raises ReportRenderError when the picture cannot be read.
     """
     try:
         with Image.open(io.BytesIO(picture)) as opened:
-            opened.draft("RGB" if opened.mode != "L" else "L", (max_side, max_side))
+            opened.draft("RGB" if opened.mode != "L" else "L", (MAX_SIDE, MAX_SIDE))
             image = ImageOps.exif_transpose(opened)
             image.load()
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
@@ -152,12 +152,12 @@ def printable_jpeg(picture: bytes, *, max_side: int = MAX_SIDE, max_bytes: int =
         image = image.convert("RGBA" if "transparency" in image.info or image.mode == "LA" else "RGB")
         if image.mode == "RGBA":
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     while True:
         for quality in (88, 80, 70, 58, 45):
             out = io.BytesIO()
             image.save(out, "JPEG", quality=quality, optimize=True)
-            if out.tell() <= max_bytes:
+            if out.tell() <= MAX_PICTURE_BYTES:
                 return out.getvalue()
         image = image.reduce(2)
 
@@ -176,13 +176,13 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((pixels - low) * (255 / ((high - low) or 1))).astype(np.uint8))
 
 
-def render_pdf(context: ReportContext, env: Environment, *, watermark: str | None = None) -> bytes:
+def render_pdf(context: ReportContext, env: Environment) -> bytes:
     """The report as PDF/A-3u, tagged for screen readers. The same context gives the same bytes.
 
     Here and now, without limits: pages and jobs go through `csss.reports.printing`.
     Raises ReportRenderError when a picture cannot be read or when anything asks for a foreign address.
     """
-    return typeset(sheet(context, env, watermark=watermark))
+    return typeset(sheet(context, env))
 
 
 def typeset(given: Sheet) -> bytes:

@@ -11,6 +11,7 @@ from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _
+from csss.lengths import check_length
 from csss.notices.models import MailKind
 from csss.notices.services import owe
 from csss.people.models import User
@@ -20,7 +21,6 @@ from csss.reports.models import Approval, ApprovalBatch, ReportVersion
 from csss.scans import policies, workflow
 from csss.scans import services as scan_services
 from csss.scans.models import Addendum, Scan, ScanHold
-from csss.scans.review_text import too_long
 from csss.scans.states import HoldFor, Status
 
 MAX_NOTE = 2_000
@@ -116,8 +116,7 @@ def hold(scan_id: uuid.UUID, *, to: HoldFor | None, note: str, by: User) -> Scan
     policies.check_can_hold(scan, to)
     if not note.strip():
         raise Invalid(note=_("Write what has to be corrected."))
-    if len(note) > MAX_NOTE:
-        raise Invalid(note=too_long(note, MAX_NOTE))
+    check_length(MAX_NOTE, note=note)
     placed = ScanHold(id=uuid.uuid4(), scan_id=scan.id, to=to, note=note.strip(), placed_by_id=by.id)
     db.session.add(placed)
     record("scan.held", scan, by=by, to=to.value)

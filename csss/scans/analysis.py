@@ -10,10 +10,10 @@ from csss.database import db
 from csss.errors import Invalid
 from csss.i18n import _
 from csss.inference.classes import judged_as
+from csss.lengths import check_length
 from csss.people.models import User
 from csss.scans import policies, stored_sentences, workflow
 from csss.scans.models import AnalysisRun, Prediction, Scan
-from csss.scans.review_text import too_long
 from csss.scans.states import RunState, Status
 
 if TYPE_CHECKING:
@@ -104,8 +104,7 @@ def read_without_classifier(scan_id: uuid.UUID, *, reason: str, by: User) -> Sca
         if policies.needs_reason_to_read_without(scan):
             raise Invalid(reason=_("Say why the scan is to be read without the classifier."))
         reason = stored_sentences.FAILED_TWICE
-    if len(reason) > MAX_REASON:
-        raise Invalid(reason=too_long(reason, MAX_REASON))
+    check_length(MAX_REASON, reason=reason)
     if errors := report_fonts.problems(reason=reason):
         raise Invalid(**errors)
     outbox.settle("analyse_scan", [run.id for run in scan.runs])

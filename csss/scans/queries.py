@@ -2,9 +2,8 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select
 from sqlalchemy.orm import joinedload, lazyload
@@ -12,7 +11,7 @@ from sqlalchemy.orm import joinedload, lazyload
 from csss.database import db
 from csss.errors import NotFound
 from csss.i18n import _
-from csss.paging import place
+from csss.paging import ListPage, place
 from csss.people import search as searching
 from csss.people.models import Patient, User
 from csss.people.roles import Role
@@ -21,17 +20,6 @@ from csss.scans.models import AnalysisRun, Review, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Status
 
 PAGE_SIZE = 25
-Row = TypeVar("Row", Scan, ListedScan)
-
-
-@dataclass(frozen=True)
-class QueuePage(Generic[Row]):
-    """One page of a list. `number` counts from 1."""
-
-    scans: Sequence[Row]
-    number: int
-    total: int
-    size: int = PAGE_SIZE
 
 
 def scan_visible_to(user: User, scan_id: uuid.UUID) -> Scan:
@@ -59,18 +47,16 @@ def those_that_exist(ids: Sequence[str]) -> set[str]:
     return {str(each) for each in found}
 
 
-def _open() -> ColumnElement[bool]:
+def is_open() -> ColumnElement[bool]:
     # NOT IN, not NOT EXISTS: the few closed scans are read once, not looked for ten thousand times.
     return Scan.id.not_in(select(ScanClosure.scan_id))
 
 
-def _held(to: HoldFor) -> ColumnElement[bool]:
-    """Somebody of this role still has to give the correction; an answered hold waits for the administrator."""
-    held = select(ScanHold.scan_id).where(
+def held_for(to: HoldFor) -> Select[uuid.UUID]:
+    """The scans for which this role still has to give a correction; an answered hold waits for the administrator."""
+    return select(ScanHold.scan_id).where(
         ScanHold.lifted_at.is_(None), ScanHold.answered_at.is_(None), ScanHold.to == to
     )
-    # IN, not EXISTS: beside an OR only this lets SQLite use its indexes.
-    return Scan.id.in_(held)
 
 
 SORTS: dict[str, tuple[Any, ...]] = {
@@ -84,34 +70,35 @@ SORTS: dict[str, tuple[Any, ...]] = {
 def queue(
     statuses: Sequence[Status],
     *,
-    held_for: HoldFor | None = None,
+    held: HoldFor | None = None,
     search: str = "",
     sort: str = "priority",
     page: int = 1,
-) -> QueuePage[ListedScan]:
-    """The scans somebody has to act on: open, in one of `statuses`, or held for a correction by `held_for`.
+) -> ListPage[ListedScan]:
+    """The scans somebody has to act on: open, in one of `statuses`, or held for a correction by `held`.
 
     `search` finds part of the patient's name or the beginning of the MRN. Unknown sorts mean priority. Past the end, the
     last page.
     """
     words = searching.values(search)
-    ids, number = _queue(tuple(statuses), held_for, bool(words), sort if sort in SORTS else "priority")
+    ids, number = _queue(tuple(statuses), held, bool(words), sort if sort in SORTS else "priority")
     total = db.session.scalar(number, words) or 0
     page, skip = place(page, total, PAGE_SIZE)
     found = db.session.scalars(ids, {"most": PAGE_SIZE, "skip": skip, **words}).all()
-    return QueuePage(rows_of(found), page, total)
+    return ListPage(rows_of(found), page, total, PAGE_SIZE)
 
 
 # Put together once: that takes longer than the database needs to answer it.
 @lru_cache(maxsize=64)
 def _queue(
-    statuses: tuple[Status, ...], held_for: HoldFor | None, searched: bool, sort: str
+    statuses: tuple[Status, ...], held: HoldFor | None, searched: bool, sort: str
 ) -> tuple[Select[uuid.UUID], Select[int]]:
     """The ids of a page (from the index alone), and how many there are."""
     wanted: ColumnElement[bool] = Scan.status.in_(statuses)
-    if held_for is not None:
-        wanted = or_(wanted, _held(held_for))
-    query = select(Scan.id).where(wanted, _open())
+    if held is not None:
+        # IN, not EXISTS: beside an OR only this lets SQLite use its indexes.
+        wanted = or_(wanted, Scan.id.in_(held_for(held)))
+    query = select(Scan.id).where(wanted, is_open())
     if searched:
         # Joined, not a list of all patients who fit: few scans wait here.
         query = query.join(Scan.patient).where(searching.name_or_mrn())
@@ -138,14 +125,14 @@ def _diagnoses() -> Select[uuid.UUID, str]:
     return select(Review.scan_id, Review.diagnosis).join(newest, counts)
 
 
-def scans_of(user: User, page: int = 1) -> QueuePage[Scan]:
+def scans_of(user: User, page: int = 1) -> ListPage[Scan]:
     """A patient's own scans, newest first. Past the end, the last page."""
     number, scans = _own()
     person = {"person": user.id}
     total = db.session.scalar(number, person) or 0
     page, skip = place(page, total, PAGE_SIZE)
     found = db.session.scalars(scans, {"most": PAGE_SIZE, "skip": skip, **person}).all()
-    return QueuePage(found, page, total)
+    return ListPage(found, page, total, PAGE_SIZE)
 
 
 @cache

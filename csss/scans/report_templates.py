@@ -15,6 +15,7 @@ from csss.audit.record import record
 from csss.database import db
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
+from csss.lengths import at_most
 from csss.people.models import User
 from csss.scans.draft_models import ReportTemplate
 from csss.scans.starter_templates import STARTER
@@ -151,12 +152,12 @@ def _write(row: ReportTemplate, block: Block) -> None:
     if not block.title.strip():
         errors["title"] = _("Give the template a name.")
     elif len(block.title.strip()) > MAX_TITLE:
-        errors["title"] = _("At most %(most)s characters can be taken.", most=MAX_TITLE)
+        errors["title"] = at_most(MAX_TITLE)
     if not block.findings.strip() and not block.impression.strip():
         errors["findings"] = _("Write the text that is to be put into the reading.")
     for name, text in (("findings", block.findings), ("impression", block.impression)):
         if len(text) > MAX_BLOCK:
-            errors[name] = _("At most %(most)s characters can be taken.", most=f"{MAX_BLOCK:,}")
+            errors[name] = at_most(MAX_BLOCK)
     if errors:
         raise Invalid(**errors)
     row.title, row.kind = block.title.strip(), block.kind

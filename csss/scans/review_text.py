@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from csss.i18n import _
 from csss.scans.states import Agreement
 
 MAX_TEXT = 50_000  # characters of one text
@@ -17,12 +16,3 @@ class ReviewText:
     diagnosis: str = ""
     agreement: Agreement | str | None = None
     read_myself: bool = False
-
-
-def too_long(text: str, limit: int) -> str:
-    """The sentence beside a field that holds more than `limit` characters."""
-    return _(
-        "At most %(most)s characters can be taken; this has %(count)s.",
-        most=f"{limit:,}",
-        count=f"{len(text):,}",
-    )

@@ -15,6 +15,7 @@ from csss.database import changed_rows, db
 from csss.dates import when
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _, _n
+from csss.lengths import check_length, too_long
 from csss.notices.models import MailKind
 from csss.notices.services import owe
 from csss.people import patients
@@ -22,7 +23,7 @@ from csss.people.models import Patient, User
 from csss.scans import claims, own_reading, policies, previews, report_templates, review_drafts, workflow
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, KindCorrection, Review, Scan, ScanClosure
-from csss.scans.review_text import MAX_TEXT, ReviewText, too_long
+from csss.scans.review_text import MAX_TEXT, ReviewText
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
 
 MAX_REASON = 2_000
@@ -67,7 +68,7 @@ def submit_scan(
 
 def check_indication(indication: str) -> None:
     """Raises Invalid for a text that the report could not take."""
-    _check_length(indication=indication, limit=MAX_REASON)
+    check_length(MAX_REASON, indication=indication)
     if sentence := report_fonts.problem(indication):
         advice = _("Write it in one of these, or leave it out and tell the doctor.")
         raise Invalid(indication=f"{sentence} {advice}")
@@ -250,7 +251,7 @@ def correct_kind(scan_id: uuid.UUID, *, was: str, became: str, reason: str = "",
         raise StateConflict(_("Somebody has corrected the kind of this scan meanwhile."))
     if became is was:
         raise Invalid(kind=_("The scan is of this kind already. Choose the other one."))
-    _check_length(reason=reason, limit=MAX_REASON)
+    check_length(MAX_REASON, reason=reason)
     correction = KindCorrection(
         id=uuid.uuid4(),
         scan_id=scan.id,
@@ -289,7 +290,7 @@ def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
     policies.check_can_add_addendum(scan)
     if not note.strip():
         raise Invalid(note=_("Write the addendum."))
-    _check_length(note=note, limit=MAX_TEXT)
+    check_length(MAX_TEXT, note=note)
     if errors := report_fonts.problems(note=note):
         raise Invalid(**errors)
     addendum = Addendum(
@@ -303,10 +304,4 @@ def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
 def _check_reason(reason: str) -> None:
     if not reason.strip():
         raise Invalid(reason=_("Give the reason; it is kept with the scan."))
-    _check_length(reason=reason, limit=MAX_REASON)
-
-
-def _check_length(*, limit: int, **fields: str) -> None:
-    for name, text in fields.items():
-        if len(text) > limit:
-            raise Invalid(**{name: too_long(text, limit)})
+    check_length(MAX_REASON, reason=reason)

@@ -24,34 +24,22 @@ from sqlalchemy import (
 
 from csss.clock import now
 from csss.database import db
-from csss.paging import place
+from csss.paging import ListPage, place
 from csss.people import search as searching
 from csss.people.models import User
+from csss.scans import queries
 from csss.scans.claims import ScanClaim
 from csss.scans.list_rows import ListedScan, rows_of
 from csss.scans.models import AnalysisRun, Prediction, Scan, ScanClosure, ScanHold
+from csss.scans.queries import PAGE_SIZE, held_for, is_open
 from csss.scans.states import HoldFor, Priority, Status
 
-PAGE_SIZE = 25
 TO_DO = (Status.PENDING_AI, Status.AI_ANALYZED)
 SORTS: dict[str, tuple[Any, ...]] = {
-    # Urgent first, then who has waited longest.
-    "priority": (Scan.priority.desc(), Scan.uploaded_at),
-    "waiting": (Scan.uploaded_at,),
-    "newest": (Scan.uploaded_at.desc(),),
+    **queries.SORTS,
     # What the classifier is least sure of; what it has not read comes last.
     "confidence": (Prediction.confidence.is_(None), Prediction.confidence, Scan.uploaded_at),
 }
-
-
-@dataclass(frozen=True)
-class WorklistPage:
-    """One page. `number` counts from 1."""
-
-    scans: Sequence[ListedScan]
-    number: int
-    total: int
-    size: int = PAGE_SIZE
 
 
 @dataclass(frozen=True)
@@ -75,7 +63,7 @@ def page(
     search: str = "",
     sort: str = "priority",
     number: int = 1,
-) -> WorklistPage:
+) -> ListPage[ListedScan]:
     """Open scans in one of `statuses`, with `held` also those an administrator has sent back to the doctor.
 
     `counted` is how many there are now. `search` finds part of the patient's name or the beginning of the MRN. Past the
@@ -89,10 +77,10 @@ def page(
         total = sum(counted.by_status[status] for status in asked) + (counted.held if held else 0)
     number, skip = place(number, total, PAGE_SIZE)
     if sort == "priority" and len(asked) in {1, len(Status)} and not held and not words:
-        return WorklistPage(rows_of(_by_priority(asked, skip)), number, total)
+        return ListPage(rows_of(_by_priority(asked, skip)), number, total, PAGE_SIZE)
     cut = {"most": PAGE_SIZE, "skip": skip}
     found = db.session.scalars(_ids(asked, held, bool(words), sort), {**cut, **words}).all()
-    return WorklistPage(rows_of(found), number, total)
+    return ListPage(rows_of(found), number, total, PAGE_SIZE)
 
 
 # Statements are put together once and kept: that takes longer than the database needs to answer them.
@@ -104,8 +92,8 @@ def _ids(
 ) -> Select[uuid.UUID]:
     wanted: ColumnElement[bool] = Scan.status.in_(statuses) if len(statuses) < len(Status) else true()
     if held:
-        wanted = or_(wanted, Scan.id.in_(_held_ids()))
-    query = select(Scan.id).where(wanted, _open())
+        wanted = or_(wanted, Scan.id.in_(held_for(HoldFor.DOCTOR)))
+    query = select(Scan.id).where(wanted, is_open())
     if searched:
         query = query.where(Scan.patient_id.in_(searching.patients()))
     if priority is not None:
@@ -137,17 +125,6 @@ def _by_priority(statuses: tuple[Status, ...], skip: int) -> list[uuid.UUID]:
     return chosen
 
 
-def _open() -> ColumnElement[bool]:
-    # NOT IN, not NOT EXISTS: the few closed scans are read once, not looked for ten thousand times.
-    return Scan.id.not_in(select(ScanClosure.scan_id))
-
-
-def _held_ids() -> Select[uuid.UUID]:
-    return select(ScanHold.scan_id).where(
-        ScanHold.lifted_at.is_(None), ScanHold.answered_at.is_(None), ScanHold.to == HoldFor.DOCTOR
-    )
-
-
 def counts() -> Counts:
     """From the index alone: all scans by status, less the few closed ones."""
     found: dict[tuple[str, Status | None], int] = {}
@@ -164,7 +141,7 @@ def counts() -> Counts:
 def _count_query() -> Any:
     closed = select(ScanClosure.scan_id)
     nothing = cast(null(), Scan.status.type)
-    held = _held_ids().where(ScanHold.scan_id.not_in(closed)).subquery()
+    held = held_for(HoldFor.DOCTOR).where(ScanHold.scan_id.not_in(closed)).subquery()
     waiting = _to_analyse().subquery()
     return union_all(
         select(literal("all"), Scan.status, func.count()).group_by(Scan.status),
@@ -177,7 +154,7 @@ def _count_query() -> Any:
 def _to_analyse() -> Select[uuid.UUID]:
     """Open scans that nobody has sent to the classifier yet; one that has failed is looked at, not tried for ever."""
     return select(Scan.id).where(
-        Scan.status == Status.PENDING_AI, _open(), ~exists().where(AnalysisRun.scan_id == Scan.id)
+        Scan.status == Status.PENDING_AI, is_open(), ~exists().where(AnalysisRun.scan_id == Scan.id)
     )
 
 
@@ -194,7 +171,7 @@ def next_scan_for(doctor: User, *, but: uuid.UUID | None = None) -> uuid.UUID | 
     `but` is left out: the scan that is open now. None when nothing is ready.
     """
     others = select(ScanClaim.scan_id).where(ScanClaim.expires_at > now(), ScanClaim.doctor_id != doctor.id)
-    query = select(Scan.id).where(Scan.status == Status.AI_ANALYZED, _open(), Scan.id.not_in(others))
+    query = select(Scan.id).where(Scan.status == Status.AI_ANALYZED, is_open(), Scan.id.not_in(others))
     if but is not None:
         query = query.where(Scan.id != but)
     return db.session.scalar(query.order_by(Scan.priority.desc(), Scan.uploaded_at, Scan.id).limit(1))

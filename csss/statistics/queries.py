@@ -61,8 +61,8 @@ def count(days: int) -> Figures:
         steps=_steps(parts),
         standing={status: number for status, number in counts().items() if status is not Status.REPORT_READY},
         closed=_closed(parts),
-        waits=_waits(since, until),
-        whole_way=_whole_way(since, until),
+        waits=_waits(since, until, whole=False),
+        whole_way=_waits(since, until, whole=True).get(Status.REPORT_READY),
         verdicts=_verdicts(since, until),
         readings=_readings(since, until),
         mails=_mails(since, until),
@@ -117,7 +117,7 @@ def _seconds(start: Any, end: Any) -> ColumnElement[float]:
     return cast(extract("epoch", end - start), Float)
 
 
-def _ranked(since: datetime, until: datetime, *, whole: bool) -> Mapping[Status, Wait]:
+def _waits(since: datetime, until: datetime, *, whole: bool) -> Mapping[Status, Wait]:
     """Median and ninetieth percentile by nearest rank of the time since the step before, or since the upload."""
     before = aliased(ScanEvent)
     seconds = _seconds(before.at, ScanEvent.at)
@@ -147,14 +147,6 @@ def _ranked(since: datetime, until: datetime, *, whole: bool) -> Mapping[Status,
         status: Wait(number, timedelta(seconds=float(median)), timedelta(seconds=float(p90)))
         for status, number, median, p90 in rows
     }
-
-
-def _waits(since: datetime, until: datetime) -> Mapping[Status, Wait]:
-    return _ranked(since, until, whole=False)
-
-
-def _whole_way(since: datetime, until: datetime) -> Wait | None:
-    return _ranked(since, until, whole=True).get(Status.REPORT_READY)
 
 
 def _verdicts(since: datetime, until: datetime) -> Mapping[str, Verdicts]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, current_app, url_for
 from flask_login import current_user
 
 from csss.errors import NotFound, StateConflict
@@ -87,8 +87,6 @@ def _register_blueprints(app: Flask) -> None:
 
 
 def _template_values() -> dict[str, Any]:
-    from flask import current_app, url_for
-
     settings = current_app.config["CSSS"]
     party, confined = settings.relying_party, is_confined()
     may_read_models = current_user.may(Permission.MODEL_READ) and not confined
@@ -111,15 +109,11 @@ def _conflict(error: StateConflict) -> Response:
 
 def _cannot_open(error: CannotOpen) -> Response:
     """The log says which key is missing or which file was changed; people read that it is not their fault."""
-    from flask import current_app
-
     current_app.logger.error("request %s: %s", request_id(), error)
     return error_response(503, FILE_SHUT)
 
 
 def _wrong_key(error: WrongKey) -> Response:
     """A process with another key than the database's writes nothing; `/readyz` and the log say why."""
-    from flask import current_app
-
     current_app.logger.error("request %s: %s", request_id(), error)
     return error_response(503, WRONG_KEY)

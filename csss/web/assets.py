@@ -172,13 +172,12 @@ class AssetStore:
         return max((path.stat().st_mtime for path in files), default=0.0) if self.watch else 0.0
 
 
-def init_assets(app: Flask, folder: Path = STATIC) -> AssetStore:
+def init_assets(app: Flask) -> None:
     """Register `/static/<path>` (`static_file`, public), and `asset('app.css')` and `script_words()` for templates."""
-    store = AssetStore(folder, watch=app.debug)
+    store = AssetStore(STATIC, watch=app.debug)
     app.extensions["csss_assets"] = store
     app.jinja_env.globals.update(asset=store.url, script_words=script_words)
     app.add_url_rule("/static/<path:path>", endpoint=STATIC_ENDPOINT, view_func=static_file)
-    return store
 
 
 def static_file(path: str) -> Response:

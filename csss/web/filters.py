@@ -1,4 +1,4 @@
-"""Times, ages and sizes in words: filters of every template, functions for presenters."""
+"""Times, ages, sizes and choices in words: filters of every template, functions for presenters."""
 
 from datetime import datetime, timedelta
 
@@ -8,11 +8,13 @@ from markupsafe import Markup, escape
 from csss import clock
 from csss.dates import day, when
 from csss.i18n import _, _n
+from csss.scans.presenters import AGREEMENT_NAMES, KIND_NAMES
 
 
 def init_filters(app: Flask) -> None:
     """Make the filters known to every template."""
     app.jinja_env.filters.update(when=when, ago=ago, day=day, size=size, shorten=shorten, address=address)
+    app.jinja_env.filters.update(kind_name=KIND_NAMES.__getitem__, agreement_name=AGREEMENT_NAMES.__getitem__)
 
 
 def ago(value: datetime) -> str:

@@ -3,7 +3,9 @@
 import hmac
 import ipaddress
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import redis
@@ -19,7 +21,7 @@ from csss.database import db
 from csss.inference.labels import ModelCorrupt, ModelMissing, check_files, read_info
 from csss.jobs.queues import rq_queue
 from csss.keys.start import readiness
-from csss.outbox import OLD, OutboxJob, Queue, given_up_rows, overdue
+from csss.outbox import OLD, OutboxJob, Queue, backlog, given_up_rows, overdue
 from csss.paths import free_space
 from csss.people.permissions import PUBLIC
 from csss.scans import queries
@@ -186,78 +188,49 @@ class _Numbers:
     """Read when asked for, so that any number of web processes tell the same."""
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._machine()
-        yield from self._workers()
+        parts = {"database": _database, "keys": _keys, "redis": _redis, "storage": _storage, "model": _model}
+        up = {part: int(check() == "ok") for part, check in parts.items()}
+        yield _gauge("csss_disk_free_bytes", "Room left", "folder", free_bytes())
+        yield _gauge("csss_up", "1 when it answers or can be used", "part", up)
+        with suppress(redis.RedisError):  # `csss_up{part="redis"}` is 0
+            yield _gauge("csss_workers", "Workers listening", "queue", workers())
         try:
-            yield from [*self._scans(), *self._outbox()]
+            yield from [
+                _gauge("csss_scans", "Open scans by status", "status", queries.counts()),
+                *self._outbox(),
+            ]
         except SQLAlchemyError:
             db.session.rollback()  # `csss_up{part="database"}` is 0
 
-    def _scans(self) -> Iterator[Metric]:
-        scans = GaugeMetricFamily("csss_scans", "Open scans by status", labels=["status"])
-        for state, number in queries.counts().items():
-            scans.add_metric([state.value], number)
-        yield scans
-
     def _outbox(self) -> Iterator[Metric]:
-        waiting = GaugeMetricFamily("csss_outbox_open", "Jobs owed and not done", labels=["queue"])
-        oldest = GaugeMetricFamily(
-            "csss_outbox_oldest_seconds", "Age of the oldest of them", labels=["queue"]
-        )
-        given_up = GaugeMetricFamily(
-            "csss_outbox_failed", "Jobs given up that nobody has seen to", labels=["queue"]
-        )
-        rows: dict[str, Any] = {
-            row[0]: row
-            for row in db.session.execute(
-                select(OutboxJob.queue, func.count(), func.min(OutboxJob.created_at))
-                .where(OutboxJob.done_at.is_(None), OutboxJob.failed_at.is_(None))
-                .group_by(OutboxJob.queue)
-            )
-        }
-        failed: dict[Any, int] = {
-            row[0]: row[1]
-            for row in db.session.execute(
-                select(OutboxJob.queue, func.count()).where(given_up_rows()).group_by(OutboxJob.queue)
-            )
-        }
-        late = overdue()
-        due = GaugeMetricFamily(
+        standing, late = backlog(), overdue()
+        given_up = select(OutboxJob.queue, func.count()).where(given_up_rows()).group_by(OutboxJob.queue)
+        failed = dict(db.session.execute(given_up).all())
+        waiting = {each.queue: each.open for each in standing}
+        oldest = {each.queue: _age(each.oldest) for each in standing}
+        yield _gauge("csss_outbox_open", "Jobs owed and not done", "queue", waiting)
+        yield _gauge("csss_outbox_oldest_seconds", "Age of the oldest of them", "queue", oldest)
+        yield _gauge(
             "csss_outbox_overdue_seconds",
             "For how long the oldest job has been due and in no worker's hands",
-            labels=["queue"],
+            "queue",
+            {queue: _age(late.get(queue)) for queue in Queue},
         )
-        for queue in Queue:
-            since = late.get(queue)
-            due.add_metric([queue.value], (now() - since).total_seconds() if since else 0)
-            row = rows.get(queue)
-            waiting.add_metric([queue.value], row[1] if row else 0)
-            oldest.add_metric([queue.value], (now() - row[2]).total_seconds() if row else 0)
-            given_up.add_metric([queue.value], failed.get(queue, 0))
-        yield from (waiting, oldest, due, given_up)
+        yield _gauge(
+            "csss_outbox_failed",
+            "Jobs given up that nobody has seen to",
+            "queue",
+            {queue: failed.get(queue, 0) for queue in Queue},
+        )
 
-    def _machine(self) -> Iterator[Metric]:
-        free = GaugeMetricFamily("csss_disk_free_bytes", "Room left", labels=["folder"])
-        for folder, number in free_bytes().items():
-            free.add_metric([folder], number)
-        yield free
-        up = GaugeMetricFamily("csss_up", "1 when it answers or can be used", labels=["part"])
-        for part, check in (
-            ("database", _database),
-            ("keys", _keys),
-            ("redis", _redis),
-            ("storage", _storage),
-            ("model", _model),
-        ):
-            up.add_metric([part], int(check() == "ok"))
-        yield up
 
-    def _workers(self) -> Iterator[Metric]:
-        """Without Redis nobody knows: then there is no number, and `csss_up{part="redis"}` is 0."""
-        family = GaugeMetricFamily("csss_workers", "Workers listening", labels=["queue"])
-        try:
-            for queue, number in workers().items():
-                family.add_metric([queue.value], number)
-        except redis.RedisError:
-            return
-        yield family
+def _gauge(name: str, words: str, label: str, numbers: Mapping[Any, float]) -> Metric:
+    """One number for each value of `label`."""
+    family = GaugeMetricFamily(name, words, labels=[label])
+    for value, number in numbers.items():
+        family.add_metric([value], number)
+    return family
+
+
+def _age(since: datetime | None) -> float:
+    return (now() - since).total_seconds() if since else 0.0

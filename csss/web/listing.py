@@ -1,11 +1,12 @@
 """What every paged list needs: which page is asked for, and the addresses of its neighbours."""
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import request, url_for
 
-from csss.paging import last_page
+from csss.paging import ListPage
 
 LAST_PAGE = 1_000_000  # a larger number is a typing error, and too large for a database
 
@@ -26,20 +27,16 @@ def page_number() -> int:
     return min(max(1, request.args.get("page", 1, type=int)), LAST_PAGE)
 
 
-def pager(*, number: int, size: int, shown: int, total: int, endpoint: str = "") -> Pager:
-    """Page `number` (from 1) of a list of `total` rows, `size` a page, of which `shown` are on this one.
-
-    `endpoint` is the list's own, where it is shown by another address too (after a refused form).
-    """
+def pager(page: ListPage[Any], endpoint: str = "") -> Pager:
+    """`endpoint` is the list's own, where it is shown by another address too (after a refused form)."""
     endpoint = endpoint or str(request.endpoint)
-    before = (number - 1) * size
-    pages = last_page(total, size)
+    before = (page.number - 1) * page.size
     return Pager(
-        first=before + 1 if shown else 0,
-        last=before + shown,
-        total=total,
-        previous_url=_url(endpoint, min(number - 1, pages)) if number > 1 else None,
-        next_url=_url(endpoint, number + 1) if number < pages else None,
+        first=before + 1 if page.rows else 0,
+        last=before + len(page.rows),
+        total=page.total,
+        previous_url=_url(endpoint, page.number - 1) if page.number > 1 else None,
+        next_url=_url(endpoint, page.number + 1) if page.number < page.last else None,
     )
 
 

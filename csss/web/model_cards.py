@@ -29,8 +29,6 @@ class ModelRow:
     version: str
     active: bool
     url: str | None
-    created: str
-    images: int | None
     figures: tuple[tuple[str, str | None], ...]
     problem: str | None = None
 
@@ -118,7 +116,7 @@ def _row(folder: Path, active: bool) -> ModelRow:
     try:
         record = model_record(folder, active)
     except (ModelMissing, ModelCorrupt) as error:
-        return ModelRow(folder.name, active, None, "", None, (), str(error))
+        return ModelRow(folder.name, active, None, (), str(error))
 
     def percent(key: str) -> str | None:
         return None if record[key] is None else f"{record[key] * 100:.1f} %"
@@ -128,8 +126,6 @@ def _row(folder: Path, active: bool) -> ModelRow:
         version=record["version"],
         active=active,
         url=url_for("models.card", version=record["version"]),
-        created=record["created"],
-        images=record["images"],
         figures=(
             (_("Macro-F1"), None if f1 is None else f"{f1:.3f}"),
             (_("Right"), percent("accuracy")),

@@ -17,7 +17,6 @@ class NavItem:
     url: str
     label: str
     current: str
-    count: int | None = None
 
 
 HOME: dict[Role, str] = {

@@ -11,21 +11,13 @@ from csss.i18n import _
 from csss.inference.classes import belongs_to
 from csss.people.models import Sex
 from csss.people.permissions import Permission
+from csss.reports.context import Probability
 from csss.reports.models import ReportVersion
 from csss.scans.models import Prediction, Scan
 from csss.scans.own_reading import counts_as_uncertain
 from csss.scans.presenters import SEX_NAMES, explanation, human_name, kind_words
 from csss.web.filters import size, when
 from csss.web.model_cards import card_url
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One class as components/probabilities.html takes it; `value` lies in 0 to 1."""
-
-    name: str
-    human: str
-    value: float
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class ClassifierView:
     far: str | None  # for an uncertain one: how far it is from counting, in numbers
     confidence: float
     threshold: float
-    bars: tuple[Bar, ...]
+    bars: tuple[Probability, ...]
     leading: str | None
     model_version: str
     model_url: str | None  # its model card, where there is such a page
@@ -80,7 +72,10 @@ def classifier_view(scan: Scan) -> ClassifierView | None:
         far=_how_far(found) if found.uncertain else None,
         confidence=found.confidence or 0.0,
         threshold=found.threshold_used or 0.0,
-        bars=tuple(Bar(name, human_name(name), value) for name, value in found.probabilities.items()),
+        bars=tuple(
+            Probability(name=name, human=human_name(name), value=value)
+            for name, value in found.probabilities.items()
+        ),
         leading=None if uncertain else found.label,
         model_version=found.model_version,
         model_url=_model_url(found.model_version),

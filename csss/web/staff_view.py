@@ -1,4 +1,4 @@
-"""A scan as pharmacists and administrators see it: the patient, the doctor's reading, the pictures, the history."""
+"""A scan as staff see it: the patient, the doctor's reading, the pictures, the history."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -15,25 +15,11 @@ from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.models import Prescription
 from csss.reports.models import ReportVersion
 from csss.scans.models import Review, Scan
-from csss.scans.presenters import AGREEMENT_NAMES, KIND_NAMES, Tag, kind_and_sent, status_for_staff
+from csss.scans.presenters import KIND_NAMES, kind_and_sent
 from csss.scans.states import HoldFor, Priority, RunState, Status
 from csss.scans.stored_sentences import in_words
 from csss.web.filters import address, day, when
 from csss.web.scan_view import ClassifierView, age_and_sex, classifier_view
-
-
-@dataclass(frozen=True)
-class ReviewView:
-    """One version of the doctor's reading."""
-
-    version: int
-    author: str
-    written_at: datetime
-    findings: str
-    impression: str
-    diagnosis: str
-    agreement: str | None
-    read_myself: bool
 
 
 @dataclass(frozen=True)
@@ -50,51 +36,32 @@ class Event:
 
 @dataclass(frozen=True)
 class ScanView:
-    """Plain values for templates/components of both roles."""
+    """What the pages of all staff show of a scan; a doctor's has more (`csss.web.doctor.reading`)."""
 
     id: uuid.UUID
     patient: str
     allergies: str
     allergies_state: AllergiesAsked
     facts: tuple[tuple[str, str | None], ...]
-    kind: str
-    indication: str
-    tag: Tag
     urgent: bool
     image_url: str
     width: int
     height: int
     classifier: ClassifierView | None
-    not_available: str | None
-    review: ReviewView | None
-    earlier_reviews: tuple[ReviewView, ...]  # newest first
+    not_available: str | None  # why it was read without the classifier
+    review: Review | None
+    earlier_reviews: tuple[Review, ...]  # newest first
 
 
-def scan_view(scan: Scan) -> ScanView:
-    record, prediction = scan.patient, scan.prediction
-    reviews = [review_view(review) for review in scan.reviews]
+def scan_view(scan: Scan, facts: tuple[tuple[str, str | None], ...]) -> ScanView:
+    """`facts` are what the asking role wants to know of the patient and the scan."""
+    prediction = scan.prediction
     return ScanView(
         id=scan.id,
-        patient=record.user.name,
-        allergies=record.allergies,
-        allergies_state=allergies.state(record.allergies),
-        facts=(
-            (_("MRN"), record.mrn),
-            (_("Born"), day(record.date_of_birth)),
-            (_("At the scan"), age_and_sex(scan)),
-            (_("Blood group"), record.blood_group or None),
-            (_("Phone"), record.phone or None),
-            (_("E-mail"), address(record.user.email)),
-            (_("Address"), record.address or None),
-            (
-                _("Scan"),
-                _("%(kind)s, uploaded %(when)s", kind=kind_and_sent(scan), when=when(scan.uploaded_at)),
-            ),
-            (_("Indication"), scan.indication or None),
-        ),
-        kind=KIND_NAMES[scan.kind],
-        indication=scan.indication,
-        tag=status_for_staff(scan),
+        patient=scan.patient.user.name,
+        allergies=scan.patient.allergies,
+        allergies_state=allergies.state(scan.patient.allergies),
+        facts=facts,
         urgent=scan.priority is Priority.URGENT,
         image_url=url_for("files.image", scan_id=scan.id),
         width=scan.width,
@@ -103,21 +70,25 @@ def scan_view(scan: Scan) -> ScanView:
         not_available=in_words(prediction.reason)
         if prediction is not None and not prediction.available
         else None,
-        review=reviews[-1] if reviews else None,
-        earlier_reviews=tuple(reviews[-2::-1]),
+        review=scan.review,
+        earlier_reviews=tuple(scan.reviews[-2::-1]),
     )
 
 
-def review_view(review: Review) -> ReviewView:
-    return ReviewView(
-        version=review.version,
-        author=review.doctor.name,
-        written_at=review.created_at,
-        findings=review.findings,
-        impression=review.impression,
-        diagnosis=review.diagnosis,
-        agreement=AGREEMENT_NAMES[review.agreement] if review.agreement else None,
-        read_myself=review.read_myself,
+def patient_facts(scan: Scan) -> tuple[tuple[str, str | None], ...]:
+    """Who the patient is and how to reach them, for pharmacists and administrators."""
+    record = scan.patient
+    scan_words = _("%(kind)s, uploaded %(when)s", kind=kind_and_sent(scan), when=when(scan.uploaded_at))
+    return (
+        (_("MRN"), record.mrn),
+        (_("Born"), day(record.date_of_birth)),
+        (_("At the scan"), age_and_sex(scan)),
+        (_("Blood group"), record.blood_group or None),
+        (_("Phone"), record.phone or None),
+        (_("E-mail"), address(record.user.email)),
+        (_("Address"), record.address or None),
+        (_("Scan"), scan_words),
+        (_("Indication"), scan.indication or None),
     )
 
 

@@ -122,6 +122,13 @@ def test_the_list_names_who_wrote_what_counts(admin: Visitor, clinic: Clinic) ->
     assert "Dr. Second" in text and "Dr. First" not in text
 
 
+def test_past_the_last_page_the_last_one_is_shown_as_what_it_is(admin: Visitor, clinic: Clinic) -> None:
+    clinic.scan(Status.REPORT_READY, patient=clinic.person("patient", name="Asha Released"))
+    page = admin.page("/admin/?show=released&page=9")
+    assert "Asha Released" in page.select_one("#queue").get_text()
+    assert page.select_one("#queue a[rel=prev]") is None
+
+
 @pytest.mark.both_databases
 def test_released_reports_are_listed_with_their_mail(admin: Visitor, clinic: Clinic) -> None:
     patient = clinic.person("patient", name="Asha Released")

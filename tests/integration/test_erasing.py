@@ -520,7 +520,7 @@ def test_whoever_runs_the_server_erases_with_the_mrn_typed_twice(
         and "No trace is left in the database's file." in done.output
     )
     assert CANARY.encode() not in (Path(settings.instance) / "csss.db").read_bytes().lower()
-    (erasure,) = queries.erasures().erasures
+    (erasure,) = queries.erasures().rows
     assert (erasure.by_id, erasure.origin) == (None, "command line")
     db.session.remove()  # whoever reads on is waited for
     again = csss.invoke(main, ["finish-erasures"])
@@ -627,7 +627,7 @@ def test_what_is_due_is_listed_and_never_erased_by_itself(clinic: Clinic) -> Non
     text = words(admin.get("/admin/erasing"))
     assert "Long Ago" in text and "Just Now" not in text
     assert admin.post(f"/admin/users/{patient}/legal-hold", {"reason": "Lawsuit"}).status_code == 303
-    assert [(each.patient.user.name, each.held) for each in queries.due().due] == [("Long Ago", True)]
+    assert [(each.patient.user.name, each.held) for each in queries.due().rows] == [("Long Ago", True)]
     clinic.run_jobs()
     leftovers.sweep()
     assert db.session.scalars(select(Erasure)).all() == []

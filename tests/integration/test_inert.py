@@ -26,11 +26,11 @@ from csss.notices.models import MailKind, MailMessage
 from csss.people.models import User
 from csss.reports import services as reports
 from csss.reports.context import PrintedAddendum
-from csss.reports.pdf import pdfa_problems
 from csss.reports.render import render_pdf
 from csss.scans.states import HoldFor, Status
 from csss.web.exports import csv_response
 from tests.factories import Clinic
+from tests.pdfa import pdfa_problems
 from tests.visitor import Visitor, soup
 
 # Breaks out of an attribute, a comment, a script, a style, a title and a text area, in one line.

@@ -15,11 +15,12 @@ from csss.outbox import OutboxJob
 from csss.people.models import User
 from csss.reports import queries as reports
 from csss.reports.models import ReportVersion
-from csss.reports.pdf import foreign_fonts, pdfa_problems
+from csss.reports.pdf import foreign_fonts
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from csss.storage.files import storage
 from tests.factories import SEEN, Clinic, picture
+from tests.pdfa import pdfa_problems
 from tests.visitor import Visitor, soup, words
 
 NAME, FINDINGS = "லக்ஷ்மி श्रीकृष्ण", "வலது நுரையீரலில் க்ஷயம். दाहिने फेफड़े में क्षति, श्री।"

@@ -20,7 +20,7 @@ from csss.database import db, transaction
 from csss.demo.run import environment
 from csss.installation_check import checks
 from csss.key_checks import SECRET_KEY, KeyCheck, WrongKey, secret_key_value
-from csss.keys.start import check_keys
+from csss.keys.start import check_keys, refuse_wrong_keys
 from csss.people.models import User
 from tests.conftest import SECRET
 from tests.factories import Clinic
@@ -156,6 +156,16 @@ def test_a_key_that_was_made_anew_in_the_folder_is_named_with_its_file(
 
 
 # A process that runs already, or came before the database did
+
+
+def test_a_database_that_does_not_answer_is_waited_for_and_any_other_error_is_told(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse_wrong_keys(replace(settings, database_url="postgresql+psycopg://nobody@127.0.0.1:1/csss"))
+    assert "the database does not answer: OperationalError" in caplog.text
+    (tmp_path / "no-database").write_text("something else " * 100)
+    with pytest.raises(sa.exc.DatabaseError, match="file is not a database"):
+        refuse_wrong_keys(replace(settings, database_url=f"sqlite:///{tmp_path}/no-database"))
 
 
 def test_nothing_is_written_with_another_key_and_readyz_says_why(

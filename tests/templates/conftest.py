@@ -32,6 +32,7 @@ from csss.web.assets import init_assets
 from csss.web.errors import init_errors
 from csss.web.fragments import form_error, page_or_fragment, redirect_after
 from csss.web.headers import init_headers
+from csss.web.navigation import NavItem
 
 
 class LineForm(Form):
@@ -104,11 +105,6 @@ class Person(UserMixin):
         return "1"
 
 
-class NavItem:
-    def __init__(self, label: str, *, current: str, count: int | None) -> None:
-        self.url, self.label, self.current, self.count = "/review", label, current, count
-
-
 @pytest.fixture(scope="session")
 def shell_app() -> Flask:
     app = Flask("shell", static_folder=None, template_folder=str(TEMPLATES))
@@ -126,7 +122,7 @@ def shell_app() -> Flask:
     def frame() -> dict[str, Any]:
         if request.path == "/fail/500":
             raise AssertionError("the page for 500 must not ask who is signed in")
-        items = [NavItem("Queue", current="page", count=3), NavItem("Assistant", current="", count=None)]
+        items = [NavItem("/review", "Queue", "page"), NavItem("/review", "Assistant", "")]
         return {"hospital_name": "Test & Hospital", "nav_items": items}
 
     @app.get("/in")

@@ -14,8 +14,8 @@ from PIL import Image
 from benchmarks.report import drawn_pictures, example_context, plain_environment
 from csss.reports.context import NoPrediction, PrescriptionText, PrintedAddendum
 from csss.reports.document import ReportRenderError, report_html
-from csss.reports.pdf import pdfa_problems
 from csss.reports.render import printable_jpeg, render_pdf
+from tests.pdfa import pdfa_problems
 
 DISCLAIMER = (
     "This report was generated with AI assistance and has been reviewed and approved by a qualified medical "

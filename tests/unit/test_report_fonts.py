@@ -17,8 +17,9 @@ from csss.paths import STATIC
 from csss.report_fonts import CHARACTERS, FACES, by_number, problem, unprintable
 from csss.reports.context import Hospital
 from csss.reports.document import UnprintableText
-from csss.reports.pdf import foreign_fonts, pdfa_problems, sha256
+from csss.reports.pdf import foreign_fonts, sha256
 from csss.reports.render import render_pdf
+from tests.pdfa import pdfa_problems
 
 FONTS = STATIC / "fonts"
 needs_poppler = pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils is not installed")

@@ -14,8 +14,9 @@ from weasyprint.urls import FatalURLFetchingError
 
 from benchmarks.report import example_context, plain_environment
 from csss.reports.document import report_html
-from csss.reports.pdf import encrypt_pdf, pdfa_problems, sha256
+from csss.reports.pdf import encrypt_pdf, sha256
 from csss.reports.render import HandedOverFiles, render_pdf
+from tests.pdfa import pdfa_problems
 
 
 @pytest.fixture(scope="module")

@@ -44,14 +44,9 @@ def _party() -> RelyingParty:
     return party
 
 
-def is_required(user: User) -> bool:
-    """Whether this person may use the system only after showing a passkey (CSSS_ADMIN_PASSKEY)."""
-    return second_factor_tries.needs_passkey(user)
-
-
 def is_confined(session: UserSession) -> bool:
     """Whether this session may do nothing but register a passkey: its person needs one and has not shown one."""
-    return is_required(session.user) and session.method != PASSKEY
+    return second_factor_tries.needs_passkey(session.user) and session.method != PASSKEY
 
 
 def offered(user: User) -> bool:
@@ -151,7 +146,7 @@ def remove(asked: UserSession, passkey_id: uuid.UUID, *, password_is_right: bool
     found = db.session.get(Passkey, passkey_id)
     if found is None or found.user_id != user.id:
         raise NotFound(_("There is no such passkey."))
-    if is_required(user) and len(of(user)) == 1:
+    if second_factor_tries.needs_passkey(user) and len(of(user)) == 1:
         raise StateConflict(_("Administrators need a passkey here. Add another one before you remove this."))
     _check_password(asked, password_is_right, "remove")
     name = found.name

@@ -1,11 +1,12 @@
 """The account page: one context for every answer that shows it."""
 
+import uuid
 from typing import Any
 
 from flask import Response, g
 
 from csss import report_fonts
-from csss.auth import authenticator_app, passphrases, second_factor, sessions
+from csss.auth import authenticator_app, passphrases, second_factor, second_factor_tries, sessions
 from csss.auth.passkeys import services as passkeys
 from csss.i18n import _
 from csss.people.models import User
@@ -13,53 +14,61 @@ from csss.scans.presenters import SEX_NAMES
 from csss.web.account.forms import (
     PassphraseForm,
     PasswordForm,
-    ProfileForm,
     RecoveryCodesForm,
     RemoveAppForm,
+    RemovePasskeyForm,
     RemovePassphraseForm,
     profile_form,
 )
-from csss.web.account.presenters import ROLE_NAMES, passkey_rows, session_rows
+from csss.web.account.presenters import ROLE_NAMES, device_words, with_forms
+from csss.web.forms import TextForm
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import idle_limit, me
 
+# Every form of the page but that of the record, which begins with what is kept.
+_FORMS: dict[str, type[TextForm]] = {
+    "passphrase_form": PassphraseForm,
+    "remove_passphrase_form": RemovePassphraseForm,
+    "password_form": PasswordForm,
+    "remove_form": RemoveAppForm,
+    "recovery_form": RecoveryCodesForm,
+}
 
-def account_page(status: int = 200, **forms: Any) -> Response:
-    """Render the page. `forms` replaces single forms by ones with errors, and `problem` is a sentence at the top."""
-    user = me()
+
+def account_page(
+    status: int = 200,
+    *,
+    remove_passkey: tuple[uuid.UUID, RemovePasskeyForm] | None = None,
+    confirmation_problem: str | None = None,
+    **forms: TextForm,
+) -> Response:
+    """Render the page. `forms` are those that came back with errors, by their names in the template."""
+    user, this = me(), g.user_session.id
+    blank = {name: kind(formdata=None) for name, kind in _FORMS.items() if name not in forms}
+    profile = forms.get("profile_form") or profile_form(user)[0]
     context: dict[str, Any] = {
         "user": user,
         "facts": _facts(user),
-        "profile_form": None,
-        "passphrase_form": None,
-        "password_form": None,
-        "remove_passphrase_form": None,
-        "remove_form": None,
-        "recovery_form": None,
-        "confirmation_problem": None,
-        "remove_passkey": None,
-        "passkey_required": passkeys.is_required(user),
+        "confirmation_problem": confirmation_problem,
+        "passkeys": with_forms(passkeys.of(user), remove_passkey),
+        "passkey_required": second_factor_tries.needs_passkey(user),
         "has_app": authenticator_app.has_app(user),
         "app_is_lost": authenticator_app.app_is_lost(user),
         "passphrase_is_lost": user.patient is not None and passphrases.passphrase_is_lost(user.patient),
         "recovery_left": second_factor.recovery_codes_left(user),
-        "sessions": session_rows(sessions.living(user, idle_limit()), g.user_session.id),
+        # This one first.
+        "sessions": sorted(sessions.living(user, idle_limit()), key=lambda each: each.id != this),
+        "this_session": this,
+        "device_words": device_words,
+        **blank,
         **forms,
+        "profile_form": profile,
+        "not_on_paper": _not_on_paper(profile),
     }
-    context["passkeys"] = passkey_rows(passkeys.of(user), context["remove_passkey"])
-    context["profile_form"] = context["profile_form"] or profile_form(user)[0]
-    context["not_on_paper"] = _not_on_paper(context["profile_form"])
-    context["passphrase_form"] = context["passphrase_form"] or PassphraseForm(formdata=None)
-    context["remove_passphrase_form"] = context["remove_passphrase_form"] or RemovePassphraseForm(
-        formdata=None
-    )
-    context["recovery_form"] = context["recovery_form"] or RecoveryCodesForm(formdata=None)
-    context["password_form"] = context["password_form"] or PasswordForm(formdata=None)
-    context["remove_form"] = context["remove_form"] or RemoveAppForm(formdata=None)
     return page_or_fragment("account/account.html", "account/_account.html", status, **context)
 
 
-def _not_on_paper(form: ProfileForm) -> dict[str, str]:
+def _not_on_paper(form: TextForm) -> dict[str, str]:
     """What the report cannot print of a name or an address, as hints: a name is right as it is, so nothing is refused."""
     names = ("name", "phone", "address")
     found = report_fonts.problems(**{each: form[each].data or "" for each in names if each in form})

@@ -1,12 +1,9 @@
-"""The own sessions in words."""
+"""An account in words: its role, its passkeys, and the devices on which somebody is signed in."""
 
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
-from csss.auth.models import UserSession
 from csss.auth.passkeys.models import Passkey
 from csss.i18n import _, _l
 from csss.people.roles import Role
@@ -39,55 +36,17 @@ _SYSTEMS = (
 )
 
 
-@dataclass(frozen=True)
-class SessionRow:
-    id: uuid.UUID
-    device: str
-    address: str
-    began: datetime
-    last_used: datetime
-    is_this: bool
-
-
-@dataclass(frozen=True)
-class PasskeyRow:
-    """`form` removes it."""
-
-    id: uuid.UUID
-    name: str
-    synced: bool
-    added: datetime
-    last_used: datetime | None
-    form: RemovePasskeyForm
-
-
-def passkey_rows(
+def with_forms(
     passkeys: Sequence[Passkey], refused: tuple[uuid.UUID, RemovePasskeyForm] | None
-) -> list[PasskeyRow]:
-    """`refused` is the form of one of them that came back with errors."""
+) -> list[tuple[Passkey, RemovePasskeyForm]]:
+    """Each with the form that removes it; `refused` is the form of one of them that came back with errors."""
     rows = []
     for number, each in enumerate(passkeys, start=1):
         came_back = refused is not None and refused[0] == each.id
         form = refused[1] if refused is not None and came_back else RemovePasskeyForm(formdata=None)
         form.current_password.id = f"passkey-{number}-password"  # there is one such field for each
-        rows.append(PasskeyRow(each.id, each.name, each.synced, each.created_at, each.last_used_at, form))
+        rows.append((each, form))
     return rows
-
-
-def session_rows(sessions: Sequence[UserSession], this: uuid.UUID) -> list[SessionRow]:
-    """The sessions for the table, this one first."""
-    rows = [
-        SessionRow(
-            id=each.id,
-            device=device_words(each.device),
-            address=each.address,
-            began=each.created_at,
-            last_used=each.last_used_at,
-            is_this=each.id == this,
-        )
-        for each in sessions
-    ]
-    return sorted(rows, key=lambda row: not row.is_this)
 
 
 def device_words(user_agent: str) -> str:

@@ -1,12 +1,20 @@
-"""How far a one-time code that was sent by e-mail has come, for the pages that ask for one."""
+"""The second factor on the pages that ask an administrator for one, and how far a one-time code by e-mail has come."""
 
+import uuid
 from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, current_app, make_response, render_template, request
 
 from csss import clock
+from csss.auth import second_factor_tries
+from csss.auth.passkeys import services as passkeys
 from csss.auth.second_factor import SentCode
 from csss.i18n import _, _n
 from csss.notices.models import MailState
+from csss.reports import approvals
 from csss.web.filters import when
+from csss.web.guard import me, user_session
 
 
 @dataclass(frozen=True)
@@ -18,13 +26,42 @@ class CodeView:
     moving: bool
 
 
-def code_view(
+def second_factor(
+    subject_id: uuid.UUID,
+    code_state_url: str,
+    *,
+    wanted: bool = True,
+    reports: int | None = None,
+    patient: bool = False,
+) -> dict[str, Any]:
+    """What the form shows that asks for a passkey or a code for this subject; little where none is `wanted` now."""
+    return {
+        "code": _code(subject_id, reports, patient) if wanted else None,
+        "code_state_url": code_state_url,
+        "passkey": wanted and passkeys.offered(me()),
+        "only_passkey": second_factor_tries.needs_passkey(me()),
+        "otp_minutes": current_app.config["CSSS"].otp_minutes,
+    }
+
+
+def code_region(subject_id: uuid.UUID, *, reports: int | None = None, patient: bool = False) -> Response:
+    """How far the mailed code has come: a region that asks again by itself."""
+    code = _code(subject_id, reports, patient)
+    return make_response(render_template("admin/_code.html", code=code, code_state_url=request.path))
+
+
+def _code(subject_id: uuid.UUID, reports: int | None, patient: bool) -> CodeView | None:
+    sent = approvals.approval_code(me(), subject_id, user_session().id)
+    return _view(sent, me().email, current_app.config["CSSS"].otp_minutes, reports=reports, patient=patient)
+
+
+def _view(
     sent: SentCode | None,
     address: str,
     minutes: int,
     *,
-    reports: int | None = None,
-    patient: bool = False,
+    reports: int | None,
+    patient: bool,
 ) -> CodeView | None:
     """None when there is no code that could still be used or could still arrive.
 

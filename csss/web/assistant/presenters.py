@@ -15,14 +15,6 @@ OFTEN_ASKED = 6
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A topic that can be asked for with one press."""
-
-    key: str
-    title: str
-
-
-@dataclass(frozen=True)
 class Exchange:
     """One question and what was said to it. `id` is of the page only; `tone`: answer, refusal or unknown."""
 
@@ -32,7 +24,7 @@ class Exchange:
     paragraphs: tuple[str, ...]
     tone: str
     links: tuple[tuple[str, str], ...] = ()
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[Topic, ...] = ()  # what can be asked for with one press
     urgent: str = ""
 
 
@@ -53,7 +45,7 @@ def to_question(question: str, role: Role) -> Exchange:
             else _("I have no answer to that. Try other words, or look through all questions below."),
         ),
         tone="unknown",
-        offers=tuple(Offer(topic.key, topic.title) for topic in found.nearest),
+        offers=tuple(found.nearest),
     )
 
 
@@ -63,10 +55,9 @@ def to_topic(key: str, role: Role) -> Exchange | None:
     return _answer(topic.title, topic) if topic else None
 
 
-def offers(role: Role) -> tuple[Offer, ...]:
+def offers(role: Role) -> list[Topic]:
     """All topics of this role: its own first, what concerns everybody behind them."""
-    topics = sorted(search.topics_for(role, language()), key=lambda topic: len(topic.roles))
-    return tuple(Offer(topic.key, topic.title) for topic in topics)
+    return sorted(search.topics_for(role, language()), key=lambda topic: len(topic.roles))
 
 
 def _answer(question: str, topic: Topic) -> Exchange:

@@ -55,7 +55,7 @@ def _needs_no_limit() -> bool:
 
 def _only_passkey(user: User) -> bool:
     """Whether this person's second step is a passkey, or a recovery code where it is lost, and no other code."""
-    return passkeys.is_required(user) and passkeys.offered(user)
+    return second_factor_tries.needs_passkey(user) and passkeys.offered(user)
 
 
 def _wait_with_codes(wait: timedelta) -> Response:

@@ -16,8 +16,8 @@ from csss.web import guard
 from csss.web.auth.after_sign_in import local_path, way_on
 from csss.web.auth.blueprint import auth
 from csss.web.auth.forms import LoginForm
-from csss.web.auth.routes import SHUT
-from csss.web.fragments import page_or_fragment, redirect_after
+from csss.web.auth.routes import SHUT, login_again
+from csss.web.fragments import redirect_after
 from csss.web.guard import me, requires
 from csss.web.passkeys import question, reasons
 from csss.web.throttle import minutes, throttled
@@ -46,7 +46,7 @@ def _wait_with_questions(wait: timedelta) -> Response:
 
 
 def _wait_with_passkeys(wait: timedelta) -> Response:
-    return _again(LoginForm(formdata=None), 429, _wait(wait))
+    return login_again(LoginForm(formdata=None), 429, _wait(wait))
 
 
 def _is_wrong(response: Response) -> bool:
@@ -84,11 +84,7 @@ def passkey_login() -> Response:
             else:
                 record("session.refused", user, reason=user.state.value)
     except Invalid as refusal:  # not `try_step`: whatever was wrong, a sign-in is refused with 401
-        return _again(form, 401, str(refusal))
+        return login_again(form, 401, str(refusal))
     if not user.is_active:
-        return _again(form, 403, str(SHUT[user.state]))
+        return login_again(form, 403, str(SHUT[user.state]))
     return redirect_after(way_on(user, form.next.data))
-
-
-def _again(form: LoginForm, status: int, problem: str) -> Response:
-    return page_or_fragment("auth/login.html", "auth/_login.html", status, form=form, problem=problem)

@@ -76,7 +76,7 @@ def _wait_to_sign_in(wait: timedelta) -> Response:
         "Too many wrong passwords. Wait %(num)s minutes, then try again.",
         minutes(wait),
     )
-    return _login_again(LoginForm(), 429, problem)
+    return login_again(LoginForm(), 429, problem)
 
 
 def _wait_where_all_is_used_up(wait: timedelta) -> Response:
@@ -95,7 +95,7 @@ def _wait_where_all_is_used_up(wait: timedelta) -> Response:
         "in from here of late need not wait: check the address and the password.",
         minutes(wait),
     )
-    return too_many(_login_again(LoginForm(), 429, problem), wait)
+    return too_many(login_again(LoginForm(), 429, problem), wait)
 
 
 def _is_wrong_password(response: Response) -> bool:
@@ -148,7 +148,7 @@ def login() -> Response:
     if state is AccountState.ACTIVE:  # the password is another one by now
         return _wrong_password(form)
     _keep_refusal(user.email, state.value)
-    return _login_again(form, 403, SHUT[state])
+    return login_again(form, 403, SHUT[state])
 
 
 def _wrong_password(form: LoginForm) -> Response:
@@ -158,7 +158,7 @@ def _wrong_password(form: LoginForm) -> Response:
         wait = wait_of_address(WRONG_PASSWORDS_OF_AN_ADDRESS, "sign-in.address")
         count(WRONG_PASSWORDS_OF_AN_ADDRESS, "sign-in.address")
     _keep_refusal(form.email.data or "", "password")
-    return _login_again(form, 401, WRONG) if wait is None else _wait_where_all_is_used_up(wait)
+    return login_again(form, 401, WRONG) if wait is None else _wait_where_all_is_used_up(wait)
 
 
 def forget_wrong_passwords(email: str) -> None:
@@ -168,7 +168,7 @@ def forget_wrong_passwords(email: str) -> None:
     forget(WRONG_PASSWORDS_ELSEWHERE, "sign-in.account", account)
 
 
-def _login_again(form: LoginForm, status: int, problem: str) -> Response:
+def login_again(form: LoginForm, status: int, problem: str) -> Response:
     return page_or_fragment("auth/login.html", "auth/_login.html", status, form=form, problem=problem)
 
 

@@ -20,6 +20,8 @@ from csss.web.guard import me, requires
 from csss.web.steps import CONFLICT, try_step
 from csss.web.unsent import comes_back_on, typed_before
 
+_NO_TEMPLATE = uuid.UUID(int=0)  # nobody's: not found
+
 
 @doctor.post("/scans/<uuid:scan_id>/draft")
 @requires(Permission.SCAN_REVIEW)
@@ -72,7 +74,8 @@ def insert_template(scan_id: uuid.UUID) -> Response:
     def insert() -> None:
         review_drafts.check_can_draft(queries.scan_visible_to(me(), scan_id))
         try:
-            block = report_templates.find(_id(request.form.get("template", "")), me())
+            chosen = request.form.get("template", _NO_TEMPLATE, type=uuid.UUID)
+            block = report_templates.find(chosen, me())
             form.findings.data = _joined(form.findings.data, block.findings)
             if not (form.impression.data or "").strip():
                 form.impression.data = block.impression
@@ -91,13 +94,6 @@ def _joined(text: str | None, more: str) -> str:
     """On a line of its own, behind what stands there."""
     before = (text or "").rstrip()
     return f"{before}\n{more}" if before and more else before or more
-
-
-def _id(text: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return uuid.UUID(int=0)  # nobody's: not found
 
 
 @doctor.get("/templates")

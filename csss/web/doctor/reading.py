@@ -10,8 +10,6 @@ from flask_babel.speaklater import LazyString
 
 from csss import clock
 from csss.i18n import _, _l
-from csss.prescriptions import allergies
-from csss.prescriptions.allergies import AllergiesAsked
 from csss.reports import queries as reports
 from csss.scans import own_reading, policies, queries
 from csss.scans.draft_models import ReviewDraft
@@ -19,11 +17,11 @@ from csss.scans.list_rows import ListedScan
 from csss.scans.models import AnalysisRun, Scan, ScanHold
 from csss.scans.own_reading import Why
 from csss.scans.presenters import KIND_NAMES, PRIORITY_NAMES, Tag, kind_and_sent, status_for_staff
-from csss.scans.states import HoldFor, Priority, RunState, ScanKind, Status
+from csss.scans.states import HoldFor, RunState, ScanKind, Status
 from csss.scans.stored_sentences import in_words
 from csss.web.filters import ago, day, when
-from csss.web.scan_view import ClassifierView, VersionView, age_and_sex, classifier_view, version_view
-from csss.web.staff_view import STEPS, Event, ReviewView, history, review_view
+from csss.web.scan_view import VersionView, age_and_sex, version_view
+from csss.web.staff_view import STEPS, Event, ScanView, history, scan_view
 
 OTHER_SCANS = 8
 
@@ -93,36 +91,25 @@ class May:
 
 
 @dataclass(frozen=True)
-class ReadingPage:
-    """Everything on the page of one scan, as a doctor sees it."""
+class ReadingPage(ScanView):
+    """What the page of one scan shows to a doctor alone."""
 
-    id: uuid.UUID
     url: str
-    patient: str
-    facts: tuple[tuple[str, str], ...]
-    allergies: str
-    allergies_state: AllergiesAsked
     indication: str
     kind: str
     kind_value: str
     other_kind: tuple[str, str]  # what it would be corrected to: value, words
     uploaded: str
-    waiting: str
     tag: Tag
     priority: str
-    urgent: bool
     picture: Picture
     beside: Picture | None  # an other scan to compare with
     analysis: Analysis | None
-    classifier: ClassifierView | None
-    not_available: str | None
     diagnosis_hint: str | None  # why an own diagnosis is needed; None where it is optional
     needs_reason: bool
     may: May
     hold: ScanHold | None
     hold_title: str
-    review: ReviewView | None
-    earlier: tuple[ReviewView, ...]  # newest first
     draft: Unsigned | None
     closed: tuple[str, str, str] | None  # reason, who, when
     addenda: tuple[tuple[str, str, str], ...]  # title, note, anchor
@@ -137,43 +124,31 @@ def reading_page(
 ) -> ReadingPage:
     """`compare` is another scan of the same patient, to stand beside this one. Raises NotFound for any other."""
     versions = reports.versions(scan) if scan.status is Status.REPORT_READY else []
-    reviews = [review_view(review) for review in scan.reviews]
-    prediction, closure, may = scan.prediction, scan.closure, _may(scan)
+    closure, may = scan.closure, _may(scan)
+    facts = (
+        (_("Kind"), kind_and_sent(scan)),
+        (_("MRN"), scan.patient.mrn),
+        (_("At the scan"), age_and_sex(scan)),
+        (_("Born"), day(scan.patient.date_of_birth)),
+    )
     return ReadingPage(
-        id=scan.id,
+        **vars(scan_view(scan, facts)),
         url=url_for("doctor.scan", scan_id=scan.id),
-        patient=scan.patient.user.name,
-        facts=(
-            (_("Kind"), kind_and_sent(scan)),
-            (_("MRN"), scan.patient.mrn),
-            (_("At the scan"), age_and_sex(scan)),
-            (_("Born"), day(scan.patient.date_of_birth)),
-        ),
-        allergies=scan.patient.allergies,
-        allergies_state=allergies.state(scan.patient.allergies),
         indication=scan.indication,
         kind=KIND_NAMES[scan.kind],
         kind_value=scan.kind.value,
         other_kind=next((each.value, KIND_NAMES[each]) for each in ScanKind if each is not scan.kind),
         uploaded=when(scan.uploaded_at),
-        waiting=ago(scan.uploaded_at),
         tag=status_for_staff(scan),
         priority=PRIORITY_NAMES[scan.priority],
-        urgent=scan.priority is Priority.URGENT,
         picture=picture(scan),
         beside=picture(queries.other_of_patient(scan, compare)) if compare is not None else None,
         analysis=analysis(scan) if scan.status is Status.PENDING_AI and closure is None else None,
-        classifier=classifier_view(scan),
-        not_available=in_words(prediction.reason)
-        if prediction is not None and not prediction.available
-        else None,
         diagnosis_hint=_diagnosis_hint(scan),
         needs_reason=policies.needs_reason_to_read_without(scan),
         may=may,
         hold=scan.open_hold,
         hold_title=str(_HOLD_TITLES[scan.open_hold.to]) if scan.open_hold else "",
-        review=reviews[-1] if reviews else None,
-        earlier=tuple(reviews[-2::-1]),
         closed=(closure.reason, closure.doctor.name, when(closure.closed_at)) if closure else None,
         addenda=tuple(
             (

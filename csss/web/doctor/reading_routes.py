@@ -241,10 +241,7 @@ def _typed(form: Form | None) -> list[tuple[str, str]]:
 
 def _compared() -> uuid.UUID | None:
     """The scan to stand beside this one. Raises NotFound for what is no id."""
-    wanted = request.args.get("compare")
-    if not wanted:
-        return None
-    try:
-        return uuid.UUID(wanted)
-    except ValueError:
-        raise NotFound(_("There is no such scan.")) from None
+    wanted = request.args.get("compare", type=uuid.UUID)
+    if wanted is None and request.args.get("compare"):
+        raise NotFound(_("There is no such scan."))
+    return wanted

@@ -32,7 +32,6 @@ def show_worklist() -> Response:
     asked = worklist.WorklistFilter.now()
     found = worklist.look_up(asked)
     rows = found.rows_for(me())
-    page = found.page
     region = worklist.Region(
         asked=asked,
         tabs=found.tabs,
@@ -40,7 +39,7 @@ def show_worklist() -> Response:
         to_analyse=found.counts.to_analyse,
         here=request.full_path.rstrip("?"),
         back=request.query_string.decode("utf-8", "replace"),
-        pager=pager(number=page.number, size=page.size, shown=len(rows), total=page.total),
+        pager=pager(found.page),
     )
     form = WorklistFilterForm(data={"q": asked.q, "sort": asked.sort})
     values = {**region.values(), "rows": rows_to_send(rows)}

@@ -12,6 +12,7 @@ from flask import request, url_for
 
 from csss import clock
 from csss.i18n import _, _n, language
+from csss.paging import ListPage
 from csss.people.models import User
 from csss.scans import own_reading, policies
 from csss.scans import worklist as queries
@@ -20,7 +21,7 @@ from csss.scans.own_reading import Why
 from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, human_name, status_for_staff
 from csss.scans.states import Priority, Status
 from csss.scans.stored_sentences import in_words
-from csss.scans.worklist import Counts, ListedScan, WorklistPage
+from csss.scans.worklist import Counts, ListedScan
 from csss.web.filters import shorten, when
 from csss.web.forms import clean
 from csss.web.listing import Pager, list_url, page_number
@@ -83,7 +84,7 @@ class WorklistFilter:
         return list_url("doctor.worklist", wanted)
 
 
-def scans_asked_for(asked: WorklistFilter, counts: Counts) -> WorklistPage:
+def scans_asked_for(asked: WorklistFilter, counts: Counts) -> ListPage[ListedScan]:
     """The page that is asked for; past the end, the last one."""
     statuses: Sequence[Status] = queries.TO_DO
     if asked.status == EVERYTHING:
@@ -116,7 +117,7 @@ def look_up(asked: WorklistFilter) -> "WorklistContent":
 def _look_up(asked: WorklistFilter) -> "WorklistContent":
     counts = queries.counts()
     page = scans_asked_for(asked, counts)
-    return WorklistContent(counts, page, tabs(asked, counts), rendered_once(ROW, rows(page.scans)))
+    return WorklistContent(counts, page, tabs(asked, counts), rendered_once(ROW, rows(page.rows)))
 
 
 def rows(scans: Sequence[ListedScan], reader: uuid.UUID | None = None) -> list[WorklistRow]:
@@ -185,13 +186,13 @@ class WorklistContent:
     """What the database says, and its rows for everybody who has claimed none of them."""
 
     counts: Counts
-    page: WorklistPage
+    page: ListPage[ListedScan]
     tabs: tuple[tuple[str, str, bool, int], ...]
     rows: list[RenderedRow]
 
     def rows_for(self, reader: User) -> list[RenderedRow]:
-        if any(scan.claim is not None and scan.claim.doctor_id == reader.id for scan in self.page.scans):
-            return rendered_once(ROW, rows(self.page.scans, reader.id))
+        if any(scan.claim is not None and scan.claim.doctor_id == reader.id for scan in self.page.rows):
+            return rendered_once(ROW, rows(self.page.rows, reader.id))
         return self.rows
 
 

@@ -49,7 +49,7 @@ def home() -> Response:
 def upload() -> Response:
     """Take in a scan. Nothing is stored unless everything about it can be accepted."""
     form = UploadForm(_sent())
-    upload_id = _upload_id(form)
+    upload_id = request.form.get("upload", type=uuid.UUID)
     if upload_id and (known := uploads.scan_made_of(upload_id, me())):
         return _sent_before(known, form)
     valid, page_of_scan = form.validate(), ""
@@ -111,13 +111,6 @@ def _content_of(file: FileStorage | None) -> bytes:
     return file.stream.read(limit + 1)
 
 
-def _upload_id(form: UploadForm) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(form.upload.data or "")
-    except ValueError:
-        return None
-
-
 def _submit(form: UploadForm, upload_id: uuid.UUID | None, valid: bool) -> uuid.UUID:
     """The scan that is made of this form. Raises Invalid, AlreadyFinished."""
     if upload_id:
@@ -165,11 +158,12 @@ def _refused(form: UploadForm) -> Response:
 
 def _closed_scan() -> Scan | None:
     """The own closed scan in whose place another picture is sent; anything else in the address counts for nothing."""
+    wanted = request.args.get("again", type=uuid.UUID)
     try:
-        found = queries.scan_visible_to(me(), uuid.UUID(request.args.get("again", "")))
-    except (ValueError, NotFound):
+        found = queries.scan_visible_to(me(), wanted) if wanted else None
+    except NotFound:
         return None
-    return found if found.closure is not None else None
+    return found if found is not None and found.closure is not None else None
 
 
 def _home(form: UploadForm, closed: Scan | None = None) -> dict[str, Any]:
@@ -181,14 +175,8 @@ def _home(form: UploadForm, closed: Scan | None = None) -> dict[str, Any]:
         "here": url_for("patient.home", page=page.number if page.number > 1 else None),
         "user": me(),
         "hints": presenters.hints(me()),
-        "rows": presenters.rows(page.scans),
-        "pager": pager(
-            number=page.number,
-            size=page.size,
-            shown=len(page.scans),
-            total=page.total,
-            endpoint="patient.home",
-        ),
+        "rows": presenters.rows(page.rows),
+        "pager": pager(page, "patient.home"),
         "upload_mb": current_app.config["CSSS"].upload_mb,
         "picture_types": ",".join(each.media_type for each in PICTURE_FORMATS),
     }

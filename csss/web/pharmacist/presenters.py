@@ -120,18 +120,9 @@ def _of_medicine(medicine: Medicine, route: Route | None) -> str:
     return _("%(medicine)s. No greatest dose a day is named.", medicine=name)
 
 
-@dataclass(frozen=True)
-class AllergiesView:
-    """The patient's own words, and what the warnings recognise in them."""
-
-    text: str
-    state: AllergiesAsked
-    recognised: tuple[str, ...]
-
-
-def known_allergies(scan: Scan) -> AllergiesView:
-    found = allergies.read(scan.patient.allergies, line_warnings.formulary())
-    return AllergiesView(scan.patient.allergies, found.state, found.recognised)
+def recognised_allergies(scan: Scan) -> tuple[str, ...]:
+    """What the warnings recognise in the patient's own words."""
+    return allergies.read(scan.patient.allergies, line_warnings.formulary()).recognised
 
 
 @dataclass(frozen=True)
@@ -141,7 +132,6 @@ class TemplateRow:
     id: uuid.UUID
     name: str
     lines: tuple[str, ...]
-    notes: str
     doubts: tuple[str, ...]  # for which lines a reason is asked for each time, and why
 
 
@@ -162,4 +152,4 @@ def _template_row(template: PrescriptionTemplate) -> TemplateRow:
         for line in lines_of(template)
         if (sentence := line_warnings.dose_warning(line))
     )
-    return TemplateRow(template.id, template.name, lines, template.notes, doubts)
+    return TemplateRow(template.id, template.name, lines, doubts)

@@ -26,14 +26,14 @@ from csss.web.pharmacist.blueprint import pharmacist
 from csss.web.pharmacist.forms import LineForm, PrescriptionForm, QueueFilterForm
 from csss.web.pharmacist.presenters import (
     asked_for,
-    known_allergies,
     medicine_names,
     queue_rows,
+    recognised_allergies,
     tag,
     waits_because,
     what_is_known,
 )
-from csss.web.staff_view import history, scan_view
+from csss.web.staff_view import history, patient_facts, scan_view
 from csss.web.steps import try_step
 from csss.web.unsent import comes_back_on, typed_before
 
@@ -50,10 +50,10 @@ def queue() -> Response:
         "pharmacist/queue.html",
         "pharmacist/_queue.html",
         form=form,
-        rows=rendered_once("pharmacist/_queue_row.html", queue_rows(page.scans)),
+        rows=rendered_once("pharmacist/_queue_row.html", queue_rows(page.rows)),
         filtered=bool(form.q.data),
         here=url_for(".queue", q=form.q.data or None, sort=form.sort.data or None, page=page.number),
-        pager=pager(number=page.number, size=page.size, shown=len(page.scans), total=page.total),
+        pager=pager(page),
     )
 
 
@@ -150,7 +150,7 @@ def _show(
     if form is not None:
         form.warn(_warnings(scan, form))
     values: dict[str, Any] = {
-        "scan": scan_view(scan),
+        "scan": scan_view(scan, patient_facts(scan)),
         "tag": tag(scan),
         "conflict": conflict,
         "waits_because": None if action or conflict else waits_because(scan),
@@ -162,7 +162,7 @@ def _show(
         "templates": templates.usable_by(me()) if form else (),
         "known_of": _known,
         "check_url": url_for(".line", scan_id=scan_id),
-        "allergies": known_allergies(scan),
+        "recognised_allergies": recognised_allergies(scan),
         "hold": asked_for(scan) if action else None,
         "written": [prescription_view(version) for version in versions],
         "events": [] if is_htmx() else history(scan, versions, report_queries.versions(scan)),

@@ -10,23 +10,12 @@ from csss.web.filters import when
 
 
 @dataclass(frozen=True)
-class HoldRow:
-    """One legal hold, open or lifted."""
-
-    open: bool
-    reason: str
-    placed: str
-    lifted: str
-    lifted_because: str
-
-
-@dataclass(frozen=True)
 class Keeping:
     """What an account's page says of a patient's data. `gone` holds facts once it has been erased."""
 
     gone: list[tuple[str, str | None]]
-    hold: HoldRow | None
-    earlier: list[HoldRow]
+    hold: LegalHold | None
+    earlier: list[LegalHold]
 
 
 def keeping(user: User) -> Keeping | None:
@@ -36,10 +25,9 @@ def keeping(user: User) -> Keeping | None:
     if user.erased_at is not None:
         erasure = queries.erasure_of(user.patient)
         return Keeping(_facts(erasure) if erasure else [], None, [])
-    holds = [_hold_row(each) for each in queries.holds_of(user.patient)]
-    return Keeping(
-        [], next((each for each in holds if each.open), None), [each for each in holds if not each.open]
-    )
+    holds = queries.holds_of(user.patient)
+    earlier = [each for each in holds if each.lifted_at is not None]
+    return Keeping([], next((each for each in holds if each.lifted_at is None), None), earlier)
 
 
 def _facts(erasure: Erasure) -> list[tuple[str, str | None]]:
@@ -66,18 +54,4 @@ def counts_words(erasure: Erasure) -> str:
             _n("%(num)s report", "%(num)s reports", reports),
             _n("%(num)s file", "%(num)s files", files),
         )
-    )
-
-
-def _hold_row(hold: LegalHold) -> HoldRow:
-    lifted = ""
-    if hold.lifted_at is not None:
-        name = hold.lifted_by.name if hold.lifted_by else "–"
-        lifted = _("Lifted by %(name)s on %(moment)s", name=name, moment=when(hold.lifted_at))
-    return HoldRow(
-        hold.lifted_at is None,
-        hold.reason,
-        _("Placed by %(name)s on %(moment)s", name=hold.placed_by.name, moment=when(hold.placed_at)),
-        lifted,
-        hold.lifted_because,
     )

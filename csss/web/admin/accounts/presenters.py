@@ -1,60 +1,45 @@
 """Accounts in an administrator's words."""
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from flask import url_for
 from flask_babel.speaklater import LazyString
 
 from csss.auth import authenticator_app
-from csss.auth.models import UserSession
 from csss.i18n import _, _l, _n
 from csss.people.models import AccountState, User
 from csss.people.roles import Role
 from csss.scans.presenters import Tag
-from csss.web.account.presenters import device_words
 from csss.web.admin.accounts.forms import STATE_WORDS, PasswordAgain
 from csss.web.filters import address, when
+
+# What lets somebody in, with the word by which the audit log knows what a wrong password was given for.
+LETS_IN = {
+    "admin.approve_user": "approve account",
+    "admin.reactivate_user": "reactivate account",
+    "admin.reset_second_factor": "reset second factor",
+}
 
 
 @dataclass(frozen=True)
 class Step:
-    """Something that may be done with an account; one with a warning is asked about first, one that lets somebody in asks
-    for the administrator's own password, with `form`."""
+    """Something that may be done with an account; one with a warning is asked about first.
+
+    One that lets somebody in `asks` for the administrator's own password. That is done on the account's page, with `form`;
+    the list only leads there.
+    """
 
     label: str
     endpoint: str
     kind: str = "plain"
     warning: str | None = None
     form: PasswordAgain | None = None
+    url: str = ""  # of the list's button or link
 
-
-@dataclass(frozen=True)
-class AccountRow:
-    """One account; `steps` are what may be done with it now."""
-
-    id: uuid.UUID
-    name: str
-    email: str
-    confirmed: bool
-    role: str
-    registered: datetime
-    tag: Tag
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True)
-class ListStep:
-    """A step as the list offers it: templates/admin/_user_row.html. One that `asks` for the password is a link to the
-    account's page, where the field stands beside the button."""
-
-    label: str
-    url: str
-    kind: str
-    warning: str | None
-    asks: bool
+    @property
+    def asks(self) -> bool:
+        return self.endpoint in LETS_IN
 
 
 @dataclass(frozen=True)
@@ -70,7 +55,7 @@ class ListRow:
     registered: str
     registered_iso: str
     tag: Tag
-    steps: tuple[ListStep, ...]
+    steps: tuple[Step, ...]
 
 
 _ACCOUNT_TAGS: dict[AccountState, tuple[str, str]] = {
@@ -103,65 +88,50 @@ _ACCOUNT_STEPS: dict[AccountState, tuple[tuple[LazyString, str, str, LazyString 
     AccountState.REFUSED: (_APPROVE,),
     AccountState.DEACTIVATED: ((_l("Reactivate"), "admin.reactivate_user", "plain", None),),
 }
-# What lets somebody in, with the word by which the audit log knows what a wrong password was given for.
-LETS_IN = {
-    "admin.approve_user": "approve account",
-    "admin.reactivate_user": "reactivate account",
-    "admin.reset_second_factor": "reset second factor",
-}
 
 
-def account_steps(state: AccountState) -> tuple[Step, ...]:
-    """What may be done with an account in this state."""
-    return tuple(
-        Step(str(label), endpoint, kind, str(warning) if warning is not None else None)
-        for label, endpoint, kind, warning in _ACCOUNT_STEPS[state]
-    )
-
-
-def account_row(user: User, viewer: User) -> AccountRow:
-    """`viewer` cannot shut the own account, so nothing is offered there."""
-    return AccountRow(
-        id=user.id,
-        name=user.name,
-        email=user.email,
-        confirmed=user.email_confirmed_at is not None,
-        role=user.role.human,
-        registered=user.created_at,
-        tag=Tag(_("Erased"), "neutral", "trash")
-        if user.erased_at is not None
-        else Tag(STATE_WORDS[user.state], *_ACCOUNT_TAGS[user.state]),
-        steps=() if user.id == viewer.id or user.erased_at is not None else account_steps(user.state),
-    )
+def account_tag(user: User) -> Tag:
+    """How an account stands."""
+    if user.erased_at is not None:
+        return Tag(_("Erased"), "neutral", "trash")
+    return Tag(STATE_WORDS[user.state], *_ACCOUNT_TAGS[user.state])
 
 
 def list_rows(users: Sequence[User], viewer: User, query: str) -> list[ListRow]:
     """`query` is how the list is filtered: after a step one comes back to it."""
-    return [_list_row(account_row(user, viewer), query) for user in users]
+    return [
+        ListRow(
+            id=str(user.id),
+            url=url_for("admin.user", user_id=user.id),
+            name=user.name,
+            email=user.email,
+            confirmed=user.email_confirmed_at is not None,
+            role=user.role.human,
+            registered=when(user.created_at),
+            registered_iso=user.created_at.isoformat(),
+            tag=account_tag(user),
+            steps=tuple(
+                replace(step, url=_list_url(step, user, query)) for step in _account_steps(user, viewer)
+            ),
+        )
+        for user in users
+    ]
 
 
-def _list_row(row: AccountRow, query: str) -> ListRow:
-    return ListRow(
-        id=str(row.id),
-        url=url_for("admin.user", user_id=row.id),
-        name=row.name,
-        email=row.email,
-        confirmed=row.confirmed,
-        role=row.role,
-        registered=when(row.registered),
-        registered_iso=row.registered.isoformat(),
-        tag=row.tag,
-        steps=tuple(_list_step(step, row.id, query) for step in row.steps),
-    )
+def _account_steps(user: User, viewer: User) -> list[Step]:
+    """What may be done with an account as it stands. `viewer` cannot shut the own one."""
+    if user.id == viewer.id or user.erased_at is not None:
+        return []
+    return [
+        Step(str(label), endpoint, kind, str(warning) if warning is not None else None)
+        for label, endpoint, kind, warning in _ACCOUNT_STEPS[user.state]
+    ]
 
 
-def _list_step(step: Step, user_id: uuid.UUID, query: str) -> ListStep:
-    asks = step.endpoint in LETS_IN
-    if asks:
-        url = url_for("admin.user", user_id=user_id, _anchor="steps")
-    else:
-        url = url_for(step.endpoint, user_id=user_id) + query
-    return ListStep(step.label, url, step.kind, step.warning, asks)
+def _list_url(step: Step, user: User, query: str) -> str:
+    if step.asks:
+        return url_for("admin.user", user_id=user.id, _anchor="steps")
+    return url_for(step.endpoint, user_id=user.id) + query
 
 
 def account_page_steps(
@@ -174,9 +144,9 @@ def account_page_steps(
 ) -> tuple[Step, ...]:
     """What may be done on the account's own page: the steps of the list, and help for who is locked out. `refused` is the
     form of one of them that came back with errors, with its endpoint."""
-    if user.id == viewer.id or user.erased_at is not None:
+    steps = _account_steps(user, viewer)
+    if not steps:
         return ()
-    steps = list(account_steps(user.state))
     if sessions:
         steps.append(
             Step(
@@ -199,7 +169,7 @@ def account_page_steps(
                 ),
             )
         )
-    return tuple(_asking(step, refused) if step.endpoint in LETS_IN else step for step in steps)
+    return tuple(_asking(step, refused) if step.asks else step for step in steps)
 
 
 def _asking(step: Step, refused: tuple[str, PasswordAgain] | None) -> Step:
@@ -241,20 +211,3 @@ def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None
     if user.patient is not None:
         facts.insert(0, (_("MRN"), user.patient.mrn))
     return facts
-
-
-@dataclass(frozen=True)
-class AccountSessionRow:
-    """One device on which somebody is signed in."""
-
-    device: str
-    address: str
-    began: datetime
-    used: datetime
-
-
-def session_rows(living: Sequence[UserSession]) -> list[AccountSessionRow]:
-    return [
-        AccountSessionRow(device_words(each.device), each.address, each.created_at, each.last_used_at)
-        for each in living
-    ]

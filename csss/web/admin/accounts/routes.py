@@ -15,15 +15,15 @@ from csss.people.models import AccountState, User
 from csss.people.permissions import Permission
 from csss.people.roles import Role
 from csss.web.account.password_again import asks_for_password, check_password
+from csss.web.account.presenters import device_words
 from csss.web.admin.accounts.forms import AccountFilter, LegalHoldForm, PasswordAgain
 from csss.web.admin.accounts.keeping_presenters import keeping
 from csss.web.admin.accounts.presenters import (
     LETS_IN,
     account_facts,
     account_page_steps,
-    account_row,
+    account_tag,
     list_rows,
-    session_rows,
 )
 from csss.web.admin.blueprint import admin
 from csss.web.fragments import page_or_fragment, redirect_after
@@ -177,11 +177,13 @@ def show_account(
             refused[1].current_password.errors
         )  # the step is offered no more, and its field is gone
     values: dict[str, Any] = {
-        "user": account_row(found, me()),
+        "user": found,
+        "tag": account_tag(found),
         "own": found.id == me().id,
         "facts": account_facts(found, codes),
         "steps": steps,
-        "sessions": session_rows(living),
+        "sessions": living,
+        "device_words": device_words,
         "keeping": keeping(found),
         "hold_form": hold_form or LegalHoldForm(),
         "conflict": conflict,
@@ -201,11 +203,9 @@ def _show_list(
     )
     values: dict[str, Any] = {
         "form": form,
-        "rows": rendered_once("admin/_user_row.html", list_rows(page.users, me(), query_string())),
+        "rows": rendered_once("admin/_user_row.html", list_rows(page.rows, me(), query_string())),
         "here": list_url(".users", filters(but="")),
         "conflict": conflict,
-        "pager": pager(
-            number=page.number, size=page.size, shown=len(page.users), total=page.total, endpoint=".users"
-        ),
+        "pager": pager(page, ".users"),
     }
     return page_or_fragment("admin/users.html", "admin/_users.html", status=status, **values)

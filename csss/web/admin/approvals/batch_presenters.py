@@ -2,7 +2,6 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
 
 from flask_babel.speaklater import LazyString
 
@@ -25,7 +24,6 @@ class ChosenReport:
     mrn: str
     kind: str
     urgent: bool
-    since: datetime
     doctor: str
     conclusion: str
     pharmacist: str
@@ -43,7 +41,6 @@ def chosen_report(choice: Choice) -> ChosenReport:
         mrn=scan.patient.mrn,
         kind=KIND_NAMES[scan.kind],
         urgent=scan.priority is Priority.URGENT,
-        since=scan.status_since,
         doctor=review.doctor.name if review else "–",
         conclusion=conclusion(review) if review else "–",
         pharmacist=prescription.pharmacist.name if prescription else "–",

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, current_app, flash, make_response, render_template, request, url_for
+from flask import Response, flash, request, url_for
 
 from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
@@ -12,13 +12,12 @@ from csss.auth.passkeys import services as passkeys
 from csss.errors import NotFound
 from csss.i18n import _, _n
 from csss.people.permissions import Permission
-from csss.reports import approvals, batches
-from csss.reports.models import ApprovalBatch
+from csss.reports import batches
 from csss.web.admin.approvals.batch_presenters import chosen_report
 from csss.web.admin.approvals.forms import ApproveForm
 from csss.web.admin.approvals.queue_routes import show_queue
 from csss.web.admin.blueprint import admin
-from csss.web.admin.mailed_code import CodeView, code_view
+from csss.web.admin.mailed_code import code_region, second_factor
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.passkeys import question, second_factor_shown
@@ -140,16 +139,8 @@ def _take_step(
 @admin.get("/approvals/<uuid:batch_id>/code-state")
 @requires(Permission.REPORT_APPROVE)
 def batch_code_state(batch_id: uuid.UUID) -> Response:
-    """How far the mailed code has come: a region that asks again by itself."""
     chosen = batches.batch_of(me(), batch_id)
-    html = render_template("admin/_code.html", code=_code(chosen), code_state_url=request.path)
-    return make_response(html)
-
-
-def _code(chosen: ApprovalBatch) -> CodeView | None:
-    minutes: int = current_app.config["CSSS"].otp_minutes
-    sent = approvals.approval_code(me(), chosen.id, user_session().id)
-    return code_view(sent, me().email, minutes, reports=len(chosen.items))
+    return code_region(chosen.id, reports=len(chosen.items))
 
 
 def _show(
@@ -161,7 +152,9 @@ def _show(
     reports = [chosen_report(each) for each in batches.choices(chosen)]
     done, cancelled = chosen.approved_at is not None, chosen.cancelled_at is not None
     ready = 0 if done or cancelled else sum(each.problem is None for each in reports)
+    code_state_url = url_for(".batch_code_state", batch_id=batch_id)
     values: dict[str, Any] = {
+        **second_factor(chosen.id, code_state_url, wanted=ready > 0, reports=len(chosen.items)),
         "batch_id": batch_id,
         "reports": reports,
         "ready": ready,
@@ -170,10 +163,5 @@ def _show(
         "approved": sum(each.approved is True for each in reports),
         "conflict": conflict,
         "form": form or ApproveForm(),
-        "code": _code(chosen) if ready else None,
-        "passkey": ready > 0 and passkeys.offered(me()),
-        "only_passkey": second_factor_tries.needs_passkey(me()),
-        "code_state_url": url_for(".batch_code_state", batch_id=batch_id),
-        "otp_minutes": current_app.config["CSSS"].otp_minutes,
     }
     return page_or_fragment("admin/batch.html", "admin/_batch.html", status=status, **values)

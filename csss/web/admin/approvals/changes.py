@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from csss.i18n import _
 from csss.prescriptions.presenters import PrescriptionView
-from csss.web.staff_view import ReviewView
+from csss.scans.models import Review
+from csss.scans.presenters import AGREEMENT_NAMES
 
 MAX_WORDS = 2_000  # comparing grows with the square; what is longer is compared by lines
 
@@ -52,15 +53,19 @@ def _pieces(text: str) -> list[str]:
     return words if len(words) <= MAX_WORDS else text.splitlines(keepends=True)
 
 
-def reading_changes(new: ReviewView, old: ReviewView) -> list[FieldChange]:
+def reading_changes(new: Review, old: Review) -> list[FieldChange]:
     """What differs between two versions of the doctor's reading."""
     parts = (
         (_("Diagnosis"), old.diagnosis, new.diagnosis),
         (_("Impression"), old.impression, new.impression),
         (_("Findings"), old.findings, new.findings),
-        (_("Agreement"), old.agreement or "", new.agreement or ""),
+        (_("Agreement"), _agreement(old), _agreement(new)),
     )
     return [change for part in parts if (change := compare(*part)) is not None]
+
+
+def _agreement(review: Review) -> str:
+    return AGREEMENT_NAMES[review.agreement] if review.agreement else ""
 
 
 def prescription_changes(new: PrescriptionView, old: PrescriptionView) -> list[FieldChange]:

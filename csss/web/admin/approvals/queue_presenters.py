@@ -1,9 +1,7 @@
 """The rows of what waits for approval and of what has been released."""
 
-import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import cast
 
 from flask import url_for
@@ -84,35 +82,8 @@ _CORRECTED: dict[HoldFor, LazyString] = {
 }
 
 
-@dataclass(frozen=True)
-class ReleasedRow:
-    """One line of what has been released."""
-
-    scan_id: uuid.UUID
-    name: str
-    mrn: str
-    kind: str
-    approved_at: datetime
-    approved_by: str
-    report_id: uuid.UUID | None
-    version: int | None
-    delivery: Tag
-
-
-def released_rows(releases: Sequence[Release]) -> list[ReleasedRow]:
-    return [
-        ReleasedRow(
-            scan_id=each.scan.id,
-            name=each.scan.patient.user.name,
-            mrn=each.scan.patient.mrn,
-            kind=KIND_NAMES[each.scan.kind],
-            approved_at=each.approval.approved_at,
-            approved_by=each.approval.admin.name,
-            report_id=each.version.id if each.version else None,
-            version=each.version.version if each.version else None,
-            delivery=mail_tag(each.message)
-            if each.version
-            else Tag(_("The report is being made"), "wait", "hourglass"),
-        )
-        for each in releases
-    ]
+def delivery_tag(release: Release) -> Tag:
+    """How far a released report has come on its way to the patient."""
+    if release.version is None:
+        return Tag(_("The report is being made"), "wait", "hourglass")
+    return mail_tag(release.message)

@@ -4,16 +4,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from flask import (
-    Response,
-    abort,
-    current_app,
-    flash,
-    make_response,
-    render_template,
-    request,
-    url_for,
-)
+from flask import Response, abort, flash, make_response, render_template, request, url_for
 
 from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
@@ -22,10 +13,9 @@ from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.presenters import prescription_view
-from csss.reports import approvals, lettering, services
+from csss.reports import lettering, services
 from csss.reports import queries as report_queries
 from csss.scans import policies, queries
-from csss.scans.models import Scan
 from csss.scans.states import HoldFor
 from csss.web.admin.approvals.batch_presenters import disagreement
 from csss.web.admin.approvals.changes import prescription_changes, reading_changes
@@ -34,11 +24,11 @@ from csss.web.admin.approvals.queue_presenters import tag
 from csss.web.admin.approvals.release_presenters import release_view
 from csss.web.admin.approvals.scan_presenters import hold_view, waits_because
 from csss.web.admin.blueprint import admin
-from csss.web.admin.mailed_code import CodeView, code_view
+from csss.web.admin.mailed_code import code_region, second_factor
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.passkeys import question, second_factor_shown
-from csss.web.staff_view import history, scan_view
+from csss.web.staff_view import history, patient_facts, scan_view
 from csss.web.steps import CONFLICT, try_step
 from csss.web.unsent import comes_back_on, typed_before
 
@@ -142,9 +132,7 @@ def _done(scan_id: uuid.UUID, sentence: str) -> Response:
 @admin.get("/scans/<uuid:scan_id>/code-state")
 @requires(Permission.REPORT_APPROVE)
 def code_state(scan_id: uuid.UUID) -> Response:
-    """How far the mailed code has come: a region that asks again by itself."""
-    scan = queries.scan_visible_to(me(), scan_id)
-    return make_response(render_template("admin/_code.html", code=_code(scan), code_state_url=request.path))
+    return code_region(queries.scan_visible_to(me(), scan_id).id)
 
 
 @admin.get("/scans/<uuid:scan_id>/release-state")
@@ -156,11 +144,6 @@ def release_state(scan_id: uuid.UUID) -> Response:
     if release is None:
         abort(404)
     return make_response(render_template("admin/_release.html", scan=scan, release=release))
-
-
-def _code(scan: Scan) -> CodeView | None:
-    minutes: int = current_app.config["CSSS"].otp_minutes
-    return code_view(approvals.approval_code(me(), scan.id, user_session().id), me().email, minutes)
 
 
 def _show(
@@ -178,10 +161,11 @@ def _show(
     unprintable = lettering.obstacles(scan, me(), written[-1]) if complete and written else []
     may_approve = complete and not unprintable
     views = [prescription_view(each) for each in written]
-    shown = scan_view(scan)
+    shown = scan_view(scan, patient_facts(scan))
     release = release_view(scan)
     may_preview = bool(scan.reviews and written) and release is None
     values: dict[str, Any] = {
+        **second_factor(scan.id, url_for(".code_state", scan_id=scan.id), wanted=may_approve),
         "scan": shown,
         "seen": services.versions_to_approve(scan, len(written)),
         "warnings": disagreement(scan.review, scan) if may_approve else [],
@@ -197,11 +181,6 @@ def _show(
         "may_lift": policies.may(policies.check_can_lift, scan),
         "lift_waits": policies.kind_not_signed(scan),
         "approve_form": sent if isinstance(sent, ApproveForm) else ApproveForm(),
-        "code": _code(scan) if may_approve else None,
-        "passkey": may_approve and passkeys.offered(me()),
-        "only_passkey": second_factor_tries.needs_passkey(me()),
-        "code_state_url": url_for(".code_state", scan_id=scan.id),
-        "otp_minutes": current_app.config["CSSS"].otp_minutes,
         "hold_form": (sent if isinstance(sent, HoldForm) else HoldForm()).offer(asked) if asked else None,
         "holds": [hold_view(each) for each in reversed(scan.holds)],
         "prescriptions": views,

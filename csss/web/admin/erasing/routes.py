@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from flask import Response, current_app, flash, make_response, render_template, request, url_for
+from flask import Response, current_app, flash, request, url_for
 
 from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
@@ -12,13 +12,13 @@ from csss.database import db
 from csss.erasing import queries, services
 from csss.errors import StateConflict
 from csss.i18n import _
-from csss.people.models import Patient
+from csss.paging import ListPage
 from csss.people.permissions import Permission
-from csss.reports import approvals
+from csss.web.admin.accounts.keeping_presenters import counts_words, erased_by
 from csss.web.admin.blueprint import admin
 from csss.web.admin.erasing.forms import EraseForm
-from csss.web.admin.erasing.presenters import due_row, erasure_row, facts_before
-from csss.web.admin.mailed_code import CodeView, code_view
+from csss.web.admin.erasing.presenters import facts_before
+from csss.web.admin.mailed_code import code_region, second_factor
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.listing import page_number, pager
@@ -31,23 +31,17 @@ from csss.web.unsent import comes_back_on, typed_before
 @requires(Permission.PATIENT_ERASE)
 def erasures() -> Response:
     """Whose data is due; with `show=erased` who has been erased, the newest first."""
-    number, erased = page_number(), request.args.get("show") == "erased"
+    erased = request.args.get("show") == "erased"
+    page: ListPage[Any] = queries.erasures(page_number()) if erased else queries.due(page_number())
     values: dict[str, Any] = {
         "show": "erased" if erased else "due",
         "days": current_app.config["CSSS"].retention_days,
-        "due": [],
-        "erased": [],
+        "due": [] if erased else page.rows,
+        "erased": page.rows if erased else [],
+        "counts_words": counts_words,
+        "erased_by": erased_by,
+        "pager": pager(page),
     }
-    if erased:
-        gone = queries.erasures(number)
-        values["erased"] = [erasure_row(each) for each in gone.erasures]
-        number, size, total = gone.number, gone.size, gone.total
-    else:
-        found = queries.due(number)
-        values["due"] = [due_row(each) for each in found.due]
-        number, size, total = found.number, found.size, found.total
-    shown = len(values["due"]) + len(values["erased"])
-    values["pager"] = pager(number=number, size=size, shown=shown, total=total, endpoint=".erasures")
     return page_or_fragment("admin/erasures.html", "admin/_erasures.html", **values)
 
 
@@ -92,9 +86,7 @@ def erase_passkey_question(user_id: uuid.UUID) -> Response:
 @admin.get("/users/<uuid:user_id>/erase/code-state")
 @requires(Permission.PATIENT_ERASE)
 def erase_code_state(user_id: uuid.UUID) -> Response:
-    """How far the mailed code has come: a region that asks again by itself."""
-    code = _code(services.patient_of(user_id))
-    return make_response(render_template("admin/_code.html", code=code, code_state_url=request.path))
+    return code_region(services.patient_of(user_id).id, patient=True)
 
 
 @admin.post("/users/<uuid:user_id>/erase")
@@ -122,13 +114,6 @@ def erase(user_id: uuid.UUID) -> Response:
     return redirect_after(url_for(".user", user_id=user_id))
 
 
-def _code(patient: Patient) -> CodeView | None:
-    minutes: int = current_app.config["CSSS"].otp_minutes
-    return code_view(
-        approvals.approval_code(me(), patient.id, user_session().id), me().email, minutes, patient=True
-    )
-
-
 def _show(user_id: uuid.UUID, form: EraseForm, status: int = 200, conflict: str | None = None) -> Response:
     db.session.expire_all()
     patient = services.patient_of(user_id)
@@ -138,17 +123,14 @@ def _show(user_id: uuid.UUID, form: EraseForm, status: int = 200, conflict: str 
     except StateConflict as because:  # not `try_step`: the reason is shown, no step is taken
         refused = str(because)
     form.code.data = ""  # one that was refused is of no more use
+    code_state_url = url_for(".erase_code_state", user_id=user_id)
     values: dict[str, Any] = {
+        **second_factor(patient.id, code_state_url, wanted=not refused, patient=True),
         "user_id": user_id,
         "name": patient.user.name,
         "facts": facts_before(patient),
         "form": form,
         "conflict": conflict,
         "refused": refused,
-        "code": None if refused else _code(patient),
-        "code_state_url": url_for(".erase_code_state", user_id=user_id),
-        "passkey": not refused and passkeys.offered(me()),
-        "only_passkey": second_factor_tries.needs_passkey(me()),
-        "otp_minutes": current_app.config["CSSS"].otp_minutes,
     }
     return page_or_fragment("admin/erase.html", "admin/_erase.html", status=status, **values)

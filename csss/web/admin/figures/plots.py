@@ -56,7 +56,6 @@ class Strip:
     id: str
     label: str
     total: int
-    most: int
     marks: tuple[BarMark, ...]
     description: str
 
@@ -124,7 +123,7 @@ def _strip(figures: Figures, name: str, label: str, counts: Sequence[int], most:
         if top
         else _("None in this time.")
     )
-    return Strip(f"strip-{name}", label, sum(counts), top, tuple(marks), description)
+    return Strip(f"strip-{name}", label, sum(counts), tuple(marks), description)
 
 
 def wait_rows(figures: Figures) -> list[WaitRow]:

@@ -57,9 +57,7 @@ def _show(status: int = 200, conflict: str | None = None) -> Response:
     values: dict[str, Any] = {
         "conflict": conflict,
         "queues": queue_rows(outbox.backlog()),
-        "rows": job_rows(page.jobs),
-        "pager": pager(
-            number=page.number, size=page.size, shown=len(page.jobs), total=page.total, endpoint=".jobs"
-        ),
+        "rows": job_rows(page.rows),
+        "pager": pager(page, ".jobs"),
     }
     return page_or_fragment("admin/jobs.html", "admin/_jobs.html", status=status, **values)

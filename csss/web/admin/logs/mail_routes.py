@@ -51,16 +51,10 @@ def _show_mail(status: int = 200, conflict: str | None = None) -> Response:
     )
     values: dict[str, Any] = {
         "form": form,
-        "rows": [mail_row(message) for message in page.messages],
+        "rows": [mail_row(message) for message in page.rows],
         "query": query_string(),
         "here": list_url(".mail_log", filters(but="")),
         "conflict": conflict,
-        "pager": pager(
-            number=page.number,
-            size=page.size,
-            shown=len(page.messages),
-            total=page.total,
-            endpoint=".mail_log",
-        ),
+        "pager": pager(page, ".mail_log"),
     }
     return page_or_fragment("admin/mail.html", "admin/_mail.html", status=status, **values)
