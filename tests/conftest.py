@@ -5,16 +5,14 @@ real, the triggers are there, and nothing has to be cleaned up row by row. The c
 app is made once for each set of settings and used again: compiling its routes and SQL anew would triple the time.
 """
 
+import gc
 import os
 import shutil
 import socket
 import sqlite3
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +30,7 @@ from csss.database import db
 from csss.factory import attach_services
 from csss.keys.start import check_keys
 from tests.factories import Clinic
+from tests.postgres import POSTGRES, ReusedDatabase, drop_database, maintain
 from tests.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 # `make fuzz`: as many examples as minutes allow, others each time.
 trying.register_profile("fuzz", max_examples=int(os.environ.get("EXAMPLES", "5000")), print_blob=True)
-POSTGRES = os.environ.get("CSSS_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432")
 # The same Chromium without windows of its own: a page opens in a third of the time, since the toolbars that nobody sees are
 # not loaded with each; and it never forgot to say that a page with a drop-down list is closed.
 CHROMIUM = next(
@@ -56,6 +54,19 @@ def _spare_the_disk(connection: object, _: object) -> None:
     """No test pulls the plug: waiting for the disk at each commit would only double the time."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous = OFF")
+
+
+def pytest_configure() -> None:
+    """Files of the tests lie in memory where there is room: nobody pulls the plug, so no test need wait for a disk."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > 4_000_000_000:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+
+
+def pytest_collection_finish() -> None:
+    """What has been loaded stays: the collector of garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def settings_for(folder: Path, **more: object) -> Settings:
@@ -99,64 +110,19 @@ def migrated_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
             raise
         pytest.skip(f"PostgreSQL is not reachable at {url.host}:{url.port} ({error}): not tested on it")
     name = f"csss_test_{uuid.uuid4().hex[:12]}"
-    _maintain(f'CREATE DATABASE "{name}"')
+    maintain(f'CREATE DATABASE "{name}"')
     _migrate(create_app(settings_for(tmp_path_factory.mktemp("pg"), database_url=f"{POSTGRES}/{name}")))
     yield name
-    _maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-@cache
-def _maintenance() -> sa.Engine:
-    """One connection for all that makes and drops databases."""
-    return sa.create_engine(
-        f"{POSTGRES}/postgres", isolation_level="AUTOCOMMIT", pool_size=1, pool_pre_ping=True
-    )
-
-
-def _maintain(statement: str) -> None:
-    with _maintenance().connect() as connection:
-        connection.exec_driver_sql(statement)
-
-
-def create_database(name: str, template: str) -> None:
-    _maintain(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    _maintain(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
-
-
-class SpareDatabases:
-    """PostgreSQL databases with two names in turn: while a test uses one, a thread makes the other anew."""
-
-    def __init__(self, template: str) -> None:
-        self._template = template
-        self._thread = ThreadPoolExecutor(1)
-        self._fresh = deque(
-            (name, self._thread.submit(self._make, name)) for name in (f"{template}_a", f"{template}_b")
-        )
-
-    def _make(self, name: str) -> None:
-        _maintain(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        create_database(name, self._template)
-
-    @contextmanager
-    def borrowed(self) -> Iterator[str]:
-        name, made = self._fresh.popleft()
-        made.result()
-        yield name
-        self._fresh.append((name, self._thread.submit(self._make, name)))
-
-    def close(self) -> None:
-        self._thread.shutdown()
-        for name, _ in self._fresh:
-            _maintain(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    drop_database(name)
 
 
 @pytest.fixture(scope="session")
-def spare_databases() -> Iterator[Callable[[str], SpareDatabases]]:
+def reused_databases() -> Iterator[Callable[[str], ReusedDatabase]]:
     """By the name of their template."""
-    made: dict[str, SpareDatabases] = {}
-    yield lambda template: made.get(template) or made.setdefault(template, SpareDatabases(template))
+    made: dict[str, ReusedDatabase] = {}
+    yield lambda template: made.get(template) or made.setdefault(template, ReusedDatabase(template))
     for each in made.values():
-        each.close()
+        each.drop()
 
 
 @pytest.fixture(scope="session")
@@ -167,7 +133,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(
-    request: pytest.FixtureRequest, place: Path, spare_databases: Callable[[str], SpareDatabases]
+    request: pytest.FixtureRequest, place: Path, reused_databases: Callable[[str], ReusedDatabase]
 ) -> Iterator[Settings]:
     """Override single settings with `@pytest.mark.parametrize("settings", [{"otp_minutes": 3}], indirect=True)`."""
     wanted = dict(getattr(request, "param", {}))
@@ -177,7 +143,7 @@ def settings(
         shutil.copy(request.getfixturevalue("migrated_sqlite"), place / "csss.db")
         yield settings_for(place, **wanted)
         return
-    with spare_databases(request.getfixturevalue("migrated_postgres")).borrowed() as name:
+    with reused_databases(request.getfixturevalue("migrated_postgres")).borrowed() as name:
         yield settings_for(place, database_url=f"{POSTGRES}/{name}", **wanted)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
-from tests.conftest import POSTGRES
+from tests.postgres import POSTGRES
 from tests.stack import Stack, postgres_database, running_stack
 
 # A change takes its two seconds to reach an open page, and a machine that is busy with the other tests takes its own.

@@ -30,10 +30,10 @@ from csss.scans import analysis
 from csss.scans.models import Prediction, Scan
 from csss.scans.states import Status
 from csss.storage.files import storage
-from tests.conftest import POSTGRES
 from tests.disks import CannotMount, small_file_system
 from tests.ears import cookie_for
 from tests.factories import Clinic
+from tests.postgres import POSTGRES
 from tests.stack import Stack, eventually, postgres_database
 
 HOOKS = Path(__file__).with_name("hooks")

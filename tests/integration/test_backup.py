@@ -325,7 +325,7 @@ def test_a_system_that_grows_moves_from_sqlite_to_postgresql(
 ) -> None:
     from dataclasses import replace
 
-    from tests.conftest import POSTGRES, _maintain, create_database
+    from tests.postgres import POSTGRES, create_database, drop_database
 
     settings, copy = small
     then = snapshot()
@@ -340,7 +340,7 @@ def test_a_system_that_grows_moves_from_sqlite_to_postgresql(
                 assert connection.execute(count.select_from(sa.table(table))).scalar() == len(then[table])
             connection.engine.dispose()
     finally:
-        _maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
+        drop_database(name)
 
 
 def test_a_lost_file_is_told_and_the_rest_is_kept(small: tuple[Settings, Path], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from csss import database
+from csss.config import Settings
 from csss.database import db
 from csss.scans.models import Scan
 from tests.disks import CannotMount, small_file_system
@@ -28,8 +29,8 @@ def scans() -> int:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "storage"
+def small_disk(settings: Settings) -> Iterator[Path]:
+    folder = settings.storage_folder
     folder.mkdir()
     try:
         with small_file_system(folder, "64k"):

@@ -47,9 +47,10 @@ from csss.scans.states import HoldFor, ScanKind, Status
 from csss.scans.uploads import services as uploads
 from csss.storage import unfinished_uploads
 from csss.storage.files import storage
-from tests.conftest import POSTGRES, _maintain, create_database, settings_for
+from tests.conftest import settings_for
 from tests.factories import PASSWORD, Clinic, picture
 from tests.integration.test_workflow_races import Act, after, at_once, slow_commit
+from tests.postgres import POSTGRES, create_database, drop_database
 from tests.rules.conftest import Site
 from tests.rules.test_routes import WHO, methods, rules
 from tests.visitor import Visitor, words
@@ -99,7 +100,7 @@ def migrated_postgres(migrated_postgres: str, tmp_path_factory: pytest.TempPathF
     create_database(name, migrated_postgres)
     _live_in(tmp_path_factory.mktemp("lived-pg"), database_url=f"{POSTGRES}/{name}")
     yield name
-    _maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
+    drop_database(name)
 
 
 @pytest.fixture

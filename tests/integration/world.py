@@ -14,8 +14,9 @@ from csss import create_app
 from csss.all_tables import load_models
 from csss.database import Base, db
 from csss.storage.files import storage
-from tests.conftest import POSTGRES, _maintain, create_database, settings_for
+from tests.conftest import settings_for
 from tests.factories import Clinic, picture
+from tests.postgres import POSTGRES, create_database, drop_database
 
 ROLES = ("patient", "doctor", "pharmacist", "admin")
 load_models()
@@ -81,7 +82,7 @@ def postgres_world(folder: Path, template: str) -> Iterator[World]:
         yield World(app, people, file_key, reset)
         db.session.remove()
         db.engine.dispose()
-    _maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
+    drop_database(name)
 
 
 def _furnish(app: Flask) -> tuple[list[uuid.UUID], str]:

@@ -28,8 +28,9 @@ from werkzeug.test import TestResponse
 import csss
 from csss import create_app
 from csss.database import Base, db
-from tests.conftest import POSTGRES, _maintain, create_database, settings_for
+from tests.conftest import settings_for
 from tests.factories import Clinic, picture
+from tests.postgres import POSTGRES, create_database, drop_database
 from tests.rules.conftest import ROLES, Site
 from tests.rules.test_pages import answers
 from tests.rules.test_routes import WHO, methods, rules
@@ -133,7 +134,7 @@ def fuzzed(
     app = create_app(replace(settings, database_url=f"{POSTGRES}/{name}"))
     _pour(site.app, app)
     yield from _copy(site, app)
-    _maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
+    drop_database(name)
 
 
 def _copy(site: Site, app: Flask) -> Iterator[Site]:
