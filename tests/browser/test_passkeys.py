@@ -18,7 +18,7 @@ from tests.browser.test_accessibility import sideways, violations
 from tests.factories import PASSWORD, Clinic
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, walks")]
 
 
 @dataclass

@@ -22,8 +22,7 @@ from tests.browser.people import Person
 from tests.factories import Clinic, picture, reading
 from tests.stack import Stack, eventually
 
-# One process of the run has the browser and the stack.
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, walks")]
 NewPage = Callable[..., Page]
 _DRAWN = """async stage => {
   const pictures = [...stage.querySelectorAll("img")].filter((each) => each.src && each.checkVisibility());

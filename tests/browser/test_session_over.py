@@ -20,8 +20,7 @@ from tests.browser.people import Person
 from tests.factories import PASSWORD, Clinic
 from tests.stack import Stack
 
-# One process of the run has the browser and the stack.
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, walks")]
 NewPage = Callable[..., Page]
 
 

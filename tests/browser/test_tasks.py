@@ -254,9 +254,8 @@ def test_every_route_is_on_the_way_of_a_task_or_is_none_for_people(app: Flask) -
     assert walked & set(ASIDE) == set(), "these are tasks after all"
 
 
-# One process of the run has the browser and the stack.
 @pytest.mark.browser
-@pytest.mark.xdist_group("browser")
+@pytest.mark.xdist_group("browser, walks")
 @pytest.mark.parametrize(("task", "hand"), WAYS)
 def test_people_can(stack: Stack, new_page: NewPage, tmp_path: Path, task: Task, hand: type[Hand]) -> None:
     page = new_page(stack, javascript=hand is Keyboard, may_break=bool(task.needs_script))

@@ -277,7 +277,6 @@ def _cases() -> list[tuple[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.xdist_group("documented-commands")
 @pytest.mark.parametrize(("line", "variant"), _cases(), ids=[variant[:60] for _, variant in _cases()])
 def test_a_documented_command_does_what_it_says(line: str, variant: str, place: Place) -> None:
     how = TRIED[line]
@@ -325,7 +324,10 @@ def serve(script: str, until: str, place: Place) -> None:
             return False
 
     try:
-        eventually(serves, 300)
+        try:
+            eventually(serves, 120)
+        except AssertionError:
+            raise AssertionError(f"{script} does not serve: {(place.folder / 'log').read_text()}") from None
         process.send_signal(signal.SIGTERM)
         # Flask's own server for development knows no way of stopping.
         assert process.wait(60) in {0, -signal.SIGTERM}
