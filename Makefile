@@ -23,11 +23,11 @@ demo: $(VENV)/.installed-run ## run everything on this machine, with demo accoun
 	$(BIN)/csss demo
 
 test: $(VENV)/.installed-$(TEST_LOCK) lint ## all checks and tests; says what this machine lacks
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
-# Three processes for two cores: some tests wait half a minute for a lease or a lost worker, and need no core meanwhile.
+# Four processes for two cores: some tests wait half a minute for a lease or a lost worker, and need no core meanwhile.
 fast: $(VENV)/.installed-dev ## the tests without browser and training
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not browser and not training"
+	$(BIN)/python -m pytest -n 4 --dist loadgroup -m "not browser and not training"
 
 lint: $(VENV)/.installed-$(TEST_LOCK) ## style, types, and what looks dangerous
 	$(BIN)/ruff check .

@@ -131,18 +131,21 @@ def violations(page: Page, *, only: dict[str, object] | None = None) -> list[str
 
 
 # What gives an element its colours: its own classes and states, and those of everything around it.
-_LOOKS = """() => [...new Set([...document.querySelectorAll("body *")].map((each) => {
+_LOOKS = """(states) => [...new Set([...document.querySelectorAll("body *")].map((each) => {
   const path = [];
   for (let at = each; at; at = at.parentElement) {
-    path.push([at.localName, ...at.classList, ...["type", "disabled", "hidden", "open", "aria-current", "aria-invalid"].map((name) => at.getAttribute(name))]);
+    path.push([at.localName, ...at.classList, ...states.map((name) => at.getAttribute(name))]);
   }
   return JSON.stringify(path);
 }))]"""
 
 
+_STATES = ["type", "disabled", "hidden", "open", "aria-current", "aria-invalid"]
+
+
 def has_new_looks(page: Page, seen: set[str]) -> bool:
     """Whether anything on the page could have colours that were not seen before: one scan's page resembles another's."""
-    looks = set(page.evaluate(_LOOKS))
+    looks = set(page.evaluate(_LOOKS, _STATES))
     new = not looks <= seen
     seen |= looks
     return new
