@@ -132,14 +132,15 @@ def test_every_template_is_used(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("name", HTML)
-def test_every_import_of_a_template_is_used(app: Flask, name: str) -> None:
+def test_every_import_of_a_template_exists_and_is_used(app: Flask, name: str) -> None:
     tree = app.jinja_env.parse((TEMPLATES / name).read_text("utf-8"))
-    imported = {
-        each[1] if isinstance(each, tuple) else each
-        for one in tree.find_all(nodes.FromImport)
-        for each in one.names
-    }
-    assert imported - {each.name for each in tree.find_all(nodes.Name) if each.ctx == "load"} == set()
+    used = {each.name for each in tree.find_all(nodes.Name) if each.ctx == "load"}
+    for one in tree.find_all(nodes.FromImport):
+        assert isinstance(one.template, nodes.Const)
+        offered = dir(app.jinja_env.get_template(one.template.value).module)
+        for each in one.names:
+            macro, called = each if isinstance(each, tuple) else (each, each)
+            assert macro in offered and called in used, f"{macro} of {one.template.value}"
 
 
 @pytest.mark.parametrize("name", [name for name in FOR_BROWSERS if not name.startswith("components/")])
