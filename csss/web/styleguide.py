@@ -46,6 +46,7 @@ class Specimens(Form):
     signed = BooleanField("I have read this scan myself")
     file = FileField("Picture of the scan")
     code = StringField("Six-digit code")
+    any_code = StringField("One-time code or recovery code")
 
 
 @styleguide.get("/styleguide")

@@ -5,14 +5,23 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, nodes
 
+import csss
 from csss.paths import TEMPLATES
 
 ALL = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*") if path.is_file())
 HTML = [name for name in ALL if name.endswith(".html")]
 # The report is set in type by WeasyPrint; a browser never sees it, nor does the content security policy.
 FOR_BROWSERS = [name for name in HTML if not name.startswith("report/")]
+BLOCKS = {"block", "call", "filter", "for", "if", "macro", "set", "trans", "with"}
+# How a component shows in a tag that was written by hand.
+COMPONENT_MARKS = re.compile(
+    r"<table\b|<t[rdh] role=|role=[\"']alert|<p class=[\"']muted"
+    r"|class=[\"'](?:alert|caution|empty-state|htmx-indicator|spinner)\b"
+)
+# Where the script says what went wrong with a request; it is empty when the page comes.
+FRAME = {'<div id="page-message" class="page-message" role="alert">'}
 
 
 def source(name: str) -> str:
@@ -79,3 +88,64 @@ def test_fragments_stand_beside_their_page() -> None:
         for included in re.findall(r"""\{%-?\s*include\s+["']([^"']+)["']""", source(name)):
             assert (TEMPLATES / included).is_file(), f"{name} includes {included}"
             assert Path(included).name.startswith("_"), f"{included} is a fragment: its name begins with _"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_template_can_be_read_on_a_screen(name: str) -> None:
+    """See docs/decisions/0040: lines of 120 characters, and no white space that nobody sees."""
+    text = (TEMPLATES / name).read_text("utf-8")
+    lines = text.split("\n")
+    assert [line for line in lines if len(line) > 120] == []
+    assert [line for line in lines if line != line.rstrip() or "\t" in line] == []
+    assert text.endswith("\n") and not text.endswith("\n\n")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_end_of_a_block_stands_under_its_beginning(name: str) -> None:
+    """Where both begin a line."""
+    text = re.sub(
+        r"\{#.*?#\}",
+        lambda note: re.sub(r"\S", " ", note[0]),
+        (TEMPLATES / name).read_text("utf-8"),
+        flags=re.DOTALL,
+    )
+    open_blocks: list[tuple[str, int | None]] = []
+    for tag in re.finditer(r"\{%[-+]?\s*(\w+)(.*?)[-+]?%\}", text, flags=re.DOTALL):
+        word, rest = tag[1], tag[2]
+        before = text[text.rfind("\n", 0, tag.start()) + 1 : tag.start()]
+        column = len(before) if not before.strip() else None
+        if word in BLOCKS and not (word == "set" and "=" in rest):
+            open_blocks.append((word, column))
+        elif word in ("else", "elif") or word.startswith("end"):
+            began, where = open_blocks[-1] if word in ("else", "elif") else open_blocks.pop()
+            line = text.count("\n", 0, tag.start()) + 1
+            assert None in (where, column) or where == column, f"line {line}: {word} of {began}"
+
+
+def test_every_template_is_used(app: Flask) -> None:
+    """By a page, a mail or another template."""
+    code = "".join(path.read_text("utf-8") for path in Path(csss.__file__).parent.rglob("*.py"))
+    for name in ALL:
+        mail = name.startswith("email/") and f'"{Path(name).stem}"' in code
+        asked_for = any(f'"{name}"' in source(other) for other in ALL if other != name)
+        assert mail or asked_for or f'"{name}"' in code, f"nothing uses {name}"
+
+
+@pytest.mark.parametrize("name", HTML)
+def test_every_import_of_a_template_exists_and_is_used(app: Flask, name: str) -> None:
+    tree = app.jinja_env.parse((TEMPLATES / name).read_text("utf-8"))
+    used = {each.name for each in tree.find_all(nodes.Name) if each.ctx == "load"}
+    for one in tree.find_all(nodes.FromImport):
+        assert isinstance(one.template, nodes.Const)
+        offered = dir(app.jinja_env.get_template(one.template.value).module)
+        for each in one.names:
+            macro, called = each if isinstance(each, tuple) else (each, each)
+            assert macro in offered and called in used, f"{macro} of {one.template.value}"
+
+
+@pytest.mark.parametrize("name", [name for name in FOR_BROWSERS if not name.startswith("components/")])
+def test_what_looks_alike_comes_from_a_component(name: str) -> None:
+    """Tables, alerts, code fields and empty states are written in templates/components alone."""
+    by_hand = [mark for tag in tags(name) if (mark := COMPONENT_MARKS.search(tag)) and tag not in FRAME]
+    assert by_hand == []
+    assert "one-time-code" not in source(name) and "input--code" not in source(name)
