@@ -1,1 +1,1 @@
-"""People: accounts, roles, permissions, sessions, second factors."""
+"""Accounts, sessions, passwords and second factors."""

@@ -1,4 +1,4 @@
-"""Looking accounts up, for administrators."""
+"""Look up accounts for administrators."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,9 +27,10 @@ class AccountPage:
 def accounts(
     *, role: Role | None = None, state: AccountState | None = None, search: str = "", page: int = 1
 ) -> AccountPage:
-    """Those that wait for approval first, then refused, deactivated and active ones, the newest of each first.
+    """List accounts that wait for approval first, then refused, deactivated and active ones, the newest of each
+    first.
 
-    `search` finds part of the name or of the e-mail address.
+    `search` matches part of the name or of the e-mail address.
     """
     query = select(User)
     if role is not None:
@@ -43,7 +44,7 @@ def accounts(
     total: int = db.session.scalar(number, words) or 0
     page, skip = place(page, total, PAGE_SIZE)
     users = db.session.scalars(
-        # The words of the states, read backwards, stand in just this order, so the index gives it.
+        # The state names in descending alphabetical order are exactly this order, so the index provides it.
         query.order_by(User.state.desc(), User.created_at.desc(), User.id).limit(PAGE_SIZE).offset(skip),
         words,
     ).all()

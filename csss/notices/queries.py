@@ -1,4 +1,4 @@
-"""Looking messages up, for administrators."""
+"""Look up messages for administrators."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class MailPage:
 def messages(
     *, kind: MailKind | None = None, state: MailState | None = None, search: str = "", page: int = 1
 ) -> MailPage:
-    """The newest first. `search` finds part of the name or of the address of the person it is for."""
+    """List messages, newest first. `search` matches part of the recipient's name or address."""
     query = select(MailMessage)
     if kind is not None:
         query = query.where(MailMessage.kind == kind)
@@ -39,7 +39,7 @@ def messages(
     total: int = db.session.scalar(number, words) or 0
     page, skip = place(page, total, PAGE_SIZE)
     ids = db.session.scalars(
-        # The ids first, from an index alone; then only this page is read whole.
+        # First the ids, from an index alone; then only this page is loaded.
         query.with_only_columns(MailMessage.id)
         .order_by(MailMessage.created_at.desc(), MailMessage.id)
         .limit(PAGE_SIZE)

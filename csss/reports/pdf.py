@@ -1,4 +1,4 @@
-"""What is done with a finished PDF: its fingerprint, the encrypted copy for the mail, and a look at its PDF/A marks."""
+"""Process finished PDFs: fingerprint, the encrypted copy for the mail, and a check of the PDF/A marks."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import pikepdf
 
 from csss.report_fonts import CHARACTERS
 
-MAX_PASSPHRASE_BYTES = 127  # ISO 32000-2, 7.6.4.3.3: longer pass phrases are cut off without a word
+MAX_PASSPHRASE_BYTES = 127  # ISO 32000-2, 7.6.4.3.3: longer pass phrases are silently truncated
 
 
 def sha256(pdf: bytes) -> str:
-    """The SHA-256 of the kept file, 64 lower-case hexadecimal digits."""
+    """The SHA-256 of the stored file, 64 lower-case hexadecimal digits."""
     return hashlib.sha256(pdf).hexdigest()
 
 
 def encrypt_pdf(pdf: bytes, passphrase: str) -> bytes:
-    """A copy of `pdf` that opens only with `passphrase`: AES-256 (R=6), printing allowed, changing it not.
+    """A copy of `pdf` that opens only with `passphrase`: AES-256 (R=6), printing allowed, changes not allowed.
 
-    The owner's password is random and thrown away. The pass phrase is normalised to NFKC, as PDF readers do with what
-    is typed. The copy no longer calls itself PDF/A, which forbids encryption.
-    Raises ValueError when the pass phrase is blank or longer than 127 bytes in UTF-8.
+    The owner password is random and discarded. The pass phrase is normalised to NFKC, as PDF readers do with input.
+    The copy no longer declares PDF/A, which forbids encryption. Raises ValueError when the pass phrase is blank or
+    longer than 127 bytes in UTF-8.
     """
     normal = unicodedata.normalize("NFKC", passphrase)
     if not normal.strip():
@@ -55,7 +55,8 @@ def encrypt_pdf(pdf: bytes, passphrase: str) -> bytes:
 
 
 def foreign_fonts(pdf: bytes) -> list[str]:
-    """The fonts in `pdf` that are none of the report's own: the machine put them in for letters that those lack."""
+    """The fonts in `pdf` that are not the report's own: the layout engine took them from the machine for letters
+    that ours lack."""
     ours = {family.replace(" ", "-") for family in CHARACTERS}
     with pikepdf.open(io.BytesIO(pdf)) as document:
         names = {
@@ -67,11 +68,12 @@ def foreign_fonts(pdf: bytes) -> list[str]:
 
 
 def pdfa_problems(pdf: bytes) -> list[str]:
-    """What keeps `pdf` from being PDF/A-3u as far as can be seen without veraPDF; an empty list when nothing does.
+    """What keeps `pdf` from being PDF/A-3u, as far as this can be checked without veraPDF; an empty list when
+    nothing does.
 
-    Looked at: encryption, the conformance in the XMP metadata, the output intent, the file identifier, title and
-    language, that every font is embedded and maps to Unicode, no JavaScript or other action on opening, no interpolated
-    picture, no LZW. (ISO 19005-3, clauses 6.1 to 6.7; it is no full validation.)
+    Checks encryption, the conformance in the XMP metadata, the output intent, the file identifier, title and
+    language, that every font is embedded and maps to Unicode, no JavaScript or other action on opening, no
+    interpolated picture, no LZW (ISO 19005-3, clauses 6.1 to 6.7). This is not a full validation.
     """
     try:
         document = pikepdf.open(io.BytesIO(pdf))

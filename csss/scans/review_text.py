@@ -1,4 +1,4 @@
-"""What a doctor writes about a scan, as it comes from a form: a draft and a signed reading alike."""
+"""Define the form data of a reading; drafts and signed readings share it."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ MAX_TEXT = 50_000  # characters of one text
 
 @dataclass(frozen=True)
 class ReviewText:
-    """What a doctor writes about a scan. `agreement` is kept only where there is a prediction to agree with."""
+    """What a doctor writes about a scan. `agreement` is stored only when there is a prediction to agree with."""
 
     findings: str
     impression: str = ""
@@ -20,7 +20,7 @@ class ReviewText:
 
 
 def too_long(text: str, limit: int) -> str:
-    """The sentence beside a field that holds more than `limit` characters."""
+    """The message beside a field that holds more than `limit` characters."""
     return _(
         "At most %(most)s characters can be taken; this has %(count)s.",
         most=f"{limit:,}",
