@@ -153,7 +153,9 @@ def _check_key(known: str | None) -> None:
 
 def seal(events: list[AuditEvent]) -> None:
     """Append these events, written by this transaction, to the chain. Only for `before_commit`."""
-    kept = [event for event in events if inspect(event).persistent]  # the others were rolled back with a savepoint
+    kept = [
+        event for event in events if inspect(event).persistent
+    ]  # the others were rolled back with a savepoint
     if not kept:
         return
     newest, key = lock(), current_key()

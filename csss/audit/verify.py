@@ -82,9 +82,7 @@ class _Seals:
         self._known = {key.id: key for key in keys}
         self._seen: set[str] = set()
         self._unknown: dict[str, list[int]] = {}  # events by the id of a key that was not provided
-        self._replaced: dict[
-            str, int
-        ] = {}  # the id of a key, and the event that replaced it
+        self._replaced: dict[str, int] = {}  # the id of a key, and the event that replaced it
 
     def look(self, row: Row[Any], *, whole: bool) -> str | None:
         """What is wrong with this event's seal. `whole`: whether event and hash are unchanged."""

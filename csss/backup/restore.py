@@ -1,4 +1,4 @@
-"""Putting a backup back: into an empty system, or over one that is there when told so."""
+"""Restore a backup: into an empty system, or over an existing one when told so."""
 
 import json
 import os
@@ -41,7 +41,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class OpenedBackup:
-    """A backup whose files are all whole. What it holds of stored files may be with the storage already."""
+    """A backup whose files are all intact. Its stored files may already be with the storage."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -50,7 +50,7 @@ class OpenedBackup:
 
 @contextmanager
 def opened(source: Path, settings: Settings, tell: Tell) -> Iterator[OpenedBackup]:
-    """The backup, every file checked; raises BackupError before anything is touched."""
+    """Open the backup and check every file; raises BackupError before anything is changed."""
     with (
         open_storage(settings).incoming() as incoming,
         tempfile.TemporaryDirectory(prefix=".restore-", dir=settings.instance_folder) as staging,
@@ -70,7 +70,7 @@ def opened(source: Path, settings: Settings, tell: Tell) -> Iterator[OpenedBacku
 
 
 def place_secret_key(folder: Path, settings: Settings, *, force: bool, tell: Tell) -> None:
-    """Use the backup's secret key where none is set. Before the application is made: it would make one of its own."""
+    """Use the backup's secret key if none is set. Called before the application is made, which would create a key."""
     kept, place = folder / "instance" / SECRET_KEY, settings.instance_folder / SECRET_KEY
     if settings.secret_key or not kept.exists():
         return
@@ -88,7 +88,7 @@ def place_secret_key(folder: Path, settings: Settings, *, force: bool, tell: Tel
 
 
 def restore(app: Flask, backup: OpenedBackup, *, force: bool, other_key: bool, tell: Tell) -> list[str]:
-    """Put everything back. Returns what the check of the audit log has found wrong. Raises BackupError."""
+    """Restore everything. Returns the problems that the check of the audit log found. Raises BackupError."""
     settings: Settings = app.config["CSSS"]
     folder, manifest = backup.folder, backup.manifest
     same_key = chain.current_key().id == manifest["key_id"]
@@ -122,7 +122,7 @@ def restore(app: Flask, backup: OpenedBackup, *, force: bool, other_key: bool, t
 
 
 def _check_storage_keys(folder: Path, settings: Settings) -> None:
-    """Refuse another storage key under an id that the backup knows, before anything is touched."""
+    """Refuse a different storage key under an id that the backup knows, before anything is changed."""
     kept = folder / "rows" / f"{KeyCheck.__tablename__}.jsonl"
     if not kept.exists():
         return
@@ -135,7 +135,7 @@ def _check_storage_keys(folder: Path, settings: Settings) -> None:
 
 
 def _tell_shut_files(settings: Settings, tell: Tell) -> None:
-    """Files that the keys of the settings do not open, by what they say at their beginning."""
+    """Report files that the keys of the settings cannot open, judged by their headers."""
     there = {key.id for key in settings.storage_key_ring}
     shut: dict[str, list[str]] = {}
     for key, key_id in storage().key_ids():
@@ -159,7 +159,7 @@ def _check_room(*, force: bool) -> None:
 
 
 def _take_files(backup: OpenedBackup) -> None:
-    """Of a backup that is a folder: those of an archive went to the storage when it was unpacked."""
+    """Take the files of a backup that is a folder; an archive's files went to the storage when it was unpacked."""
     for path in archive.all_files(backup.folder / archive.FILES):
         name = path.relative_to(backup.folder).as_posix()
         try:
@@ -173,7 +173,7 @@ def _take_files(backup: OpenedBackup) -> None:
 
 
 def _restore_rows(folder: Path, manifest: dict[str, Any], tell: Tell) -> None:
-    """The tables as they were then, filled in one transaction, then brought up to this release."""
+    """Create the tables as they were then, fill them in one transaction, then migrate to this release."""
     with db.engine.begin() as connection:
         rows.drop_everything(connection)
     db.engine.dispose()
@@ -203,7 +203,7 @@ def _restore_files(backup: OpenedBackup, tell: Tell) -> None:
 
 
 def _tell_of_orphans(tell: Tell) -> None:
-    """Backups of earlier releases also hold what came while they were made."""
+    """Backups of earlier releases also contain files that arrived while they were made."""
     if orphans := named_files.orphans():
         tell(
             f"{len(orphans)} of them are named by no row: uploads that were under way at the time. Nobody can open them; "
@@ -212,7 +212,7 @@ def _tell_of_orphans(tell: Tell) -> None:
 
 
 def _restore_anchors(folder: Path, tell: Tell) -> None:
-    """The anchors of what was lost since the backup go aside: they would, rightly, tell of a removed end."""
+    """Move newer anchors aside: they would, correctly, report that the end of the log since the backup is missing."""
     place, kept = anchors.path(), folder / "instance" / anchors.NAME
     if place.exists():
         aside = place.rename(_aside(place))

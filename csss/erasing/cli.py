@@ -1,4 +1,4 @@
-"""`csss erase-patient` and `csss finish-erasures`, for whoever runs the server."""
+"""`csss erase-patient` and `csss finish-erasures`, for the deployer."""
 
 import secrets
 

@@ -34,9 +34,7 @@ _KEY_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=T
     help="A key from before the old one, where the audit log asks for it; may be given several times.",
 )
 @click.option("--make-new", is_flag=True, help="Make the new key, if it is stored in the instance folder.")
-@click.option(
-    "--without-old-key", is_flag=True, help="The old key is lost. What it encrypted is lost, too."
-)
+@click.option("--without-old-key", is_flag=True, help="The old key is lost. What it encrypted is lost, too.")
 @click.option("--force", is_flag=True, help="Change it although the check of the audit log fails.")
 def change_secret_key(
     old_key_file: Path | None,

@@ -142,7 +142,9 @@ class Hub:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if connection.family in {socket.AF_INET, socket.AF_INET6}:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):  # a laptop whose lid was closed never closes the connection
+            if hasattr(
+                socket, "TCP_USER_TIMEOUT"
+            ):  # a laptop whose lid was closed never closes the connection
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
         self.loop.call_soon_threadsafe(self._adopt, connection, listener, head)
 

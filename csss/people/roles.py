@@ -13,7 +13,7 @@ class Role(StrEnum):
 
     @property
     def human(self) -> str:
-        """The word people read."""
+        """The display name."""
         return str(_NAMES[self])
 
 

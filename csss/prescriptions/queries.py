@@ -1,4 +1,4 @@
-"""What the pharmacist has to act on."""
+"""Look up what the pharmacist has to act on."""
 
 from csss.scans import queries
 from csss.scans.list_rows import ListedScan
@@ -7,7 +7,7 @@ from csss.scans.states import HoldFor, Status
 
 
 def queue(*, search: str = "", sort: str = "priority", page: int = 1) -> QueuePage[ListedScan]:
-    """Scans that wait for a prescription, and those held for a correction of one."""
+    """Scans that wait for a prescription, and those held for its correction."""
     return queries.queue(
         [Status.DOCTOR_VERIFIED], held_for=HoldFor.PHARMACIST, search=search, sort=sort, page=page
     )
