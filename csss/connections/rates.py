@@ -3,7 +3,7 @@
 import errno
 import time
 
-# A 64 kbit/s line carries 8,000 bytes a second. An eighth of that is too slow for sending a picture.
+# A 64 kbit/s line carries 8,000 bytes a second. Below an eighth of that, a line is too slow for a picture.
 LEAST = 1_000  # bytes per second, averaged since the start
 GRACE = 30.0  # seconds before the average counts; also the longest gap without any byte
 HEAD = 15.0  # seconds for a request's head, from its first byte
