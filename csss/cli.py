@@ -149,7 +149,7 @@ def check() -> None:
             problems += 1
             click.echo(f"      {result.mend}")
     if problems:
-        click.echo(f"\n{problems} {'thing needs' if problems == 1 else 'things need'} mending.")
+        click.echo(f"\n{problems} {'thing needs' if problems == 1 else 'things need'} fixing.")
         sys.exit(1)
     click.echo("\nEverything is in place.")
 
@@ -184,7 +184,7 @@ def migrate() -> None:
 
 @main.command("create-admin")
 @click.option("--email", prompt="E-mail address", help="E-mail address, which is also the sign-in name.")
-@click.option("--name", prompt="Name", help="Name, as it will stand on reports.")
+@click.option("--name", prompt="Name", help="Name, as it will appear on reports.")
 @click.option(
     "--password-file",
     type=click.Path(path_type=Path, allow_dash=True, exists=True, dir_okay=False),

@@ -85,7 +85,7 @@ class Settings:
     storage_plain: bool = _setting(True, "Read stored files from before encryption (0 refuses them)")
     retention_days: int = _setting(
         0,
-        "Days after which a patient's data is listed as due for erasing; 0: never. Nothing is erased by itself",
+        "Days after which a patient's data is listed as due for erasing; 0: never. Nothing is erased automatically",
     )
     model: str = _setting("", "Folder of the classifier; empty: the one named in `models/ACTIVE`")
     threshold: float | None = _setting(None, "τ between 0 and 1; empty: the default of the model (0.75)")
@@ -339,7 +339,7 @@ def unknown_variables() -> list[str]:
             continue
         near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.6)
         meant = f"did you mean CSSS_{near[0]}?" if near else "`csss settings` lists all."
-        told.append(f"{variable} is no setting of CSSS and changes nothing; {meant}")
+        told.append(f"{variable} is not a setting of CSSS and has no effect; {meant}")
     return told
 
 

@@ -75,13 +75,11 @@ def cause_and_remedy(error: BaseException, settings: Settings) -> tuple[str, str
     if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError | DataError):
         return None
     if _NO_TABLE.search(f"{type(error.orig).__name__} {said(error)}"):
-        return f"{where} has not the tables of this release", "Run csss migrate."
+        return f"{where} does not have the tables of this release", "Run csss migrate."
     if settings.database_url.startswith("postgres"):
-        remedy = "Look whether the server runs, and at CSSS_DATABASE_URL."
+        remedy = "Check that the server runs, and check CSSS_DATABASE_URL."
     else:
-        remedy = (
-            f"Look at the file, and at {'CSSS_DATABASE_URL' if settings.database_url else 'CSSS_INSTANCE'}."
-        )
+        remedy = f"Check the file, and {'CSSS_DATABASE_URL' if settings.database_url else 'CSSS_INSTANCE'}."
     return f"{where} cannot be used: {_reason(error, settings)}", remedy
 
 
@@ -92,6 +90,6 @@ def _reason(error: DBAPIError, settings: Settings) -> str:
         file = Path(make_url(settings.database).database or "")
         if not file.parent.is_dir():
             return f"the folder {file.parent} does not exist"
-        return "it cannot be opened or made"
+        return "it cannot be opened or created"
     causes = re.findall(r"^.*(?:failed|FATAL): +(.+)$", text, flags=re.MULTILINE)
     return (causes[-1] if causes else said(error.orig or error)).strip().rstrip(".")

@@ -1,4 +1,4 @@
-"""Exceptions with which services refuse. Routes convert them to responses; callers need to handle no others."""
+"""Define the exceptions with which services refuse. Routes turn them into responses; callers handle no others."""
 
 from datetime import timedelta
 

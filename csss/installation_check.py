@@ -96,7 +96,7 @@ def _secret_key(settings: Settings) -> CheckResult:
         settings.kept_secret()
     except BadSetting as error:
         return CheckResult(
-            "Secret key", False, str(error), "Whoever has another key can open nothing of before."
+            "Secret key", False, str(error), "With a different key, existing data cannot be opened."
         )
     return CheckResult("Secret key", True, f"kept in {settings.secret_key_file}")
 
@@ -135,7 +135,9 @@ def _harfbuzz(_: Settings) -> CheckResult:
     return CheckResult(
         "Font subsetting",
         found,
-        "HarfBuzz is there" if found else "HarfBuzz is missing: reports are made in a slow way that will go",
+        "HarfBuzz is there"
+        if found
+        else "HarfBuzz is missing: reports use a slow method that will be removed",
         "apt-get install libharfbuzz-subset0",
     )
 
@@ -235,7 +237,7 @@ def _keys(settings: Settings) -> CheckResult:
         wrong = wrong_keys_of(settings)
     except sa.exc.SQLAlchemyError:
         return CheckResult("Keys", False, "the database cannot be asked", "Fix the database first.")
-    mend = "Nothing starts and nothing is written before that."
+    mend = "Nothing starts and nothing is written until the keys are right."
     return CheckResult("Keys", not wrong, " ".join(wrong) or "those of this database", mend)
 
 

@@ -63,15 +63,15 @@ def other_key(settings: "Settings", name: str) -> str:
     """The message for a key that differs from the one the database knows under this name."""
     if name == SECRET_KEY:
         if settings.secret_key:
-            which = "CSSS_SECRET_KEY is another key than the one that this database is used with."
+            which = "CSSS_SECRET_KEY is not the key of this database."
         else:
             which = (
-                f"The secret key in {settings.secret_key_file} is another one than the one that this database is used "
-                "with, and CSSS_SECRET_KEY is not set."
+                f"The secret key in {settings.secret_key_file} is not the key of this database, and "
+                "CSSS_SECRET_KEY is not set."
             )
         return f"{which} Set the right key. For a planned change there is `csss change-secret-key`."
     key_id = name.removeprefix(storage_key_name(""))
     return (
-        f"CSSS_STORAGE_KEYS holds another key under the id {key_id} than the one that this database is used with: what it "
-        "encrypts would not open with the right one. Set the right key, or give a new key an id of its own."
+        f"The key with the id {key_id} in CSSS_STORAGE_KEYS is not this database's key of that id: what it encrypts would "
+        "not open with the right one. Set the right key, or give a new key a new id."
     )

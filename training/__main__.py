@@ -155,7 +155,7 @@ def distil(obj: tuple[Run, Path | None, Path | None]) -> None:
 
     run = obj[0]
     if not run.recipe.panel:
-        click.echo(f"Nothing to do: the recipe {run.recipe.name} ships a network that learned by itself.")
+        click.echo(f"Nothing to do: the recipe {run.recipe.name} releases a network without distillation.")
         return
     _kept(run_distillation(run, data_folder(obj[1]), weights_file(obj[2])))
 
@@ -283,7 +283,7 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
             theirs = evaluation.read_metrics(run.models / beside)
             metrics["beside"] = {part: theirs[part] for part in ("seeds", "trials") if part in theirs}
         else:
-            click.echo(f"{run.models / beside} is missing, so nothing stands beside {run.version}.")
+            click.echo(f"{run.models / beside} is missing, so there is no comparison with {run.version}.")
     metrics["audit"] = audit(engine, data, metrics, other, side)
     worst = mistakes.worst(side)
     metrics["mistakes"] = mistakes.record(engine.info, side, worst)

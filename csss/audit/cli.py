@@ -68,8 +68,8 @@ def verify(key_files: tuple[Path, ...], expect: tuple[str, ...], anchor_files: t
     if not verdict.intact:
         sys.exit(1)
     click.echo(
-        f"All {verdict.events} events are as they were sealed, and {verdict.anchors} heads kept outside the "
-        f"database fit. The newest is {verdict.head.number}:{verdict.head.hash}"
+        f"All {verdict.events} events are as they were sealed, and {verdict.anchors} heads stored outside the "
+        f"database match. The newest is {verdict.head.number}:{verdict.head.hash}"
     )
 
 

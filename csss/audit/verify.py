@@ -65,7 +65,7 @@ def verify(keys: Sequence[Key], anchors: Sequence[Anchor] = ()) -> ChainVerdict:
         if anchor is not None and anchor.hash != row.hash:
             verdict.problems.append(
                 f"Event {number} had another seal on {_moment(anchor.at)}: "
-                "the log up to there was written anew since."
+                "the log up to there has been rewritten since."
             )
         before = row.hash
     verdict.problems += [_cut_off(anchor, verdict.head.number) for anchor in _beyond(kept.values(), number)]
@@ -152,7 +152,7 @@ def _never_sealed() -> list[str]:
         .order_by(AuditEvent.id)
     )
     return [
-        f"The event with the id {row.id} ({row.action}, {_moment(row.at)}) has no seal: it was put in past the "
+        f"The event with the id {row.id} ({row.action}, {_moment(row.at)}) has no seal: it was inserted without the "
         "application, its seal was removed, or an earlier release wrote it during an update (csss audit seal)."
         for row in rows
     ]

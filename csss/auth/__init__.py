@@ -1,1 +1,1 @@
-"""Accounts, sessions, passwords and second factors."""
+"""Signing in: accounts, sessions, passwords and second factors."""

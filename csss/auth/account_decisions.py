@@ -1,4 +1,7 @@
-"""What an administrator does for somebody who lost a phone or left a screen open. Belongs inside transaction()."""
+"""End sessions and reset second factors, as an administrator, for somebody who lost a phone or left a screen unlocked.
+
+All functions belong inside transaction().
+"""
 
 import uuid
 from datetime import UTC, datetime

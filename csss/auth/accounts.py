@@ -1,4 +1,4 @@
-"""Accounts: register, approve, change, and check passwords."""
+"""Register, approve and change accounts, and check their passwords."""
 
 import hmac
 import secrets as random
@@ -234,7 +234,7 @@ def send_confirmation_again(user: User) -> None:
             CONFIRMATIONS_WINDOW,
             confirmation=gettext(
                 "%(count)s links have been sent within an hour. "
-                "Look for them among the unwanted mail too, or wait a while and ask again.",
+                "Check your spam folder, or wait a while and ask again.",
                 count=CONFIRMATIONS_PER_WINDOW,
             ),
         )

@@ -1,4 +1,4 @@
-"""The authenticator app: time-based one-time codes (RFC 6238: SHA-1, six digits, 30 seconds)."""
+"""Set up and check the authenticator app: time-based one-time codes (RFC 6238: SHA-1, six digits, 30 seconds)."""
 
 import hmac
 import logging

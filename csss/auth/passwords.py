@@ -78,15 +78,15 @@ def password_problem(password: str, *, about: Iterable[str] = ()) -> str | None:
         )
     text = unicodedata.normalize("NFKC", password).casefold()
     if _repeats(text):
-        return gettext("This password repeats itself, so it is soon guessed. Choose another one.")
+        return gettext("This password repeats itself, so it is easy to guess. Choose another one.")
     if _is_walk(text) or _is_common(text):
         return gettext(
-            "This password is one of those that are tried first. Choose another one, such as a few words that do not "
+            "This is one of the passwords that attackers try first. Choose another one, such as a few words that do not "
             "belong together."
         )
     if _rests_on(text, about):
         return gettext(
-            "This password rests on your name, your e-mail address or the name of this system. Choose another one."
+            "This password is based on your name, your e-mail address or the name of this system. Choose another one."
         )
     return None
 

@@ -1,4 +1,4 @@
-"""The second factor: a code by e-mail, an authenticator app (TOTP), or a recovery code on paper."""
+"""Request and check the second factor: a code by e-mail, an authenticator app (TOTP), or a recovery code on paper."""
 
 import hmac
 import logging

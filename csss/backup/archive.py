@@ -125,7 +125,7 @@ def check_target(target: str) -> None:
     if path.exists() or path.is_symlink():
         if path.is_dir() and not any(path.iterdir()) and not _is_archive(target):
             return  # an empty folder is filled
-        raise BackupError(f"{path} is there already; nothing is overwritten.")
+        raise BackupError(f"{path} already exists; nothing is overwritten.")
     if not path.parent.is_dir():
         what = "is no folder" if path.parent.exists() else "does not exist"
         raise BackupError(f"{path.parent} {what}: make the folder for backups first, or mount its disk.")
@@ -253,7 +253,7 @@ def unpacked(source: Path, into: Path, storage: IntoStorage | None = None) -> Pa
                     else:
                         _Folder(into).add(member.name, content, member.size)
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
-        raise BackupError(f"{name} is no whole backup: {error}.") from error
+        raise BackupError(f"{name} is an incomplete backup: {error}.") from error
     except OSError as error:
         raise BackupError(f"{name} cannot be unpacked into {into}: {error.strerror or error}.") from error
     return into
@@ -277,7 +277,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError) as error:
-        raise BackupError("This is no whole backup: its manifest is missing or broken.") from error
+        raise BackupError("This is an incomplete backup: its manifest is missing or invalid.") from error
     if found.get("format") != FORMAT:
         raise BackupError(
             f"This backup has the format {found.get('format')}; this release reads format {FORMAT}."

@@ -13,7 +13,7 @@ import click
 @click.option(
     "--with-secret-key",
     is_flag=True,
-    help="Put the secret key into it, too. Whoever has the backup can then read everything.",
+    help="Include the secret key. Anybody who has the backup can then read everything.",
 )
 def backup(target: str, with_secret_key: bool) -> None:
     """Copy database and files to TARGET while the system runs.

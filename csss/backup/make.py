@@ -99,7 +99,7 @@ def _trouble_told(target: str) -> Iterator[None]:
         yield
     except BrokenPipeError as error:
         raise BackupError(
-            "Whoever reads this backup went away before its end: what it has is no backup."
+            "The reader of this backup stopped before its end: what it has is no backup."
         ) from error
     except OSError as error:
         streamed = target == archive.STREAM

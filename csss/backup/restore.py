@@ -65,7 +65,9 @@ def opened(source: Path, settings: Settings, tell: Tell) -> Iterator[OpenedBacku
                 f"{manifest['revision']}). Install that release first."
             )
         archive.check(folder, manifest, tell, stored.files)
-        tell(f"All {len(manifest['files'])} files of the backup of {manifest['made_at'][:16]} UTC are whole.")
+        tell(
+            f"All {len(manifest['files'])} files of the backup of {manifest['made_at'][:16]} UTC are intact."
+        )
         yield OpenedBackup(folder, manifest, stored)
 
 
@@ -79,7 +81,7 @@ def place_secret_key(folder: Path, settings: Settings, *, force: bool, tell: Tel
         if not force:
             raise BackupError(f"{place} holds another secret key than the backup; --force replaces it.")
         place.rename(_aside(place))
-        tell(f"The secret key that was in {place} lies beside it.")
+        tell(f"The secret key that was in {place} is now beside it.")
     if not place.exists():
         private_folder(place.parent)
         with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
@@ -95,7 +97,7 @@ def restore(app: Flask, backup: OpenedBackup, *, force: bool, other_key: bool, t
     if not same_key and not other_key:
         raise BackupError(
             "The secret key is not the one that the backup was made with: authenticator apps, pass phrases and the "
-            "seals of the audit log need it. Set CSSS_SECRET_KEY to that key, or go on without it with --other-key."
+            "seals of the audit log need it. Set CSSS_SECRET_KEY to that key, or continue without it with --other-key."
         )
     _check_storage_keys(folder, settings)
     _check_room(force=force)
@@ -109,7 +111,7 @@ def restore(app: Flask, backup: OpenedBackup, *, force: bool, other_key: bool, t
             ended = changed_rows(
                 sa.update(UserSession).where(UserSession.ended_at.is_(None)).values(ended_at=now())
             )
-            told = ["Everybody has to sign in anew."]
+            told = ["Everybody has to sign in again."]
         else:
             outcome = go_on_without_old_key()
             ended, told = outcome.sessions, outcome.sentences()
@@ -198,7 +200,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _restore_files(backup: OpenedBackup, tell: Tell) -> None:
     aside = backup.stored.take_over(f".replaced-{now():%Y%m%dT%H%M%S}")
     if aside:
-        tell(f"The files that were there lie in {aside} now. Remove them when all is well.")
+        tell(f"The previous files are in {aside} now. Remove them when everything works.")
     tell(f"{len(backup.stored.files)} files were restored into {storage().place}.")
 
 
@@ -216,7 +218,7 @@ def _restore_anchors(folder: Path, tell: Tell) -> None:
     place, kept = anchors.path(), folder / "instance" / anchors.NAME
     if place.exists():
         aside = place.rename(_aside(place))
-        tell(f"The heads of the audit log since the backup lie in {aside}.")
+        tell(f"The heads of the audit log since the backup are in {aside}.")
     if kept.exists():
         shutil.copyfile(kept, place)
         place.chmod(0o600)
@@ -237,5 +239,5 @@ def _verdict(manifest: dict[str, Any], tell: Tell, *, same_key: bool) -> list[st
         problems = [each for each in problems if "another secret key" not in each]
         tell("The seals of the audit log were not checked: they were made with the other secret key.")
     if not problems:
-        tell(f"The audit log is whole: {verdict.events} events.")
+        tell(f"The audit log is intact: {verdict.events} events.")
     return problems

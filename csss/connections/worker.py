@@ -225,7 +225,7 @@ class WaitingWorker(ThreadWorker):
         except OSError:
             self._drop(conn)
         except Exception:
-            self.log.exception("A connection could not be brought to its end.")
+            self.log.exception("A connection could not be closed properly.")
             self._drop(conn)
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:

@@ -74,7 +74,7 @@ def run(settings: Settings, *, port: int, keep: bool) -> None:
         ]
         children.append(Child.csss("web", name="web", environment=variables))
         Supervisor(children, held=[lock]).run(ready=lambda: _announce_when_ready(chosen))
-    click.echo("The demo has stopped. `csss demo --keep` goes on with its data.")
+    click.echo("The demo has stopped. `csss demo --keep` continues with its data.")
 
 
 @contextmanager

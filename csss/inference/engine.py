@@ -130,7 +130,7 @@ class Engine:
         except (ValueError, KeyError, OSError, RuntimeError) as error:
             raise ModelCorrupt(
                 f"The model in {info.folder} cannot be loaded ({error}). Restore the model folder from its source, "
-                "or write it anew with `python -m training export`."
+                "or create it again with `python -m training export`."
             ) from error
 
     def predict(self, image_bytes: bytes, heatmap: bool = True) -> Result:

@@ -108,7 +108,7 @@ def read_info(folder: Path | str | None = None) -> ModelInfo:
     except (KeyError, TypeError, ValueError) as error:
         raise ModelCorrupt(
             f"{file} cannot be used ({type(error).__name__}: {error}). Restore the model folder from its source, "
-            "or write it anew with `python -m training export`."
+            "or create it again with `python -m training export`."
         ) from error
 
 
@@ -152,7 +152,7 @@ def read_checked(folder: Path, name: str, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ModelCorrupt(
             f"{file} is damaged or belongs to another model: its SHA-256 is not the one in labels.json. "
-            "Restore the model folder from its source, or write it anew with `python -m training export`."
+            "Restore the model folder from its source, or create it again with `python -m training export`."
         )
     return data
 

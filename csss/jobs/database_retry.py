@@ -28,6 +28,6 @@ def stubbornly(keep: Callable[[], T]) -> T:
         except DBAPIError as error:
             if time.monotonic() > deadline:
                 raise
-            log.warning("what was done could not be kept yet: %s", error)
+            log.warning("the result could not be stored yet: %s", error)
             db.session.rollback()
             time.sleep(PAUSE_SECONDS)

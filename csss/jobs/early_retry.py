@@ -35,5 +35,5 @@ def wake(job: str, error: str, over: Callable[[], bool]) -> int:
         woken = changed_rows(
             update(OutboxJob).where(waiting).values(due_at=now()).execution_options(synchronize_session=False)
         )
-    log.info("%d jobs (%s) wait no longer: the trouble is over", woken, job)
+    log.info("%d jobs (%s) are due early: the fault is over", woken, job)
     return woken

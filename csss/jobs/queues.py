@@ -60,6 +60,6 @@ def init_jobs(app: Flask) -> None:
             hand_over(row_id, queue, connection)
         except redis.RedisError as error:
             # Nothing is lost: the row is in the database, and the sweeper enqueues it.
-            log.warning("Redis did not take job %s (%s); the sweeper will", row_id, error)
+            log.warning("Redis did not accept job %s (%s); the sweeper will enqueue it", row_id, error)
 
     app.extensions[DISPATCHER] = dispatch

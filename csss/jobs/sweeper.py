@@ -57,7 +57,7 @@ def _sweep_queue(queue: Queue, connection: Any) -> int:
         )
     for row_id in lost:
         hand_over(row_id, queue, connection)
-    log.info("handed over %d jobs again to %s", len(lost), queue.value)
+    log.info("enqueued %d lost jobs again in %s", len(lost), queue.value)
     return len(lost)
 
 

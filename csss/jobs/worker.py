@@ -110,7 +110,7 @@ class SweepingWorker(Worker):
             with self._app.app_context():
                 end_after_death(uuid.UUID(job.args[0]))
         except SQLAlchemyError as error:
-            log.warning("the lease of a killed job runs out by itself: %s", error)
+            log.warning("the lease of a killed job could not be ended and will expire: %s", error)
         finally:
             self._forget_connections()
 

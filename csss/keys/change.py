@@ -51,12 +51,12 @@ class KeyChange:
         told = []
         if self.authenticators or self.passphrases:
             told.append(
-                f"Encrypted anew: {self.authenticators} authenticator apps and {self.passphrases} pass phrases."
+                f"Re-encrypted: {self.authenticators} authenticator apps and {self.passphrases} pass phrases."
             )
         if self.lost_authenticators:
             told.append(
                 f"Lost: {self.lost_authenticators} authenticator apps do not open. Their owners sign in with a code by "
-                "mail, and set the app up anew on their account's page."
+                "mail, and set up the app again on their account's page."
             )
         if self.lost_passphrases:
             told.append(
@@ -70,7 +70,7 @@ class KeyChange:
                 f"Ended: {self.codes} mailed codes and {self.links} links for a new password. They can be asked for again; "
                 "so can links that confirm an address."
             )
-        told.append(f"Ended: {self.sessions} sessions. Everybody has to sign in anew.")
+        told.append(f"Ended: {self.sessions} sessions. Everybody has to sign in again.")
         return told
 
 
@@ -88,12 +88,12 @@ def change(old: str, earlier: Sequence[str] = (), *, force: bool = False) -> Key
     chain.lock(any_key=True)
     known = db.session.get(KeyCheck, SECRET_KEY)
     if known is not None and known.value != secret_key_value(old):
-        raise CannotChange("The old key that was given is not the one that this database is used with.")
+        raise CannotChange("The given old key is not the key of this database.")
     keys = [chain.Key(each) for each in (old, _new(), *earlier)]
     verdict = verify(keys, anchors.kept(anchors.path()))
     if verdict.problems and not force:
         raise CannotChange(
-            "The audit log is not whole as the old key sees it. Nothing was changed. Look into it first; --force changes "
+            "The audit log is not intact according to the old key. Nothing was changed. Investigate first; --force changes "
             "the key all the same, and records how much was wrong.",
             verdict.problems,
         )

@@ -68,7 +68,7 @@ def change_secret_key(
         outcome = _change(settings, old_key, earlier, force=force)
         if outcome is not None and settings.secret_key and settings.secret_key_file.exists():
             aside = settings.secret_key_file.rename(_aside(settings))
-            click.echo(f"The key that lay in the instance folder is in {aside} now.")
+            click.echo(f"The old key of the instance folder is in {aside} now.")
     if outcome is None:
         click.echo("This secret key is the one in use already. Nothing was changed.")
         return

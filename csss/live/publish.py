@@ -43,7 +43,7 @@ class Publisher:
         except redis.RedisError as error:
             with self._lock:
                 self._resting_until = time.monotonic() + REST_SECONDS
-            log.warning("Redis did not take a live change (%s)", error)
+            log.warning("Redis did not accept a live change (%s)", error)
 
 
 def init_live(app: Flask) -> None:

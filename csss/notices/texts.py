@@ -45,7 +45,7 @@ def _password_changed(_message: MailMessage) -> Draft:
 _ACCESS_CHANGED: dict[MailKind, tuple[str, str]] = {
     MailKind.PASSKEY_ADDED: (
         _l("A passkey was added"),
-        _l("a passkey has just been registered for your account. Whoever holds it can sign in with it."),
+        _l("a passkey has just been registered for your account. Anybody who has it can sign in with it."),
     ),
     MailKind.PASSKEY_REMOVED: (
         _l("A passkey was removed"),

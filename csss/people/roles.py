@@ -1,4 +1,4 @@
-"""The four roles of CSSS."""
+"""Define the four roles of CSSS."""
 
 from enum import StrEnum
 

@@ -104,7 +104,7 @@ def _too_many(dose: Dose, times: Fraction | None, medicines: Sequence[Medicine])
         most, a_day = count.unit.most_a_day, _a_day(count, times)
         if most is not None and a_day > most and count.per not in (Per.HOUR, Per.MINUTE):
             return _(
-                "This comes to %(amount)s of %(medicine)s a day; of no medicine more than %(most)s a day are usual.",
+                "This comes to %(amount)s of %(medicine)s a day; for no medicine is more than %(most)s a day usual.",
                 amount=_counted(count.unit, a_day),
                 medicine=_names(medicines),
                 most=_counted(count.unit, Fraction(most)),

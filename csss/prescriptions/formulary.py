@@ -108,7 +108,7 @@ def load(path: str = "") -> Formulary:
         for number, row in _rows(file):
             medicine = _medicine(row, groups, f"CSSS_FORMULARY, line {number}")
             if medicine.name.lower() in medicines:
-                raise BadSetting(f"CSSS_FORMULARY, line {number}: {medicine.name} stands there twice.")
+                raise BadSetting(f"CSSS_FORMULARY, line {number}: {medicine.name} is listed twice.")
             medicines[medicine.name.lower()] = medicine
     except (OSError, UnicodeDecodeError) as error:
         raise BadSetting(f"CSSS_FORMULARY is {path!r}: the file cannot be read ({error}).") from error

@@ -125,7 +125,7 @@ def _twice(drug: str, earlier: Sequence[str], taken: Sequence[Taken], book: Form
     medicines = book.find(drug)
     for other in earlier:
         if _same(drug, medicines, other, book):
-            return _("The same medicine stands on another line: %(other)s.", other=other)
+            return _("The same medicine is on another line: %(other)s.", other=other)
     for each in taken:
         if _same(drug, medicines, each.drug, book):
             return _(
@@ -135,7 +135,7 @@ def _twice(drug: str, earlier: Sequence[str], taken: Sequence[Taken], book: Form
             )
     for other in earlier:
         if _same_class(medicines, other, book):
-            return _("A medicine of the same class stands on another line: %(other)s.", other=other)
+            return _("A medicine of the same class is on another line: %(other)s.", other=other)
     for each in taken:
         if _same_class(medicines, each.drug, book):
             return _(

@@ -1,4 +1,4 @@
-"""The pharmacist's step: complete and correct prescriptions. Functions belong inside transaction()."""
+"""Complete and correct prescriptions, as pharmacists do. Functions belong inside transaction()."""
 
 import uuid
 from collections.abc import Mapping, Sequence

@@ -59,7 +59,7 @@ def _to_change(template_id: uuid.UUID, by: User) -> PrescriptionTemplate:
     db.session.refresh(found, with_for_update=True)
     if not may_change(found, by):
         raise StateConflict(
-            _("Only the colleague who made this template of the hospital changes or removes it.")
+            _("Only the colleague who made this template of the hospital can change or remove it.")
         )
     return found
 

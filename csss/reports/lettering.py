@@ -60,9 +60,13 @@ def _texts(scan: Scan, by: User, prescription: Prescription | None) -> Iterator[
         scan.review,
         scan.prediction,
     )
-    runner = _("Whoever runs CSSS changes it in the settings (%(name)s).", name="CSSS_HOSPITAL_NAME")
+    runner = _(
+        "The person who runs CSSS can change it in the settings (%(name)s).", name="CSSS_HOSPITAL_NAME"
+    )
     yield Text(_("Name of the hospital"), settings.hospital_name, runner)
-    runner = _("Whoever runs CSSS changes it in the settings (%(name)s).", name="CSSS_HOSPITAL_ADDRESS")
+    runner = _(
+        "The person who runs CSSS can change it in the settings (%(name)s).", name="CSSS_HOSPITAL_ADDRESS"
+    )
     yield Text(_("Address of the hospital"), "\n".join(settings.hospital_address_lines), runner)
     patients = _("The patient can change the spelling on their own account page.")
     yield Text(_("Name of the patient"), patient.user.name, patients)

@@ -46,7 +46,7 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 MAX_SIDE = 800  # pixels; about 240 dpi at the printed size
 MAX_PICTURE_BYTES = 115_000  # so that two pictures, fonts and text stay below 300 kB
 
-_A_LETTER = "A letter of the report stands in none of its fonts."
+_A_LETTER = "None of the report's fonts has a letter of its text."
 
 # WeasyPrint does not promise thread safety, and the count of missing glyphs belongs to one report.
 _layout = threading.Lock()

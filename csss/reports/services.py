@@ -1,4 +1,4 @@
-"""The administrator's step, and the report versions that follow. All functions belong inside transaction()."""
+"""Release, hold and correct reports, and store their versions. All functions belong inside transaction()."""
 
 import uuid
 from collections.abc import Callable

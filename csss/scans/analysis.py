@@ -1,4 +1,4 @@
-"""Keep the classifier's runs, results and failures. All functions belong inside transaction()."""
+"""Record the classifier's runs, results and failures. All functions belong inside transaction()."""
 
 import uuid
 from typing import TYPE_CHECKING

@@ -56,4 +56,4 @@ def _keep(file_key: str, made: dict[Size, bytes]) -> None:
     except Exception:
         # The scan is in the database, so an error now must not look like a refused upload. The first person who
         # opens the scan makes the preview, and sees an error then.
-        log.exception("the preview of %s could not be kept at intake", file_key)
+        log.exception("the preview of %s could not be stored at intake", file_key)

@@ -1,4 +1,4 @@
-"""What patients and doctors do with a scan. All functions belong inside transaction()."""
+"""Submit, read, correct and close scans, as patients and doctors do. All functions belong inside transaction()."""
 
 import hashlib
 import uuid
@@ -92,9 +92,9 @@ def check_may_send(patient: Patient) -> None:
     if len(sent) == most:
         raise UsedUp(
             file=_n(
-                "You have sent %(num)s scan within a day, which is all that can be taken. The next one can be sent from "
+                "You have sent %(num)s scan within a day, which is the limit. The next one can be sent from "
                 "%(when)s on.",
-                "You have sent %(num)s scans within a day, which is all that can be taken. The next one can be sent from "
+                "You have sent %(num)s scans within a day, which is the limit. The next one can be sent from "
                 "%(when)s on.",
                 most,
                 when=when(sent[-1] + A_DAY),

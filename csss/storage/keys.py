@@ -31,7 +31,7 @@ def parse_keys(text: str) -> tuple[StorageKey, ...]:
         if not _ID.fullmatch(key_id):
             raise ValueError(f"the id of key {number} must have 1 to 32 letters, digits, dots, dashes or _")
         if key_id in {key.id for key in keys}:
-            raise ValueError(f"the id {key_id} stands there twice")
+            raise ValueError(f"the id {key_id} is listed twice")
         try:
             secret = base64.b64decode(encoded.strip(), validate=True)
         except (binascii.Error, ValueError):

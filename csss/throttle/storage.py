@@ -129,7 +129,7 @@ class Store:
             except redis.RedisError as error:
                 with self._lock:
                     self._resting_until = time.monotonic() + REST_SECONDS
-                log.warning("Redis does not count tries (%s); the database does", error)
+                log.warning("Redis does not count attempts (%s); the database does", error)
         return question(self._database)
 
 

@@ -30,7 +30,7 @@ from tests.integration.world import snapshot
 from tests.visitor import Visitor, words
 
 OTHER = "another key, which is long enough to be taken as one"
-SENTENCE = "CSSS_SECRET_KEY is another key than the one that this database is used with."
+SENTENCE = "CSSS_SECRET_KEY is not the key of this database."
 COMMANDS = (
     ("migrate",),
     ("web",),

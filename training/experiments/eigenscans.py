@@ -28,7 +28,7 @@ SMOOTHING = (10.0, 8.0, 6.0, 4.0)
 """Standard deviation, in pixels, of the smoothing of the flow in each round of alignment."""
 
 SHARED = 0.20
-"""Grey levels outside these quantiles of the patients' values at a place are clipped."""
+"""Grey levels below this quantile of the patients' values at a place, or above its counterpart, are clipped."""
 MAX_SHARE = 0.20
 """A component of which one picture makes up more than this fraction is dropped."""
 

@@ -1,4 +1,4 @@
-"""The rules of passkeys: register, use and remove them. Functions that change something belong inside
+"""Register, use and remove passkeys. Functions that change something belong inside
 transaction()."""
 
 import secrets as random
@@ -30,7 +30,7 @@ LIFE = timedelta(minutes=5)
 MOST = 10
 _CEREMONIES = {CodePurpose.SIGN_IN: Ceremony.SIGN_IN, CodePurpose.APPROVAL: Ceremony.APPROVAL}
 _REFUSED = _l("This passkey was not accepted. Try again, or use another way.")
-_TOO_LATE = _l("The question to your passkey is over: it works once, for five minutes. Try again.")
+_TOO_LATE = _l("This passkey request has expired: it works once, for five minutes. Try again.")
 
 
 def available() -> bool:
