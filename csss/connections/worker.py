@@ -39,8 +39,8 @@ class Connection(TConn):
     """A connection, and what has arrived of its next request."""
 
     sock: ClientSocket
-    body: Pace  # of a request that is being gathered
-    answer: Pace  # of one that has been answered
+    body: Pace  # of a request that is arriving
+    answer: Pace  # of a request that is being answered
 
     def __init__(self, cfg: Any, line: ClientSocket, client: Any, server: Any) -> None:
         super().__init__(cfg, line, client, server)

@@ -39,7 +39,7 @@ def erase_patient(mrn: str, reason: str, yes: bool) -> None:
 
 @click.command("finish-erasures")
 def finish_erasures() -> None:
-    """Remove what erasures still owe: files, and traces in SQLite's file. Safe while the system runs."""
+    """Remove what earlier erasures left: files, and traces in SQLite's file. Safe while the system runs."""
     from csss.keys.start import open_app
 
     with open_app().app_context():

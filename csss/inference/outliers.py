@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 class Outliers:
     """Centre (channels), projection (channels, axes), bank (entries, axes), which neighbour counts, unit length or not.
 
-    Of an axis where an entry is not a number its distance takes no notice. `scale` (entries) is what the distance from
-    each entry is divided by; None divides by nothing.
+    An axis where an entry is NaN does not count in the distance from that entry. The distance from each entry is divided
+    by its `scale` (entries); None means no scaling.
     """
 
     centre: NDArray[np.float32]
@@ -49,7 +49,7 @@ class Outliers:
             raise ValueError("the arrays of the outlier score do not fit each other")
         # An entry without any axis, or with an infinite scale, would be near to every picture.
         if np.isinf(bank).any() or np.isnan(bank).all(axis=1).any():
-            raise ValueError("the bank of the outlier score holds an entry that is nowhere")
+            raise ValueError("the bank of the outlier score has an entry without any finite axis")
         if scale is not None and not (
             scale.shape == (entries,) and np.isfinite(scale).all() and (scale > 0).all()
         ):

@@ -31,7 +31,7 @@ GATHER_SECONDS = 0.05  # collects related changes into one message
 # Streams are notified one after the other, this far apart, and all of them within this time. Each notified page
 # sends a request, and a thundering herd would slow down everybody else.
 PACE_SECONDS, SPREAD_SECONDS = 0.007, 0.7
-CHECK_SECONDS = 2.0  # how soon a stream ends after its session has
+CHECK_SECONDS = 2.0  # how soon a stream ends after its session
 REDIS_SECONDS = (0.5, 5.0)  # between attempts to reach Redis
 CLEAR_AGAIN_SECONDS = 60.0  # a request that read before the erasing may have filled a cache after it
 BACKLOG_BYTES = 64_000  # a client that is further behind is disconnected

@@ -100,7 +100,7 @@ DRAFTS: dict[MailKind, Callable[[MailMessage], Draft]] = {
     MailKind.ADDRESS_TAKEN: _address_taken,
     **dict.fromkeys(_ACCESS_CHANGED, _access_changed),
 }
-"""Messages that need nothing but their row. For the others `csss.jobs.notice_jobs` brings what they say."""
+"""Messages whose row is their only input. For the others, `csss.jobs.notice_jobs` collects the content."""
 
 
 def code(digits: str, minutes: int, purpose: str) -> Draft:

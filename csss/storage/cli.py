@@ -11,7 +11,7 @@ from csss.storage.keys import new_key
 
 @click.group()
 def storage() -> None:
-    """Stored scans and reports: their encryption, and whether all are there."""
+    """Manage stored scans and reports: their encryption and completeness."""
 
 
 @storage.command("new-key")

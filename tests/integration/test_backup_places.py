@@ -102,9 +102,7 @@ def test_a_pipe_that_breaks_is_told_and_what_came_of_it_is_refused(
     big.write_bytes(os.urandom(4_000_000))  # more than a pipe holds
     broken = in_a_shell(settings, "set -o pipefail; csss backup - | head -c 100000 > cut.tar.gz", tmp_path)
     assert broken.returncode == 1
-    assert (
-        b"Error: The reader of this backup stopped" in broken.stderr and b"Traceback" not in broken.stderr
-    )
+    assert b"Error: The reader of this backup stopped" in broken.stderr and b"Traceback" not in broken.stderr
     assert b"Exception ignored" not in broken.stderr
     before = snapshot()
     for line in (

@@ -51,7 +51,7 @@ def distil(run: Run, data: Path, weights: str, resize: str | None = None) -> dic
         resize = resize or record["resize"]["chosen"]
         if record["resize"]["chosen"] != resize:
             raise RunDiffers(
-                f"The network of seed {seed} was trained on pictures resized by another way than {resize}."
+                f"The network of seed {seed} was trained on pictures resized with another method than {resize}."
             )
         files.append(member.kept_file(record))
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
