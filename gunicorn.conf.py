@@ -1,7 +1,7 @@
-"""For those who start gunicorn themselves (`gunicorn wsgi:app`, in this folder), which reads this file; `csss web` does not.
+"""Configure gunicorn for people who start it themselves (`gunicorn wsgi:app`, in this folder); `csss web` ignores this file.
 
-What somebody searches for, a name or an MRN, stands in the address of a page: an access log, where one is asked for, shows
-neither query strings nor referrers.
+The URL of a page contains search terms such as a name or an MRN. So the access log, if enabled, shows neither query strings
+nor referrers.
 """
 
 from csss.logs import ACCESS_LOG_FORMAT

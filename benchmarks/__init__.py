@@ -1,1 +1,1 @@
-"""Measuring the budgets of the design on this machine: `make bench`."""
+"""Measure the performance budgets of the design on this machine: `make bench`."""

@@ -1,4 +1,4 @@
-"""Prints one table: what, the budget, what this machine needs. Nothing is asserted; what is over budget is marked."""
+"""Print one table: task, budget, measured value. Nothing is asserted; values over budget are marked."""
 
 import os
 import platform
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def is_over(budget: str, measured: str) -> bool:
-    """Whether a figure such as "7.4 ms" breaks a budget such as "≤ 60 ms" or "≥ 5 ×" (same unit in both)."""
+    """Whether a value such as "7.4 ms" exceeds a budget such as "≤ 60 ms" or "≥ 5 ×" (same unit in both)."""
     wanted, found = list(_numbers(budget)), list(_numbers(measured))
     if not wanted or not found:
         return False

@@ -1,7 +1,8 @@
-"""Time and memory of the engine beside the paper's own code path, each in a fresh process, one after the other.
+"""Measure time and memory of the engine and of the paper's own code path, each in a new process, one after the
+other.
 
-`bench_inference()` is what `make bench` calls; `python -m benchmarks.inference` prints the same rows. Only the standard
-library is imported at the top, so that a child's import time is its own.
+`make bench` calls `bench_inference()`; `python -m benchmarks.inference` prints the same rows. Only the standard
+library is imported at the top, so that each child process measures its own import time.
 """
 
 import json
@@ -17,11 +18,11 @@ from typing import Any
 
 ROUNDS = 40
 FOLDER = 200
-"""Images in the folder that `csss predict` is given."""
+"""Number of images in the folder for `csss predict`."""
 
 
 def _scans() -> list[Path]:
-    """The demo's synthetic scans, 512 pixels a side."""
+    """The demo's synthetic scans, 512 pixels per side."""
     import csss
 
     return sorted((Path(csss.__file__).parent / "demo" / "scans").glob("*.jpg"))
@@ -46,14 +47,14 @@ def _p50(action: Callable[[Path], object], files: list[Path]) -> float:
 
 
 def _rate(predict: Callable[[list[Path], Path | None], object], folder: Path, heatmaps: Path | None) -> float:
-    """Images a second over a folder of `FOLDER` of them, written heat maps included."""
+    """Images per second over a folder of `FOLDER` images, including written heat maps."""
     start = time.perf_counter()
     predict([folder], heatmaps)
     return FOLDER / (time.perf_counter() - start)
 
 
 def measure_folder() -> dict[str, float]:
-    """In this process: what `csss predict FOLDER` does, without and with `--heatmap`, in images a second."""
+    """In this process: `csss predict FOLDER`, without and with `--heatmap`, in images per second."""
     from csss.inference.cli import predict_paths
     from csss.inference.engine import Engine
 
@@ -128,7 +129,7 @@ def measure_paper() -> dict[str, float]:
 
 
 def _child(which: str) -> dict[str, float] | None:
-    """The figures of one side, measured in a process of its own; None when TensorFlow is not installed there."""
+    """The results of one side, measured in its own process; None when TensorFlow is not installed."""
     done = subprocess.run(  # noqa: S603 - our own module and two fixed words  # nosec B603
         [sys.executable, "-m", "benchmarks.inference", which],
         capture_output=True,

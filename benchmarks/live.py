@@ -1,4 +1,4 @@
-"""What needs the whole system running: real workers, a real SMTP server."""
+"""Measure what needs the whole running system: real workers, a real SMTP server."""
 
 import statistics
 import time
@@ -29,7 +29,7 @@ def bench_live(folder: Path) -> list[Row]:
 
 
 def _analysis(clinic: Clinic) -> list[Row]:
-    """From the job's first step to the stored prediction, as the records of the runs tell, and the doctor's wait."""
+    """From the job's first step to the stored prediction, from the runs' records, and the doctor's waiting time."""
     doctor = clinic.person("doctor")
     sample = next((Path(__file__).parent.parent / "csss" / "demo" / "scans").glob("*.jpg")).read_bytes()
     runs: list[uuid.UUID] = []
@@ -69,7 +69,8 @@ def _finished(run_id: uuid.UUID) -> bool:
 
 
 def _code_mail(stack: Stack, clinic: Clinic) -> Row:
-    """From the request to the SMTP server's acceptance, through outbox, Redis and the codes worker, STARTTLS in it."""
+    """From the request to the SMTP server's acceptance, through outbox, Redis and the codes worker, including
+    STARTTLS."""
     times = []
     for number in range(CODES):
         user = clinic.person("admin")

@@ -1,7 +1,8 @@
-"""What each layer of the live region saves: the processor time of a list's refresh with all of them, and without each.
+"""Measure what each layer of the live region saves: the CPU time of a list's refresh with all layers, and without
+each one.
 
-In process, so without the line and without the turns (those: `benchmarks.streams`). Each round takes every layer out once,
-so that a busy machine is busy for all of them; what is printed is the quickest round.
+It runs in process, so without network and without waiting turns (for those see `benchmarks.streams`). Each round
+removes every layer once, so that load on the machine affects all of them; the quickest round is printed.
 """
 
 import re
@@ -46,14 +47,14 @@ LAYERS = {
 def bench_live_layers(folder: Path) -> list[Row]:
     """A change of one of 30 scans, then thirty refreshes by six doctors."""
     app = create_app(settings_for(folder))
-    app.extensions[DISPATCHER] = lambda row_id, queue: None  # nobody works here
+    app.extensions[DISPATCHER] = lambda row_id, queue: None  # no worker runs here
     app.extensions[HUB] = hub = SimpleNamespace(version="0", has_room=True)
     with app.app_context():
         upgrade()
         clinic = Clinic(app)
         fill(clinic, 30)
         doctors = [clinic.visitor(clinic.person("doctor")) for _ in range(LISTS)]
-        settle()  # as the server does
+        settle()  # as in the server
     spent = {name: list[float]() for name in LAYERS}
     size = dict[str, int]()
     for number in range(ROUNDS * len(LAYERS)):

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.load --minutes 10`: fifty people at once on the whole system, played by Locust.
+"""`python -m benchmarks.load --minutes 10`: simulate fifty users of the whole system with Locust.
 
-Must hold on two cores: no error, p95 of pages under 300 ms, every scan that was sent analysed. The people, the system and
-Redis share this machine. Exits 1 when it does not hold.
+Requirements on two cores: no error, p95 of pages under 300 ms, every submitted scan analysed. Users, system and
+Redis share this machine. Exits with 1 when a requirement is not met.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def _people(stack: Stack, clinic: Clinic) -> dict[str, Any]:
 
 
 def _fill(clinic: Clinic) -> None:
-    """Something for everybody to look at."""
+    """Create something for everybody to look at."""
     doctor, pharmacist = clinic.person("doctor"), clinic.person("pharmacist")
     patients = [clinic.person("patient") for _ in range(10)]
     for status, number in BEFORE.items():
@@ -83,7 +83,7 @@ def _fill(clinic: Clinic) -> None:
 
 
 def _play(stack: Stack, folder: Path, minutes: float) -> dict[str, Any]:
-    """Locust in a process of its own: it replaces much of Python's networking by gevent's."""
+    """Run Locust in its own process: gevent replaces much of Python's networking."""
     result = folder / "result.json"
     command = [
         *(sys.executable, "-m", "locust", "--headless", "--only-summary", "--skip-log"),
@@ -98,7 +98,7 @@ def _play(stack: Stack, folder: Path, minutes: float) -> dict[str, Any]:
 
 
 def _start_what_nobody_has_started(clinic: Clinic) -> None:
-    """The doctors went home before they had opened every scan."""
+    """Start the analyses that the simulated doctors did not get to."""
     doctor = clinic.person("doctor")
     ids = db.session.scalars(select(Scan.id).where(Scan.status == Status.PENDING_AI)).all()
     for scan_id in ids:
@@ -109,7 +109,7 @@ def _start_what_nobody_has_started(clinic: Clinic) -> None:
 
 
 def _until_analysed() -> float:
-    """Seconds until nothing waits any more, or a minute and a half."""
+    """Seconds until nothing waits any more, at most a minute and a half."""
     began = time.monotonic()
     while _waiting() and time.monotonic() - began < 90:
         time.sleep(0.2)

@@ -1,7 +1,8 @@
-"""Fifty people at once, as Locust plays them: patients who send scans, doctors at the live worklist, pharmacists,
-administrators. `benchmarks/load.py` makes their accounts and starts this; figures in brackets are per person.
+"""Simulate fifty users with Locust: patients who send scans, doctors at the live worklist, pharmacists,
+administrators.
 
-Pages and uploads count as requests; a live stream is only held open, as a browser does.
+`benchmarks/load.py` creates their accounts and starts this; figures in brackets are per person. Pages and uploads
+count as requests; a live stream is only held open, as in a browser.
 """
 
 import base64
@@ -29,7 +30,7 @@ GAP, SPREAD = 2.0, 0.4  # as in static/js/live.js
 
 
 class Person(HttpUser):
-    """Somebody signed in."""
+    """A signed-in user."""
 
     abstract = True
     role = ""
@@ -52,7 +53,7 @@ class Person(HttpUser):
             return answer.text or ""
 
     def submit(self, path: str, name: str, fields: dict[str, str], *allowed: int) -> None:
-        """Send a form. Where others work on the same scans, somebody else may be quicker (409)."""
+        """Submit a form. Others work on the same scans, so a conflict (409) may be allowed."""
         data = {"csrf_token": self.token, **fields}
         with self.client.post(path, data, name=name, catch_response=True, allow_redirects=False) as answer:
             if answer.status_code in {303, *allowed}:
@@ -62,7 +63,7 @@ class Person(HttpUser):
 
 
 class Patient(Person):
-    """Twenty uploads a minute in total, in pieces as the browser sends them; between them a look at the own scans."""
+    """Twenty uploads a minute in total, chunked as in the browser; in between, the patient opens the own scans."""
 
     role = "patient"
     fixed_count = PEOPLE["numbers"]["patient"]
@@ -112,7 +113,7 @@ class Patient(Person):
 
 
 class Doctor(Person):
-    """The worklist with its live stream; the first scan that waits is opened and its analysis started."""
+    """The worklist with its live stream; the doctor opens the first waiting scan and starts its analysis."""
 
     role = "doctor"
     fixed_count = PEOPLE["numbers"]["doctor"]
@@ -134,7 +135,7 @@ class Doctor(Person):
         waiting = re.findall(r'id="scan-([0-9a-f-]{36})"', html)
         if not waiting:
             return
-        # Colleagues take different ones, mostly.
+        # Mostly a different scan than colleagues.
         scan_id = random.choice(waiting[:10])
         page = self.page(f"/doctor/scans/{scan_id}", "doctor: reading page")
         for part in ("image", "preview"):
@@ -145,7 +146,7 @@ class Doctor(Person):
             self.submit(f"/doctor/scans/{scan_id}/analyze", "doctor: start an analysis", {}, 409)
 
     def _listen(self) -> None:
-        """What static/js/live.js does: listens, gathers, waits its gap, asks with what it has."""
+        """Do what static/js/live.js does: listen, collect, wait for the gap, refresh with the known versions."""
         while True:
             with self.client.get(
                 "/events", name="live: stream opened", stream=True, timeout=900, catch_response=True
@@ -200,7 +201,7 @@ class Pharmacist(Person):
 
 
 class Administrator(Person):
-    """Everything that an administrator looks at in the course of a day."""
+    """All pages that an administrator opens in the course of a day."""
 
     role = "admin"
     fixed_count = PEOPLE["numbers"]["admin"]
@@ -218,7 +219,7 @@ class Administrator(Person):
 
 
 def new_picture() -> bytes:
-    """A picture of 1024 × 1024 pixels that nobody has sent before, of about the weight of a chest X-ray."""
+    """A new picture of 1024 × 1024 pixels, about as large in bytes as a chest X-ray."""
     draw = np.random.default_rng(uuid.uuid4().int)
     coarse = draw.integers(0, 255, (24, 24)).astype(np.uint8)
     target = io.BytesIO()
@@ -228,7 +229,7 @@ def new_picture() -> bytes:
 
 @events.quitting.add_listener
 def _keep(environment: object, **_: object) -> None:
-    """Every figure, for benchmarks/load.py; Locust's own exit code would only count failures."""
+    """Save all results for benchmarks/load.py; Locust's exit code would only count failures."""
     runner: Runner = environment.runner  # type: ignore[attr-defined]
     stats = runner.stats
     Path(os.environ["CSSS_LOAD_RESULT"]).write_text(

@@ -1,4 +1,4 @@
-"""Server time of pages at 10,000 scans, and of the session check, without a network in between."""
+"""Measure server time of pages with 10,000 scans, and of the session check, without a network."""
 
 import random
 import statistics
@@ -31,7 +31,7 @@ from tests.visitor import Visitor
 SCANS = 10_000
 PATIENTS = 10_000
 ROUNDS = 30
-# How many of the 10,000 have come how far: mostly archive, as in life.
+# How many of the 10,000 scans are in each status: mostly archive, as in practice.
 SHARES = {
     Status.PENDING_AI: 300,
     Status.AI_ANALYZED: 400,
@@ -43,16 +43,16 @@ Row = tuple[str, str, str]
 
 
 def bench_pages(folder: Path) -> list[Row]:
-    """p50 of every page a role opens all day, through the whole application including compression."""
+    """p50 of every page that a role often opens, through the whole application including compression."""
     app = create_app(settings_for(folder))
-    app.extensions[DISPATCHER] = lambda row_id, queue: None  # nobody works here
+    app.extensions[DISPATCHER] = lambda row_id, queue: None  # no worker runs here
     with app.app_context():
         upgrade()
         people = _people(app)
         samples = _fill(people)
-        searching.fill_in(PATIENTS)  # accounts in bulk pass by what keeps the words of names
+        searching.fill_in(PATIENTS)  # bulk inserts bypass the code that stores search words
         people["patient"] = _owner(app, samples[Status.REPORT_READY])
-        settle()  # as the server does
+        settle()  # as in the server
         return [*_page_rows(people, samples), _session_row(people["doctor"])]
 
 
@@ -75,7 +75,7 @@ def _page_rows(people: dict[str, Visitor], samples: dict[Status, uuid.UUID]) -> 
         visitor = people[role]
 
         def visit(visitor: Visitor = visitor, url: str = url) -> None:
-            with visitor.app.app_context():  # `g` and the database session are the request's own
+            with visitor.app.app_context():  # each request has its own `g` and database session
                 status = visitor.client.get(url, headers={"Accept-Encoding": "br"}).status_code
             assert status == 200, f"{url} answered {status}"
 
@@ -86,7 +86,7 @@ def _page_rows(people: dict[str, Visitor], samples: dict[Status, uuid.UUID]) -> 
 
 
 def _visits(samples: dict[Status, uuid.UUID], somebody: uuid.UUID) -> list[tuple[str, str, str]]:
-    """Who opens what: every page that shows more the more there is in the database, and those that people live in."""
+    """Who opens what: every page that grows with the database, and the pages that people use most."""
     return [
         ("doctor", "worklist", "/doctor/"),
         ("doctor", "worklist, searched", "/doctor/?q=patient+12"),
@@ -138,7 +138,7 @@ def _p50(action: Callable[[], object]) -> float:
 
 
 def _fill(people: dict[str, Visitor]) -> dict[Status, uuid.UUID]:
-    """10,000 scans of 2,000 patients; the statuses take their steps one by one, as the database demands."""
+    """Create 10,000 scans of 2,000 patients; the statuses advance step by step, as the database requires."""
     draw = random.Random(42)
     doctor, pharmacist = people["doctor"].user.id, people["pharmacist"].user.id
     patients = _patients(draw)
@@ -211,7 +211,7 @@ def _fill(people: dict[str, Visitor]) -> dict[Status, uuid.UUID]:
 
 
 def _patients(draw: random.Random) -> list[uuid.UUID]:
-    """Accounts in bulk: nobody signs in with them, so they share a password hash that fits none."""
+    """Accounts in bulk: nobody signs in with them, so they share an unusable password hash."""
     from csss.people.models import AccountState, Sex, User
     from csss.people.roles import Role
 

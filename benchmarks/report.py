@@ -1,4 +1,4 @@
-"""The report's figures for `make bench`, measured on an invented patient and a drawn picture."""
+"""Measure report rendering for `make bench`, with an invented patient and a drawn picture."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def bench_report() -> list[tuple[str, str, str]]:
 
 
 def plain_environment() -> Environment:
-    """Jinja as the application sets it up, without the application: the report asks for nothing more."""
+    """Jinja configured as in the application, without the application: the report needs nothing more."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -1,10 +1,11 @@
-"""A hundred open worklists while patients upload: how soon a change is seen, and what it costs everybody else.
+"""Measure a hundred open worklists while patients upload: how soon a change is visible, and what it costs other
+users.
 
-Each list is played by a thread that does what static/js/live.js does: listens, gathers, waits for its turn, asks with its
-version and its rows. Patients come as people come: by chance, twenty a minute, often two within a second and then nobody
-for ten; at the end twenty at once, as when a line is there again. Who opens a page meanwhile is a process of its own, as
-somebody at another computer: a thread beside a hundred others would wait for them, and not for the server. Server, lists
-and everything else share this machine.
+A thread simulates each list and does what static/js/live.js does: listen, collect, wait for its turn, refresh with
+its version and its rows. Patients arrive at random, twenty a minute, often two within a second and then nobody for
+ten; at the end twenty at once, as after a network outage. The user who opens pages meanwhile is a separate process,
+like somebody at another computer: a thread next to a hundred others would wait for them, and not for the server.
+Server, lists and everything else share this machine.
 """
 
 import http.client
@@ -58,7 +59,7 @@ class OpenList:
         try:
             answer = self._send()
         except (http.client.RemoteDisconnected, ConnectionError):
-            self._connection.close()  # the server ends a connection that has been quiet for a while
+            self._connection.close()  # the server closes an idle connection
             answer = self._send()
         body = answer.read()
         self.requests += 1
@@ -113,7 +114,7 @@ def bench_streams(folder: Path) -> list[Row]:
         assert not refused, f"{refused} streams were refused"
         for each in lists:
             each.ear.wait("ready", seconds=30)
-        time.sleep(TURNS * GAP + 1)  # the turns that opening has cost are back
+        time.sleep(TURNS * GAP + 1)  # wait until the turns used for opening are available again
         pages = _Pages(stack, cookies[0])
         draw = random.Random(7)
         usual = _uploads(clinic, lists, [draw.expovariate(1 / EVERY_SECONDS) for _ in range(UPLOADS)])
@@ -127,7 +128,7 @@ def bench_streams(folder: Path) -> list[Row]:
 
 @dataclass
 class Uploads:
-    """How long each upload took to stand in each list, and what the lists asked for meanwhile."""
+    """The delay of each upload in each list, and what the lists requested meanwhile."""
 
     waits: list[float]
     seconds: float
@@ -196,7 +197,7 @@ def _uploads(clinic: Clinic, lists: list[OpenList], pauses: list[float]) -> Uplo
 
 
 class _Pages:
-    """Somebody who opens the worklist twice a second, from another connection and in another process."""
+    """A user who opens the worklist twice a second, on another connection and in another process."""
 
     def __init__(self, stack: Stack, cookie: str) -> None:
         context = multiprocessing.get_context("spawn")

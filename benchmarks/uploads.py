@@ -1,4 +1,4 @@
-"""What taking in a picture costs, and how much of that its child process."""
+"""Measure the cost of accepting a picture, and the part of the child process in it."""
 
 import io
 import statistics
@@ -12,7 +12,7 @@ from PIL import Image
 from csss.scans import decoder, intake
 
 RUNS = 9
-PAUSE = 0.5  # pictures of people do not come one upon the other: the next child is ready by then
+PAUSE = 0.5  # pictures do not arrive back to back in practice: the next child is ready by then
 
 
 def bench_uploads(folder: Path) -> list[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""What the worklist weighs and how long it takes in a real Chromium, with caching as in production."""
+"""Measure size and load time of the worklist in a real Chromium, with caching as in production."""
 
 import threading
 import uuid
@@ -21,9 +21,9 @@ from tests.factories import Clinic
 from tests.stack import Stack
 
 Row = tuple[str, str, str]
-SCANS = 30  # more than a page of the list
+SCANS = 30  # more than one page of the list
 IDLE_SECONDS = 65
-STREAMS_AN_HOUR = 4  # a stream lives for 15 minutes at the least (csss/live/hub.py)
+STREAMS_AN_HOUR = 4  # a stream lives for at least 15 minutes (csss/live/hub.py)
 SLOW_LINE = {"offline": False, "latency": 400, "downloadThroughput": 32_000, "uploadThroughput": 32_000}
 LEFT_OUT = ("/image", "/heatmap", "/thumbnail", "/preview", "/events", "manifest", "service-worker", "sw.js")
 NAMES = ("Chioma Okafor", "Lars Lindqvist", "Meera Raman", "José Álvarez", "Hanna Fischer", "Tomasz Nowak")
@@ -50,7 +50,7 @@ def bench_visits(folder: Path) -> list[Row]:
 
 @contextmanager
 def streaming_system(folder: Path, **more: object) -> Iterator[Stack]:
-    """The web server and Redis on a fresh database, inside the app's context."""
+    """The web server and Redis on a new database, inside the app's context."""
     template, place = folder / "template", folder / "system"
     template.mkdir()
     place.mkdir()
@@ -70,8 +70,8 @@ def fill(clinic: Clinic, number: int) -> None:
 
 
 def browser_of(browser: Browser, stack: Stack, user: User) -> BrowserContext:
-    """A browser with nothing in its cache, signed in."""
-    # What comes through a service worker would not be counted.
+    """A browser with an empty cache, signed in."""
+    # Traffic through a service worker would not be counted.
     context = browser.new_context(base_url=stack.url, service_workers="block")
     name, _, value = cookie_for(stack, user).partition("=")
     context.add_cookies([{"name": name, "value": value, "url": stack.url}])
@@ -79,7 +79,7 @@ def browser_of(browser: Browser, stack: Stack, user: User) -> BrowserContext:
 
 
 class Wire:
-    """What a page gets over the wire, as Chromium counts it: answers with their headers."""
+    """What a page transfers, as Chromium counts it: responses with their headers."""
 
     def __init__(self, page: Page) -> None:
         self.session = page.context.new_cdp_session(page)
@@ -149,7 +149,7 @@ def _updates(browser: Browser, stack: Stack, doctor: User) -> list[Row]:
     wire.forget()
     page.wait_for_timeout(IDLE_SECONDS * 1000)
     comments = (wire.streamed - before) * 3600 / IDLE_SECONDS
-    # Each time a stream is opened anew: its request, the head of its answer, its first event, and one empty refresh.
+    # Each new stream costs its request, the head of its answer, its first event, and one empty refresh.
     idle = comments + STREAMS_AN_HOUR * 2000 + sum(wire.counted) * 3600 / IDLE_SECONDS
     wire.forget()
     scan_id = str(page.locator("#worklist tbody tr").nth(3).get_attribute("id")).removeprefix("scan-")
@@ -169,7 +169,7 @@ def _updates(browser: Browser, stack: Stack, doctor: User) -> list[Row]:
 
 
 def _make_urgent(stack: Stack, scan_id: str, doctor: User) -> None:
-    """By somebody else, meanwhile: in a thread, so that the browser goes on."""
+    """Another user does it meanwhile, in a thread, so that the browser keeps running."""
     doctor_id = doctor.id
 
     def change() -> None:
@@ -191,7 +191,7 @@ def _over_a_slow_line(browser: Browser, stack: Stack, doctor: User) -> list[Row]
         session.send("Network.enable")
         session.send("Network.emulateNetworkConditions", SLOW_LINE)
         page.goto("/doctor/", wait_until="domcontentloaded")
-        # Rows, style and scripts are there: deferred scripts run before this event, the style sheet before them.
+        # Rows, styles and scripts are ready: deferred scripts run before this event, the style sheet before them.
         usable = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
         rows.append(
             (f"{what} visit at 256 kbit/s and 400 ms: usable after", budget, f"{usable / 1000:.2f} s")

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: "Settings | None" = None) -> "Flask":
-    """The application; see `csss.factory`, which is loaded only now: `csss.inference` needs nothing of the web."""
+    """Create the application. Imports `csss.factory` only now, because `csss.inference` must not load anything of
+    the web."""
     from csss.factory import create_app as make
 
     return make(settings)

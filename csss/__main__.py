@@ -1,4 +1,4 @@
-"""`python -m csss` is the `csss` command."""
+"""Make `python -m csss` run the `csss` command."""
 
 from csss.cli import main
 

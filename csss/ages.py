@@ -1,4 +1,4 @@
-"""How old somebody is on a day: in days below one month, in months below two years, in years from then on."""
+"""Calculate ages: in days below one month, in months below two years, in years from then on."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -7,7 +7,7 @@ from enum import StrEnum
 from csss.i18n import gettext as _
 from csss.i18n import ngettext as _n
 
-MONTHS_BELOW = 24  # a child of 18 months is no "1 year"
+MONTHS_BELOW = 24  # a child of 18 months is not "1 year"
 
 
 class AgeUnit(StrEnum):
@@ -43,10 +43,11 @@ class Age:
 
 
 def age_on(born: date, on: date) -> Age:
-    """The age on the date `on`. A month is completed on the day of the month of birth, or, where the month has no such
-    day, on the first of the next one: born on 29 February, a year is completed on 1 March.
+    """The age on the date `on`. A month is completed on the same day of the next month. If that month has no such
+    day, it is completed on the first of the following one: for a birth on 29 February, a year is completed on 1
+    March.
 
-    Raises ValueError when `on` lies before the birth.
+    Raises ValueError when `on` is before the birth.
     """
     if on < born:
         raise ValueError("The date lies before the date of birth.")

@@ -1,8 +1,8 @@
-"""Loading every table, so that each stands in the metadata and finds its neighbours."""
+"""Import every table, so that the metadata is complete and relationships resolve."""
 
 
 def load_models() -> None:
-    """Let every table stand in the metadata."""
+    """Import every module that defines a table."""
     from csss import key_checks, outbox  # noqa: F401 - their tables belong to the metadata
     from csss.audit import models as audit_models  # noqa: F401
     from csss.auth import models as auth_models  # noqa: F401

@@ -1,7 +1,7 @@
-"""Caches that hold something of a patient, and clearing them.
+"""Cache results that contain patient data, and clear those caches.
 
-When a patient is erased, every web process hears of it (`csss.live.hub`) and clears all of these caches. Otherwise the
-patient's name would stay in memory until something else pushes it out.
+When a patient is erased, every web process is told (`csss.live.hub`) and clears all of these caches. Otherwise the
+patient's name would stay in memory until it is evicted.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _clear_one: list[Callable[[], object]] = []
 
 
 def cached(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """As `functools.lru_cache(maxsize=most)`, for results that hold something of a patient."""
+    """Like `functools.lru_cache(maxsize=most)`, for results that contain patient data."""
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         cache = lru_cache(maxsize=most)(function)
@@ -30,7 +30,8 @@ def cached(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def on_clearing(clear: Callable[[], object]) -> None:
-    """Call `clear`, too, whenever the caches are cleared; for a cache that is no `cached` function."""
+    """Register `clear`, which then runs whenever the caches are cleared; for a cache that is not a `cached`
+    function."""
     _clear_one.append(clear)
 
 

@@ -1,4 +1,4 @@
-"""The `csss` command. Everything heavy is imported by the command that needs it."""
+"""The `csss` command. Each command imports its own heavy dependencies."""
 
 import errno
 import os
@@ -16,14 +16,15 @@ from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.keys.cli import change_secret_key
 from csss.storage.cli import storage
 
-# What a deployer can mend: rights, room, and what lies in the way. Anything else may be a fault of ours: a traceback.
+# Errors that a deployer can fix: permissions, disk space, existing files. Others may be our bugs, and show a
+# traceback.
 _OF_THE_PLACE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 )
 
 
 class _Group(click.Group):
-    """Shows what a deployer can mend as the sentence it is, not as a traceback."""
+    """Shows an error that a deployer can fix as one sentence, not as a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -36,7 +37,7 @@ class _Group(click.Group):
                 raise click.ClickException(f"{where}{error.strerror}.") from error
             if "cannot load library" not in str(error):
                 raise
-            # WeasyPrint, at its import.
+            # Raised by WeasyPrint's import.
             raise click.ClickException(
                 "The system libraries for PDF are missing: apt-get install libpango-1.0-0 libpangoft2-1.0-0"
             ) from error
@@ -47,7 +48,9 @@ class _Group(click.Group):
 
 
 def _of_the_database(error: Exception) -> str | None:
-    if "sqlalchemy" not in sys.modules:  # heavy, and a command that has not loaded it has no such error
+    if (
+        "sqlalchemy" not in sys.modules
+    ):  # heavy to import, and a command that has not loaded it has no such error
         return None
     from csss.database_from_outside import sentence
 
@@ -56,14 +59,14 @@ def _of_the_database(error: Exception) -> str | None:
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="csss")
-@click.option("--started-by-csss", is_flag=True, hidden=True, help="What was said already is not said again.")
+@click.option("--started-by-csss", is_flag=True, hidden=True, help="Do not repeat messages.")
 @click.pass_context
 def main(context: click.Context, started_by_csss: bool) -> None:
     """CSSS, the Clinical Scan Support System."""
     from csss.logs import init_logging
 
     init_logging()
-    if context.invoked_subcommand != "check" and not started_by_csss:  # `check` says it among the rest
+    if context.invoked_subcommand != "check" and not started_by_csss:  # `check` reports it with the rest
         for told in unknown_variables():
             click.echo(f"Note: {told}", err=True)
 
@@ -90,7 +93,7 @@ def web() -> None:
 
 
 def _refuse_to_start(settings: Settings, *parts: str) -> None:
-    """With what `csss check` says of the first thing that these processes cannot do without."""
+    """Exit with the first failed check of what these processes need."""
     from csss.installation_check import needed_by
 
     for result in needed_by(settings, parts):
@@ -101,7 +104,7 @@ def _refuse_to_start(settings: Settings, *parts: str) -> None:
 @main.command()
 @click.argument("queues", nargs=-1, type=click.Choice(["inference", "reports", "mail", "codes"]))
 def worker(queues: tuple[str, ...]) -> None:
-    """Do the jobs of QUEUES (all four when none is named), each in a process of its own."""
+    """Do the jobs of QUEUES (default: all four), each queue in its own process."""
     from csss.keys.start import refuse_wrong_keys
     from csss.outbox import Queue
 
@@ -121,7 +124,7 @@ def worker(queues: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.option("--keep", is_flag=True, help="Go on with the data of the last demo.")
+@click.option("--keep", is_flag=True, help="Continue with the data of the last demo.")
 @click.option("--port", type=int, help="Port (default: CSSS_PORT, else 8000).")
 def demo(keep: bool, port: int | None) -> None:
     """Run everything on this machine with demo accounts and synthetic scans."""
@@ -133,7 +136,7 @@ def demo(keep: bool, port: int | None) -> None:
 
 @main.command()
 def check() -> None:
-    """Check the installation and say what is missing and how to mend it."""
+    """Check the installation and say what is missing and how to fix it."""
     from csss.installation_check import checks
 
     problems = 0
@@ -146,7 +149,7 @@ def check() -> None:
             problems += 1
             click.echo(f"      {result.mend}")
     if problems:
-        click.echo(f"\n{problems} {'thing needs' if problems == 1 else 'things need'} mending.")
+        click.echo(f"\n{problems} {'thing needs' if problems == 1 else 'things need'} fixing.")
         sys.exit(1)
     click.echo("\nEverything is in place.")
 
@@ -161,7 +164,7 @@ def migrate() -> None:
     from csss.keys.start import check_keys, refuse_wrong_keys
 
     refuse_wrong_keys(load_settings())
-    # The database holds patients' records: what is made here is for its own user alone.
+    # The database contains patients' records: create files readable only by their owner.
     mask = os.umask(0o077)
     try:
         app = create_app()
@@ -181,7 +184,7 @@ def migrate() -> None:
 
 @main.command("create-admin")
 @click.option("--email", prompt="E-mail address", help="E-mail address, which is also the sign-in name.")
-@click.option("--name", prompt="Name", help="Name, as it will stand on reports.")
+@click.option("--name", prompt="Name", help="Name, as it will appear on reports.")
 @click.option(
     "--password-file",
     type=click.Path(path_type=Path, allow_dash=True, exists=True, dir_okay=False),

@@ -1,4 +1,4 @@
-"""The one place that asks what time it is, so that everything agrees on aware UTC times."""
+"""Ask for the current time in one place, so that all code uses aware UTC times."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,8 @@ def now() -> datetime:
 
 @contextmanager
 def pretending(moment: datetime) -> Iterator[None]:
-    """Inside it, it is `moment` and goes on from there: for the demo's past, and for tests. Not for what people use."""
+    """Pretend that it is `moment`, and time goes on from there: for the demo's past, and for tests. Not for
+    production."""
     token = _shift.set(moment - datetime.now(UTC))
     try:
         yield

@@ -1,6 +1,6 @@
-"""All settings of CSSS: read once from the environment (names begin with CSSS_), typed, with safe defaults.
+"""Define all settings of CSSS: read once from the environment (names begin with CSSS_), typed, with safe defaults.
 
-The table in README.md is checked against `Settings` by a test; add a setting here and there together.
+A test compares the table in README.md with `Settings`; add a new setting in both places.
 """
 
 import difflib
@@ -22,15 +22,15 @@ from csss.storage.keys import StorageKey, parse_keys
 
 
 class BadSetting(ValueError):
-    """A setting that cannot be used; the message names it and says what is expected."""
+    """A setting has an invalid value; the message names the setting and says what is expected."""
 
 
 def _setting(default: Any, about: str, *, secret: bool = False) -> Any:
     return field(default=default, metadata={"about": about}, repr=not secret)
 
 
-# A day is 1440 minutes, a year 525,600. A request may have 70 MB (`factory.MAX_REQUEST`); bcrypt ends at 31 rounds, a
-# sign-in at 16 takes seconds.
+# A day has 1440 minutes, a year 525,600. A request may have 70 MB (`factory.MAX_REQUEST`). bcrypt allows at most 31
+# rounds, and a sign-in with 16 takes seconds.
 _BOUNDS = {
     "port": (1, 65_535),
     "web_threads": (1, 1_000),
@@ -51,9 +51,9 @@ _BOUNDS = {
 
 
 _LEAST_SECRET = 32  # characters
-# The drivers that CSSS comes with and is tested with. `sqlite://` alone would be a database in memory.
+# The drivers that CSSS installs and is tested with. `sqlite://` alone would be an in-memory database.
 _DATABASE_URL = re.compile(r"(postgres(ql)?(\+psycopg)?://|sqlite(\+pysqlite)?:///(?!:memory:))[^?]")
-# Read by the tests, the load test and training; the system itself knows nothing of them.
+# Read by the tests, the load test and training; the system itself does not use them.
 _OF_OTHERS = frozenset(
     {"CSSS_TEST_POSTGRES", "CSSS_DATA", "CSSS_WEIGHTS", "CSSS_LOAD_PEOPLE", "CSSS_LOAD_RESULT"}
 )
@@ -61,7 +61,7 @@ _OF_OTHERS = frozenset(
 
 @dataclass(frozen=True)
 class RelyingParty:
-    """This site as a passkey knows it: the name it is bound to, and the origin whose pages may ask for it."""
+    """This site for passkeys: the name that they are bound to, and the origin whose pages may use them."""
 
     id: str
     origin: str
@@ -85,7 +85,7 @@ class Settings:
     storage_plain: bool = _setting(True, "Read stored files from before encryption (0 refuses them)")
     retention_days: int = _setting(
         0,
-        "Days after which a patient's data is listed as due for erasing; 0: never. Nothing is erased by itself",
+        "Days after which a patient's data is listed as due for erasing; 0: never. Nothing is erased automatically",
     )
     model: str = _setting("", "Folder of the classifier; empty: the one named in `models/ACTIVE`")
     threshold: float | None = _setting(None, "τ between 0 and 1; empty: the default of the model (0.75)")
@@ -101,18 +101,18 @@ class Settings:
     web_processes: int = _setting(1, "Web processes")
     connections: int = _setting(
         1000,
-        "Connections each web process holds open; a further one takes the place of who has waited longest",
+        "Connections each web process holds open; one more replaces the one that has waited longest",
     )
     connections_of_one_address: int = _setting(
-        200, "The same for one network address; does not count where `CSSS_TRUSTED_PROXIES` is set"
+        200, "The same for one network address; ignored where `CSSS_TRUSTED_PROXIES` is set"
     )
     live_streams: int = _setting(
         500, "Live streams each web process holds open; more pages refresh once a minute"
     )
     trusted_proxies: int = _setting(0, "How many reverse proxies in front may set `X-Forwarded-*`")
     time_zone: str = _setting("UTC", "IANA name; for all times that people read")
-    session_minutes: int = _setting(60, "A session ends after so many minutes without use")
-    session_hours: int = _setting(12, "A session ends so many hours after signing in, used or not")
+    session_minutes: int = _setting(60, "A session ends after this many minutes without use")
+    session_hours: int = _setting(12, "A session ends this many hours after signing in, used or not")
     otp_minutes: int = _setting(10, "Life of an e-mailed one-time code")
     upload_mb: int = _setting(10, "Largest JPEG or PNG, in megabytes (10^6 bytes)")
     uploads_a_day: int = _setting(50, "Scans that one patient may send within 24 hours")
@@ -126,8 +126,8 @@ class Settings:
     )
     mail_from: str = _setting("CSSS <no-reply@csss.example>", "Sender of all mail")
     mail_folder: str = _setting("", "Write `.eml` files into this folder instead of sending")
-    hospital_name: str = _setting("Example Hospital", "Stands on pages, mail and reports")
-    hospital_address: str = _setting("", "Stands on reports; vertical bars separate its lines")
+    hospital_name: str = _setting("Example Hospital", "Shown on pages, mail and reports")
+    hospital_address: str = _setting("", "Shown on reports; vertical bars separate its lines")
     formulary: str = _setting("", "File of the hospital's medicines; empty: ours (`csss/prescriptions/data`)")
     admin_passkey: bool = _setting(
         False,
@@ -170,7 +170,7 @@ class Settings:
                 raise BadSetting(f"CSSS_{name.upper()} must be at most {most}.")
 
     def _check_database_url(self) -> None:
-        """No part of the value is repeated: it may hold a password."""
+        """Never repeat any part of the value: it may contain a password."""
         if not self.database_url:
             return
         if not _DATABASE_URL.match(self.database_url):
@@ -195,9 +195,10 @@ class Settings:
 
     @property
     def relying_party(self) -> RelyingParty | None:
-        """Whom passkeys are made for; None where browsers make none: on plain http, and for a bare IP address.
+        """The site for which browsers create passkeys; None where they create none: on plain http, and for a bare
+        IP address.
 
-        This machine itself is the exception, under the name localhost, which browsers trust without https.
+        Exception: this machine under the name localhost, which browsers trust without https.
         """
         parts = urlsplit(self.base_url)
         host = parts.hostname or ""
@@ -216,18 +217,18 @@ class Settings:
 
     @property
     def database(self) -> str:
-        """As SQLAlchemy wants it. The usual `postgres://` and `postgresql://` mean the driver that CSSS comes with."""
+        """The URL for SQLAlchemy. `postgres://` and `postgresql://` select the driver that CSSS installs."""
         if not self.database_url:
             return f"sqlite:///{self.instance_folder / 'csss.db'}"
         return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", self.database_url)
 
     @property
     def secret_key_file(self) -> Path:
-        """Where the secret key lies when CSSS_SECRET_KEY is not set."""
+        """The file of the secret key when CSSS_SECRET_KEY is not set."""
         return self.instance_folder / "secret_key"
 
     def has_secret(self) -> bool:
-        """Whether there is a secret key without making one."""
+        """Whether a secret key exists; does not create one."""
         return bool(self.secret_key) or self.secret_key_file.exists()
 
     @property
@@ -238,7 +239,7 @@ class Settings:
 
     @property
     def storage_key_ring(self) -> tuple[StorageKey, ...]:
-        """The keys of stored files, the one that encrypts first; empty without encryption."""
+        """The keys of stored files, the encrypting key first; empty without encryption."""
         return parse_keys(self.storage_keys)
 
     @property
@@ -251,7 +252,7 @@ class Settings:
 
     @property
     def mail_domain(self) -> str:
-        """The domain of the sender, which the Message-IDs end with."""
+        """The sender's domain, with which Message-IDs end."""
         return parseaddr(self.mail_from)[1].rpartition("@")[2] or "csss.invalid"
 
     @property
@@ -259,22 +260,23 @@ class Settings:
         return tuple(line.strip() for line in self.hospital_address.split("|") if line.strip())
 
     def secret(self) -> str:
-        """The secret key: the setting, or one that is made once and kept readable only by its owner.
+        """The secret key: the setting, or a key that is created once and stored readable only by its owner.
 
-        Several machines must share one value, so they must set it.
+        Several machines must share one value, so they must use the setting.
         """
         if self.secret_key:
             return self.secret_key
         path = self.secret_key_file
         private_folder(path.parent)
         try:
-            # "x" and the mode in one call: two processes starting at once cannot end with two keys.
+            # "x" and the mode in one call, to avoid a race: two processes that start at once must not create two
+            # keys.
             with open(
                 os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
             ) as file:
                 file.write(secrets.token_urlsafe(48))
         except FileExistsError:
-            # Another process made it a moment ago, and is about to write into it.
+            # Another process has just created the file, and is about to write into it.
             for _ in range(40):
                 if path.stat().st_size:
                     break
@@ -282,7 +284,7 @@ class Settings:
         return self.kept_secret()
 
     def kept_secret(self) -> str:
-        """The key in the file, which must be there. Raises BadSetting when it cannot be used."""
+        """The key in the file, which must exist. Raises BadSetting when it is invalid."""
         path = self.secret_key_file
         try:
             key = path.read_text(encoding="ascii")
@@ -323,12 +325,12 @@ def environment_name(setting: str) -> str:
 
 
 def _variables() -> dict[str, str | None]:
-    """What is set: in `.env` of the working folder, and in the environment, which wins."""
+    """The variables that are set: in `.env` of the working folder, and in the environment, which takes precedence."""
     return {**dotenv_values(".env"), **os.environ}
 
 
 def unknown_variables() -> list[str]:
-    """A sentence for each CSSS_ variable that is no setting, with the nearest name: most are typing errors."""
+    """A sentence for each CSSS_ variable that is not a setting, with the most similar name: most are typing errors."""
     known = {environment_name(each.name).removeprefix("CSSS_") for each in fields(Settings)}
     told = []
     for variable in sorted(_variables()):
@@ -337,12 +339,13 @@ def unknown_variables() -> list[str]:
             continue
         near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.6)
         meant = f"did you mean CSSS_{near[0]}?" if near else "`csss settings` lists all."
-        told.append(f"{variable} is no setting of CSSS and changes nothing; {meant}")
+        told.append(f"{variable} is not a setting of CSSS and has no effect; {meant}")
     return told
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings from `.env` in the working folder, then the environment, then `overrides` (the last wins).
+    """Read settings from `.env` in the working folder, then the environment, then `overrides` (the last takes
+    precedence).
 
     Raises BadSetting with a sentence that names the variable.
     """
@@ -357,7 +360,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def settings_table() -> str:
-    """The table of all settings in Markdown, as it stands in the README."""
+    """The table of all settings in Markdown, as in the README."""
     lines = ["| variable | default | what it is |", "| --- | --- | --- |"]
     for each in fields(Settings):
         default = "" if each.default is None or each.default == "" else f"`{each.default}`"

@@ -1,8 +1,8 @@
-"""The database: one session per app context, explicit writing transactions, aware times.
+"""Access the database: one session per app context, explicit write transactions, aware times.
 
-SQLite has one writer at a time, and a transaction that reads first and writes later fails at once when somebody
-else wrote in between. So every writing transaction is opened by `transaction()`, which takes SQLite's write lock
-at its beginning (BEGIN IMMEDIATE), and everything else only reads.
+SQLite has one writer at a time, and a transaction that first reads and later writes fails at once when another one
+wrote in between. So every write transaction is opened by `transaction()`, which takes SQLite's write lock at its
+start (BEGIN IMMEDIATE). All other code only reads.
 """
 
 import os
@@ -30,7 +30,7 @@ _before_commit: ContextVar[dict[Callable[[list[Any]], None], list[Any]] | None] 
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """An aware time, kept in UTC. Refuses naive values, which would mean something else on each machine."""
+    """An aware time, stored in UTC. Refuses naive values, whose meaning would depend on the machine."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -61,28 +61,28 @@ _metadata = MetaData(
 
 
 class Base(DeclarativeBase):
-    # A registry of our own, since Flask-SQLAlchemy derives from this class and would set the map up twice.
+    # Our own registry, because Flask-SQLAlchemy derives from this class and would set up the map twice.
     registry = registry(metadata=_metadata, type_annotation_map={datetime: UTCDateTime})
 
 
 def text_enum(kind: type[StrEnum], name: str = "") -> Enum:
-    """Kept as its text with a CHECK, alike on SQLite and PostgreSQL; a new member is an ordinary migration."""
+    """Stored as text with a CHECK, identically on SQLite and PostgreSQL; a new member needs a normal migration."""
     return Enum(
         kind,
         native_enum=False,
         create_constraint=True,
         length=30,
-        name=name or kind.__name__.lower(),  # of the CHECK; two columns of one table need two names
+        name=name or kind.__name__.lower(),  # name of the CHECK; two columns of one table need two names
         values_callable=lambda members: [member.value for member in members],
     )
 
 
-# Tables whose rows are never changed or removed; the migrations put triggers on them, and a test looks.
+# Tables whose rows are never changed or deleted. Migrations put triggers on them, and a test verifies that.
 APPEND_ONLY = {"append_only": True}
 
 db = SQLAlchemy(model_class=Base)
 
-# The type checker cannot see the class that Flask-SQLAlchemy makes of Base.
+# The type checker cannot see the class that Flask-SQLAlchemy derives from Base.
 if TYPE_CHECKING:
     Model = Base
 else:
@@ -90,20 +90,20 @@ else:
 
 
 def changed_rows(statement: Executable) -> int:
-    """Run an UPDATE and say how many rows it changed: the compare-and-set of this project."""
+    """Run an UPDATE and return the number of changed rows: the compare-and-set of this project."""
     return cast("CursorResult[Any]", db.session.execute(statement)).rowcount
 
 
 @contextmanager
 def transaction() -> Iterator[Any]:
-    """One writing transaction: commits at the end, rolls back on any error, then runs what waits for the commit.
+    """One write transaction: commits at the end, rolls back on any error, then runs the after-commit actions.
 
-    Objects loaded before it are read again inside it, so that a decision rests on what is true now. A refusal that
-    has to be counted (errors.Counted) is committed, so that nobody gets free tries by forgetting to catch it.
+    Objects loaded before it are read again inside it, so that decisions use the current state. A refusal that must
+    be counted (errors.Counted) is committed, so that nobody gets unlimited attempts.
     """
     if _writing.get():
         raise RuntimeError("transactions do not nest: the outer one commits")
-    db.session.commit()  # ends the reading transaction and forgets what was read
+    db.session.commit()  # ends the read transaction and expires loaded objects
     waiting: list[Callable[[], None]] = []
     last: dict[Callable[[list[Any]], None], list[Any]] = {}
     writing, after, before = _writing.set(True), _after_commit.set(waiting), _before_commit.set(last)
@@ -113,7 +113,7 @@ def transaction() -> Iterator[Any]:
             yield db.session
         except Counted as error:
             counted = error
-        db.session.flush()  # every other lock is held by now
+        db.session.flush()  # after this, every other lock is held
         for act, items in last.items():
             act(items)
         db.session.commit()
@@ -131,12 +131,12 @@ def transaction() -> Iterator[Any]:
 
 
 class _Over(Exception):
-    """The rehearsal is over."""
+    """Ends a rehearsal."""
 
 
 @contextmanager
 def rehearsal() -> Iterator[Any]:
-    """A writing transaction of which nothing stays: it is rolled back, so nothing that waits for a commit happens."""
+    """A write transaction that is always rolled back, so its after-commit actions never run."""
     with suppress(_Over), transaction() as session:
         yield session
         session.flush()
@@ -152,10 +152,10 @@ def after_commit(action: Callable[[], None]) -> None:
 
 
 def before_commit(act: Callable[[list[Any]], None], item: Any) -> None:
-    """Call `act` once, with all the items it was given, as the very last thing before the commit.
+    """Call `act` once, with all items it was given, as the very last step before the commit.
 
-    For what takes a lock that every writer needs: taken last it is held for a moment only, and as nobody who holds it
-    waits for another lock, it can be in no deadlock. Nothing is called when the transaction is rolled back.
+    Use it for a lock that every writer needs. Taken last, it is held only briefly, and its holder waits for no
+    other lock, so it cannot cause a deadlock. After a rollback nothing is called.
     """
     last = _before_commit.get()
     if last is None:
@@ -169,22 +169,22 @@ def _refuse_stray_writes(session: Session, *_: Any) -> None:
         raise RuntimeError("a change outside transaction() would not hold SQLite's write lock")
 
 
-# How long a statement waits for somebody else's lock before it fails (a page then says so, a job comes back).
+# How long a statement waits for a lock before it fails (a page then reports it, a job is retried).
 LOCK_SECONDS = 15
 
 
 @event.listens_for(Engine, "do_connect")
 def _make_private(dialect: Dialect, _: Any, arguments: Any, __: Any) -> None:
-    """SQLite gives its file the mode that the umask leaves, and the files beside it the same: whoever is the first to open
-    the database, it is for its owner alone."""
+    """SQLite creates its file, and the files beside it, with the umask's mode. So whoever opens the database first,
+    make it readable only by its owner."""
     file = str(arguments[0]) if arguments and dialect.name == "sqlite" else ""
     if file and not file.startswith(("file:", ":memory:")):
-        with suppress(OSError):  # it is there already; or SQLite itself says what is wrong
+        with suppress(OSError):  # it exists already; or SQLite itself reports the problem
             os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def keep_private(file: Path) -> list[Path]:
-    """Take the rights of others on an SQLite database and the files beside it away. Returns those that had any."""
+    """Remove other users' rights on an SQLite database and the files beside it. Returns the files that had any."""
     mended = []
     for path in (file, *(file.with_name(file.name + suffix) for suffix in ("-wal", "-shm"))):
         with suppress(FileNotFoundError):
@@ -205,8 +205,8 @@ def _prepare_connection(connection: Any, _: Any) -> None:
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
-            "secure_delete = ON",  # what is deleted is overwritten with zeros: somebody may have been erased
-            "recursive_triggers = ON",  # else INSERT OR REPLACE removes rows past the append-only triggers
+            "secure_delete = ON",  # overwrites deleted data with zeros, for erased patients
+            "recursive_triggers = ON",  # otherwise INSERT OR REPLACE bypasses the append-only triggers
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -217,7 +217,7 @@ def _prepare_connection(connection: Any, _: Any) -> None:
 
 @event.listens_for(Engine, "checkin")
 def _leave_nothing_open(connection: Any, _: Any) -> None:
-    """After a COMMIT that failed (a full disk, a deferred foreign key) SQLite keeps the transaction and its lock."""
+    """Roll back after a failed COMMIT (full disk, deferred foreign key): SQLite keeps the transaction and its lock."""
     if isinstance(connection, sqlite3.Connection) and connection.in_transaction:
         connection.rollback()
 

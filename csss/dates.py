@@ -1,4 +1,4 @@
-"""Days and moments in words, in the hospital's time zone and the reader's language."""
+"""Format days and times, in the hospital's time zone and the reader's language."""
 
 from datetime import date, datetime
 
@@ -7,12 +7,12 @@ from flask import current_app
 
 from csss.i18n import SOURCE_LANGUAGE, language
 
-# English written out: strftime follows the locale of the process, and Babel takes its time.
+# English is written out: strftime depends on the locale of the process, and Babel is slow.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def day(value: date) -> str:
-    """A date: 23 Nov 2026. A datetime is first taken to the hospital's zone."""
+    """A date: 23 Nov 2026. A datetime is first converted to the hospital's time zone."""
     if isinstance(value, datetime):
         value = in_hospital(value)
     if (tongue := language()) != SOURCE_LANGUAGE:
@@ -21,13 +21,13 @@ def day(value: date) -> str:
 
 
 def when(value: datetime) -> str:
-    """A moment in the hospital's zone: 23 Nov 2026, 14:05. Raises ValueError for a naive datetime."""
+    """A time in the hospital's time zone: 23 Nov 2026, 14:05. Raises ValueError for a naive datetime."""
     local = in_hospital(value)
     return f"{day(local)}, {local:%H:%M}"
 
 
 def in_hospital(value: datetime) -> datetime:
-    """The same moment in the hospital's zone. Raises ValueError for a naive datetime."""
+    """The same time in the hospital's time zone. Raises ValueError for a naive datetime."""
     if value.tzinfo is None:
         raise ValueError("a time without a time zone cannot be shown")
     return value.astimezone(current_app.config["CSSS"].zone)

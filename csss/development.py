@@ -1,8 +1,8 @@
-"""The application for work on its pages, with `/styleguide` and assets that are read anew:
+"""Run the application for development of its pages, with `/styleguide` and assets that are reloaded:
 
-    flask --app csss.development run --debug
+     flask --app csss.development run --debug
 
-Nothing that serves people imports this module.
+Nothing in production imports this module.
 """
 
 from flask import Flask

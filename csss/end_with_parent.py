@@ -1,7 +1,7 @@
-"""Becomes a command that ends when its parent does, however the parent ends: `end_with_parent.py PARENT COMMAND…`.
+"""Run a command that ends when its parent does, however the parent ends: `end_with_parent.py PARENT COMMAND…`.
 
-`PARENT` is the process id of who starts it. It is told with SIGTERM, as by a parent that stops in order. On systems other
-than Linux the command runs all the same, and outlives a parent that was killed.
+`PARENT` is the process id of the starting process. When the parent ends, the command gets SIGTERM, as in a normal
+stop. On systems other than Linux the command runs without this, and outlives a parent that was killed.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h; holds across exec
 
 
 def main(parent: int, command: list[str]) -> None:
-    """Returns only when the parent is gone already."""
+    """Returns only when the parent has already ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() == parent:

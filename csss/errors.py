@@ -1,20 +1,20 @@
-"""What a service says when it refuses. Routes turn these into answers; nothing else is expected of callers."""
+"""Define the exceptions with which services refuse. Routes turn them into responses; callers handle no others."""
 
 from datetime import timedelta
 
 
 class Refused(Exception):
-    """Base of every refusal; the text is a sentence for the person at the screen."""
+    """Base class of refusals; the message is a sentence for the user."""
 
 
 class StateConflict(Refused):
-    """The scan is not (or no longer) where this step needs it: answered with 409 and the current state."""
+    """The scan is not in the state that this step needs: answered with 409 and the current state."""
 
 
 class Invalid(Refused):
-    """The input cannot be accepted: answered with 422 and the sentence beside the field.
+    """The input is not acceptable: answered with 422 and the message beside the field.
 
-    `errors` maps a field name to its sentence; a lazy text becomes a sentence in the reader's language here.
+    `errors` maps a field name to its message; a lazy text is translated to the reader's language here.
     """
 
     def __init__(self, **errors: str) -> None:
@@ -23,11 +23,11 @@ class Invalid(Refused):
 
 
 class Counted(Invalid):
-    """A refusal that has to be kept, such as a wrong code: transaction() commits before it lets it pass."""
+    """A refusal that must be recorded, such as a wrong code: transaction() commits before re-raising it."""
 
 
 class TooMany(Counted):
-    """Too often within a while: answered with 429, the sentence beside the field, when to try again; kept, too."""
+    """Too many attempts: answered with 429, the message beside the field, and when to try again; recorded, too."""
 
     def __init__(self, wait: timedelta, **errors: str) -> None:
         self.wait = wait
@@ -35,8 +35,8 @@ class TooMany(Counted):
 
 
 class Hopeless(Exception):
-    """A job that would fail again however often it is tried: it is given up at once, with this sentence."""
+    """A job that would fail on every retry: it is given up at once, with this message."""
 
 
 class NotFound(Refused):
-    """It does not exist, or not for this person: answered with 404 either way."""
+    """It does not exist, or not for this user: answered with 404 in both cases."""

@@ -1,4 +1,4 @@
-"""Putting the application together."""
+"""Create the Flask application and attach its parts."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ from csss.config import Settings, load_settings
 from csss.paths import MIGRATIONS, TEMPLATES
 from csss.web.hosts import ReadableHost
 
-# The largest request: a DICOM file will have 64 MB. Each form checks its own smaller limit and says so beside the
-# field; this only stops what no form could want.
+# The largest request: a DICOM file will have 64 MB. Each form checks its own smaller limit and reports it beside
+# the field; this only stops requests that no form needs.
 MAX_REQUEST = 70_000_000
 
 
 def create_app(settings: Settings | None = None, *, development: bool = False) -> Flask:
-    """The application with everything attached; also what workers and commands run in.
+    """Create the complete application; workers and commands run in it, too.
 
-    `development` is given by `csss.development` and by nothing else: FLASK_DEBUG, left over in somebody's environment,
-    must open no helper and show no traceback.
+    Only `csss.development` sets `development`: a forgotten FLASK_DEBUG in the environment must not enable a
+    debugger or show a traceback.
     """
     settings = settings or load_settings()
     app = Flask("csss", template_folder=str(TEMPLATES), static_folder=None)
@@ -49,7 +49,7 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SQLALCHEMY_DATABASE_URI": settings.database,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_pre_ping": True,
-            "hide_parameters": True,  # what people typed belongs into the database and not into the log
+            "hide_parameters": True,  # user input belongs in the database, not in the log
         },
         "MAX_CONTENT_LENGTH": MAX_REQUEST,
         "MAX_FORM_MEMORY_SIZE": 1_000_000,
@@ -60,9 +60,9 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_PATH": "/",
-        # A form that was left open over lunch still submits: the token lives as long as the session.
+        # A form that was left open over lunch can still be submitted: the token lives as long as the session.
         "WTF_CSRF_TIME_LIMIT": None,
-        "WTF_CSRF_SSL_STRICT": False,  # same-origin is checked by the token and the Sec-Fetch headers
+        "WTF_CSRF_SSL_STRICT": False,  # the token and the Sec-Fetch headers ensure same-origin
         "COMPRESS_ALGORITHM": ["br", "gzip"],
         "COMPRESS_BR_LEVEL": 5,
     }

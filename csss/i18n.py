@@ -1,8 +1,8 @@
-"""Every text that people read passes through here, so that languages can follow. English is the source language.
+"""Translate all texts that users read. English is the source language.
 
-Templates have `_("…")`, `ngettext` and `{% trans %}`; Python has `_`, `_n` (plural) and, for texts that are made before
-there is a request, such as form labels, `_l`. Placeholders are named: `_("%(count)s scans", count=3)`. `N_` marks what is
-kept in English in a record and translated where it is shown.
+Templates have `_("…")`, `ngettext` and `{% trans %}`; Python has `_`, `_n` (plural) and, for texts that are created
+before there is a request, such as form labels, `_l`. Placeholders are named: `_("%(count)s scans", count=3)`. `N_`
+marks texts that are stored in English in a record and translated when shown.
 """
 
 import gettext as standard
@@ -33,14 +33,14 @@ def init_i18n(app: Flask) -> None:
 
 
 def into_templates(environment: Environment) -> None:
-    """Give `_`, `ngettext` and `{% trans %}` to an environment that has Jinja's extension i18n."""
+    """Add `_`, `ngettext` and `{% trans %}` to an environment that has Jinja's i18n extension."""
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(_plain, _plain_plural, newstyle=True)  # type: ignore[attr-defined]
     environment.globals["_"] = environment.globals["gettext"] = _in_template
 
 
 def language() -> str:
-    """The language of this request: the best that the browser asks for and we have; outside a request English."""
+    """The language of this request: the browser's most preferred one that we have; English outside a request."""
     if "csss_in_english" in g:
         return SOURCE_LANGUAGE
     languages: list[str] = current_app.extensions["csss_languages"]
@@ -51,7 +51,7 @@ def language() -> str:
 
 @contextmanager
 def in_english() -> Iterator[None]:
-    """Everything that is written inside is English, whoever asks: reports and mails go to others than the reader."""
+    """Produce English text inside this context, whoever asks: reports and mails are not for the current user."""
     if not has_app_context() or "csss_in_english" in g:
         yield
         return
@@ -68,13 +68,13 @@ def in_english() -> Iterator[None]:
 
 
 def _catalogue() -> standard.NullTranslations:
-    """The catalogue of this request, looked up once: a page asks for hundreds of texts."""
+    """The catalogue of this request, cached: a page translates hundreds of texts."""
     try:
         found: standard.NullTranslations = g.csss_catalogue
     except AttributeError:
         get_locale()
         found = g.csss_catalogue = get_domain().get_translations()
-    except RuntimeError:  # outside of an application
+    except RuntimeError:  # outside an application
         return _NO_CATALOGUE
     return found
 
@@ -85,7 +85,7 @@ def _plain(message: str) -> str:
 
 @pass_eval_context
 def _in_template(context: EvalContext, message: str, /, **variables: Any) -> str:
-    """What Jinja's own `_` does, in a third of the time: a list asks for two hundred texts."""
+    """Replaces Jinja's own `_` in a third of the time: a list translates two hundred texts."""
     text = _plain(message)
     if variables:
         return (Markup(text) if context.autoescape else text) % variables  # noqa: S704 - ours, from the templates  # nosec B704
@@ -102,24 +102,24 @@ def _plain_plural(singular: str, plural: str, count: int) -> str:
 
 
 def gettext(message: str, **variables: Any) -> str:
-    """The text in the reader's language, placeholders filled in."""
+    """The text in the reader's language, with placeholders filled in."""
     text = _plain(message)
     return text % variables if variables else text
 
 
 def ngettext(singular: str, plural: str, count: int, **variables: Any) -> str:
-    """The text for `count` things; `%(num)s` stands for the count."""
+    """The text for `count` things; `%(num)s` is the count."""
     variables.setdefault("num", count)
     return _plain_plural(singular, plural, count) % variables
 
 
 def lazy_gettext(message: str, **variables: Any) -> LazyString:
-    """A text that is looked up only when it is shown."""
+    """A text that is translated only when it is shown."""
     return LazyString(gettext, message, **variables)
 
 
 def kept_in_english(message: str) -> str:
-    """The text as it is, marked for translators: kept in a record in English, and looked up by whoever shows it."""
+    """Mark a text for translators and return it unchanged: it is stored in English, and translated when shown."""
     return message
 
 

@@ -1,6 +1,6 @@
-"""What `csss check` looks at. Each check says in one line what it found, and how to mend what is wrong.
+"""Run the checks of `csss check`. Each reports in one line what it found, and how to fix what is wrong.
 
-Nothing is made by looking: no folder, no secret key, no database.
+A check creates nothing: no folder, no secret key, no database.
 """
 
 import errno
@@ -30,11 +30,11 @@ class CheckResult:
     ok: bool
     text: str
     mend: str = ""
-    note: bool = False  # nothing is wrong, but it is worth reading
+    note: bool = False  # not an error, but worth reading
 
 
 def checks(settings: Settings) -> Iterator[CheckResult]:
-    """All checks, each made when it is asked for; a failing one does not keep the others from being made."""
+    """Run all checks lazily; a failing check does not prevent the others."""
     for name, check in (
         ("Settings", _variables),
         ("Secret key", _secret_key),
@@ -60,16 +60,17 @@ def checks(settings: Settings) -> Iterator[CheckResult]:
         except DatabaseNotReadable:
             yield CheckResult(name, True, "not looked at: the database comes first", note=True)
         except Exception as error:
-            # The point of this command is to report whatever is wrong, in a line.
+            # This command must report any error in one line.
             yield CheckResult(
                 name, False, f"{type(error).__name__}: {said(error)}", "This check itself failed; see above."
             )
 
 
 def needed_by(settings: Settings, parts: Iterable[str]) -> Iterator[CheckResult]:
-    """What these parts (`web`, or the names of queues) must find when they start: each check made when asked for.
+    """Run lazily the checks that these parts (`web`, or names of queues) need at their start.
 
-    Servers that may come up later (PostgreSQL, Redis, mail) are waited for, and a full disk may be emptied.
+    Servers that may start later (PostgreSQL, Redis, mail) are waited for, and a full disk may be cleared, so
+    neither is checked.
     """
     wanted = set(parts)
     yield _secret_key(settings)
@@ -95,7 +96,7 @@ def _secret_key(settings: Settings) -> CheckResult:
         settings.kept_secret()
     except BadSetting as error:
         return CheckResult(
-            "Secret key", False, str(error), "Whoever has another key can open nothing of before."
+            "Secret key", False, str(error), "With a different key, existing data cannot be opened."
         )
     return CheckResult("Secret key", True, f"kept in {settings.secret_key_file}")
 
@@ -126,20 +127,23 @@ def _pango(_: Settings) -> CheckResult:
 
 
 def _harfbuzz(_: Settings) -> CheckResult:
-    """Without it reports are still made, slower and with a warning for each font; a later WeasyPrint will not make any."""
+    """Without HarfBuzz, reports are still made, more slowly and with a warning per font; a later WeasyPrint will
+    require it."""
     from ctypes.util import find_library
 
     found = find_library("harfbuzz-subset") is not None
     return CheckResult(
         "Font subsetting",
         found,
-        "HarfBuzz is there" if found else "HarfBuzz is missing: reports are made in a slow way that will go",
+        "HarfBuzz is there"
+        if found
+        else "HarfBuzz is missing: reports use a slow method that will be removed",
         "apt-get install libharfbuzz-subset0",
     )
 
 
 def _report_fonts(settings: Settings) -> CheckResult:
-    """What of the settings stands in every report, so that none could be released."""
+    """Check that reports can print the texts from the settings; otherwise no report could be released."""
     from csss.report_fonts import unprintable
 
     texts = (settings.hospital_name, *settings.hospital_address_lines)
@@ -155,7 +159,7 @@ def _report_fonts(settings: Settings) -> CheckResult:
 
 
 def _pictures(_: Settings) -> CheckResult:
-    """Uploads are opened by a child process with limits; a machine may refuse to start one."""
+    """A sandboxed child process opens uploads; a machine may refuse to start one."""
     from PIL import Image
 
     from csss.errors import Invalid
@@ -224,7 +228,7 @@ def _database(settings: Settings) -> CheckResult:
 
 
 def _keys(settings: Settings) -> CheckResult:
-    """Whether the keys of the settings are those that the database is used with; makes and keeps nothing."""
+    """Check that the keys in the settings are the database's keys; creates and stores nothing."""
     import sqlalchemy as sa
 
     from csss.keys.start import wrong_keys_of
@@ -232,8 +236,8 @@ def _keys(settings: Settings) -> CheckResult:
     try:
         wrong = wrong_keys_of(settings)
     except sa.exc.SQLAlchemyError:
-        return CheckResult("Keys", False, "the database cannot be asked", "Mend the database first.")
-    mend = "Nothing starts and nothing is written before that."
+        return CheckResult("Keys", False, "the database cannot be asked", "Fix the database first.")
+    mend = "Nothing starts and nothing is written until the keys are right."
     return CheckResult("Keys", not wrong, " ".join(wrong) or "those of this database", mend)
 
 
@@ -254,7 +258,7 @@ def _redis(settings: Settings) -> CheckResult:
 
 
 def _writable(settings: Settings) -> CheckResult:
-    """Whether files can be put into the storage, or would be once its folder is made."""
+    """Whether files can be stored, or could be once the folder exists."""
     from csss.storage import open_storage
 
     kept = open_storage(settings)
@@ -284,7 +288,7 @@ def _storage(settings: Settings) -> CheckResult:
 
 
 def _encryption(settings: Settings) -> CheckResult:
-    """Looks at one file of each area: all of them are looked at by `csss storage check`."""
+    """Checks one file of each area; `csss storage check` checks all."""
     from csss.storage import open_storage
     from csss.storage.files import AREAS, CannotOpen
 
@@ -311,7 +315,7 @@ def _encryption(settings: Settings) -> CheckResult:
 
 
 def _outbox(settings: Settings) -> CheckResult:
-    """Whether jobs are done: a worker that is missing shows here, and one that stands still."""
+    """Whether jobs are done: detects a missing or stuck worker."""
     from csss.clock import now
     from csss.outbox import OLD, overdue
 
@@ -354,7 +358,7 @@ def _addresses(settings: Settings) -> CheckResult:
 
 
 def _passkeys(settings: Settings) -> CheckResult:
-    """Whom passkeys are made for, and whether those who need one have one."""
+    """The site for which passkeys work, and whether those who need one have one."""
     import sqlalchemy as sa
 
     party = settings.relying_party

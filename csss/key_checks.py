@@ -1,7 +1,7 @@
-"""What the database keeps of each key, so that another key is noticed before it does harm.
+"""Store a check value of each key in the database, so that a wrong key is noticed before it does harm.
 
-A check value is an HMAC under a key that follows from the key itself: it tells whether a key is the one, and nothing else.
-The secret key has one, and each storage key that has been in use has one under its id.
+A check value is an HMAC under a key derived from the key itself: it reveals only whether a key is the same. The
+secret key has one, and each storage key that has been in use has one under its id.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ SECRET_KEY = "secret key"
 
 
 class WrongKey(BadSetting):
-    """A key is not the one that the database was used with. The text is for whoever runs the system."""
+    """A key is not the one that the database was used with. The message is for the deployer."""
 
 
 class KeyCheck(Model):
@@ -41,7 +41,7 @@ def storage_key_name(key_id: str) -> str:
 
 
 def check_value(name: str, key: bytes) -> str:
-    """HMAC-SHA-256 of the name, in hexadecimal. Whoever reads it learns nothing about a random key."""
+    """HMAC-SHA-256 of the name, in hexadecimal. It reveals nothing about a random key."""
     subkey = hmac.new(key, b"csss:key-check", hashlib.sha256).digest()
     return hmac.new(subkey, name.encode(), hashlib.sha256).hexdigest()
 
@@ -51,7 +51,7 @@ def secret_key_value(secret: str) -> str:
 
 
 def check_values(settings: "Settings", secret: str) -> dict[str, str]:
-    """The check value of every key of the settings, by its name."""
+    """The check value of every key in the settings, by its name."""
     storage_keys = ((storage_key_name(key.id), key.secret) for key in settings.storage_key_ring)
     return {
         SECRET_KEY: secret_key_value(secret),
@@ -60,18 +60,18 @@ def check_values(settings: "Settings", secret: str) -> dict[str, str]:
 
 
 def other_key(settings: "Settings", name: str) -> str:
-    """The sentence for a key that is another one than the database knows under this name."""
+    """The message for a key that differs from the one the database knows under this name."""
     if name == SECRET_KEY:
         if settings.secret_key:
-            which = "CSSS_SECRET_KEY is another key than the one that this database is used with."
+            which = "CSSS_SECRET_KEY is not the key of this database."
         else:
             which = (
-                f"The secret key in {settings.secret_key_file} is another one than the one that this database is used "
-                "with, and CSSS_SECRET_KEY is not set."
+                f"The secret key in {settings.secret_key_file} is not the key of this database, and "
+                "CSSS_SECRET_KEY is not set."
             )
         return f"{which} Set the right key. For a planned change there is `csss change-secret-key`."
     key_id = name.removeprefix(storage_key_name(""))
     return (
-        f"CSSS_STORAGE_KEYS holds another key under the id {key_id} than the one that this database is used with: what it "
-        "encrypts would not open with the right one. Set the right key, or give a new key an id of its own."
+        f"The key with the id {key_id} in CSSS_STORAGE_KEYS is not this database's key of that id: what it encrypts would "
+        "not open with the right one. Set the right key, or give a new key a new id."
     )

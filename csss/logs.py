@@ -1,4 +1,4 @@
-"""What is written into logs: never what people typed. Databases quote the refused row in their messages."""
+"""Configure logging, and keep user input out of logs. Database errors quote the refused row in their messages."""
 
 import logging
 import traceback
@@ -6,15 +6,15 @@ from types import TracebackType
 
 from sqlalchemy.exc import SQLAlchemyError
 
-# For gunicorn: from where, when, which page, with what outcome. Not `%(r)s`, `%(q)s` or `%(f)s`: a search for a patient
-# stands in the query string, and so in the referrer of the next request.
+# For gunicorn: client, time, page, result. Not `%(r)s`, `%(q)s` or `%(f)s`: the query string contains searches for
+# patients, and so does the referrer of the next request.
 ACCESS_LOG_FORMAT = '%(h)s %(t)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms'
 
 _DATABASES = ("psycopg", "sqlite3")
 
 
 def said(error: BaseException) -> str:
-    """What an error says of itself; of a database's error only the first line, since the others quote values."""
+    """An error's message; for a database error only the first line, because the other lines quote values."""
     text = str(error)
     if isinstance(error, SQLAlchemyError) or type(error).__module__.partition(".")[0] in _DATABASES:
         return text.partition("\n")[0]
@@ -22,7 +22,7 @@ def said(error: BaseException) -> str:
 
 
 class Discreet(logging.Formatter):
-    """Tracebacks in which no error of the database quotes a row."""
+    """Formats tracebacks so that no database error quotes a row."""
 
     def formatException(  # noqa: N802 - logging calls it so
         self,
@@ -42,7 +42,7 @@ class Discreet(logging.Formatter):
 
 
 def init_logging() -> None:
-    """Everything to standard error, a line each."""
+    """Log everything to standard error, one line per entry."""
     handler = logging.StreamHandler()
     handler.setFormatter(Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

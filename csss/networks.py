@@ -1,12 +1,12 @@
-"""What counts as one network address where tries or connections are counted."""
+"""Decide what counts as one network address when attempts or connections are counted."""
 
 from ipaddress import IPv6Address, ip_address
 
-IPV6_NETWORK = 64  # one line has as many addresses as it likes within these bits
+IPV6_NETWORK = 64  # one subscriber controls all addresses below this prefix
 
 
 def network_of(address: str) -> str:
-    """An IPv4 address, or the network of an IPv6 line."""
+    """An IPv4 address, or the network prefix of an IPv6 subscriber."""
     try:
         found = ip_address(address)
     except ValueError:

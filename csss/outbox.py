@@ -1,7 +1,7 @@
-"""What has to happen, written in the transaction that causes it.
+"""Queue work in the transaction that causes it (transactional outbox).
 
-Capabilities call `add`; they never know who does the work. `csss.jobs` registers a dispatcher, hands each row to a
-worker after the commit, and sweeps for rows that were lost on the way.
+Capabilities call `add`; they do not know who does the work. `csss.jobs` registers a dispatcher, which gives each
+row to a worker after the commit, and sweeps for lost rows.
 """
 
 import uuid
@@ -33,7 +33,7 @@ class Queue(StrEnum):
 
 
 class OutboxJob(Model):
-    """One piece of work. `args` holds ids only."""
+    """One job. `args` contains only ids."""
 
     __tablename__ = "outbox"
 
@@ -44,11 +44,11 @@ class OutboxJob(Model):
     created_at: Mapped[datetime] = mapped_column(default=now)
     due_at: Mapped[datetime] = mapped_column(default=now)
     handed_at: Mapped[datetime | None]
-    leased_until: Mapped[datetime | None]  # a worker is at it; later than this it must have died
+    leased_until: Mapped[datetime | None]  # a worker has it; after this time the worker must have died
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str] = mapped_column(Text, default="")
     done_at: Mapped[datetime | None]
-    failed_at: Mapped[datetime | None]  # given up
+    failed_at: Mapped[datetime | None]  # no more retries
 
     __table_args__ = (
         Index(
@@ -66,13 +66,13 @@ class OutboxJob(Model):
     )
 
 
-# Where `csss.jobs` registers the function that hands a row over: `dispatch(row id, queue)`. It is called after the
-# commit and must not raise; the sweeper makes up for what it could not do.
+# Where `csss.jobs` registers the function that enqueues a row: `dispatch(row id, queue)`. It is called after the
+# commit and must not raise; the sweeper enqueues what it could not.
 DISPATCHER = "csss_dispatch"
 
 
 def add(queue: Queue, job: str, *ids: uuid.UUID) -> OutboxJob:
-    """Owe one run of `job` with these ids to `queue`. Belongs inside transaction()."""
+    """Queue one run of `job` with these ids. Belongs inside transaction()."""
     row = OutboxJob(id=uuid.uuid4(), queue=queue, job=job, args=[str(each) for each in ids])
     db.session.add(row)
     _hand_over(row)
@@ -84,17 +84,17 @@ def _hand_over(row: OutboxJob) -> None:
     after_commit(lambda: current_app.extensions[DISPATCHER](row_id, queue))
 
 
-# What an administrator sees and does
+# What an administrator sees and does.
 
 PAGE_SIZE = 50
-# What is begun again by its own row. Of mail the message is sent again, and an analysis is begun anew by the doctor; both
-# make a new row, and settle this one.
+# Jobs that are retried with their own row. For mail, the message is sent again, and for an analysis, the doctor
+# starts a new one; both create a new row, and settle this one.
 _TRIED_AGAIN = frozenset({"render_report"})
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """What one queue still has to do: how many jobs, and since when the oldest has waited."""
+    """The open jobs of one queue: how many, and since when the oldest waits."""
 
     queue: Queue
     open: int
@@ -102,18 +102,18 @@ class Backlog:
 
 
 def given_up_rows() -> ColumnElement[bool]:
-    """Those that failed for good and that nobody has settled since."""
+    """Condition for rows that failed for good and have not been settled since."""
     return and_(OutboxJob.failed_at.is_not(None), OutboxJob.done_at.is_(None))
 
 
 def given_up(page: int = 1) -> ListPage[OutboxJob]:
-    """Jobs that no worker tries any more, the newest first."""
+    """Jobs that no worker retries any more, newest first."""
     jobs = select(OutboxJob).where(given_up_rows()).order_by(OutboxJob.failed_at.desc(), OutboxJob.id)
     return page_of(jobs, page, PAGE_SIZE)
 
 
 def backlog() -> list[Backlog]:
-    """What every queue still has to do."""
+    """The open jobs of every queue."""
     rows = db.session.execute(
         select(OutboxJob.queue, func.count(), func.min(OutboxJob.created_at))
         .where(OutboxJob.done_at.is_(None), OutboxJob.failed_at.is_(None))
@@ -123,14 +123,14 @@ def backlog() -> list[Backlog]:
     return [Backlog(queue, *found.get(queue, (0, None))) for queue in Queue]
 
 
-# A job that is due and lies about for so long will not be done without somebody who looks.
+# A job that is due and has not been started for this long needs somebody's attention.
 OLD = timedelta(minutes=5)
 
 
 def overdue(connection: Connection | None = None) -> dict[Queue, datetime]:
-    """Since when the job that has waited longest could have been done, by queue: due, and in no worker's hands.
+    """For each queue, the due time of the longest waiting job that is due and not leased.
 
-    Outside the application it is asked of a `connection`.
+    Outside the application, pass a `connection`.
     """
     at = now()
     rows = (connection or db.session).execute(
@@ -147,12 +147,12 @@ def overdue(connection: Connection | None = None) -> dict[Queue, datetime]:
 
 
 def may_try_again(row: OutboxJob) -> bool:
-    """Whether trying again does something: not for what has its own way to begin anew."""
+    """Whether a retry helps: not for jobs that are restarted in another way."""
     return row.failed_at is not None and row.done_at is None and row.job in _TRIED_AGAIN
 
 
 def given_up_job(row_id: uuid.UUID) -> OutboxJob:
-    """Held until the transaction ends. Raises NotFound, StateConflict when it has not been given up (any more)."""
+    """Lock and return a failed job. Raises NotFound, StateConflict when it has not failed (any more)."""
     row = db.session.get(OutboxJob, row_id, with_for_update=True, populate_existing=True)
     if row is None:
         raise NotFound(_("There is no such job."))
@@ -162,14 +162,14 @@ def given_up_job(row_id: uuid.UUID) -> OutboxJob:
 
 
 def set_aside(row_id: uuid.UUID, *, by: Actor) -> None:
-    """It need not be done any more. Raises NotFound, StateConflict."""
+    """Mark it as not needed any more. Raises NotFound, StateConflict."""
     row = given_up_job(row_id)
     row.done_at = now()
     record("job.set_aside", row, by=by, job=row.job)
 
 
 def settle(job: str, ids: Sequence[uuid.UUID]) -> None:
-    """What was given up for one of these has been begun anew by another row, or is not needed any more."""
+    """Settle the failed jobs about these ids: another row has restarted them, or they are not needed any more."""
     wanted = {str(each) for each in ids}
     for row in db.session.scalars(select(OutboxJob).where(given_up_rows(), OutboxJob.job == job)):
         if wanted.intersection(row.args):
@@ -177,7 +177,7 @@ def settle(job: str, ids: Sequence[uuid.UUID]) -> None:
 
 
 def try_again(row_id: uuid.UUID, *, by: Actor) -> OutboxJob:
-    """Owe a job that was given up once more, with all its tries. Raises NotFound, StateConflict."""
+    """Queue a failed job again, with all its attempts. Raises NotFound, StateConflict."""
     row = given_up_job(row_id)
     if not may_try_again(row):
         raise StateConflict(_("The doctor begins this analysis again, on the page of the scan."))

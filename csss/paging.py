@@ -1,4 +1,4 @@
-"""The pages of a list. There is always a page to show: past the end it is the last one."""
+"""Split a list into pages. There is always a page to show: past the end it is the last one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ def last_page(total: int, size: int) -> int:
 
 
 def place(asked: int, total: int, size: int) -> tuple[int, int]:
-    """The number of the page that is asked for, or else of the nearest one (somebody may have emptied the last page
-    meanwhile), and how many rows stand before it."""
+    """The number of the requested page, or else of the nearest one (the last page may have become empty meanwhile), and
+    the number of rows before it."""
     number = min(max(1, asked), last_page(total, size))
     return number, (number - 1) * size
 

@@ -1,9 +1,9 @@
-"""Which formats of pictures are taken: the one table of them.
+"""Define in one table which picture formats are accepted.
 
-A new format is a row here and a module that reads and writes it (`csss.scans.picture_codec` says what that must do). The
-decoder, intake, the storage's keys, media types, and the upload page with its script all follow from this table.
+A new format is a row here and a module that reads and writes it (`csss.scans.picture_codec` defines its interface).
+The decoder, intake, the storage's keys, media types, and the upload page with its script all use this table.
 
-This module opens nothing and imports nothing of ours: everybody may know it.
+This module opens nothing and imports none of our modules, so any module may import it.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PictureFormat:
-    """One row."""
+    """One row of the table."""
 
-    name: str  # as Pillow calls it
-    suffix: str  # of files that we keep
+    name: str  # Pillow's name
+    suffix: str  # suffix of files that we store
     media_type: str
     first_bytes: bytes
-    codec: str  # the module that opens and writes it; only `csss.scans.decoder` loads it
-    other_suffixes: tuple[str, ...] = ()  # of files that people have
+    codec: str  # the module that opens and writes it; only `csss.scans.decoder` imports it
+    other_suffixes: tuple[str, ...] = ()  # further suffixes of users' files
 
 
 JPEG = PictureFormat(
@@ -30,5 +30,5 @@ PICTURE_FORMATS = (JPEG, PNG)
 
 
 def format_of(content: bytes) -> PictureFormat | None:
-    """The format by the first bytes; None for all else, whatever its name says."""
+    """The format according to the first bytes; None for anything else, whatever the file name says."""
     return next((each for each in PICTURE_FORMATS if content.startswith(each.first_bytes)), None)

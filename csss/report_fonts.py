@@ -1,7 +1,7 @@
-"""The report's fonts: which characters they have, and which words of a text they cannot print.
+"""Know the report's fonts: which characters they have, and which words of a text they cannot print.
 
-Nothing else prints a report: letters that stand in none of these fonts would be boxes on paper. So every text is looked
-at when it is written, again before the release, and the finished file once more (`csss.reports.render`).
+Only these fonts print a report: letters that none of them has would print as boxes. So every text is checked when
+it is written, again before the release, and the finished file once more (`csss.reports.render`).
 """
 
 import re
@@ -12,7 +12,7 @@ from csss.i18n import _
 
 
 class Face(NamedTuple):
-    """One font file of `static/fonts` for one family and weight of the report's style sheet."""
+    """One font file in `static/fonts` for one family and weight of the report's style sheet."""
 
     family: str
     file: str
@@ -30,8 +30,8 @@ FACES = (
     Face(SIGNS, "ReportSigns-Regular.ttf", 400),
 )
 
-# The characters of each family, as the files' own tables say (tests/unit/test_report_fonts.py compares them): written
-# down, so that web processes need not read fonts.
+# The characters of each family, from the files' own tables (tests/unit/test_report_fonts.py compares them). They
+# are listed here so that web processes need not read fonts.
 CHARACTERS = {
     SANS: (
         "20-7e a0-377 37a-37f 384-38a 38c 38e-3a1 3a3-3e1 3f0-52f 1ab0-1ac0 1ac5 1ac7-1ace 1d00-1df9 1dfb-1f15 "
@@ -50,22 +50,22 @@ CHARACTERS = {
         "2ae3-2ae5 2aee 2bfe"
     ),
 }
-# What prints nothing by itself and needs no glyph: control characters and the like (left out of a report anyway,
-# csss.reports.document), the ideographic space, variation selectors, marks of byte order and direction.
+# Characters that print nothing and need no glyph: control characters and similar ones (removed from a report
+# anyway, csss.reports.document), the ideographic space, variation selectors, byte order marks and direction marks.
 _NO_GLYPH = "0-1f 7f-9f 61c 2028-202e 2066-2069 3000 d800-dfff fe00-fe0f feff fffe-ffff e0100-e01ef"
 
-_MOST_WORDS = 3  # named in a sentence
-_MOST_AROUND = 15  # characters of a word on either side of what cannot be printed; Chinese has no blanks
+_MOST_WORDS = 3  # words named in a message
+_MOST_AROUND = 15  # characters shown on each side of the unprintable ones; Chinese text has no spaces
 
 
 def _ranges(text: str) -> str:
-    """The inside of a character class of a regular expression for ranges of hexadecimal numbers."""
+    """Convert ranges of hexadecimal numbers to the inside of a regular expression's character class."""
     ends = (part.partition("-") for part in text.split())
     return "".join(f"\\U{int(first, 16):08x}-\\U{int(last or first, 16):08x}" for first, _dash, last in ends)
 
 
 _LACKING = re.compile(f"[^{_ranges(' '.join([*CHARACTERS.values(), _NO_GLYPH]))}]")
-# What asks for a further family: the characters that the first one lacks.
+# What needs a further family: the characters that the first one lacks.
 _BEYOND = {
     family: re.compile(f"[{_ranges(CHARACTERS[family])}](?<![{_ranges(CHARACTERS[SANS])}])")
     for family in (DEVANAGARI, TAMIL, SIGNS)
@@ -74,7 +74,7 @@ _SHAPED = re.compile(f"[{_ranges('900-97f 1cd0-1cff a830-a839 a8e0-a8ff b80-bff 
 
 
 class Unprintable(NamedTuple):
-    """A word that the report cannot print, and which of its characters are to blame, each once."""
+    """A word that the report cannot print, and its unprintable characters, each once."""
 
     word: str
     characters: str
@@ -93,7 +93,7 @@ def unprintable(text: str) -> list[Unprintable]:
 
 
 def _word_around(text: str, place: int) -> tuple[str, int]:
-    """The word at a place of a text, or what of a long one stands around it; and where that ends."""
+    """The word at a position of a text, shortened if it is long, and the position where it ends."""
     start = end = place
     while start > 0 and place - start < _MOST_AROUND and not text[start - 1].isspace():
         start -= 1
@@ -103,7 +103,7 @@ def _word_around(text: str, place: int) -> tuple[str, int]:
 
 
 def problem(text: str) -> str | None:
-    """A sentence that names the words which the report cannot print; None when it can print all of `text`."""
+    """A message that names the unprintable words; None when all of `text` can be printed."""
     found = unprintable(text)
     if not found:
         return None
@@ -118,13 +118,13 @@ def problem(text: str) -> str | None:
 
 
 def _quoted(word: str) -> str:
-    """A word in quotation marks; one that runs from right to left turns neither them nor the comma after it round."""
+    """A word in quotation marks, isolated so that a right-to-left word does not affect the text around it."""
     turns = any(unicodedata.bidirectional(each) in {"R", "AL"} for each in word)
     return f"\N{LEFT-TO-RIGHT ISOLATE}“{word}”\N{POP DIRECTIONAL ISOLATE}" if turns else f"“{word}”"
 
 
 def problems(**texts: str) -> dict[str, str]:
-    """The sentence for each of these fields that the report cannot print."""
+    """The message for each of these fields that the report cannot print."""
     return {name: sentence for name, text in texts.items() if (sentence := problem(text))}
 
 
@@ -132,16 +132,17 @@ _UNSEEN = re.compile("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\u
 
 
 def by_number(text: str, *, only: re.Pattern[str] = _LACKING) -> str:
-    """`text` with what the fonts lack given by its Unicode number, as in [U+80BA]: nothing is lost, and no box stands."""
+    """Replace unprintable characters by their code points, as in [U+80BA], so that nothing is lost and no box is
+    printed."""
     return only.sub(lambda match: f"[U+{ord(match[0]):04X}]", text)
 
 
 def faces_for(text: str) -> list[Face]:
-    """The font files that a report with this text needs."""
+    """The font files needed for a report with this text."""
     needed = {SANS, *(family for family, characters in _BEYOND.items() if characters.search(text))}
     return [face for face in FACES if face.family in needed]
 
 
 def is_shaped(text: str) -> bool:
-    """Whether letters of `text` join or change their order on paper, so that glyphs do not tell the text any more."""
+    """Whether letters of `text` join or change order when printed, so that glyphs no longer give the text."""
     return _SHAPED.search(text) is not None

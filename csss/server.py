@@ -1,4 +1,4 @@
-"""Serving the pages with gunicorn, and the open streams of live changes beside it in the same process."""
+"""Serve the pages with gunicorn, and the open streams of live changes in the same process."""
 
 import gc
 import resource
@@ -20,19 +20,20 @@ from csss.scans import intake
 from csss.web.live_region.stream import HUB, ConnectionHandedOver
 from csss.web.live_region.turns import RefreshesInTurn, Turns
 
-_OTHER_FILES = 200  # database, Redis, storage, log, libraries
+_OTHER_FILES = 200  # open files for database, Redis, storage, log, libraries
 
 
 class Worker(WaitingWorker):
-    """gunicorn's threads for pages. A request that opens a stream gives its connection to the hub and its thread back.
+    """gunicorn's threads for pages. A request that opens a stream gives its connection to the hub and releases its
+    thread.
 
-    So 100 open streams hold no thread, and no stream is ever waited for when the worker stops.
+    So 100 open streams occupy no thread, and a stopping worker never waits for a stream.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         settings: Settings = self.app.settings
-        # All of a proxy's visitors come from its address.
+        # Behind a proxy, all visitors come from the proxy's address.
         self.most_of_one = None if settings.trusted_proxies else settings.connections_of_one_address
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
@@ -44,7 +45,7 @@ class Worker(WaitingWorker):
 
 
 class _Server(BaseApplication):
-    """gunicorn with our settings; threads, because a page spends its time waiting for the database."""
+    """gunicorn with our settings; it uses threads, because a page mostly waits for the database."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -57,18 +58,19 @@ class _Server(BaseApplication):
             "threads": self.settings.web_threads,
             "worker_class": Worker,
             "worker_connections": self.settings.connections,
-            "http_parser": "python",  # the one that `csss.connections` is tested with
-            "sendfile": False,  # it would wait for the reader
+            "http_parser": "python",  # the parser that `csss.connections` is tested with
+            "sendfile": False,  # sendfile would block on a slow reader
             "timeout": 60,
             "graceful_timeout": 10,
-            # Longer than a proxy keeps an idle connection (a minute as a rule): whoever closes first must not be the one
-            # that is being asked. Found with fifty people who look every 30 s, at 30 s here: one of 6,900 got no answer.
+            # Longer than a proxy keeps an idle connection (usually a minute). If we closed first, a request could
+            # arrive on a connection that is being closed. With 30 s here, and fifty people who poll every 30 s, one
+            # of 6,900 requests got no answer.
             "keepalive": 75,
             "proc_name": "csss-web",
-            # Proxies are trusted as CSSS_TRUSTED_PROXIES says (ProxyFix), not by gunicorn.
+            # CSSS_TRUSTED_PROXIES decides which proxies are trusted (ProxyFix), not gunicorn.
             "forwarded_allow_ips": "",
             "control_socket_disable": True,
-            # None is written unless somebody wants one; then it names no patient.
+            # There is no access log unless somebody enables it; then it names no patient.
             "access_log_format": ACCESS_LOG_FORMAT,
         }
         for name, value in values.items():
@@ -76,7 +78,7 @@ class _Server(BaseApplication):
                 self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """Called in each worker process, after the fork: threads and connections are its own."""
+        """Called in each worker process after the fork, so that it has its own threads and connections."""
         app = create_app(self.settings)
         with app.app_context():
             check_keys_if_it_answers()
@@ -91,7 +93,7 @@ class _Server(BaseApplication):
 
 
 def start_hub(app: Flask) -> Hub:
-    """Let this process hold streams: as many as the settings say, and as the system lets it open files."""
+    """Let this process serve streams, up to the setting and to the system's limit of open files."""
     settings: Settings = app.config["CSSS"]
     least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     others = settings.connections + _OTHER_FILES
@@ -107,13 +109,13 @@ def start_hub(app: Flask) -> Hub:
 
 
 def settle() -> None:
-    """Keep the garbage collector off what has just been loaded for good; it costs a page several milliseconds."""
+    """Exclude the loaded modules from garbage collection, which would cost a page several milliseconds."""
     gc.collect()
     gc.freeze()
 
 
 def serve(settings: Settings) -> None:
-    """Serve until told to stop. Everything that can be wrong with the app shows before gunicorn starts.
+    """Serve until told to stop. Errors of the app show before gunicorn starts.
 
     Raises WrongKey.
     """

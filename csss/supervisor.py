@@ -1,4 +1,4 @@
-"""Keeping child processes alive: one per queue, and for the demo the web server and Redis, too.
+"""Keep child processes running: one per queue, and for the demo the web server and Redis, too.
 
 They end with the supervisor, however it ends (`csss.end_with_parent`).
 """
@@ -17,13 +17,13 @@ from csss import end_with_parent
 
 log = logging.getLogger(__name__)
 
-PAUSE_SECONDS = 1.0  # before a child that died is started again
-STOP_SECONDS = 10.0  # for a child to finish what it is doing
+PAUSE_SECONDS = 1.0  # before a dead child is restarted
+STOP_SECONDS = 10.0  # for a child to finish its work
 
 
 @dataclass
 class Child:
-    """A command that has to be running."""
+    """A command that must be running."""
 
     name: str
     command: Sequence[str]
@@ -31,14 +31,14 @@ class Child:
 
     @classmethod
     def csss(cls, *arguments: str, name: str, environment: Mapping[str, str] | None = None) -> "Child":
-        """One of our own commands, in this Python."""
+        """One of our own commands, run with this Python."""
         return cls(name, [sys.executable, "-m", "csss", "--started-by-csss", *arguments], environment or {})
 
 
 class Supervisor:
-    """Starts the children, starts again who dies, and stops them all on SIGTERM or SIGINT.
+    """Starts the children, restarts dead ones, and stops them all on SIGTERM or SIGINT.
 
-    `held` are open files that the children keep open, too: a lock on one of them lasts until the last child has gone.
+    `held` are open files that the children inherit: a lock on one of them lasts until the last child has ended.
     """
 
     def __init__(self, children: Sequence[Child], *, held: Sequence[int] = ()) -> None:
@@ -48,7 +48,7 @@ class Supervisor:
         self._stopping = False
 
     def run(self, *, ready: Callable[[], bool] | None = None) -> None:
-        """Until told to stop. `ready` is called twice a second until it returns True."""
+        """Run until told to stop. `ready` is called twice a second until it returns True."""
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, self._ask_to_stop)
         try:
@@ -67,7 +67,7 @@ class Supervisor:
         self._stopping = True
 
     def _start(self, child: Child) -> None:
-        # A group of its own: Ctrl-C reaches only us, and we stop the children in order.
+        # A separate process group: Ctrl-C reaches only us, and we stop the children in order.
         self._running[child.name] = subprocess.Popen(  # noqa: S603 - our own commands  # nosec B603
             [sys.executable, "-I", "-S", end_with_parent.__file__, str(os.getpid()), *child.command],
             env={**os.environ, **child.environment},

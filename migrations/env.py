@@ -1,4 +1,4 @@
-"""Runs the migrations on the application's own database."""
+"""Run the migrations on the application's own database."""
 
 from alembic import context
 from flask import current_app
@@ -10,7 +10,7 @@ engine = migrate.db.engine
 
 
 def render_item(kind, item, autogen_context):
-    """Write our own types as what they are in the database, so that a migration never imports the application."""
+    """Write our own types as database types, so that a migration never imports the application."""
     if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
     return False

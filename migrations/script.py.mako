@@ -2,8 +2,8 @@
 
 Revision: ${up_revision}, follows ${down_revision | comma,n}. Made ${create_date}.
 
-The release before this one must still run beside it, and it enqueues nothing. SQLite's batch mode makes a table anew
-and loses its triggers: create them again (see 0001).
+The previous release must still run beside this one, and it enqueues nothing. SQLite's batch mode recreates a table and
+loses its triggers: create them again (see 0001).
 """
 
 import sqlalchemy as sa

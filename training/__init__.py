@@ -1,4 +1,4 @@
-"""Training of the classifier: `python -m training split|train|calibrate|export|outliers|evaluate`.
+"""Train the classifier: `python -m training split|train|calibrate|export|outliers|evaluate`.
 
-Knows neither Flask nor the database; shares preprocessing and the engine with `csss.inference`.
+It knows neither Flask nor the database; it shares preprocessing and the engine with `csss.inference`.
 """

@@ -1,4 +1,5 @@
-"""`python -m training`: each step leaves its record in the run's folder and can be run again."""
+"""`python -m training`: run the training steps. Each step leaves its record in the run's folder and can be
+repeated."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from training.run import SEED, Run, RunDiffers, StepMissing, active_version
 PROBLEMS = (DataMissing, SourceWrong, StepMissing, RunDiffers, ModelMissing, ModelCorrupt)
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 READING = ("evaluate", "synthetic", "int8")
-"""Steps that read a model; without options they take the active one."""
+"""Steps that read a model; without options they use the active one."""
 
 
 class Steps(click.Group):
-    """Turns an expected problem into one sentence instead of a traceback."""
+    """Shows an expected error as one sentence instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -73,11 +74,9 @@ def main(
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="The new data folder, for --data."
 )
-@click.option(
-    "--join/--no-join", default=True, show_default=True, help="Nearly equal pictures share a group."
-)
+@click.option("--join/--no-join", default=True, show_default=True, help="Near duplicates share a group.")
 def manifest(out: Path, join: bool, **folders: Path | None) -> None:
-    """List the original public data sets as one data folder; a killed run goes on where it stopped."""
+    """List the original public data sets as one data folder; an interrupted run continues where it stopped."""
     from training.data.manifest import build, in_words
 
     given = {name: folder for name, folder in folders.items() if folder}
@@ -90,7 +89,7 @@ def manifest(out: Path, join: bool, **folders: Path | None) -> None:
 @click.option("--seed", default=SEED, show_default=True)
 @click.pass_obj
 def split(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
-    """Share the images out by patient and look for leaks."""
+    """Split the images by patient and check for leaks."""
     from training.data import split as splitting
     from training.measuring.evaluate import split_record
 
@@ -120,7 +119,7 @@ def split(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
 )
 @click.pass_obj
 def train(obj: tuple[Run, Path | None, Path | None], seed: int, resize: str | None) -> None:
-    """Train the head; a killed training goes on where it stopped."""
+    """Train the head; an interrupted training continues where it stopped."""
     from training.fitting.train import train as run_training
 
     _kept(run_training(obj[0].of_seed(seed), data_folder(obj[1]), weights_file(obj[2]), resize))
@@ -135,10 +134,10 @@ def _kept(record: dict[str, Any]) -> None:
 
 
 @main.command()
-@click.option("--seeds", default="42,43,44", show_default=True, help="Seeds to train and to measure.")
+@click.option("--seeds", default="42,43,44", show_default=True, help="Seeds to train and to evaluate.")
 @click.pass_obj
 def seeds(obj: tuple[Run, Path | None, Path | None], seeds: str) -> None:
-    """Train and measure the recipe with several seeds, on the same split."""
+    """Train and evaluate the recipe with several seeds, on the same split."""
     from training.experiments.seeds import several
 
     wanted = [int(part) for part in seeds.split(",")]
@@ -151,12 +150,12 @@ def seeds(obj: tuple[Run, Path | None, Path | None], seeds: str) -> None:
 @main.command()
 @click.pass_obj
 def distil(obj: tuple[Run, Path | None, Path | None]) -> None:
-    """Train the networks of several seeds, and one that learns to answer as their mean does."""
+    """Train the networks of several seeds, and one that learns their mean."""
     from training.fitting.distil import distil as run_distillation
 
     run = obj[0]
     if not run.recipe.panel:
-        click.echo(f"Nothing to do: the recipe {run.recipe.name} ships a network that learned by itself.")
+        click.echo(f"Nothing to do: the recipe {run.recipe.name} releases a network without distillation.")
         return
     _kept(run_distillation(run, data_folder(obj[1]), weights_file(obj[2])))
 
@@ -164,7 +163,7 @@ def distil(obj: tuple[Run, Path | None, Path | None]) -> None:
 @main.command()
 @click.pass_obj
 def trials(obj: tuple[Run, Path | None, Path | None]) -> None:
-    """Measure single changes to the published recipe on the validation images: scaled input, no flip."""
+    """Evaluate single changes of the published recipe on the validation images: scaled input, no flip."""
     from training.experiments.trials import trials as run_trials
 
     record = run_trials(obj[0], data_folder(obj[1]), weights_file(obj[2]))
@@ -177,7 +176,7 @@ def _chosen(run: Run, seed: int | None) -> Run:
 
 
 @main.command()
-@click.option("--seed", type=int, help="Network of this seed; default the one that is shipped.")
+@click.option("--seed", type=int, help="Network of this seed; default the released one.")
 @click.pass_obj
 def calibrate(obj: tuple[Run, Path | None, Path | None], seed: int | None) -> None:
     """Fit the temperature on the validation set."""
@@ -192,9 +191,7 @@ def calibrate(obj: tuple[Run, Path | None, Path | None], seed: int | None) -> No
 
 @main.command()
 @click.option("--activate/--no-activate", default=False, help="Name this model in models/ACTIVE.")
-@click.option(
-    "--seed", type=int, help="Network of this seed; default the one that all others taught, if any."
-)
+@click.option("--seed", type=int, help="Network of this seed; default the distilled one, if any.")
 @click.pass_obj
 def export(obj: tuple[Run, Path | None, Path | None], activate: bool, seed: int | None) -> None:
     """Write the model folder and check that LiteRT and Keras agree."""
@@ -208,7 +205,7 @@ def export(obj: tuple[Run, Path | None, Path | None], activate: bool, seed: int 
 @main.command()
 @click.pass_obj
 def int8(obj: tuple[Run, Path | None, Path | None]) -> None:
-    """Try eight bits on a finished model and keep the figures; `export` does it, too."""
+    """Try int8 on a finished model and store the metrics; `export` does it, too."""
     from training.export.model_folder import try_int8
 
     record = try_int8(obj[0].model_folder, data_folder(obj[1]))
@@ -225,7 +222,7 @@ def int8(obj: tuple[Run, Path | None, Path | None]) -> None:
 @main.command()
 @click.pass_obj
 def outliers(obj: tuple[Run, Path | None, Path | None]) -> None:
-    """Fit the score that tells pictures of something else, with its threshold."""
+    """Fit the score that detects unrelated pictures, with its threshold."""
     from training.fitting.outlier_score import fit
 
     record = fit(obj[0], data_folder(obj[1]))
@@ -237,9 +234,7 @@ def outliers(obj: tuple[Run, Path | None, Path | None]) -> None:
 
 
 @main.command()
-@click.option(
-    "--check", is_flag=True, help="Write nothing; fail when the figures are not those of metrics.json."
-)
+@click.option("--check", is_flag=True, help="Write nothing; fail when the metrics differ from metrics.json.")
 @click.option(
     "--tolerance",
     default=0.0,
@@ -254,7 +249,7 @@ def outliers(obj: tuple[Run, Path | None, Path | None]) -> None:
 )
 @click.pass_obj
 def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: float, beside: str) -> None:
-    """Measure the shipped model on the held-back images and write metrics, plots and card."""
+    """Evaluate the released model on the held-out test set and write metrics, plots and card."""
     from csss.inference import Engine
     from training.measuring import evaluate as evaluation
 
@@ -288,7 +283,7 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
             theirs = evaluation.read_metrics(run.models / beside)
             metrics["beside"] = {part: theirs[part] for part in ("seeds", "trials") if part in theirs}
         else:
-            click.echo(f"{run.models / beside} is missing, so nothing stands beside {run.version}.")
+            click.echo(f"{run.models / beside} is missing, so there is no comparison with {run.version}.")
     metrics["audit"] = audit(engine, data, metrics, other, side)
     worst = mistakes.worst(side)
     metrics["mistakes"] = mistakes.record(engine.info, side, worst)
@@ -308,7 +303,7 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
 @click.option("--seed", default=SEED, show_default=True)
 @click.pass_obj
 def synthetic(obj: tuple[Run, Path | None, Path | None], out: Path | None, steps: int, seed: int) -> None:
-    """Draw the demo's scans, which are nobody's."""
+    """Draw the demo's scans, which show no real person."""
     from csss.inference import Engine
     from csss.paths import ROOT
     from training.experiments import synthetic_scans as drawing
@@ -328,7 +323,7 @@ def synthetic(obj: tuple[Run, Path | None, Path | None], out: Path | None, steps
 @main.command(name="all")
 @click.pass_context
 def everything(ctx: click.Context) -> None:
-    """All steps in order."""
+    """Run all steps in order."""
     for step in (split, train, distil, calibrate, export, outliers, evaluate):
         click.echo(f"== {step.name}")
         ctx.invoke(step)

@@ -1,4 +1,4 @@
-"""JSON files with rounded numbers, replaced in one go."""
+"""Write JSON files with rounded numbers, atomically."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def rounded(value: Any) -> Any:
-    """Numbers to six decimals, so that files stay readable and equal figures stay equal."""
+    """Round numbers to six decimals, so that files stay readable and equal metrics stay equal."""
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -15,7 +15,7 @@ def rounded(value: Any) -> Any:
 
 
 def write_json(file: Path, record: dict[str, Any]) -> None:
-    """Write JSON with rounded numbers, replacing the file in one go."""
+    """Write JSON with rounded numbers, replacing the file atomically."""
     text = json.dumps(rounded(record), indent=2, ensure_ascii=False) + "\n"
     partial = file.with_suffix(".partial")
     partial.write_text(text, encoding="utf-8")

@@ -1,4 +1,5 @@
-"""The two recipes: `paper`, as published, and `csss`, ours. One code path trains both; only these values differ."""
+"""Define the two recipes: `paper`, as published, and `csss`, ours. One code path trains both; only these values
+differ."""
 
 from dataclasses import dataclass
 
@@ -7,18 +8,21 @@ from dataclasses import dataclass
 class Recipe:
     """How a network is trained.
 
-    `first_trained` is the first block of the base that learns, None when the base stays as it is. `scaled` puts the
-    step from [0, 1] to [-1, 1], for which the base weights were made, into the network. `passes` is how many augmented
-    passes over the training images are kept and taken in turn. `balance` is how far the sampling evens out the classes
-    and kinds of scan: 0 takes each image once an epoch, 1 takes each kind equally often, 0.5 lies between.
-    `softened` is the part of each label that networks trained on other patients decide (`training.fitting.softened_labels`).
-    `panel` is how many networks, each of another seed, teach the one that is shipped (`training.fitting.distil`; 0: it
-    learns by itself), for `taught_epochs`.
-    `weight_decay` is how much of a kernel is taken away at each step beside the gradient (AdamW; 0: plain Adam).
-    `mixup` is the parameter of the beta distribution by which two images are mixed (0: not at all). `findings` is the
-    weight of what is learned besides the class (`training.data.findings`). `averaged` is how many of the last epochs'
-    weights are averaged (0: none); the average is kept when it is better than the best epoch. `class_bias` lets
-    calibration fit a bias for each class besides the temperature.
+    - `first_trained`: the first trained block of the base; None when the whole base is frozen.
+    - `scaled`: the network includes the step from [0, 1] to [-1, 1], the input range of the base weights.
+    - `passes`: how many augmented passes over the training images are stored and used in turn.
+    - `balance`: how far sampling evens out the classes and kinds of scan: 0 takes each image once per epoch, 1
+      takes each kind equally often, 0.5 is in between.
+    - `softened`: the part of each label that networks trained on other patients decide
+      (`training.fitting.softened_labels`).
+    - `panel`: how many teacher networks, each with another seed, train the released one (`training.fitting.distil`;
+      0: none), for `taught_epochs`.
+    - `weight_decay`: how much of a kernel is subtracted at each step besides the gradient (AdamW; 0: plain Adam).
+    - `mixup`: the parameter of the beta distribution for mixing two images (0: no mixing).
+    - `findings`: the loss weight of the labels besides the class (`training.data.findings`).
+    - `averaged`: how many of the last epochs' weights are averaged (0: none); the average is used when it is better
+      than the best epoch.
+    - `class_bias`: calibration fits a bias per class besides the temperature.
     """
 
     name: str
@@ -47,7 +51,7 @@ class Recipe:
     words: str
 
     def better(self, new: float, old: float) -> bool:
-        """Whether a value of the monitored figure is an improvement."""
+        """Whether a value of the monitored metric is an improvement."""
         return new < old if self.monitor.endswith("loss") else new > old
 
 
@@ -112,5 +116,5 @@ RECIPES = {recipe.name: recipe for recipe in (PAPER, CSSS)}
 
 
 def recipe_of(version: str) -> Recipe:
-    """The recipe a version is named after (`csss-4` is of `csss`). Raises `KeyError`."""
+    """The recipe after which a version is named (`csss-4` uses `csss`). Raises `KeyError`."""
     return RECIPES[version.partition("-")[0]]

@@ -1,4 +1,4 @@
-"""A run's folder: everything a training leaves behind between its steps, kept out of the repository."""
+"""Manage a run's folder: all files that a training leaves between its steps, outside the repository."""
 
 import json
 from dataclasses import dataclass, replace
@@ -20,14 +20,14 @@ class StepMissing(Exception):
 
 
 class RunDiffers(Exception):
-    """What lies in a run's folder was made in another way than is asked for now; the message says what."""
+    """The content of a run's folder was made with other settings than requested; the message names them."""
 
 
 @dataclass(frozen=True)
 class Run:
     """Paths and small JSON records of one training run; the version names both the run and the model folder.
 
-    Runs of other seeds, and that of the network which several taught (`training.fitting.distil`), lie inside that of the
+    Runs of other seeds, and the run of the distilled network (`training.fitting.distil`), are inside that of the
     first and share its split and its cached features.
     """
 
@@ -39,7 +39,7 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe this version is named after; the network that is taught takes its own number of epochs."""
+        """The recipe after which this version is named; the distilled network has its own number of epochs."""
         recipe = recipe_of(self.version)
         return replace(recipe, epochs=recipe.taught_epochs) if self.distilled else recipe
 
@@ -53,12 +53,12 @@ class Run:
 
     @property
     def shipped(self) -> "Run":
-        """The run whose network is exported unless a seed is named."""
+        """The run whose network is exported unless a seed is given."""
         return self.taught() if self.recipe.panel else self.of_seed(SEED)
 
     @property
     def root(self) -> Path:
-        """What the runs of all seeds share."""
+        """The folder that the runs of all seeds share."""
         return self.runs / self.version
 
     @property
@@ -87,7 +87,7 @@ class Run:
         return self.folder / "epochs" / "average.keras"
 
     def kept_file(self, record: dict[str, Any]) -> Path:
-        """The weights that a training's record keeps: the average of the last epochs, or the best epoch."""
+        """The weights named in a training's record: the average of the last epochs, or the best epoch."""
         return self.average_file if record.get("average_kept") else self.epoch_file(record["best_epoch"])
 
     def read(self, step: str) -> dict[str, Any]:
@@ -100,7 +100,8 @@ class Run:
         return record
 
     def write(self, step: str, record: dict[str, Any]) -> None:
-        """Keep the record of a step; replaced in one go, so that a kill leaves the old or the new one."""
+        """Store the record of a step, replacing it atomically, so that an interruption leaves the old or the new
+        one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / f"{step}.json", record)
 

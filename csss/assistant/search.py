@@ -1,4 +1,4 @@
-"""Finding the topic that is asked for, among those for the asking person's role."""
+"""Find the topic that a question is about, among those for the user's role."""
 
 import math
 import re
@@ -12,11 +12,11 @@ from csss.assistant.topics import Advice, Texts, Topic, read
 from csss.assistant.words import Vocabulary, plain, stem
 from csss.people.roles import Role
 
-SURE = 0.505  # from here on the topic is answered; measured by tests/unit/test_assistant.py
+SURE = 0.505  # minimum score for an answer; measured by tests/unit/test_assistant.py
 ALIKE = (
-    0.6  # how much likeness to one wording counts beside the share of the question that the whole topic knows
+    0.6  # weight of the similarity to one wording; the rest is the share of the question's words in the topic
 )
-NEAR = 0.2  # from here on a topic is worth naming
+NEAR = 0.2  # minimum score for naming a topic
 NEAREST = 3
 
 
@@ -28,7 +28,7 @@ class AnswerKind(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a question has led to: the topic when it is answered, else the nearest ones (perhaps none)."""
+    """The result for a question: the topic when it is answered, otherwise the nearest ones (perhaps none)."""
 
     kind: AnswerKind
     topic: Topic | None = None
@@ -36,7 +36,7 @@ class Answer:
 
 
 def answer(question: str, role: Role, language: str = "en") -> Answer:
-    """What can be said to this question. It is neither kept nor written to any log."""
+    """Answer this question. It is neither stored nor logged."""
     return _index(language, role).answer(question)
 
 
@@ -95,7 +95,7 @@ class Index:
         return frozenset(self._vocabulary.tokens(text))
 
     def _ranked(self, mended: str) -> list[tuple[Topic, float]]:
-        """Topics by how much of question and topic's wording is the same, weighted by how telling each word is."""
+        """Rank topics by the overlap of question and wording; each word is weighted by how distinctive it is."""
         asked = self._tokens(mended)
         if not asked:
             return []
@@ -117,7 +117,7 @@ class Index:
 
 
 class _Refusals:
-    """Recognises questions about a case. In doubt it refuses: a wrong refusal costs a phone call."""
+    """Recognises questions about a case. When in doubt it refuses: a wrong refusal costs a phone call."""
 
     def __init__(self, advice: Advice) -> None:
         self._patterns = [re.compile(pattern) for pattern in advice.patterns]

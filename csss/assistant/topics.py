@@ -1,4 +1,4 @@
-"""The reviewed texts of one language, read from `topics/<language>.toml` once."""
+"""Read the reviewed texts of one language from `topics/<language>.toml`, once."""
 
 import tomllib
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _FOLDER = Path(__file__).parent / "topics"
 
 @dataclass(frozen=True)
 class Topic:
-    """One question that can be answered. `answer` has placeholders for settings; `links` are endpoint and words."""
+    """One question with its answer. `answer` has placeholders for settings; `links` are pairs of endpoint and text."""
 
     key: str
     title: str
@@ -25,13 +25,13 @@ class Topic:
 
     @property
     def ways(self) -> tuple[str, ...]:
-        """All ways to ask it."""
+        """All wordings of the question."""
         return (self.title, *self.questions)
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What is never answered, and what is said instead."""
+    """Questions that are never answered, and the reply to them."""
 
     title: str
     answer: str
@@ -56,7 +56,8 @@ class Texts:
 
 @cache
 def read(language: str) -> Texts:
-    """The texts in this language, or in English where there are none (yet). Raises ValueError for a mistake in them."""
+    """The texts in this language, or in English where there are none (yet). Raises ValueError when the file is
+    wrong."""
     path = _FOLDER / f"{language}.toml"
     found = tomllib.loads((path if path.exists() else _FOLDER / f"{SOURCE_LANGUAGE}.toml").read_text("utf-8"))
     topics = tuple(_topic(entry) for entry in found["topic"])

@@ -1,4 +1,5 @@
-"""Questions as lists of words: small letters, one word for each thing, typing errors mended by the nearest known word."""
+"""Turn questions into lists of words: lower case, synonyms unified, typing errors corrected to the nearest known
+word."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,16 +10,16 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 _WORD = re.compile(r"[a-z0-9]+")
 _VERY_NEAR = 0.8
-_SHORTEST_MENDED = 4  # three letters and fewer are too much alike
+_SHORTEST_MENDED = 4  # words of three or fewer letters are too similar to each other
 
 
 def plain(text: str) -> str:
-    """Small letters and digits with single blanks between; apostrophes vanish."""
+    """Lower-case letters and digits, separated by single spaces; apostrophes are removed."""
     return " ".join(_WORD.findall(text.lower().replace("’", "'").replace("'", "")))
 
 
 def stem(word: str) -> str:
-    """Without the endings that make no difference here: scans, sending, arrived."""
+    """Remove endings that do not matter here: scans, sending, arrived."""
     for ending, least in (("ing", 6), ("ied", 6), ("ed", 6), ("es", 6), ("s", 4)):
         if len(word) >= least and word.endswith(ending) and not word.endswith("ss"):
             return word[: -len(ending)]
@@ -26,7 +27,7 @@ def stem(word: str) -> str:
 
 
 class Vocabulary:
-    """The words that are known. `same` maps each of several ways to say a thing to one of them."""
+    """The known words. `same` maps synonyms to one of them."""
 
     def __init__(self, same: Mapping[str, str], common: Iterable[str]) -> None:
         self._common = frozenset(common)
@@ -39,7 +40,7 @@ class Vocabulary:
         self._mend = lru_cache(maxsize=4096)(self._mended)
 
     def learn(self, texts: Iterable[str], *, only_near: bool = False) -> None:
-        """Take the words of these texts as rightly spelled; `only_near`: only what is very like one is mended to it."""
+        """Accept the words of these texts as correct; `only_near`: correct only very similar words to them."""
         words = {word for text in texts for word in plain(text).split()}
         if only_near:
             self._only_near |= words - self._known
@@ -47,11 +48,12 @@ class Vocabulary:
         self._mend.cache_clear()
 
     def mended(self, text: str) -> str:
-        """The text with each unknown word replaced by the known one it most resembles, if any does."""
+        """Replace each unknown word by the most similar known one, if there is any."""
         return " ".join(self._mend(word) for word in plain(text).split())
 
     def tokens(self, text: str) -> list[str]:
-        """The words that say what a (mended) text is about, stemmed; common ones only when there are no others."""
+        """The words that tell what a (corrected) text is about, stemmed; common words only when there are no
+        others."""
         text = f" {plain(text)} "
         for said, meant in self._phrases.items():
             text = text.replace(f" {said} ", f" {meant} ")

@@ -1,1 +1,1 @@
-"""Who did what, when and from where: written by services, read only by administrators."""
+"""The audit log: who did what, when and from where. Services write it; only administrators read it."""

@@ -1,7 +1,7 @@
-"""Heads of the chain kept outside the database, so that nobody can cut off its end unseen.
+"""Store heads of the audit chain outside the database, so that nobody can cut off its end unnoticed.
 
-Every few minutes the workers of each machine add a line to a file in the instance folder, and to their log, which is
-often sent to another machine. Somebody with the database alone reaches neither.
+Every few minutes the workers of each machine append a line to a file in the instance folder and to their log, which
+is often sent to another machine. An attacker who has only the database reaches neither.
 """
 
 import json
@@ -27,7 +27,7 @@ EVERY_SECONDS = 300
 
 @dataclass(frozen=True)
 class Anchor:
-    """What the newest seal was at a time."""
+    """The newest seal at a given time."""
 
     number: int
     hash: str
@@ -40,7 +40,7 @@ def path() -> Path:
 
 
 def keep_now_and_then() -> None:
-    """Add the head to the file, at most every five minutes and only when it is a new one. Never raises OSError."""
+    """Append the head to the file, at most every five minutes and only if it is new. Never raises OSError."""
     file = path()
     try:
         if file.exists() and now().timestamp() - file.stat().st_mtime < EVERY_SECONDS:
@@ -50,11 +50,11 @@ def keep_now_and_then() -> None:
         if newest.number and newest.number != max((each.number for each in _last(file)), default=0):
             keep(newest)
     except OSError as error:
-        log.warning("the audit log's newest seal could not be kept in %s: %s", file, error)
+        log.warning("the audit log's newest seal could not be stored in %s: %s", file, error)
 
 
 def keep(newest: chain.ChainHead) -> None:
-    """Add a line. Written at once and at the end, so that two processes cannot mix theirs."""
+    """Append a line, in a single write, so that two processes cannot interleave theirs."""
     line = json.dumps({"number": newest.number, "hash": newest.hash, "at": now().isoformat()}) + "\n"
     target = path()
     private_folder(target.parent)
@@ -67,12 +67,12 @@ def keep(newest: chain.ChainHead) -> None:
 
 
 def kept(file: Path) -> list[Anchor]:
-    """All anchors of a file; none when it is not there. A line that was cut off is left out."""
+    """All anchors of a file; none when it does not exist. A truncated line is skipped."""
     return list(_read(file.read_text("utf-8"))) if file.exists() else []
 
 
 def _last(file: Path) -> list[Anchor]:
-    """The last few anchors, without reading a file of years."""
+    """The last few anchors, without reading a file that holds years."""
     if not file.exists():
         return []
     with file.open("rb") as opened:

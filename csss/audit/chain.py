@@ -1,13 +1,14 @@
-"""The chain that makes the audit log tell of tampering.
+"""Chain the events of the audit log, so that tampering is detected.
 
-Every event is sealed in the transaction that records it: it gets the next number, and the SHA-256 over the hash before
-it and its own canonical JSON; an HMAC under the secret key says that it was us. Who can write to the database but has
-not the key can remove triggers and rows, but can neither change nor make a seal.
+Every event is sealed in the transaction that records it. It gets the next number, and the SHA-256 over the previous
+hash and its own canonical JSON; an HMAC under the secret key proves that this application made the seal. An
+attacker who can write to the database but lacks the key can remove triggers and rows, but can neither change nor
+create a seal.
 
-On PostgreSQL one lock orders the seals of all processes. It is taken when everything else of a transaction has been
-written (`before_commit`), so it is held for two short statements and the commit, and whoever holds it waits for no
-other lock: transactions may have locked what they like, in any order, and no deadlock can come of it. On SQLite there
-is one writer anyway.
+On PostgreSQL one lock orders the seals of all processes. A transaction takes it after everything else is written
+(`before_commit`), so it is held only for two short statements and the commit, and its holder waits for no other
+lock. So transactions may lock anything else in any order, and this lock causes no deadlock. SQLite has only one
+writer anyway.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from csss.audit.models import AuditEvent, AuditSeal
 from csss.database import db
 from csss.key_checks import SECRET_KEY, KeyCheck, WrongKey, other_key, secret_key_value
 
-BEGINNING = "0" * 64  # what stands before the first event
+BEGINNING = "0" * 64  # the hash before the first event
 
 
 class Content(Protocol):
@@ -42,7 +43,7 @@ class Content(Protocol):
 
 
 def canonical(number: int, event: Content) -> str:
-    """An event as one line of JSON, alike however and wherever it was read."""
+    """An event as one line of JSON, identical however and wherever it was read."""
     at: datetime = event.at
     return json.dumps(
         {
@@ -57,7 +58,7 @@ def canonical(number: int, event: Content) -> str:
             "origin": event.origin,
             "detail": json.loads(
                 json.dumps(event.detail)
-            ),  # as it will be read: keys are texts, tuples lists
+            ),  # as it will be read back: keys are strings, tuples are lists
         },
         sort_keys=True,
         separators=(",", ":"),
@@ -65,12 +66,12 @@ def canonical(number: int, event: Content) -> str:
 
 
 def link(before: str, line: str) -> str:
-    """The hash of an event whose canonical JSON is `line`, behind the event with the hash `before`."""
+    """The hash of an event whose canonical JSON is `line`, after the event with the hash `before`."""
     return hashlib.sha256(f"{before}\n{line}".encode()).hexdigest()
 
 
 class Key:
-    """What signs the hashes: follows from the secret key, and serves nothing else."""
+    """The key that signs the hashes: derived from the secret key, and used for nothing else."""
 
     def __init__(self, secret: str) -> None:
         self._key = hmac.new(secret.encode(), b"csss:audit-chain", hashlib.sha256).digest()
@@ -83,7 +84,7 @@ class Key:
         return hmac.compare_digest(self.sign(message), mac)
 
     def made(self, seal: Any) -> bool:
-        """Whether a seal (a row with hash, mac and key_id) was made with this key."""
+        """Whether this key made a seal (a row with hash, mac and key_id)."""
         return seal.key_id == self.id and self.signed(seal.hash, seal.mac)
 
 
@@ -93,7 +94,7 @@ def current_key() -> Key:
 
 @dataclass(frozen=True)
 class ChainHead:
-    """The newest seal: who has kept it elsewhere can tell whether anything before it was changed or taken away."""
+    """The newest seal. A copy of it elsewhere shows whether anything before it was changed or removed."""
 
     number: int = 0
     hash: str = BEGINNING
@@ -111,13 +112,14 @@ def newest_seal() -> Select[int, str, str, str]:
 
 
 def lock(*, any_key: bool = False) -> ChainHead:
-    """The head, kept by this transaction until it ends: whoever seals waits. Nothing may be waited for after it.
+    """The head of the chain, locked until the transaction ends, so that other sealing transactions wait. The caller
+    must not wait for any other lock afterwards.
 
-    Raises WrongKey when the secret key is not the one of the database: a seal made with another one would mark the log for
-    good. `any_key` is for whoever changes the key.
+    Raises WrongKey when the secret key is not the database's: a seal made with another key would mark the log for
+    ever. `any_key` is for changing the key.
 
-    On PostgreSQL a function of the database locks and reads in one go (migration 0017): a process that has many threads
-    may take a while between two statements, and all that while everybody else would wait.
+    On PostgreSQL a database function locks and reads in one call (migration 0017). A process with many threads may
+    take a while between two statements, and everybody else would wait that long.
     """
     # On SQLite the transaction is the only writer already.
     query = _LOCKED if db.engine.dialect.name == "postgresql" else _READ
@@ -136,7 +138,8 @@ _READ = text(
 
 
 def _check_key(known: str | None) -> None:
-    """Where there is no check value yet, the newest seal tells, and the value is kept with what is being written."""
+    """Without a check value yet, compare with the newest seal; the value is stored together with what is being
+    written."""
     secret = str(current_app.config["SECRET_KEY"])
     value = secret_key_value(secret)
     if known is None:
@@ -149,8 +152,10 @@ def _check_key(known: str | None) -> None:
 
 
 def seal(events: list[AuditEvent]) -> None:
-    """Put these events, which this transaction has written, at the end of the chain. For `before_commit` alone."""
-    kept = [event for event in events if inspect(event).persistent]  # others went with a savepoint
+    """Append these events, written by this transaction, to the chain. Only for `before_commit`."""
+    kept = [
+        event for event in events if inspect(event).persistent
+    ]  # the others were rolled back with a savepoint
     if not kept:
         return
     newest, key = lock(), current_key()

@@ -1,4 +1,4 @@
-"""`csss audit`: whether the log is whole, and the log as a file."""
+"""`csss audit`: check that the log is complete and unchanged, and export it."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ def audit() -> None:
     "key_files",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A file with a secret key of earlier; may be given several times.",
+    help="A file with an earlier secret key; may be given several times.",
 )
 @click.option(
     "--expect",
@@ -41,7 +41,7 @@ def audit() -> None:
     help="Another file of anchors, for instance of another machine.",
 )
 def verify(key_files: tuple[Path, ...], expect: tuple[str, ...], anchor_files: tuple[Path, ...]) -> None:
-    """Go through the whole chain and say what was changed, removed, put in or moved. Exit code 1 if anything was."""
+    """Check the whole chain and report what was changed, removed, inserted or moved. Exit code 1 if anything was."""
     from csss.audit import anchors, chain
     from csss.audit.record import coming_from, record
     from csss.audit.verify import verify as look
@@ -68,8 +68,8 @@ def verify(key_files: tuple[Path, ...], expect: tuple[str, ...], anchor_files: t
     if not verdict.intact:
         sys.exit(1)
     click.echo(
-        f"All {verdict.events} events are as they were sealed, and {verdict.anchors} heads kept outside the "
-        f"database fit. The newest is {verdict.head.number}:{verdict.head.hash}"
+        f"All {verdict.events} events are as they were sealed, and {verdict.anchors} heads stored outside the "
+        f"database match. The newest is {verdict.head.number}:{verdict.head.hash}"
     )
 
 
@@ -107,7 +107,7 @@ def export(since: datetime | None, until: datetime | None) -> None:
 
 @audit.command()
 def seal() -> None:
-    """Seal the events that an earlier release wrote while this one was installed. It is recorded which."""
+    """Seal the events that an earlier release wrote while this one was installed. The log records which."""
     from csss.audit.record import coming_from, seal_rest
     from csss.database import transaction
     from csss.keys.start import open_app

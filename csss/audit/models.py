@@ -1,4 +1,4 @@
-"""The audit log: for investigation, never read by features."""
+"""Tables of the audit log. It is for investigation; features never read it."""
 
 import uuid
 from datetime import datetime
@@ -12,7 +12,7 @@ from csss.database import APPEND_ONLY, Model
 
 
 class AuditEvent(Model):
-    """One thing that happened. `actor` is empty for somebody who was not signed in, and for the system."""
+    """One event. `actor` is empty for somebody who was not signed in, and for the system."""
 
     __tablename__ = "audit_events"
 
@@ -26,7 +26,7 @@ class AuditEvent(Model):
     origin: Mapped[str] = mapped_column(String(60))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
-    # Each begins with what the log is searched by and ends with the time it is sorted by.
+    # Each index begins with a search column and ends with the time by which the log is sorted.
     __table_args__ = (
         Index("ix_audit_events_at", "at"),
         Index("ix_audit_events_action", "action", "at"),
@@ -37,9 +37,9 @@ class AuditEvent(Model):
 
 
 class AuditSeal(Model):
-    """An event's place in the chain (`csss.audit.chain`): numbers without gaps, each hash over the one before it.
+    """An event's place in the chain (`csss.audit.chain`): numbers without gaps; each hash covers the previous one.
 
-    A table of its own, so that the event's row is written once and never touched again.
+    It is a table of its own, so that the event's row is written once and never changed.
     """
 
     __tablename__ = "audit_seals"
@@ -49,7 +49,7 @@ class AuditSeal(Model):
     )
     event_id: Mapped[int] = mapped_column(ForeignKey("audit_events.id"), unique=True)
     hash: Mapped[str] = mapped_column(String(64))
-    mac: Mapped[str] = mapped_column(String(64))  # of the hash, under the secret key
+    mac: Mapped[str] = mapped_column(String(64))  # HMAC of the hash under the secret key
     key_id: Mapped[str] = mapped_column(String(8))
 
     __table_args__ = ({"info": APPEND_ONLY},)

@@ -1,4 +1,4 @@
-"""Reading the audit log. Only administrators do, and nothing decides anything by it."""
+"""Read the audit log. Only administrators do; no decision of the program depends on it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True)
 class Entry:
-    """One event with the name of whoever acted; None for the system and for visitors."""
+    """One event with the name of its actor; None for the system and for visitors."""
 
     event: AuditEvent
     actor: str | None
@@ -25,7 +25,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Cut:
-    """A stretch of the log, newest first. `older` is the number to go on with, or None at the end."""
+    """A section of the log, newest first. `older` is the number to continue from, or None at the end."""
 
     entries: Sequence[Entry]
     older: int | None
@@ -33,7 +33,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Checked:
-    """When `csss audit verify` last went through the log, up to which event, and how many problems it found."""
+    """When `csss audit verify` last checked the log, up to which event, and how many problems it found."""
 
     at: datetime
     number: int
@@ -53,11 +53,11 @@ _EXPORT_BLOCK = 1_000
 
 @dataclass(frozen=True)
 class AuditQuery:
-    """What somebody looks for.
+    """What somebody searches for.
 
-    `action` is the beginning of an action's name, `person` part of a name or address, `subjects` the ids of which one
-    has to be what an event is about (None: any; empty: there is no such thing, so nothing is found); `since` is
-    included, `until` is not.
+    `action` is the start of an action's name, `person` part of a name or address, `subjects` the ids of which one
+    must be the event's subject (None: any; empty: no such thing exists, so nothing is found); `since` is inclusive,
+    `until` is exclusive.
     """
 
     action: str = ""
@@ -70,7 +70,8 @@ class AuditQuery:
 def events(asked: AuditQuery, *, before: int | None = None) -> Cut:
     """Events of the log, newest first, older than the event numbered `before`.
 
-    Pages are cut by number and not by count, because counting a log of years takes longer than reading a page of it.
+    Paging goes by event number and not by count, because counting a log of years takes longer than reading one
+    page.
     """
     numbers = _numbers(asked, before, PAGE_SIZE + 1)
     entries = _entries(numbers[:PAGE_SIZE])
@@ -78,12 +79,12 @@ def events(asked: AuditQuery, *, before: int | None = None) -> Cut:
 
 
 def export(asked: AuditQuery) -> Iterator[Entry]:
-    """All events that fit, newest first, read in blocks while they are sent; at most `EXPORT_ROWS` of them."""
+    """All matching events, newest first, read in blocks while they are sent; at most `EXPORT_ROWS` of them."""
     before, left = None, EXPORT_ROWS
     while left > 0:
         numbers = _numbers(asked, before, min(_EXPORT_BLOCK, left))
         yield from _entries(numbers)
-        db.session.rollback()  # nothing stays open while the reader takes its time, and nothing is piled up
+        db.session.rollback()  # no transaction stays open while a slow client reads, and memory stays bounded
         left -= len(numbers)
         if len(numbers) < _EXPORT_BLOCK:
             return
@@ -91,7 +92,7 @@ def export(asked: AuditQuery) -> Iterator[Entry]:
 
 
 def _numbers(asked: AuditQuery, before: int | None, most: int) -> Sequence[int]:
-    """The numbers of the events, from an index alone; only what is shown is then read whole."""
+    """The numbers of the events, from an index alone; only the shown events are then loaded."""
     query = select(AuditEvent.id)
     if asked.action:
         query = query.where(*_begins_with(asked.action))
@@ -123,12 +124,12 @@ def _entries(numbers: Sequence[int]) -> list[Entry]:
 
 
 def _begins_with(prefix: str) -> list[ColumnElement[bool]]:
-    """That the action begins so. SQLite's LIKE uses no index, so there the range is named, too.
+    """Match the start of the action. SQLite's LIKE does not use the index here, so add a range on SQLite.
 
-    Elsewhere the order of punctuation depends on the collation, and a range would be wrong.
+    On other databases the order of punctuation depends on the collation, and a range would be wrong.
     """
     conditions: list[ColumnElement[bool]] = [AuditEvent.action.startswith(prefix, autoescape=True)]
-    # Actions are plain ASCII; the letter after some others is none.
+    # Actions are plain ASCII; the range ends at the character after the last one.
     if db.engine.dialect.name == "sqlite" and prefix.isascii():
         following = f"{prefix[:-1]}{chr(ord(prefix[-1]) + 1)}"
         conditions += [AuditEvent.action >= prefix, AuditEvent.action < following]
@@ -136,7 +137,7 @@ def _begins_with(prefix: str) -> list[ColumnElement[bool]]:
 
 
 def sealed(*, since: datetime | None = None, until: datetime | None = None) -> Iterator[dict[str, Any]]:
-    """All events in the order of the chain, oldest first, with number, hash and seal; those without a seal at the end."""
+    """All events in chain order, oldest first, with number, hash and seal; events without a seal at the end."""
     for block in _blocks(since, until):
         for event, seal in block:
             yield {
@@ -154,7 +155,7 @@ def sealed(*, since: datetime | None = None, until: datetime | None = None) -> I
                 "mac": seal.mac if seal else None,
                 "key_id": seal.key_id if seal else None,
             }
-        db.session.rollback()  # nothing is piled up
+        db.session.rollback()  # keep memory bounded
 
 
 def _blocks(

@@ -1,4 +1,4 @@
-"""Writing the audit log."""
+"""Write the audit log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ _origin: ContextVar[str] = ContextVar("csss_origin", default="system")
 
 
 def origin() -> str:
-    """Where the current action comes from: a network address, `worker` or `command line`."""
+    """The origin of the current action: a network address, `worker` or `command line`."""
     return _origin.get()
 
 
@@ -46,17 +46,17 @@ class Actor(Protocol):
 
 
 class About(NamedTuple):
-    """What an event is about, where only its id is at hand."""
+    """The subject of an event, when only its id is at hand."""
 
     kind: str
     id: Any
 
 
 def record(action: str, subject: Any = None, *, by: "Actor | None" = None, **detail: Any) -> None:
-    """Add one event to the current transaction, so that it is kept exactly when what it tells of is kept.
+    """Add one event to the current transaction, so that it is stored exactly when the change that it describes is.
 
-    It is sealed at the end of the transaction (`csss.audit.chain`). `action` is past tense (`scan.verified`). `detail`
-    holds identifiers and choices, never clinical text, passwords or codes.
+    It is sealed at the end of the transaction (`csss.audit.chain`). `action` is past tense (`scan.verified`).
+    `detail` holds identifiers and choices, never clinical text, passwords or codes.
     """
     about = _about(subject)
     event = AuditEvent(
@@ -75,10 +75,10 @@ def record(action: str, subject: Any = None, *, by: "Actor | None" = None, **det
 def record_once(
     action: str, subject: Any = None, *, by: "Actor | None" = None, within: timedelta, **detail: Any
 ) -> None:
-    """Record it in a transaction of its own, unless the same person has done the same, from the same place, `within`.
+    """Record it in its own transaction, unless the same person did the same from the same place `within` that time.
 
-    For what happens again and again without telling anything new: a page that fetches itself anew, a form that is
-    refused as often as it is sent. Two at once may both be kept; that harms nobody.
+    For repeated events without new information: a page that refreshes itself, a form that is refused each time it
+    is sent. Two concurrent ones may both be recorded, which does no harm.
     """
     about = _about(subject)
     same = {
@@ -93,7 +93,7 @@ def record_once(
             record(action, subject, by=by, **detail)
 
 
-@cache  # asked for with every page about somebody
+@cache  # called for every page about a person
 def _same(somebody: bool) -> Select[int]:
     actor = AuditEvent.actor_id
     return (
@@ -118,9 +118,10 @@ def _about(subject: Any) -> About:
 
 
 def seal_rest() -> list[int]:
-    """Seal what has no seal, and record which events those were. Returns their ids. Belongs inside transaction().
+    """Seal events without a seal, and record which they were. Returns their ids. Belongs inside transaction().
 
-    Only an administrator's command calls it: sealing by itself what somebody has put into the table would hide it.
+    Only an administrator's command calls it: automatic sealing would hide what somebody has inserted into the
+    table.
     """
     chain.lock()
     rest = (

@@ -1,4 +1,4 @@
-"""A change of the settings or of the classifier is kept when a process starts with it: they come from outside."""
+"""Record changes of the settings or the classifier when a process starts with them: they come from outside."""
 
 import hashlib
 import logging
@@ -22,19 +22,19 @@ from csss.inference.labels import default_folder, read_info
 log = logging.getLogger(__name__)
 
 _SECRET = re.compile("key|password|secret|token")
-# Where a process lies on its machine decides nothing for patients, and differs from machine to machine.
+# These differ from machine to machine and do not affect patients.
 _OF_THE_MACHINE = frozenset({"instance", "host", "port", "web_threads", "web_processes", "live_streams"})
 
 
 def record_settings(part: str) -> None:
-    """Record settings and model of this `part` (web or worker) when they are not those it was last started with.
+    """Record settings and model of this `part` (web or worker) if they differ from those of its last start.
 
-    A database that does not answer, or is not made yet, keeps nothing from starting.
+    A database that does not answer or does not exist yet must not prevent the start.
     """
     try:
         now_set = in_effect(current_app.config["CSSS"])
         with coming_from(part), transaction():
-            chain.lock()  # several processes start at once; one of them records
+            chain.lock()  # several processes start at once; the lock lets one of them record
             before = _last(part)
             changed = sorted(
                 name for name in now_set.keys() | before.keys() if now_set.get(name) != before.get(name)
@@ -48,7 +48,7 @@ def record_settings(part: str) -> None:
 
 
 def in_effect(settings: Settings) -> dict[str, Any]:
-    """Every setting by its variable's name; of a secret only whether there is one. The model with its hash."""
+    """Every setting by its variable's name, and the model with its hash. Of a secret only whether it is set."""
     found = {
         environment_name(each.name): _shown(each.name, getattr(settings, each.name))
         for each in fields(Settings)
@@ -66,7 +66,7 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def _model(settings: Settings) -> str:
-    """Version and SHA-256 of the classifier in use: the file may be another one under the same name."""
+    """Version and SHA-256 of the active classifier: the file may have changed under the same name."""
     try:
         folder = Path(settings.model).expanduser() if settings.model else default_folder()
         digest = hashlib.sha256()
@@ -78,7 +78,7 @@ def _model(settings: Settings) -> str:
 
 
 def _last(part: str) -> dict[str, Any]:
-    """What was recorded last for this part; empty when nothing was."""
+    """The last record for this part; empty when there is none."""
     newest = (
         sa.select(AuditEvent.detail)
         .where(AuditEvent.action == "settings.changed", AuditEvent.origin == part)

@@ -1,4 +1,4 @@
-"""Going through the whole chain, and saying in a sentence for each event what is wrong with it."""
+"""Verify the whole chain, and describe each problem in a sentence."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -19,8 +19,8 @@ _BLOCK = 1_000
 
 @dataclass
 class ChainVerdict:
-    """What going through the chain has found. `events` is how many seals were looked at, `keys` are the ids of the keys
-    that made them, as far as their seals were checked, now or when the key was changed."""
+    """The result of a verification. `events` is the number of seals checked, `keys` are the ids of the keys that
+    made them, as far as their seals were checked, now or when the key was changed."""
 
     events: int = 0
     head: ChainHead = field(default_factory=ChainHead)
@@ -34,13 +34,13 @@ class ChainVerdict:
 
 
 def verify(keys: Sequence[Key], anchors: Sequence[Anchor] = ()) -> ChainVerdict:
-    """Look at every event and every seal. `keys` are secret keys that there have been, `anchors` heads kept elsewhere.
+    """Check every event and every seal. `keys` are the secret keys so far, `anchors` heads stored elsewhere.
 
-    Found is every event that was changed, removed, put in or moved by somebody without the secret key, at the end of
-    the log as far as the newest anchor reaches. Not found is what somebody does who has the key and all anchors.
+    It finds every event that was changed, removed, inserted or moved without the secret key; at the end of the log,
+    as far as the newest anchor reaches. It cannot find changes by somebody who has the key and all anchors.
 
-    Where the key was changed (`csss.keys.change`), the event that tells of it is sealed with the new key over the hashes of
-    everything before, so seals of the key before need not be read again; after that event they count for nothing.
+    When the key was changed (`csss.keys.change`), the event about that is sealed with the new key over the hashes
+    of everything before, so seals of the previous key need no second check; after that event they are invalid.
     """
     verdict = ChainVerdict(head=head(), anchors=len(anchors))
     kept = {anchor.number: anchor for anchor in anchors}
@@ -65,7 +65,7 @@ def verify(keys: Sequence[Key], anchors: Sequence[Anchor] = ()) -> ChainVerdict:
         if anchor is not None and anchor.hash != row.hash:
             verdict.problems.append(
                 f"Event {number} had another seal on {_moment(anchor.at)}: "
-                "the log up to there was written anew since."
+                "the log up to there has been rewritten since."
             )
         before = row.hash
     verdict.problems += [_cut_off(anchor, verdict.head.number) for anchor in _beyond(kept.values(), number)]
@@ -76,18 +76,16 @@ def verify(keys: Sequence[Key], anchors: Sequence[Anchor] = ()) -> ChainVerdict:
 
 
 class _Seals:
-    """By whom the seals were made, seen in their order."""
+    """Which keys made the seals, checked in order."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._known = {key.id: key for key in keys}
         self._seen: set[str] = set()
-        self._unknown: dict[str, list[int]] = {}  # events by the id of a key that was not given
-        self._replaced: dict[
-            str, int
-        ] = {}  # the id of a key, and the event that put another one in its place
+        self._unknown: dict[str, list[int]] = {}  # events by the id of a key that was not provided
+        self._replaced: dict[str, int] = {}  # the id of a key, and the event that replaced it
 
     def look(self, row: Row[Any], *, whole: bool) -> str | None:
-        """What is wrong with the seal of this event. `whole`: whether event and hash are what they were."""
+        """What is wrong with this event's seal. `whole`: whether event and hash are unchanged."""
         self._seen.add(row.key_id)
         key = self._known.get(row.key_id)
         signed = key is not None and key.signed(row.hash, row.mac)
@@ -121,7 +119,7 @@ class _Seals:
 
 
 def _sealed(last: int) -> Iterator[Row[Any]]:
-    """Every seal up to number `last` with its event, in order; the event's columns are None where it is gone."""
+    """Every seal up to number `last` with its event, in order; the event's columns are None when it is gone."""
     number: int | None = None
     while True:
         query = (
@@ -154,14 +152,14 @@ def _never_sealed() -> list[str]:
         .order_by(AuditEvent.id)
     )
     return [
-        f"The event with the id {row.id} ({row.action}, {_moment(row.at)}) has no seal: it was put in past the "
+        f"The event with the id {row.id} ({row.action}, {_moment(row.at)}) has no seal: it was inserted without the "
         "application, its seal was removed, or an earlier release wrote it during an update (csss audit seal)."
         for row in rows
     ]
 
 
 def _beyond(anchors: Any, last: int) -> list[Anchor]:
-    """The anchors of events that are not there, told once: by the newest."""
+    """Anchors of events that no longer exist, reported once, by the newest."""
     return sorted((each for each in anchors if each.number > last), key=lambda each: each.number)[-1:]
 
 

@@ -1,1 +1,1 @@
-"""People: accounts, roles, permissions, sessions, second factors."""
+"""Signing in: accounts, sessions, passwords and second factors."""

@@ -1,4 +1,7 @@
-"""What an administrator does for somebody who has lost a phone or left a screen open. Belongs inside transaction()."""
+"""End sessions and reset second factors, as an administrator, for somebody who lost a phone or left a screen unlocked.
+
+All functions belong inside transaction().
+"""
 
 import uuid
 from datetime import UTC, datetime
@@ -19,9 +22,10 @@ from csss.people.models import User
 
 
 def end_sessions(user_id: uuid.UUID, *, by: User) -> tuple[User, int]:
-    """Sign a person out everywhere; the account stays as it is. The number tells how many sessions ended.
+    """Sign a person out everywhere; the account stays unchanged. Returns how many sessions ended.
 
-    Raises NotFound; StateConflict for the own account, so that nobody locks the door from outside by accident.
+    Raises NotFound; StateConflict for the administrator's own account, so that nobody locks themselves out by
+    accident.
     """
     user = _somebody_else(user_id, by)
     ended = sessions.end_all(user)
@@ -30,10 +34,12 @@ def end_sessions(user_id: uuid.UUID, *, by: User) -> tuple[User, int]:
 
 
 def reset_second_factor(user_id: uuid.UUID, *, by: User) -> User:
-    """Remove a person's authenticator app, passkeys and recovery codes and sign them out: the way back for a lost phone.
+    """Remove a person's authenticator app, passkeys and recovery codes and sign them out: recovery from a lost
+    phone.
 
-    An administrator then signs in with a code by e-mail, anybody else with the password alone until a new app is set
-    up. Raises NotFound; StateConflict for the own account and where there is nothing to remove.
+    Afterwards an administrator signs in with a code by e-mail, anybody else with the password alone until a new app
+    is set up. Raises NotFound; StateConflict for the administrator's own account, and when there is nothing to
+    remove.
     """
     user = _somebody_else(user_id, by)
     if not forget_second_factor(user, by=by):
@@ -45,9 +51,9 @@ def reset_second_factor(user_id: uuid.UUID, *, by: User) -> User:
 
 
 def forget_second_factor(user: User, *, by: User, made_before: datetime | None = None) -> bool:
-    """Remove what a person has set up for the second step and tell them; False when there was nothing.
+    """Remove a person's second factors and tell them; False when there were none.
 
-    With `made_before` only what is older than that.
+    With `made_before`, only those that are older than that.
     """
     before = made_before or datetime.max.replace(tzinfo=UTC)
     had_app = user.totp_secret is not None and (

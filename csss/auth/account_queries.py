@@ -1,4 +1,4 @@
-"""Looking accounts up, for administrators."""
+"""Look up accounts for administrators."""
 
 from sqlalchemy import select
 
@@ -13,9 +13,10 @@ PAGE_SIZE = 25
 def accounts(
     *, role: Role | None = None, state: AccountState | None = None, search: str = "", page: int = 1
 ) -> ListPage[User]:
-    """Those that wait for approval first, then refused, deactivated and active ones, the newest of each first.
+    """List accounts that wait for approval first, then refused, deactivated and active ones, the newest of each
+    first.
 
-    `search` finds part of the name or of the e-mail address.
+    `search` matches part of the name or of the e-mail address.
     """
     query = select(User)
     if role is not None:
@@ -25,6 +26,6 @@ def accounts(
     words = searching.values(search)
     if words:
         query = query.where(searching.name_or_email())
-    # The words of the states, read backwards, stand in just this order, so the index gives it.
+    # The state names in descending alphabetical order are exactly this order, so the index provides it.
     query = query.order_by(User.state.desc(), User.created_at.desc(), User.id)
     return page_of(query, page, PAGE_SIZE, words)

@@ -1,4 +1,4 @@
-"""Accounts: registering, approving, changing, and the check of a password."""
+"""Register, approve and change accounts, and check their passwords."""
 
 import hmac
 import secrets as random
@@ -32,7 +32,7 @@ TAKEN = _l("There is an account with this address already. Sign in instead.")
 
 
 class AddressTaken(Invalid):
-    """There is an account with this address. Strangers are not told (`csss.auth.registration`)."""
+    """There is an account with this address. Strangers must not learn that (`csss.auth.registration`)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PatientDetails:
 
 
 def normal_email(text: str) -> str:
-    """The address in the one form we keep and look up. Raises Invalid for the field `email`."""
+    """The normalised address that we store and look up. Raises Invalid for the field `email`."""
     try:
         return validate_email(
             text.strip(), check_deliverability=False, test_environment=True
@@ -63,11 +63,11 @@ def register(
     patient: PatientDetails | None,
     password_hash: str | None = None,
 ) -> User:
-    """A new account: a patient's works at once, staff wait for an administrator.
+    """Create an account: a patient's works at once; staff wait for an administrator.
 
-    `password_hash` is of this password and was made before the transaction, so that strangers who register cannot
-    hold the write lock for as long as hashing takes. Raises Invalid, and AddressTaken only where nothing else is wrong.
-    Belongs inside transaction().
+    `password_hash` is the hash of this password, made before the transaction, so that registrations cannot hold the
+    write lock while hashing. Raises Invalid, and AddressTaken only when everything else is valid. Belongs inside
+    transaction().
     """
     if role is Role.PATIENT and patient is None:
         raise Invalid(date_of_birth=gettext("Enter the date of birth."))
@@ -95,7 +95,7 @@ def register(
 
 
 def create_admin(*, email: str, name: str, password: str) -> User:
-    """The first administrator, made on the command line. The address counts as confirmed."""
+    """Create the first administrator from the command line. The address counts as confirmed."""
     user = _new_user(email=email, name=name, password=password, role=Role.ADMIN)
     user.state, user.email_confirmed_at = AccountState.ACTIVE, now()
     record("account.created", user, role=Role.ADMIN.value)
@@ -123,13 +123,15 @@ def _new_user(*, email: str, name: str, password: str, role: Role, password_hash
     try:
         with db.session.begin_nested():
             db.session.add(user)
-    except IntegrityError:  # somebody registered the address between our look and our insert (PostgreSQL)
+    except (
+        IntegrityError
+    ):  # race: somebody registered the address between our query and our insert (PostgreSQL)
         raise AddressTaken(email=TAKEN) from None
     return user
 
 
 def password_problem(password: str, *, email: str, name: str) -> str | None:
-    """The sentence to show when this person cannot take this password, or None."""
+    """The message when this person cannot use this password, or None."""
     hospital = current_app.config["CSSS"].hospital_name
     return passwords.password_problem(password, about=(email, name, hospital))
 
@@ -139,7 +141,7 @@ def by_email(email: str) -> User | None:
 
 
 def check_digit(digits: str) -> str:
-    """The Luhn check digit (ISO/IEC 7812-1, annex B), which catches every single mistyped digit."""
+    """The Luhn check digit (ISO/IEC 7812-1, annex B), which detects every single-digit error."""
     total = 0
     for place, digit in enumerate(reversed(digits)):
         value = int(digit) * (2 if place % 2 == 0 else 1)
@@ -148,7 +150,7 @@ def check_digit(digits: str) -> str:
 
 
 def _new_mrn() -> str:
-    """A medical record number: eight random digits, so that it tells nothing, and a check digit."""
+    """A medical record number: eight random digits, so that it reveals nothing, and a check digit."""
     for _ in range(20):
         digits = f"{random.randbelow(90_000_000) + 10_000_000}"
         mrn = digits + check_digit(digits)
@@ -158,11 +160,11 @@ def _new_mrn() -> str:
 
 
 def authenticate(email: str, password: str) -> tuple[User, str] | None:
-    """The person with this address and password, whatever the state of the account, and the hash that was compared;
-    None otherwise.
+    """The person with this address and password, whatever the state of the account, and the compared hash;
+    otherwise None.
 
-    Reads only: hashing takes a quarter of a second, in which no lock may be held. Much may happen meanwhile, so what
-    follows asks `may_still_sign_in`.
+    Only reads: hashing takes a quarter of a second, and no lock may be held that long. Much can change meanwhile,
+    so the caller then asks `may_still_sign_in`.
     """
     user = by_email(email)
     password_hash = user.password_hash if user else None
@@ -172,16 +174,16 @@ def authenticate(email: str, password: str) -> tuple[User, str] | None:
 
 
 def may_still_sign_in(user: User, password_hash: str) -> bool:
-    """Whether the account is active and its password still the one that was compared.
+    """Whether the account is active and its password is still the one that was compared.
 
-    Locks the person: whoever changes the password or ends all sessions has either done so and is seen here, or waits and
-    then ends the session that begins now. Belongs inside transaction().
+    Locks the user row, to avoid a race with a password change or with ending all sessions: either that change is
+    committed and seen here, or it waits and then ends the session that begins now. Belongs inside transaction().
     """
     db.session.refresh(user, with_for_update=True)
     return user.is_active and hmac.compare_digest(user.password_hash, password_hash)
 
 
-# Confirming the e-mail address
+# Confirm the e-mail address.
 
 
 def _serializer() -> URLSafeTimedSerializer:
@@ -189,7 +191,7 @@ def _serializer() -> URLSafeTimedSerializer:
 
 
 def confirmation_token(user: User) -> str:
-    """Signed, bound to the address, good for three days."""
+    """A signed token, bound to the address, valid for three days."""
     return str(_serializer().dumps([str(user.id), user.email]))
 
 
@@ -204,7 +206,7 @@ def user_of_confirmation(token: str) -> User | None:
 
 
 def confirm_address(user: User) -> None:
-    """Keep that the address is this person's, and let the reports go that waited for it."""
+    """Record that the address is this person's, and release the reports that waited for it."""
     if user.email_confirmed_at is None:
         user.email_confirmed_at = now()
         record("account.address_confirmed", user, by=user)
@@ -212,11 +214,11 @@ def confirm_address(user: User) -> None:
 
 
 def send_confirmation_again(user: User) -> None:
-    """Owe this person another confirmation link. Belongs inside transaction().
+    """Queue another confirmation link for this person. Belongs inside transaction().
 
-    Raises StateConflict when the address is confirmed, TooMany (`confirmation`) after too many.
+    Raises StateConflict when the address is confirmed, TooMany (`confirmation`) after too many requests.
     """
-    # Of two at once the later one sees what the earlier has sent.
+    # Lock the row: of two concurrent requests, the later one sees what the earlier one sent.
     db.session.refresh(user, with_for_update=True)
     if user.email_confirmed_at is not None:
         raise StateConflict(gettext("Your e-mail address is confirmed already."))
@@ -232,16 +234,16 @@ def send_confirmation_again(user: User) -> None:
             CONFIRMATIONS_WINDOW,
             confirmation=gettext(
                 "%(count)s links have been sent within an hour. "
-                "Look for them among the unwanted mail too, or wait a while and ask again.",
+                "Check your spam folder, or wait a while and ask again.",
                 count=CONFIRMATIONS_PER_WINDOW,
             ),
         )
-    # The subject is new each time, because a message about the same subject is owed only once.
+    # A new subject each time, because the outbox keeps only one message per subject.
     owe(MailKind.CONFIRM_ADDRESS, user, uuid.uuid4())
     record("account.confirmation_requested", user, by=user)
 
 
-# What an administrator does
+# What an administrator does.
 
 
 def approve(user_id: uuid.UUID, *, by: User) -> User:
@@ -264,8 +266,9 @@ def refuse(user_id: uuid.UUID, *, by: User) -> User:
 
 
 def deactivate(user_id: uuid.UUID, *, by: User) -> User:
-    """Shut an account and end its sessions. Nobody can shut the last working administrator, or themselves."""
-    # All administrators in one order: two who shut each other at once must not leave the clinic without one.
+    """Deactivate an account and end its sessions. Refuses the last working administrator, and one's own account."""
+    # Lock all administrators in the same order: two who deactivate each other at once must not leave the clinic
+    # without one.
     db.session.scalars(select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update()).all()
     user = _locked(user_id)
     db.session.refresh(by)
@@ -299,19 +302,20 @@ def _locked(user_id: uuid.UUID) -> User:
     return user
 
 
-# What people change themselves
+# What people change themselves.
 
 
 def _check_still_there(user: User) -> None:
-    """A patient may be erased while the form is on its way. Raises NotFound."""
+    """A patient may be erased while the form is in transit. Raises NotFound."""
     if user.patient is not None:
         patients.held(user)
 
 
 def new_password_hash(user: User, new: str) -> str:
-    """The hash of a new password, for somebody who has shown to know the current one. Raises Invalid (`new_password`).
+    """Hash a new password for somebody who has proven to know the current one. Raises Invalid (`new_password`).
 
-    Reads only, and belongs outside transaction(): it takes a quarter of a second, in which no lock may be held.
+    Only reads, and belongs outside transaction(): it takes a quarter of a second, and no lock may be held that
+    long.
     """
     if problem := password_problem(new, email=user.email, name=user.name):
         raise Invalid(new_password=problem)
@@ -319,14 +323,15 @@ def new_password_hash(user: User, new: str) -> str:
 
 
 def change_password(user: User, password_hash: str, *, keep_session: uuid.UUID | None) -> None:
-    """Set what `new_password_hash` made and end all other sessions. Belongs inside transaction(). Raises NotFound."""
+    """Set the hash from `new_password_hash` and end all other sessions. Belongs inside transaction(). Raises
+    NotFound."""
     _check_still_there(user)
     set_password_hash(user, password_hash, keep_session=keep_session)
     record("account.password_changed", user, by=user)
 
 
 def set_password_hash(user: User, password_hash: str, *, keep_session: uuid.UUID | None) -> None:
-    """Set it, end all other sessions, let no link of before set another one, and tell the owner by mail."""
+    """Set the hash, end all other sessions, invalidate earlier reset links, and notify the owner by mail."""
     user.password_hash = password_hash
     sessions.end_all(user, but=keep_session)
     db.session.execute(
@@ -342,14 +347,15 @@ def set_password_hash(user: User, password_hash: str, *, keep_session: uuid.UUID
 
 
 def change_report_passphrase(user: User, passphrase: str) -> None:
-    """The patient sets it, and is told by mail. Belongs inside transaction(). Raises NotFound, Invalid."""
+    """Set the patient's pass phrase and notify them by mail. Belongs inside transaction(). Raises NotFound,
+    Invalid."""
     _check_still_there(user)
     passphrases.set_report_passphrase(user, passphrase)
     owe(MailKind.PASSPHRASE_SET, user, uuid.uuid4())
 
 
 def update_profile(user: User, values: dict[str, str]) -> None:
-    """Change what a person may change of the own record; the audit log keeps which fields, not their content.
+    """Change the fields that people may change themselves; the audit log records which fields, not their content.
 
     Belongs inside transaction(). Raises NotFound.
     """

@@ -1,4 +1,4 @@
-"""The authenticator app: time-based one-time codes (RFC 6238: SHA-1, six digits, 30 seconds)."""
+"""Set up and check the authenticator app: time-based one-time codes (RFC 6238: SHA-1, six digits, 30 seconds)."""
 
 import hmac
 import re
@@ -17,7 +17,7 @@ from csss.notices.services import owe
 from csss.people.models import User
 
 TOTP_STEP_SECONDS = 30
-_SIX_DIGITS = re.compile("[0-9]{6}")  # \d would also take digits that a comparison of ASCII text refuses
+_SIX_DIGITS = re.compile("[0-9]{6}")  # \d would also match digits on which the ASCII comparison fails
 
 
 def new_totp_secret() -> str:
@@ -32,7 +32,7 @@ def totp_address(user: User, secret: str) -> str:
 
 
 def check_can_set_up(user: User) -> None:
-    """Raises StateConflict while an app is set up whose codes can be checked."""
+    """Raise StateConflict while an app is set up whose codes can be checked."""
     if has_app(user):
         raise StateConflict(
             gettext("An authenticator app is set up already. Remove it before you set up another one.")
@@ -40,7 +40,7 @@ def check_can_set_up(user: User) -> None:
 
 
 def confirm_totp(user: User, secret: str, digits: str) -> None:
-    """Turn the authenticator app on once a first code proves that it works. Raises StateConflict, Invalid (`code`)."""
+    """Enable the authenticator app once a first code proves that it works. Raises StateConflict, Invalid (`code`)."""
     check_can_set_up(user)
     step = _matching_step(secret, re.sub(r"\s", "", digits), None)
     if step is None:
@@ -65,7 +65,7 @@ def has_app(user: User) -> bool:
 
 
 def app_is_lost(user: User) -> bool:
-    """Whether one is set up and its codes cannot be checked any more: the secret key is not the one of then."""
+    """Whether an app is set up whose codes cannot be checked any more, because the secret key has changed since."""
     return user.totp_confirmed_at is not None and _opened_secret(user) is None
 
 
@@ -85,7 +85,7 @@ def take_code(user: User, digits: str) -> bool:
 
 
 def _matching_step(secret: str, digits: str, last: int | None) -> int | None:
-    """The step (one back to one ahead, RFC 6238 section 5.2) whose code this is, if it is newer than `last`."""
+    """The time step (one back to one ahead, RFC 6238 section 5.2) that this code belongs to, if newer than `last`."""
     if not _SIX_DIGITS.fullmatch(digits):
         return None
     current = int(now().timestamp()) // TOTP_STEP_SECONDS

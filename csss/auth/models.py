@@ -1,4 +1,4 @@
-"""What lets people in: sessions, codes, links."""
+"""Tables of sessions, one-time codes, recovery codes, reset links and unsent forms."""
 
 import uuid
 from datetime import datetime
@@ -13,7 +13,8 @@ from csss.people.models import User
 
 
 class UserSession(Model):
-    """One sign-in on one device. `key_hash` is SHA-256 of the key in the cookie, so a copy of the table opens nothing."""
+    """One sign-in on one device. `key_hash` is the SHA-256 of the cookie's key, so a copy of the table opens
+    nothing."""
 
     __tablename__ = "user_sessions"
 
@@ -22,7 +23,7 @@ class UserSession(Model):
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
     last_used_at: Mapped[datetime] = mapped_column(default=now, index=True)
-    complete: Mapped[bool] = mapped_column(default=False)  # False while the second factor is awaited
+    complete: Mapped[bool] = mapped_column(default=False)  # False until the second factor is shown
     # The last step of the sign-in: "password", or a Proof.method.
     method: Mapped[str] = mapped_column(String(20), default="", server_default=text("''"))
     second_factor_tries: Mapped[int] = mapped_column(default=0)
@@ -40,7 +41,7 @@ class UnsentForm(Model):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
-    session_id: Mapped[uuid.UUID]  # the one that had ended; its row may be gone by now
+    session_id: Mapped[uuid.UUID]  # the session that had ended; its row may be deleted
     patient_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("patients.id"), index=True)
     endpoint: Mapped[str] = mapped_column(String(60))
     page: Mapped[str] = mapped_column(String(200))
@@ -56,10 +57,10 @@ class CodePurpose(StrEnum):
 
 
 class OneTimeCode(Model):
-    """A six-digit code by e-mail, for one purpose and one subject (the session, or what is to be approved), good only in
-    the session that asked for it.
+    """A six-digit code by e-mail, for one purpose and one subject (the session, or what is to be approved). It is
+    valid only in the session that requested it.
 
-    The mail job draws the code when it sends it and keeps only its keyed hash here.
+    The mail job generates the code when it sends it and stores only its keyed hash here.
     """
 
     __tablename__ = "one_time_codes"
@@ -68,10 +69,10 @@ class OneTimeCode(Model):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     purpose: Mapped[CodePurpose] = mapped_column(text_enum(CodePurpose))
     subject_id: Mapped[uuid.UUID]
-    session_id: Mapped[uuid.UUID | None]  # None: asked for before sessions were kept, good nowhere
+    session_id: Mapped[uuid.UUID | None]  # None: requested before sessions were recorded, valid nowhere
     requested_at: Mapped[datetime] = mapped_column(default=now)
     code_hash: Mapped[str | None] = mapped_column(String(64))
-    expires_at: Mapped[datetime | None]  # set with the code, so that the life told in the mail is true
+    expires_at: Mapped[datetime | None]  # set with the code, so that the lifetime stated in the mail is true
     tries: Mapped[int] = mapped_column(default=0)
     used_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
@@ -82,7 +83,7 @@ class OneTimeCode(Model):
 
 
 class RecoveryCode(Model):
-    """A code on paper for when mail and authenticator app both fail. Kept as a keyed hash, works once."""
+    """A code on paper for when mail and authenticator app both fail. Stored as a keyed hash, works once."""
 
     __tablename__ = "recovery_codes"
 
@@ -94,7 +95,8 @@ class RecoveryCode(Model):
 
 
 class PasswordReset(Model):
-    """A link by e-mail that sets a new password once. The mail job draws its token and keeps only the hash here."""
+    """A link by e-mail that sets a new password once. The mail job generates its token and stores only the hash
+    here."""
 
     __tablename__ = "password_resets"
 
@@ -102,7 +104,7 @@ class PasswordReset(Model):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
     requested_at: Mapped[datetime] = mapped_column(default=now, index=True)
     token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
-    expires_at: Mapped[datetime | None]  # set with the token, so that the life told in the mail is true
+    expires_at: Mapped[datetime | None]  # set with the token, so that the lifetime stated in the mail is true
     used_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
 

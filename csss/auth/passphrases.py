@@ -1,4 +1,4 @@
-"""The pass phrase that opens the reports mailed to a patient."""
+"""Store and read the pass phrase that opens the reports mailed to a patient."""
 
 import unicodedata
 import uuid
@@ -15,11 +15,12 @@ PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 100
 
 
 def set_report_passphrase(user: User, passphrase: str) -> None:
-    """The pass phrase that opens the reports mailed to this patient. Kept encrypted, since every report needs it."""
+    """Set the pass phrase for this patient's mailed reports. Stored encrypted (not hashed), since every report
+    needs it."""
     if user.patient is None:
         raise NotFound(gettext("Only patients have a report pass phrase."))
-    # A PDF's pass phrase ends at 127 bytes (ISO 32000-2, 7.6.4.3.3) of its NFKC form, which can be much longer:
-    # what is taken here and refused by the mail job would keep the report from being mailed.
+    # A PDF's pass phrase ends at 127 bytes (ISO 32000-2, 7.6.4.3.3) of its NFKC form, which can be much longer. A
+    # pass phrase that is accepted here but refused by the mail job would block the mailing of the report.
     fits = len(unicodedata.normalize("NFKC", passphrase).encode()) <= 127
     if not fits or not PASSPHRASE_MIN <= len(passphrase) <= PASSPHRASE_MAX:
         raise Invalid(
@@ -41,12 +42,12 @@ def remove_report_passphrase(user: User) -> None:
 
 
 def report_passphrase(patient: Patient) -> str | None:
-    """What reports for this patient are encrypted with; None without a pass phrase, and for one that does not open any
-    more because the secret key is not the one of then."""
+    """The pass phrase for this patient's reports; None without one, and when it cannot be decrypted because the
+    secret key has changed since."""
     what = f"the report pass phrase of patient {patient.id}"
     return secrets.opened("report-passphrase", patient.report_passphrase, what)
 
 
 def passphrase_is_lost(patient: Patient) -> bool:
-    """Whether one is set that does not open any more."""
+    """Whether a pass phrase is set that cannot be decrypted any more."""
     return patient.report_passphrase is not None and report_passphrase(patient) is None

@@ -1,6 +1,6 @@
-"""A forgotten password: a link by e-mail, for half an hour and one use, that leads to a form for a new one.
+"""Reset a forgotten password: a link by e-mail, valid for half an hour and one use, leads to a form for a new one.
 
-It replaces the password and nothing else: whoever needs a second factor needs it afterwards as before.
+It replaces only the password: somebody who needs a second factor still needs it afterwards.
 """
 
 import uuid
@@ -25,15 +25,16 @@ KEPT = timedelta(days=1)
 
 
 def request_reset(email: str) -> None:
-    """Owe the person with this address a link; earlier ones stop working. An unknown address does nothing, silently.
+    """Queue a link for the person with this address; earlier links stop working. For an unknown address it silently
+    does nothing.
 
-    Raises Invalid for what is no address. Belongs inside transaction().
+    Raises Invalid when the text is no address. Belongs inside transaction().
     """
     user = accounts.by_email(accounts.normal_email(email))
     record("account.password_reset_requested", user)
     if user is None:
         return
-    db.session.refresh(user, with_for_update=True)  # of two at once the later one counts
+    db.session.refresh(user, with_for_update=True)  # lock: of two concurrent requests, the later one counts
     db.session.execute(
         update(PasswordReset).where(PasswordReset.user_id == user.id, *_open()).values(cancelled_at=now())
     )
@@ -44,7 +45,7 @@ def request_reset(email: str) -> None:
 
 
 def draw_token(reset: PasswordReset) -> str:
-    """Draw the secret of the link, keep only its keyed hash, and start its life. For the mail job alone."""
+    """Generate the link's secret, store only its keyed hash, and start its lifetime. Only for the mail job."""
     token = secrets.new_link_token()
     reset.token_hash = _token_hash(token)
     reset.expires_at = now() + LIFE
@@ -52,7 +53,7 @@ def draw_token(reset: PasswordReset) -> str:
 
 
 def is_pointless(reset: PasswordReset | None) -> bool:
-    """Whether its mail need not be sent any more: another one was asked for, or nobody waits for it."""
+    """Whether its mail need not be sent any more: it was replaced, or nobody waits for it."""
     return (
         reset is None
         or reset.used_at is not None
@@ -68,7 +69,7 @@ def user_of(token: str) -> User | None:
 
 
 def new_password_hash(user: User, password: str) -> str:
-    """The hash of a password that this person may take. Raises Invalid (`new_password`).
+    """The hash of a new password, if this person may use it. Raises Invalid (`new_password`).
 
     Belongs outside transaction(), since it takes a quarter of a second.
     """
@@ -78,19 +79,19 @@ def new_password_hash(user: User, password: str) -> str:
 
 
 def set_password(token: str, password_hash: str) -> User:
-    """Use the link up, set the password and end all sessions of the person. Belongs inside transaction().
+    """Use up the link, set the password and end all of the person's sessions. Belongs inside transaction().
 
-    Whoever opens the link reads the mail of this address, so it counts as confirmed. Until it was confirmed nobody had
-    shown that: what was set up before for the second step may be a stranger's who registered the address first, and goes,
-    even where the owner has confirmed the address meanwhile, not knowing whose account it was. Raises NotFound when the
-    link has stopped working meanwhile.
+    Whoever opens the link can read the mail of this address, so the address counts as confirmed. Before that,
+    nobody had proven to own it. A second factor from before the confirmation may belong to a stranger who
+    registered the address first, so it is removed, even if the owner has confirmed the address meanwhile without
+    knowing whose account it was. Raises NotFound when the link has become invalid meanwhile.
     """
     gone = _("This link does not work any more.")
     reset = db.session.scalars(_living(token, now())).one_or_none()
     if reset is None:
         raise NotFound(gone)
     user = reset.user
-    db.session.refresh(user, with_for_update=True)  # the person first, as where a link is asked for
+    db.session.refresh(user, with_for_update=True)  # lock the user first, in the same order as request_reset
     used = update(PasswordReset).where(PasswordReset.id == reset.id, *_open()).values(used_at=now())
     if changed_rows(used) == 0:
         raise NotFound(gone)
@@ -116,7 +117,7 @@ def _token_hash(token: str) -> str:
 
 
 def sweep_expired() -> int:
-    """Remove what nobody can use any more; returns how many. Any number of processes may."""
+    """Delete links that nobody can use any more; returns how many. Safe to run in several processes at once."""
     over = PasswordReset.requested_at <= now() - KEPT
     found = db.session.scalars(select(PasswordReset.id).where(over).limit(500)).all()
     db.session.commit()

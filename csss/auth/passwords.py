@@ -1,9 +1,9 @@
-"""Which passwords are refused: those of the wrong length, and those that attackers try first.
+"""Refuse passwords of the wrong length, and passwords that attackers try first.
 
-NIST SP 800-63B asks for a comparison with known passwords, and forbids rules on kinds of characters. Published lists
-of stolen passwords come without a licence, and of their entries only those with twelve characters or more would matter
-here. Nearly all of these follow a few rules, so the rules stand here instead of a list: repetitions, walks over the
-keyboard, and one or two everyday words with digits and signs around them. The words were chosen by us.
+NIST SP 800-63B requires a comparison with known passwords, and forbids composition rules. Published lists of stolen
+passwords come without a licence, and only their entries of twelve or more characters would matter here. Nearly all
+of these follow a few rules, so this module has the rules instead of a list: repetitions, keyboard walks, and one or
+two common words with digits and signs around them. We chose the words ourselves.
 """
 
 import re
@@ -15,9 +15,9 @@ from csss.i18n import gettext
 
 PASSWORD_MIN, PASSWORD_MAX = 12, 128
 PRODUCT = "csss"
-_SHORTEST_OWN_WORD = 4  # "Ann" and "Lee" stand in many words
+_SHORTEST_OWN_WORD = 4  # "Ann" and "Lee" occur in many words
 
-# As people write them in passwords, in small letters.
+# In lower case, as people write them in passwords.
 _COMMON_WORDS = """
 password passwort passwd pass passphrase secret geheim letmein welcome willkommen login logmein signin access changeme
 changeit default master admin administrator root user username test testing tester temp temporary guest demo system
@@ -55,14 +55,14 @@ _WALKS = (
     "1a2b3c4d5e6f7g8h9i0j",
 )
 _SHORTEST_WALK = 3
-_LONGEST_UNIT = 11  # a password that is repeated as a whole is none of these
+_LONGEST_UNIT = 11  # a long password that is typed twice is not refused
 _READ_AS = str.maketrans("013457@$!€", "oieastasie")
 
 
 def password_problem(password: str, *, about: Iterable[str] = ()) -> str | None:
-    """The sentence to show when a new password cannot be taken, or None.
+    """The message when a new password is refused, or None.
 
-    `about` are names and addresses that belong to the person, which a password must not rest on.
+    `about` are names and addresses of the person, which must not be the core of the password.
     """
     if len(password) < PASSWORD_MIN:
         return gettext(
@@ -78,27 +78,27 @@ def password_problem(password: str, *, about: Iterable[str] = ()) -> str | None:
         )
     text = unicodedata.normalize("NFKC", password).casefold()
     if _repeats(text):
-        return gettext("This password repeats itself, so it is soon guessed. Choose another one.")
+        return gettext("This password repeats itself, so it is easy to guess. Choose another one.")
     if _is_walk(text) or _is_common(text):
         return gettext(
-            "This password is one of those that are tried first. Choose another one, such as a few words that do not "
+            "This is one of the passwords that attackers try first. Choose another one, such as a few words that do not "
             "belong together."
         )
     if _rests_on(text, about):
         return gettext(
-            "This password rests on your name, your e-mail address or the name of this system. Choose another one."
+            "This password is based on your name, your e-mail address or the name of this system. Choose another one."
         )
     return None
 
 
 def _repeats(text: str) -> bool:
-    """`aaaaaaaaaaaa`, `abc1abc1abc1`: the same again and again, or only a few different characters."""
+    """Repetition, as in `aaaaaaaaaaaa` or `abc1abc1abc1`, or only a few different characters."""
     units = (text[:length] for length in range(1, min(_LONGEST_UNIT, len(text) // 2) + 1))
     return len(set(text)) < 5 or any((unit * len(text)).startswith(text) for unit in units)
 
 
 def _is_walk(text: str) -> bool:
-    """Along the keyboard, the alphabet or the digits, forwards or backwards, in any number of pieces."""
+    """A walk along the keyboard, the alphabet or the digits, forwards or backwards, in any number of pieces."""
     return any(form and _consists_of_walks(form) for form in (text, text.strip("0123456789")))
 
 
@@ -132,14 +132,15 @@ def _walked() -> frozenset[str]:
 
 
 def _is_common(text: str) -> bool:
-    """At most two everyday words, with digits and signs before, between and after; `p@ssw0rd` is what it looks like."""
+    """At most two common words, with digits and signs before, between and after them; `p@ssw0rd` counts as the word
+    it looks like."""
     middle = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", text)
     plain, read = re.sub(r"[\W\d_]", "", middle), re.sub(r"[\W\d_]", "", middle.translate(_READ_AS))
     return any(letters and _common_words(letters) <= 2 for letters in (plain, read))
 
 
 def _common_words(letters: str) -> float:
-    """Of how many everyday words these letters consist; infinite when of others."""
+    """The number of common words that these letters consist of; infinite when they contain other words."""
     fewest: list[float] = [0.0]
     for end in range(1, len(letters) + 1):
         found = (fewest[start] + 1 for start in range(end) if _is_known(letters[start:end]))
@@ -152,7 +153,8 @@ def _is_known(letters: str) -> bool:
 
 
 def _rests_on(text: str, about: Iterable[str]) -> bool:
-    """Whether too few letters and digits for a password are left without the person's own words and the product's name."""
+    """Whether too few letters and digits for a password remain without the person's own words and the product's
+    name."""
     read = text.translate(_READ_AS)
     for form in (text, read):
         left = form

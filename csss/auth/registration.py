@@ -1,4 +1,4 @@
-"""Registering without telling strangers who has an account: an address that is taken is answered like a new one."""
+"""Register accounts without revealing who has one: a taken address gets the same answer as a new one."""
 
 import uuid
 from datetime import timedelta
@@ -15,7 +15,7 @@ from csss.notices.services import owe
 from csss.people.models import User
 from csss.people.roles import Role
 
-BETWEEN_MAILS = timedelta(hours=1)  # strangers shall not fill somebody's mailbox
+BETWEEN_MAILS = timedelta(hours=1)  # strangers must not fill somebody's mailbox
 
 
 def ask_for_account(
@@ -27,9 +27,9 @@ def ask_for_account(
     role: Role,
     patient: PatientDetails | None,
 ) -> None:
-    """Make the account (`accounts.register`), or tell the owner of the address by mail that there is one already.
+    """Create the account (`accounts.register`), or tell the owner of the address by mail that one exists.
 
-    Raises Invalid for what is wrong with the entries, in either case alike. Belongs inside transaction().
+    Raises Invalid for invalid entries, identically in both cases. Belongs inside transaction().
     """
     try:
         accounts.register(
@@ -42,7 +42,7 @@ def ask_for_account(
 
 
 def _tell(owner: User) -> None:
-    db.session.refresh(owner, with_for_update=True)  # of two at once one tells
+    db.session.refresh(owner, with_for_update=True)  # lock: of two concurrent requests, one sends the mail
     record("account.registered_again", owner)
     told = select(MailMessage.id).where(
         MailMessage.user_id == owner.id,

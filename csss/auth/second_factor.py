@@ -1,4 +1,4 @@
-"""The second factor: a code by e-mail, an authenticator app (TOTP), or a recovery code on paper."""
+"""Request and check the second factor: a code by e-mail, an authenticator app (TOTP), or a recovery code on paper."""
 
 import hmac
 import logging
@@ -29,13 +29,13 @@ MAX_TRIES = 5
 RESEND_WINDOW = timedelta(minutes=15)
 RESENDS_PER_WINDOW = 3
 RECOVERY_CODES = 10
-_SIX_DIGITS = re.compile("[0-9]{6}")  # \d would also take digits that a comparison of ASCII text refuses
+_SIX_DIGITS = re.compile("[0-9]{6}")  # \d would also match digits on which the ASCII comparison fails
 
 
 @dataclass(frozen=True)
 class Proof:
-    """That a person has just shown a second factor for a purpose and subject. Only `check` and `passkeys.services.show`
-    make one."""
+    """Proof that a person has just shown a second factor for a purpose and subject. Only `check` and
+    `passkeys.services.show` create one."""
 
     user_id: uuid.UUID
     purpose: CodePurpose
@@ -50,12 +50,12 @@ def code_life() -> timedelta:
 def request_code(
     user: User, purpose: CodePurpose, subject_id: uuid.UUID, session_id: uuid.UUID | None = None
 ) -> OneTimeCode:
-    """Owe this person a code by e-mail, good only in the session that asks; older ones of the same kind stop working.
+    """Queue a code by e-mail, valid only in the requesting session; older codes of the same kind stop working.
 
-    `session_id` is that session; left out where it is the subject itself. Raises TooMany when too many were asked for.
-    Belongs inside transaction().
+    `session_id` is that session; omitted when the session is the subject itself. Raises TooMany after too many
+    requests. Belongs inside transaction().
     """
-    # Two requests at once would each see one code too few, and both leave a living one.
+    # Lock the user: two concurrent requests would each count one code too few, and both leave a valid code.
     db.session.refresh(user, with_for_update=True)
     _check_may_send(user, purpose, subject_id)
     db.session.execute(
@@ -82,16 +82,18 @@ def request_code(
 
 
 def _same_kind(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
-    """Codes that a new one replaces: at sign-in all of this person's, else those for the same reports.
+    """Codes that a new one replaces: at sign-in, all of this person's; otherwise those for the same reports.
 
-    A sign-in begun anew has another session, so codes bound to it alone would be a new allowance of sends and tries.
+    A repeated sign-in has a new session. If codes were counted per session, it would reset the limits on sending
+    and tries.
     """
     mine = (OneTimeCode.user_id == user.id, OneTimeCode.purpose == purpose)
     return mine if purpose is CodePurpose.SIGN_IN else (*mine, OneTimeCode.subject_id == subject_id)
 
 
 def _check_may_send(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> None:
-    """Three codes within a quarter of an hour. One that was used frees the way: it was the owner who had asked."""
+    """Allow three codes per quarter of an hour. A used code resets the count, because it proves that the owner
+    asked."""
     since = now() - RESEND_WINDOW
     used = select(func.max(OneTimeCode.used_at)).where(*_same_kind(user, purpose, subject_id))
     last_use = db.session.scalar(used)
@@ -124,7 +126,7 @@ def _check_may_send(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> 
 
 
 def draw_code(code: OneTimeCode) -> str:
-    """Draw the six digits, keep only their keyed hash, and start the code's life. For the mail job alone."""
+    """Generate the six digits, store only their keyed hash, and start the code's lifetime. Only for the mail job."""
     digits = f"{random.randbelow(1_000_000):06d}"
     code.code_hash = _code_hash(code, digits)
     code.expires_at = now() + code_life()
@@ -142,12 +144,13 @@ def check(
     given: str,
     session_id: uuid.UUID | None = None,
 ) -> Proof:
-    """Take a code of any of the three kinds; a mailed one only in the session that asked for it (`request_code`).
+    """Accept a code of any of the three kinds; a mailed code only in the session that requested it
+    (`request_code`).
 
-    Raises Counted (an Invalid for the field `code`), which transaction() commits, so that failed tries count.
+    Raises Counted (an Invalid for the field `code`), which transaction() commits, so that failed attempts count.
     Belongs inside transaction().
     """
-    db.session.refresh(user, with_for_update=True)  # two at once with the same code: one is too late
+    db.session.refresh(user, with_for_update=True)  # lock: only one of two concurrent requests can use a code
     text = _bare(given)
     method = None
     session_id = session_id or subject_id
@@ -189,7 +192,7 @@ def newest_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> OneT
 
 @dataclass(frozen=True)
 class SentCode:
-    """A code that was asked for, and the mail that carries it."""
+    """A requested code, and the mail that carries it."""
 
     code: OneTimeCode
     message: MailMessage | None
@@ -198,7 +201,7 @@ class SentCode:
 def sent_code(
     user: User, purpose: CodePurpose, subject_id: uuid.UUID, session_id: uuid.UUID
 ) -> SentCode | None:
-    """The newest code that this session has asked for; for showing how far it has come, so nothing is locked."""
+    """The newest code that this session requested; only for showing its progress, so nothing is locked."""
     row = db.session.execute(
         select(OneTimeCode, MailMessage)
         .outerjoin(
@@ -235,7 +238,7 @@ def _take_email_code(
     user: User, purpose: CodePurpose, subject_id: uuid.UUID, session_id: uuid.UUID, digits: str
 ) -> bool:
     code = newest_code(user, purpose, subject_id)
-    # Not even a try of another session's code: its owner shall not lose the five.
+    # A code of another session is not even tried, so that its owner does not lose one of the five tries.
     if code is None or code.session_id != session_id or not _usable(code, now()):
         return False
     code.tries += 1
@@ -271,7 +274,7 @@ def _refusal(
 
 
 def _over(code: OneTimeCode, session_id: uuid.UUID) -> str | None:
-    """Why the newest code opens nothing here, or None when it would."""
+    """Why the newest code is not accepted here, or None when it would be."""
     if code.used_at is not None:
         return gettext("This code has been used already. Ask for a new one.")
     if code.session_id != session_id:
@@ -287,12 +290,13 @@ def _over(code: OneTimeCode, session_id: uuid.UUID) -> str | None:
     return None
 
 
-# Recovery codes
+# Recovery codes.
 
 
 def new_recovery_codes(user: User) -> Sequence[str]:
-    """Ten fresh codes of 64 bits, shown once; older ones stop working. Belongs inside transaction()."""
-    # Of two at once the later one ends the codes of the earlier. Not refresh(): it would drop what the caller has changed.
+    """Ten new codes of 64 bits, shown once; older ones stop working. Belongs inside transaction()."""
+    # Lock the user: of two concurrent requests, the later one ends the earlier one's codes. Not refresh(), which
+    # would drop the caller's changes.
     db.session.execute(select(User.id).where(User.id == user.id).with_for_update())
     db.session.execute(
         update(RecoveryCode)

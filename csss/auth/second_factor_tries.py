@@ -1,7 +1,7 @@
-"""Asking for a second factor and counting what was wrong, so that nobody can go through all six-digit codes.
+"""Check second factors and count wrong ones, so that nobody can try all six-digit codes.
 
-A mailed code has its own five tries. An authenticator app has no such end, and a new sign-in would bring a new
-session, so wrong codes are counted for the session and for the account.
+A mailed code has its own five tries. An authenticator app has no such limit, and a new sign-in would bring a new
+session, so wrong codes are counted per session and per account.
 """
 
 import uuid
@@ -22,8 +22,8 @@ from csss.people.models import User
 from csss.people.roles import Role
 
 WRONG_IN_A_SESSION = 10
-# NIST SP 800-63B, section 5.2.2, allows 100 failed attempts in a row. Three of a million codes of an app are right at any
-# time: who has the password and tries for a whole day finds one in five hundred times.
+# NIST SP 800-63B, section 5.2.2, allows 100 failed attempts in a row. Three of a million app codes are valid at any
+# time: an attacker who has the password and tries for a whole day succeeds once in five hundred times.
 WRONG_IN_AN_ACCOUNT = 30
 WINDOW = timedelta(hours=1)
 ONLY_PASSKEY = _l(
@@ -35,15 +35,15 @@ ONLY_PASSKEY = _l(
 def needs_passkey(user: User) -> bool:
     """Whether only a passkey counts as this person's second factor (CSSS_ADMIN_PASSKEY).
 
-    At sign-in a recovery code still opens the way to registering a new one, so that a lost passkey locks nobody out.
+    At sign-in a recovery code still allows registering a new passkey, so that losing a passkey locks nobody out.
     """
     return user.role is Role.ADMIN and bool(current_app.config["CSSS"].admin_passkey)
 
 
 def request_approval_code(asked: UserSession, subject_id: uuid.UUID) -> None:
-    """Owe the person of this session a code for approving exactly this. Belongs inside transaction().
+    """Queue a code for approving exactly this subject. Belongs inside transaction().
 
-    Raises TooMany, and Invalid (`passkey`) where only a passkey counts: a code that opens nothing is not sent.
+    Raises TooMany, and Invalid (`passkey`) where only a passkey counts: a useless code is not sent.
     """
     if needs_passkey(asked.user):
         raise Invalid(passkey=str(ONLY_PASSKEY))
@@ -51,17 +51,17 @@ def request_approval_code(asked: UserSession, subject_id: uuid.UUID) -> None:
 
 
 def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, given: str) -> Proof:
-    """Like `second_factor.check` for the person of this session; the tenth wrong code ends the session.
+    """Call `second_factor.check` for this session's user; the tenth wrong code ends the session.
 
-    Raises Invalid with a sentence for the field `code` (`passkey` where an approval needs one), TooMany when the account
-    has used up its tries; the caller commits in any case, so that wrong tries count. A recovery code (64 bits) is taken even
-    then. Belongs inside transaction().
+    Raises Invalid for the field `code` (`passkey` where an approval needs one), TooMany when the account has used
+    up its tries; the caller commits in any case, so that wrong tries count. A recovery code (64 bits) is accepted
+    even then. Belongs inside transaction().
     """
     if purpose is CodePurpose.APPROVAL and needs_passkey(asked.user):
         record("code.refused", by=asked.user, purpose=purpose.value, reason="passkey needed")
         raise Counted(passkey=str(ONLY_PASSKEY))
     if not given.strip():
-        # An empty field is no try.
+        # An empty field is not a try.
         raise Invalid(
             code=_(
                 "Enter the six-digit code from the e-mail, a code from your authenticator app, or a recovery code."
@@ -83,9 +83,10 @@ def take_code(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, g
 
 
 def remove_authenticator(asked: UserSession, given: str) -> None:
-    """Remove the app of this session's person, who shows a code from it or a recovery code. Belongs inside transaction().
+    """Remove the app of this session's user, who shows a code from it or a recovery code. Belongs inside
+    transaction().
 
-    Raises StateConflict where none is set up, else what `take_code` raises.
+    Raises StateConflict when no app is set up, otherwise what `take_code` raises.
     """
     if asked.user.totp_confirmed_at is None:
         raise StateConflict(_("No authenticator app is set up."))
@@ -96,8 +97,8 @@ def remove_authenticator(asked: UserSession, given: str) -> None:
 
 
 def count_wrong(asked: UserSession) -> None:
-    """One wrong try more; the tenth ends the session."""
-    # Counted by the database: two wrong codes at once are two.
+    """Count one more wrong try; the tenth ends the session."""
+    # The database increments the counter, so that two concurrent wrong codes count as two.
     db.session.execute(
         update(UserSession)
         .where(UserSession.id == asked.id)

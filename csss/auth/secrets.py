@@ -1,4 +1,4 @@
-"""Everything that depends on the secret key, and passwords."""
+"""Derive keys from the secret key, encrypt and hash with them, and hash passwords."""
 
 import base64
 import hashlib
@@ -14,11 +14,12 @@ log = logging.getLogger(__name__)
 
 
 class CannotDecrypt(RuntimeError):
-    """A kept secret does not open: the secret key is not the one it was kept with."""
+    """A stored secret cannot be decrypted: the secret key has changed since."""
 
 
 def _subkey(purpose: str, secret: str | None = None) -> bytes:
-    """32 bytes for one purpose (HMAC-SHA-256 of the purpose under the secret key), so that no key serves two."""
+    """32 bytes for one purpose (HMAC-SHA-256 of the purpose under the secret key), so that no key serves two
+    purposes."""
     key = str(current_app.config["SECRET_KEY"]) if secret is None else secret
     return hmac.new(key.encode(), f"csss:{purpose}".encode(), hashlib.sha256).digest()
 
@@ -33,7 +34,8 @@ def encrypt(purpose: str, text: str) -> str:
 
 
 def decrypt(purpose: str, token: str, secret: str | None = None) -> str:
-    """What was encrypted for this purpose, with the secret key of now or with `secret`. Raises CannotDecrypt."""
+    """Decrypt what was encrypted for this purpose, with the current secret key or with `secret`. Raises
+    CannotDecrypt."""
     try:
         return Fernet(base64.urlsafe_b64encode(_subkey(purpose, secret))).decrypt(token.encode()).decode()
     except InvalidToken as error:
@@ -52,7 +54,7 @@ def opened(purpose: str, token: str | None, what: str) -> str | None:
 
 
 def opens(purpose: str, token: str, secret: str | None = None) -> bool:
-    """Whether a kept secret can be read: not after a restore without the key that it was kept with."""
+    """Whether a stored secret can be decrypted: not after a restore without the key that encrypted it."""
     try:
         decrypt(purpose, token, secret)
     except CannotDecrypt:
@@ -61,7 +63,7 @@ def opens(purpose: str, token: str, secret: str | None = None) -> bool:
 
 
 def _prehash(password: str) -> bytes:
-    """bcrypt reads at most 72 bytes and stops at a zero byte; base64 of SHA-256 is 44 bytes without one."""
+    """bcrypt reads at most 72 bytes and stops at a zero byte; base64 of SHA-256 has 44 bytes and no zero byte."""
     return base64.b64encode(hashlib.sha256(password.encode()).digest())
 
 
@@ -71,7 +73,8 @@ def hash_password(password: str) -> str:
 
 
 def password_matches(password: str, password_hash: str | None) -> bool:
-    """Takes the same time for an unknown person (`password_hash` None), so that time tells nothing."""
+    """Compare in constant time, also for an unknown person (`password_hash` None), so that the time reveals
+    nothing."""
     if password_hash is None:
         hash_password(password)
         return False
@@ -83,7 +86,7 @@ def new_session_key() -> str:
 
 
 def new_link_token() -> str:
-    """For a link by mail: 256 random bits, kept only as `keyed_hash`."""
+    """A token for a link by mail: 256 random bits, stored only as `keyed_hash`."""
     return secrets.token_urlsafe(32)
 
 

@@ -1,4 +1,4 @@
-"""Sessions are rows: they can be listed, ended, and end by themselves after a time without use, or after half a day."""
+"""Keep sessions as rows: they can be listed and ended, and they expire after inactivity, or after half a day."""
 
 import uuid
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from csss.database import changed_rows, db, transaction
 from csss.people.models import AccountState, User
 
 PENDING_LIFE = timedelta(minutes=30)  # between the password and the second factor
-TOUCH_EVERY = timedelta(minutes=1)  # how exactly the last use is kept
-# What is over is kept so long, because a known address lets its owner in while strangers try passwords.
+TOUCH_EVERY = timedelta(minutes=1)  # precision of the recorded last use
+# Ended sessions are kept this long, because a known network address admits its owner while strangers try passwords.
 KEPT = timedelta(days=90)
-REMEMBERED = timedelta(days=1)  # so long a browser may come back to what it was doing when its session ended
+REMEMBERED = timedelta(days=1)  # how long a browser may return to what it was doing when its session ended
 
 
 def longest() -> timedelta:
-    """How long a session lasts at most, however much it is used."""
+    """The maximum lifetime of a session, however much it is used."""
     return timedelta(hours=current_app.config["CSSS"].session_hours)
 
 
 def begin(
     user: User, *, address: str, device: str, complete: bool, method: str = ""
 ) -> tuple[UserSession, str]:
-    """A new session and the key for its cookie; `method` is the last step of the sign-in. Belongs inside
+    """Create a session and the key for its cookie; `method` is the last step of the sign-in. Belongs inside
     transaction()."""
     key = secrets.new_session_key()
     session = UserSession(
@@ -46,9 +46,9 @@ def begin(
 
 
 def find(key: str, *, complete: bool, idle: timedelta) -> UserSession | None:
-    """The living session with this cookie key, its user with it (one query), or None.
+    """The active session with this cookie key, loaded with its user (one query), or None.
 
-    The account's role and state are read here, on every request, never from the cookie.
+    The account's role and state are read here on every request, never from the cookie.
     """
     session = db.session.scalars(_with_key(), {"hash": secrets.session_key_hash(key)}).one_or_none()
     if session is None or not _alive(session, idle if complete else PENDING_LIFE, now()):
@@ -59,7 +59,7 @@ def find(key: str, *, complete: bool, idle: timedelta) -> UserSession | None:
 
 
 def with_key(key: str) -> UserSession | None:
-    """The session with this cookie key, over or not. It lets nobody in: see `find`."""
+    """The session with this cookie key, active or ended. It grants no access: for that see `find`."""
     return (
         db.session.scalars(_with_key(), {"hash": secrets.session_key_hash(key)}).one_or_none()
         if key
@@ -67,7 +67,7 @@ def with_key(key: str) -> UserSession | None:
     )
 
 
-@cache  # every request asks, and putting the statement together takes longer than answering it
+@cache  # used by every request; building the statement takes longer than executing it
 def _with_key() -> Select[UserSession]:
     return select(UserSession).where(UserSession.key_hash == bindparam("hash"))
 
@@ -78,14 +78,14 @@ def _alive(session: UserSession, idle: timedelta, at: datetime) -> bool:
 
 
 def renew(session: UserSession) -> str:
-    """A new key for the cookie of a living session; whoever has copied the old one is out. Belongs inside transaction()."""
+    """Replace the cookie's key; a copy of the old key stops working. Belongs inside transaction()."""
     key = secrets.new_session_key()
     session.key_hash = secrets.session_key_hash(key)
     return key
 
 
 def touch(session: UserSession) -> None:
-    """Keep that the session was used, at most once a minute, in a short transaction of its own."""
+    """Record the last use, at most once a minute, in a short transaction of its own."""
     if now() - session.last_used_at < TOUCH_EVERY:
         return
     session_id = session.id
@@ -94,7 +94,7 @@ def touch(session: UserSession) -> None:
 
 
 def living(user: User, idle: timedelta) -> Sequence[UserSession]:
-    """The sessions in which this person is signed in now, newest use first."""
+    """This person's active sessions, most recently used first."""
     found = db.session.scalars(
         select(UserSession)
         .where(UserSession.user_id == user.id, UserSession.ended_at.is_(None), UserSession.complete)
@@ -104,14 +104,14 @@ def living(user: User, idle: timedelta) -> Sequence[UserSession]:
 
 
 def end(session_id: uuid.UUID, user: User) -> bool:
-    """End one of this person's sessions. False when there is none such. Belongs inside transaction()."""
+    """End one of this person's sessions. False when there is no such session. Belongs inside transaction()."""
     return _end(UserSession.id == session_id, UserSession.user_id == user.id) > 0
 
 
 def end_all(user: User, *, but: uuid.UUID | None = None) -> int:
     """End every session of this person (but one), for instance after a password change.
 
-    A sign-in under way holds the person's row until its session is there to be ended, so that row is taken first.
+    A sign-in in progress holds the user row until its session exists, so lock that row first.
     """
     db.session.execute(select(User.id).where(User.id == user.id).with_for_update())
     conditions = [UserSession.user_id == user.id]
@@ -127,7 +127,7 @@ def _end(*conditions: ColumnElement[bool]) -> int:
 
 
 def addresses_of(email: str) -> Sequence[str]:
-    """The network addresses from which the person with this e-mail address has signed in of late."""
+    """The network addresses from which the person with this e-mail address has signed in recently."""
     found = select(UserSession.address).join(User, User.id == UserSession.user_id)
     return db.session.scalars(
         found.where(
@@ -137,7 +137,7 @@ def addresses_of(email: str) -> Sequence[str]:
 
 
 def sweep_expired() -> int:
-    """Remove sessions that have been over for long; returns how many. Any number of processes may."""
+    """Delete sessions that ended long ago; returns how many. Safe to run in several processes at once."""
     over = UserSession.last_used_at <= now() - KEPT
     found = db.session.scalars(select(UserSession.id).where(over).limit(500)).all()
     db.session.commit()

@@ -1,8 +1,9 @@
-"""What somebody had typed when the session ended: kept encrypted for an hour, and given back to that person alone.
+"""Keep what somebody had typed when the session ended, encrypted for an hour, and give it back to that person
+alone.
 
-It comes back where the same person signs in again in the same browser: a row belongs to the session that had ended, whose
-number the browser's cookie holds. Whoever signs out, or lets the hour pass, leaves nothing. What changes something belongs
-inside transaction().
+It comes back when the same person signs in again in the same browser: the row belongs to the ended session, whose
+id is in the browser's cookie. After a sign-out, or after the hour, nothing is left. Functions that change something
+belong inside transaction().
 """
 
 import json
@@ -20,22 +21,23 @@ from csss.database import changed_rows, db, transaction
 from csss.people.models import User
 
 LIFE = timedelta(hours=1)
-MOST_LETTERS = 200_000  # of a form; a reading with all its texts has a quarter of it
-MOST_FORMS = 10  # of a person: an ended session must not fill the database
+MOST_LETTERS = 200_000  # characters per form; a reading with all its texts has a quarter of this
+MOST_FORMS = 10  # per person: an ended session must not fill the database
 _PURPOSE = "unsent-form"
 
 
 @dataclass(frozen=True)
 class Unsent:
-    """A form that was not taken: `endpoint` is the view that it was sent to, `fields` are (name, value) as they came."""
+    """A form that was not accepted: `endpoint` is the target view, `fields` are the submitted (name, value) pairs."""
 
     endpoint: str
     fields: Sequence[tuple[str, str]]
 
 
 def keep(ended: UserSession, unsent: Unsent, *, page: str, patient_id: uuid.UUID | None) -> bool:
-    """Keep a form for the person of a session that has ended; one of the same page before gives way. `page` is the address
-    that shows the form. `patient_id` says whose data it is about, so that it goes when they are erased.
+    """Store a form for the user of an ended session; it replaces an earlier one of the same page. `page` is the
+    address that shows the form. `patient_id` says whose data it is about, so that it is deleted when they are
+    erased.
 
     False when it is too large or there are too many.
     """
@@ -61,7 +63,7 @@ def keep(ended: UserSession, unsent: Unsent, *, page: str, patient_id: uuid.UUID
 
 
 def find(user: User, session_id: uuid.UUID, *, page: str) -> Unsent | None:
-    """What this person had typed on a page when that session ended, or None. Reads only."""
+    """What this person had typed on a page when that session ended, or None. Only reads."""
     row = db.session.scalars(
         select(UnsentForm).where(
             UnsentForm.user_id == user.id,
@@ -74,13 +76,13 @@ def find(user: User, session_id: uuid.UUID, *, page: str) -> Unsent | None:
         return None
     try:
         fields = json.loads(secrets.decrypt(_PURPOSE, row.content))
-    except secrets.CannotDecrypt:  # kept under an earlier secret key
+    except secrets.CannotDecrypt:  # encrypted with an earlier secret key
         return None
     return Unsent(row.endpoint, [(str(name), str(value)) for name, value in fields])
 
 
 def waits(user: User, session_id: uuid.UUID) -> bool:
-    """Whether anything of that session waits for this person."""
+    """Whether a form of that session is stored for this person."""
     row = select(UnsentForm.id).where(
         UnsentForm.user_id == user.id,
         UnsentForm.session_id == session_id,
@@ -90,7 +92,7 @@ def waits(user: User, session_id: uuid.UUID) -> bool:
 
 
 def discard(user_id: uuid.UUID, session_id: uuid.UUID, *, page: str) -> None:
-    """It has been sent, or something newer has."""
+    """Delete the form of this page, once it or a newer one has been sent."""
     db.session.execute(
         delete(UnsentForm).where(
             UnsentForm.user_id == user_id, UnsentForm.session_id == session_id, UnsentForm.page == page
@@ -99,12 +101,12 @@ def discard(user_id: uuid.UUID, session_id: uuid.UUID, *, page: str) -> None:
 
 
 def discard_all(user: User) -> None:
-    """This person has signed out."""
+    """Delete all forms of a person who signs out."""
     db.session.execute(delete(UnsentForm).where(UnsentForm.user_id == user.id))
 
 
 def sweep_expired() -> int:
-    """Remove what nobody came back for; returns how many. Any number of processes may."""
+    """Delete expired forms; returns how many. Safe to run in several processes at once."""
     over = UnsentForm.created_at <= now() - LIFE
     found = db.session.scalars(select(UnsentForm.id).where(over).limit(500)).all()
     db.session.commit()

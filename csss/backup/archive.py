@@ -1,7 +1,7 @@
-"""What a backup looks like: a folder, or a tar file of the same contents, compressed, also as a stream.
+"""Read and write the backup format: a folder, or a compressed tar file with the same contents, also as a stream.
 
-`rows/<table>.jsonl`, `files/<key>`, `instance/<name>`, and last of all `manifest.json`, which names every one of them
-with its size and SHA-256. A copy that was cut off has no manifest, and is none.
+`rows/<table>.jsonl`, `files/<key>`, `instance/<name>`, and as the last file `manifest.json`, which lists each of
+them with its size and SHA-256. A truncated backup has no manifest and is invalid.
 """
 
 import gzip
@@ -26,19 +26,19 @@ from csss.storage.files import IncomingFiles, Readable, StoredBytes
 MANIFEST = "manifest.json"
 FORMAT = 1
 STREAM = "-"
-FILES = "files/"  # before the names of stored files
+FILES = "files/"  # prefix of the names of stored files
 _ARCHIVES = (".tar", ".tar.gz", ".tgz")
-# Like the end of a file's name: `x.zip` is not meant to be a folder, `csss-2026.11.30` is.
+# Looks like a file extension: `x.zip` is not meant to be a folder, `csss-2026.11.30` is.
 _OTHER_ENDING = re.compile(r"\.(?=\w*[A-Za-z])\w{1,8}$")
 _BLOCK = 1 << 20
 
 
 class BackupError(Exception):
-    """A backup that cannot be made or restored; the text is a sentence for the person at the command line."""
+    """A backup cannot be made or restored; the message is a sentence for the person at the command line."""
 
 
 class Target(Protocol):
-    """Where a backup is written to."""
+    """The destination of a backup."""
 
     def add(self, name: str, content: Readable, size: int) -> None: ...
 
@@ -67,19 +67,19 @@ class _Tar:
 
 
 class ArchiveWriter:
-    """Adds files to a backup and keeps what the manifest will say of them."""
+    """Adds files to a backup and records their manifest entries."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self.files: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, path: Path) -> None:
-        """A file of this machine. Raises OSError."""
+        """Add a file of this machine. Raises OSError."""
         with path.open("rb") as file:
             self.add_stored(name, StoredBytes(str(path), os.fstat(file.fileno()).st_size, file))
 
     def add_stored(self, name: str, stored: StoredBytes) -> None:
-        """A file as it lies in the storage. Raises BackupError when it cannot be read to its end."""
+        """Add a file as the storage holds it. Raises BackupError when it cannot be read completely."""
         hashing = _HashedForBackup(stored)
         self._target.add(name, hashing, stored.size)
         self.files[name] = hashing.known()
@@ -101,12 +101,12 @@ class _Hashing:
         return piece
 
     def known(self) -> dict[str, Any]:
-        """What the manifest says of it, once it has been read."""
+        """Its manifest entry, once it has been read."""
         return {"size": self._stored.size, "sha256": self._digest.hexdigest()}
 
 
 class _HashedForBackup(_Hashing):
-    """Tells a file that cannot be read from a target that cannot be written."""
+    """Distinguishes an unreadable file from a target that cannot be written."""
 
     def read(self, size: int = -1, /) -> bytes:
         try:
@@ -116,7 +116,7 @@ class _HashedForBackup(_Hashing):
 
 
 def check_target(target: str) -> None:
-    """Raises BackupError, before anything is made, when no backup can have this name."""
+    """Raise BackupError, before anything is created, when a backup cannot have this name."""
     if target == STREAM:
         if sys.stdout.isatty():
             raise BackupError("Standard output is a terminal. Send the backup on: csss backup - > FILE")
@@ -125,11 +125,11 @@ def check_target(target: str) -> None:
     if path.exists() or path.is_symlink():
         if path.is_dir() and not any(path.iterdir()) and not _is_archive(target):
             return  # an empty folder is filled
-        raise BackupError(f"{path} is there already; nothing is overwritten.")
+        raise BackupError(f"{path} already exists; nothing is overwritten.")
     if not path.parent.is_dir():
         what = "is no folder" if path.parent.exists() else "does not exist"
         raise BackupError(f"{path.parent} {what}: make the folder for backups first, or mount its disk.")
-    # Whoever ends a name with a slash says that it is a folder.
+    # A name with a slash at the end is explicitly a folder.
     if not _is_archive(target) and not target.endswith("/") and _OTHER_ENDING.search(path.name):
         raise BackupError(
             f"What {path.name} should be is not clear. A name that ends with .tar.gz, .tgz or .tar becomes a file, "
@@ -143,12 +143,13 @@ def _is_archive(target: str) -> bool:
 
 @contextmanager
 def writing(target: str) -> Iterator[ArchiveWriter]:
-    """A backup under this name, readable by its owner alone; it has the name only once it is whole.
+    """Write a backup under this name, readable only by its owner; it gets the name only once it is complete.
 
-    `-` is standard output; a name that ends like a tar file is one; anything else is a folder. See `check_target`.
+    `-` is standard output; a name with a tar extension is a tar file; anything else is a folder. See
+    `check_target`.
     """
     if target == STREAM:
-        # Not through sys.stdout, which would try once more, at the very end, to get rid of what nobody takes.
+        # Not through sys.stdout, which would try to flush again at exit what the closed pipe does not accept.
         with open(sys.stdout.fileno(), "wb", closefd=False) as stream, _compressed(stream) as tar:
             yield ArchiveWriter(_Tar(tar))
         return
@@ -164,7 +165,7 @@ def writing(target: str) -> Iterator[ArchiveWriter]:
             partial.mkdir(mode=0o700)
             yield ArchiveWriter(_Folder(partial))
         with suppress(FileNotFoundError):
-            path.rmdir()  # an empty folder that was there
+            path.rmdir()  # an empty folder that already existed
         partial.replace(path)
     except BaseException:
         _remove(partial)
@@ -179,14 +180,14 @@ def _plain(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
 
 
 class _Gzip:
-    """What is written to it goes on compressed. After an error the end that gzip asks for is missing, so that any program
-    sees that something was cut off.
+    """Compresses what is written. After an error it omits gzip's trailer, so that any program detects the
+    truncation.
 
-    tarfile's own "w|gz" takes no level before Python 3.12, and GzipFile writes an end in any case.
+    tarfile's own "w|gz" accepts no level before Python 3.12, and GzipFile always writes a trailer.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
-        # The pictures are compressed already; the fastest level halves the rows and costs next to nothing.
+        # The pictures are already compressed; the fastest level halves the rows and costs next to nothing.
         self._file, self._packing = file, zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
 
     def write(self, piece: bytes) -> int:
@@ -214,14 +215,14 @@ def _remove(path: Path) -> None:
 
 
 class IntoStorage:
-    """Takes the stored files of a backup to the storage, which keeps them beside its own until they take over."""
+    """Passes the stored files of a backup to the storage, which keeps them beside its own until they take over."""
 
     def __init__(self, incoming: IncomingFiles) -> None:
         self._incoming = incoming
-        self.files: dict[str, dict[str, Any]] = {}  # as in the manifest
+        self.files: dict[str, dict[str, Any]] = {}  # manifest entries
 
     def add(self, name: str, stored: StoredBytes) -> None:
-        """`name` as the backup has it. Raises OSError."""
+        """Store one file; `name` is its name in the backup. Raises OSError."""
         hashing = _Hashing(stored)
         self._incoming.add(name.removeprefix(FILES), hashing)
         self.files[name] = hashing.known()
@@ -232,8 +233,8 @@ class IntoStorage:
 
 
 def unpacked(source: Path, into: Path, storage: IntoStorage | None = None) -> Path:
-    """The folder with the backup's files: the backup itself, or what was unpacked of it into `into`; its stored files go
-    to `storage` then. `-` is standard input. Raises BackupError."""
+    """The folder with the backup's files: the backup itself, or what was unpacked from it into `into`. When
+    unpacking, stored files go to `storage`. `-` is standard input. Raises BackupError."""
     if source.is_dir():
         return source
     streamed = str(source) == STREAM
@@ -252,7 +253,7 @@ def unpacked(source: Path, into: Path, storage: IntoStorage | None = None) -> Pa
                     else:
                         _Folder(into).add(member.name, content, member.size)
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
-        raise BackupError(f"{name} is no whole backup: {error}.") from error
+        raise BackupError(f"{name} is an incomplete backup: {error}.") from error
     except OSError as error:
         raise BackupError(f"{name} cannot be unpacked into {into}: {error.strerror or error}.") from error
     return into
@@ -267,7 +268,7 @@ def _reading(source: Path, *, streamed: bool) -> tarfile.TarFile:
 
 
 def _is_ours(name: str) -> bool:
-    """Nothing is written outside the folder, whatever an archive says."""
+    """Whether the name is safe, so that no archive can write outside the folder."""
     parts = PurePosixPath(name).parts
     return bool(parts) and ".." not in parts and not name.startswith("/")
 
@@ -276,7 +277,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError) as error:
-        raise BackupError("This is no whole backup: its manifest is missing or broken.") from error
+        raise BackupError("This is an incomplete backup: its manifest is missing or invalid.") from error
     if found.get("format") != FORMAT:
         raise BackupError(
             f"This backup has the format {found.get('format')}; this release reads format {FORMAT}."
@@ -290,7 +291,7 @@ def check(
     tell: Callable[[str], None],
     taken: dict[str, dict[str, Any]] | None = None,
 ) -> None:
-    """Every file is there and is what the manifest says, and no other is: in the folder, or `taken` to the storage.
+    """Check that exactly the files of the manifest exist, unchanged: in the folder, or `taken` into the storage.
     Raises BackupError."""
     taken, wrong = taken or {}, []
     for name, known in manifest["files"].items():
@@ -312,7 +313,7 @@ def check(
 
 
 def all_files(folder: Path) -> Iterable[Path]:
-    """Every file below, in order; nothing hidden, and nothing that is still being written."""
+    """Every file below, sorted; no hidden files, and none that are still being written."""
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if not hidden and path.suffix != ".partial" and path.is_file() and not path.is_symlink():

@@ -1,4 +1,4 @@
-"""`csss backup` and `csss restore`."""
+"""`csss backup` and `csss restore`: make and restore backups."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import click
 @click.option(
     "--with-secret-key",
     is_flag=True,
-    help="Put the secret key into it, too. Whoever has the backup can then read everything.",
+    help="Include the secret key. Anybody who has the backup can then read everything.",
 )
 def backup(target: str, with_secret_key: bool) -> None:
     """Copy database and files to TARGET while the system runs.
@@ -25,7 +25,7 @@ def backup(target: str, with_secret_key: bool) -> None:
     from csss.backup.make import make
     from csss.keys.start import open_app
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # with nothing half left behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # exit cleanly, so that no partial backup is left
     with open_app().app_context(), coming_from("command line"):
         try:
             made = make(target, with_secret_key=with_secret_key)
@@ -62,10 +62,10 @@ def backup(target: str, with_secret_key: bool) -> None:
 @click.option(
     "--other-key",
     is_flag=True,
-    help="Go on although the secret key is another one than then; says what is lost.",
+    help="Continue although the secret key is not the backup's; says what is lost.",
 )
 def restore(source: Path, force: bool, other_key: bool) -> None:
-    """Put the backup SOURCE back (- for standard input). Stop `csss web` and `csss worker` before.
+    """Restore the backup SOURCE (- for standard input). Stop `csss web` and `csss worker` first.
 
     Everything in it is checked before anything is changed.
     """
@@ -76,7 +76,7 @@ def restore(source: Path, force: bool, other_key: bool) -> None:
     from csss.config import load_settings
 
     settings = load_settings()
-    os.umask(0o077)  # the database holds patients' records
+    os.umask(0o077)  # the database contains patients' records
     settings.instance_folder.mkdir(parents=True, exist_ok=True)
     try:
         with restoring.opened(source, settings, click.echo) as opened:

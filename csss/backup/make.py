@@ -1,4 +1,4 @@
-"""Making a backup while the system runs."""
+"""Make a backup while the system runs."""
 
 import re
 import tempfile
@@ -30,18 +30,19 @@ _FILE_KEY = re.compile(r"[a-z]+/[0-9a-f]{2}/[\w.-]+")
 
 @dataclass(frozen=True)
 class Made:
-    """What a backup holds."""
+    """What a backup contains."""
 
     tables: int
     rows: int
     files: int
     size: int
-    missing: list[str]  # files that the database names and the storage has lost
-    left_out: int  # files that no row of this moment names
+    missing: list[str]  # files that the database names and that are missing in the storage
+    left_out: int  # files that no row of the snapshot names
 
 
 def make(target: str, *, with_secret_key: bool = False) -> Made:
-    """Copy database and files to `target`. Raises BackupError; then nothing has that name, and nothing half is left."""
+    """Copy database and files to `target`. Raises BackupError; then nothing has that name, and no partial backup is
+    left."""
     settings: Settings = current_app.config["CSSS"]
     db.session.remove()
     with _trouble_told(target):
@@ -79,7 +80,7 @@ def make(target: str, *, with_secret_key: bool = False) -> Made:
             left_out=left_out,
         )
     if manifest["revision"] != ScriptDirectory(str(MIGRATIONS)).get_current_head():
-        return made  # before an update; what this release would record, those tables cannot hold
+        return made  # before an update: the older tables cannot hold this release's records
     with transaction():
         record(
             "backup.made",
@@ -93,12 +94,12 @@ def make(target: str, *, with_secret_key: bool = False) -> Made:
 
 @contextmanager
 def _trouble_told(target: str) -> Iterator[None]:
-    """What the disk, or whoever reads the stream, refuses, as a sentence."""
+    """Turn errors of the disk, or of the reader of the stream, into a sentence."""
     try:
         yield
     except BrokenPipeError as error:
         raise BackupError(
-            "Whoever reads this backup went away before its end: what it has is no backup."
+            "The reader of this backup stopped before its end: what it has is no backup."
         ) from error
     except OSError as error:
         streamed = target == archive.STREAM
@@ -110,19 +111,19 @@ def _trouble_told(target: str) -> Iterator[None]:
 
 
 def _beside(target: str) -> Path | None:
-    """The rows lie here for a while: on the disk that takes the backup, so that it alone needs room."""
+    """A temporary place for the rows: on the target's disk, so that only that disk needs space."""
     return None if target == archive.STREAM else Path(target).absolute().parent
 
 
 def _keep_rows(
     connection: sa.Connection, to: archive.ArchiveWriter, spool: Path
 ) -> tuple[dict[str, int], set[str]]:
-    """All rows of this moment. Returns how many each table has, and the files that they name."""
+    """Write all rows of the snapshot. Returns the row count of each table, and the files that they name."""
     counts, named = {}, set[str]()
     for table in rows.tables(connection):
         path = spool / "rows.jsonl"
         with path.open("wb") as file:
-            count = -1  # the first line holds the columns
+            count = -1  # the first line lists the columns
             for line in rows.lines(connection, table):
                 file.write(line)
                 count += 1
@@ -141,30 +142,31 @@ def _keys(connection: sa.Connection, table: rows.Table, column: str) -> set[str]
 
 
 def _keep_files(kept: Storage, named: set[str], to: archive.ArchiveWriter) -> tuple[list[str], int]:
-    """The files that the rows name, and the previews and thumbnails beside them. Returns the names of those that are
-    lost, and how many files belong to no row.
+    """Write the files that the rows name, with their previews and thumbnails. Returns the names of missing files,
+    and the number of files that belong to no row.
 
-    These came after the rows, or a killed process has left them. In a restored system nobody could ever open them.
+    Such files arrived after the snapshot, or a killed process left them. In a restored system nobody could open
+    them.
     """
     gone = {key for key in sorted(named) if not _add(to, key, kept)}
-    # What was erased since the rows were read is named no more. The rest of a damaged storage is still worth keeping.
+    # What was erased since the snapshot is no longer named. The rest of a damaged storage is still worth a backup.
     lost = sorted(gone & _named_now()) if gone else []
     belongs = {each for key in named for each in named_files.with_small_ones(key)}
     left_out = 0
     for key in kept.everything():
         area = key.partition("/")[0]
-        # An unfinished upload is worth nothing without the browser that sends the rest.
+        # An unfinished upload is useless without the browser that sends the rest.
         if key in named or area == ARRIVING:
             continue
         if area in AREAS and key not in belongs:
             left_out += 1
         else:
-            _add(to, key, kept)  # it may be gone again
+            _add(to, key, kept)  # it may have been removed meanwhile
     return lost, left_out
 
 
 def _add(to: archive.ArchiveWriter, key: str, kept: Storage) -> bool:
-    """False when it is not there. Raises BackupError when it cannot be read."""
+    """False when it does not exist. Raises BackupError when it cannot be read."""
     with ExitStack() as stack:
         try:
             stored = stack.enter_context(kept.opened(key))
@@ -177,7 +179,7 @@ def _add(to: archive.ArchiveWriter, key: str, kept: Storage) -> bool:
 
 
 def _named_now() -> set[str]:
-    """The files that the database names at this moment: what is missing from them was not erased, but lost."""
+    """The files that the database names now: a missing file in this set was not erased, but lost."""
     with rows.one_moment(db.engine) as connection:
         return {
             key
@@ -201,7 +203,7 @@ def _keep_instance(
 
 
 def _audit_head(connection: sa.Connection) -> dict[str, Any]:
-    """The newest seal of this moment; before the seals came, there was none."""
+    """The newest seal of the snapshot; none in a database from before seals existed."""
     if not sa.inspect(connection).has_table("audit_seals"):
         return {"number": 0, "hash": chain.BEGINNING}
     newest = connection.exec_driver_sql(

@@ -1,4 +1,4 @@
-"""Putting a backup back: into an empty system, or over one that is there when told so."""
+"""Restore a backup: into an empty system, or over an existing one when told so."""
 
 import json
 import os
@@ -41,7 +41,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class OpenedBackup:
-    """A backup whose files are all whole. What it holds of stored files may be with the storage already."""
+    """A backup whose files are all intact. Its stored files may already be with the storage."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -50,7 +50,7 @@ class OpenedBackup:
 
 @contextmanager
 def opened(source: Path, settings: Settings, tell: Tell) -> Iterator[OpenedBackup]:
-    """The backup, every file checked; raises BackupError before anything is touched."""
+    """Open the backup and check every file; raises BackupError before anything is changed."""
     with (
         open_storage(settings).incoming() as incoming,
         tempfile.TemporaryDirectory(prefix=".restore-", dir=settings.instance_folder) as staging,
@@ -65,12 +65,14 @@ def opened(source: Path, settings: Settings, tell: Tell) -> Iterator[OpenedBacku
                 f"{manifest['revision']}). Install that release first."
             )
         archive.check(folder, manifest, tell, stored.files)
-        tell(f"All {len(manifest['files'])} files of the backup of {manifest['made_at'][:16]} UTC are whole.")
+        tell(
+            f"All {len(manifest['files'])} files of the backup of {manifest['made_at'][:16]} UTC are intact."
+        )
         yield OpenedBackup(folder, manifest, stored)
 
 
 def place_secret_key(folder: Path, settings: Settings, *, force: bool, tell: Tell) -> None:
-    """Use the backup's secret key where none is set. Before the application is made: it would make one of its own."""
+    """Use the backup's secret key if none is set. Called before the application is made, which would create a key."""
     kept, place = folder / "instance" / SECRET_KEY, settings.instance_folder / SECRET_KEY
     if settings.secret_key or not kept.exists():
         return
@@ -79,7 +81,7 @@ def place_secret_key(folder: Path, settings: Settings, *, force: bool, tell: Tel
         if not force:
             raise BackupError(f"{place} holds another secret key than the backup; --force replaces it.")
         place.rename(_aside(place))
-        tell(f"The secret key that was in {place} lies beside it.")
+        tell(f"The secret key that was in {place} is now beside it.")
     if not place.exists():
         private_folder(place.parent)
         with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
@@ -88,14 +90,14 @@ def place_secret_key(folder: Path, settings: Settings, *, force: bool, tell: Tel
 
 
 def restore(app: Flask, backup: OpenedBackup, *, force: bool, other_key: bool, tell: Tell) -> list[str]:
-    """Put everything back. Returns what the check of the audit log has found wrong. Raises BackupError."""
+    """Restore everything. Returns the problems that the check of the audit log found. Raises BackupError."""
     settings: Settings = app.config["CSSS"]
     folder, manifest = backup.folder, backup.manifest
     same_key = chain.current_key().id == manifest["key_id"]
     if not same_key and not other_key:
         raise BackupError(
             "The secret key is not the one that the backup was made with: authenticator apps, pass phrases and the "
-            "seals of the audit log need it. Set CSSS_SECRET_KEY to that key, or go on without it with --other-key."
+            "seals of the audit log need it. Set CSSS_SECRET_KEY to that key, or continue without it with --other-key."
         )
     _check_storage_keys(folder, settings)
     _check_room(force=force)
@@ -109,7 +111,7 @@ def restore(app: Flask, backup: OpenedBackup, *, force: bool, other_key: bool, t
             ended = changed_rows(
                 sa.update(UserSession).where(UserSession.ended_at.is_(None)).values(ended_at=now())
             )
-            told = ["Everybody has to sign in anew."]
+            told = ["Everybody has to sign in again."]
         else:
             outcome = go_on_without_old_key()
             ended, told = outcome.sessions, outcome.sentences()
@@ -122,7 +124,7 @@ def restore(app: Flask, backup: OpenedBackup, *, force: bool, other_key: bool, t
 
 
 def _check_storage_keys(folder: Path, settings: Settings) -> None:
-    """Refuse another storage key under an id that the backup knows, before anything is touched."""
+    """Refuse a different storage key under an id that the backup knows, before anything is changed."""
     kept = folder / "rows" / f"{KeyCheck.__tablename__}.jsonl"
     if not kept.exists():
         return
@@ -135,7 +137,7 @@ def _check_storage_keys(folder: Path, settings: Settings) -> None:
 
 
 def _tell_shut_files(settings: Settings, tell: Tell) -> None:
-    """Files that the keys of the settings do not open, by what they say at their beginning."""
+    """Report files that the keys of the settings cannot open, judged by their headers."""
     there = {key.id for key in settings.storage_key_ring}
     shut: dict[str, list[str]] = {}
     for key, key_id in storage().key_ids():
@@ -159,7 +161,7 @@ def _check_room(*, force: bool) -> None:
 
 
 def _take_files(backup: OpenedBackup) -> None:
-    """Of a backup that is a folder: those of an archive went to the storage when it was unpacked."""
+    """Take the files of a backup that is a folder; an archive's files went to the storage when it was unpacked."""
     for path in archive.all_files(backup.folder / archive.FILES):
         name = path.relative_to(backup.folder).as_posix()
         try:
@@ -173,7 +175,7 @@ def _take_files(backup: OpenedBackup) -> None:
 
 
 def _restore_rows(folder: Path, manifest: dict[str, Any], tell: Tell) -> None:
-    """The tables as they were then, filled in one transaction, then brought up to this release."""
+    """Create the tables as they were then, fill them in one transaction, then migrate to this release."""
     with db.engine.begin() as connection:
         rows.drop_everything(connection)
     db.engine.dispose()
@@ -198,12 +200,12 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _restore_files(backup: OpenedBackup, tell: Tell) -> None:
     aside = backup.stored.take_over(f".replaced-{now():%Y%m%dT%H%M%S}")
     if aside:
-        tell(f"The files that were there lie in {aside} now. Remove them when all is well.")
+        tell(f"The previous files are in {aside} now. Remove them when everything works.")
     tell(f"{len(backup.stored.files)} files were restored into {storage().place}.")
 
 
 def _tell_of_orphans(tell: Tell) -> None:
-    """Backups of earlier releases also hold what came while they were made."""
+    """Backups of earlier releases also contain files that arrived while they were made."""
     if orphans := named_files.orphans():
         tell(
             f"{len(orphans)} of them are named by no row: uploads that were under way at the time. Nobody can open them; "
@@ -212,11 +214,11 @@ def _tell_of_orphans(tell: Tell) -> None:
 
 
 def _restore_anchors(folder: Path, tell: Tell) -> None:
-    """The anchors of what was lost since the backup go aside: they would, rightly, tell of a removed end."""
+    """Move newer anchors aside: they would, correctly, report that the end of the log since the backup is missing."""
     place, kept = anchors.path(), folder / "instance" / anchors.NAME
     if place.exists():
         aside = place.rename(_aside(place))
-        tell(f"The heads of the audit log since the backup lie in {aside}.")
+        tell(f"The heads of the audit log since the backup are in {aside}.")
     if kept.exists():
         shutil.copyfile(kept, place)
         place.chmod(0o600)
@@ -237,5 +239,5 @@ def _verdict(manifest: dict[str, Any], tell: Tell, *, same_key: bool) -> list[st
         problems = [each for each in problems if "another secret key" not in each]
         tell("The seals of the audit log were not checked: they were made with the other secret key.")
     if not problems:
-        tell(f"The audit log is whole: {verdict.events} events.")
+        tell(f"The audit log is intact: {verdict.events} events.")
     return problems

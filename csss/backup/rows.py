@@ -1,4 +1,4 @@
-"""The rows of all tables: out of one moment of the database, and back into empty tables."""
+"""Read the rows of all tables in one snapshot, and load them into empty tables."""
 
 import base64
 import json
@@ -19,10 +19,10 @@ _BLOCK = 500
 
 
 class UnknownTypeError(Exception):
-    """A column of a type that a backup does not know how to keep."""
+    """A column has a type that a backup cannot store."""
 
 
-# What a column holds, whatever the database calls it; and how it is read and written.
+# What a column holds, independent of the database; and how it is read and written.
 KINDS: dict[str, Any] = {
     "uuid": sa.Uuid(),
     "time": UTCDateTime(),
@@ -43,24 +43,24 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table as it is in the database."""
+    """A table as it exists in the database."""
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
 
     def selectable(self) -> sa.TableClause:
-        """For reading and writing its rows as Python values, alike on every database."""
+        """For reading and writing its rows as Python values, identically on every database."""
         return sa.table(self.name, *(sa.column(each.name, _type(each)) for each in self.columns))
 
 
 def _type(column: Column) -> Any:
-    # None is NULL wherever NULL may be; elsewhere it is the JSON null.
+    # None is NULL in a nullable column, otherwise the JSON null.
     return sa.JSON(none_as_null=True) if column.kind == "json" and column.nullable else KINDS[column.kind]
 
 
 def tables(connection: sa.Connection) -> list[Table]:
-    """Every table that is there, those that others point to first."""
+    """All existing tables; those that others refer to come first."""
     metadata = sa.MetaData()
     metadata.reflect(connection)
     return [
@@ -76,7 +76,7 @@ def tables(connection: sa.Connection) -> list[Table]:
 
 def _kind(table: sa.Table, column: sa.Column[Any]) -> str:
     found = column.type
-    # SQLite has no type for it: SQLAlchemy keeps 32 hexadecimal digits, and nothing else has that type.
+    # SQLite has no UUID type: SQLAlchemy stores 32 hexadecimal digits, and nothing else uses this type.
     if isinstance(found, types.Uuid) or (isinstance(found, types.CHAR) and found.length == 32):
         return "uuid"
     for kind, known in (
@@ -95,7 +95,7 @@ def _kind(table: sa.Table, column: sa.Column[Any]) -> str:
 
 
 def revision(connection: sa.Connection) -> str | None:
-    """The migration at which the database is; None for an empty one."""
+    """The database's current migration; None for an empty database."""
     if not sa.inspect(connection).has_table(VERSIONS):
         return None
     found: str | None = connection.exec_driver_sql(f"SELECT version_num FROM {VERSIONS}").scalar()  # noqa: S608 - a name of ours  # nosec B608
@@ -104,7 +104,7 @@ def revision(connection: sa.Connection) -> str | None:
 
 @contextmanager
 def one_moment(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection that sees the database as it is at its first query, however long it reads; it holds up nobody."""
+    """A connection with a snapshot from its first query on, however long it reads; it blocks nobody."""
     with engine.connect() as plain:
         connection = plain
         if engine.dialect.name == "postgresql":
@@ -117,7 +117,7 @@ def one_moment(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def lines(connection: sa.Connection, table: Table) -> Iterator[bytes]:
-    """The columns, then every row in the order of its key; a line each."""
+    """The columns, then every row sorted by its key, one per line."""
     yield _line([list(column) for column in table.columns])
     clause = table.selectable()
     query = sa.select(clause).order_by(*(clause.c[name] for name in table.key))
@@ -150,10 +150,10 @@ _READ: Mapping[str, Any] = {
 
 
 def load(connection: sa.Connection, content: Mapping[str, Iterable[bytes]]) -> dict[str, int]:
-    """Put the rows back, table by table; `content` gives the lines of each. Returns how many rows each got.
+    """Insert the rows, table by table; `content` gives the lines of each. Returns the row count of each table.
 
-    The tables are those of the moment of the backup, and empty but for what their migrations put there. The rules that
-    only the way of a row through the application would satisfy are off meanwhile. Belongs into one transaction.
+    The tables are those of the backup's migration, and empty except for rows that the migrations insert. The
+    triggers that enforce the application's rules are disabled meanwhile. Belongs into one transaction.
     """
     there = tables(connection)
     if unknown := content.keys() - {table.name for table in there}:
@@ -194,7 +194,7 @@ def _value(kind: str, value: Any) -> Any:
 
 @contextmanager
 def _rules_off(connection: sa.Connection, there: list[Table]) -> Iterator[None]:
-    """Without the triggers; they are back before the transaction ends, or everything is undone."""
+    """Disable the triggers; they are restored before the transaction ends, or everything is rolled back."""
     if connection.dialect.name == "postgresql":
         for table in there:
             connection.exec_driver_sql(f'ALTER TABLE "{table.name}" DISABLE TRIGGER USER')
@@ -211,7 +211,7 @@ def _rules_off(connection: sa.Connection, there: list[Table]) -> Iterator[None]:
 
 
 def _go_on_counting(connection: sa.Connection, table: Table) -> None:
-    """PostgreSQL's own numbers go on behind the highest one; SQLite looks for it itself."""
+    """Set PostgreSQL's sequences after the highest number; SQLite finds it itself."""
     if connection.dialect.name != "postgresql":
         return
     for column in table.columns:
@@ -232,7 +232,7 @@ def _go_on_counting(connection: sa.Connection, table: Table) -> None:
 
 
 def is_empty(connection: sa.Connection) -> bool:
-    """Whether nothing would be lost: no tables, or ours without an account. Migrations and a first start leave rows."""
+    """Whether nothing would be lost: no tables, or ours without an account. Migrations and a first start add rows."""
     there = {table.name: table for table in tables(connection)}
     if "users" not in there:
         return not there
@@ -243,7 +243,7 @@ def is_empty(connection: sa.Connection) -> bool:
 
 
 def drop_everything(connection: sa.Connection) -> None:
-    """Remove all tables, and PostgreSQL's functions of the rules."""
+    """Drop all tables, and PostgreSQL's trigger functions."""
     metadata = sa.MetaData()
     metadata.reflect(connection)
     metadata.drop_all(connection)

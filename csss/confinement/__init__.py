@@ -1,1 +1,1 @@
-"""Work on what strangers have sent, in a child process that can do little: `parent` starts it, `child` runs in it."""
+"""Process untrusted input in a sandboxed child process: `parent` starts it, `child` runs in it."""

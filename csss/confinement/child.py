@@ -1,7 +1,8 @@
-"""What happens inside a child process that works on what strangers have sent: one request, one answer, the end.
+"""Run inside a child process that handles untrusted input: one request, one answer, then exit.
 
-The other side is `csss.confinement.parent`. A program is a module with two functions: `warm_up()` loads all that it will
-need, and `answer(request)` turns bytes into bytes. It imports little: each child begins as a fresh interpreter.
+The other side is `csss.confinement.parent`. A program is a module with two functions: `warm_up()` loads everything
+that it will need, and `answer(request)` turns bytes into bytes. It imports little, because each child is a new
+interpreter.
 """
 
 import errno
@@ -13,23 +14,23 @@ from contextlib import suppress
 from importlib import import_module
 from typing import NamedTuple
 
-HEAD = struct.Struct(">cQ")  # how it went, and how many bytes follow
+HEAD = struct.Struct(">cQ")  # outcome, and number of bytes that follow
 DONE, NO_MEMORY, FAILED = b"+", b"m", b"!"
 
 
 class Program(NamedTuple):
-    """Which module does the work, and how much it may use for one request."""
+    """The module that does the work, and its resource limits for one request."""
 
     module: str
-    memory: int  # bytes beyond what the program holds when it is warm
+    memory: int  # bytes in addition to what the program uses after warm_up
     cpu_seconds: int
-    seconds: float  # by the clock, from the request to the end of the answer
+    seconds: float  # wall-clock time from the request to the end of the answer
     largest_answer: int  # bytes
-    sealed: bool  # once warm it opens no file and no connection any more, and starts nothing
+    sealed: bool  # after warm_up it cannot open files or connections, or start processes
 
 
 def main(*words: str) -> None:
-    """In a fresh interpreter: standard input is the line to the parent."""
+    """Entry point of the new interpreter: standard input is the socket to the parent."""
     module, memory, cpu_seconds, seconds, largest_answer, sealed = words
     program = Program(
         module, int(memory), int(cpu_seconds), float(seconds), int(largest_answer), sealed == "True"
@@ -38,7 +39,7 @@ def main(*words: str) -> None:
 
 
 def work(program: Program, line: int) -> None:
-    """Take one request from `line`, answer it within the limits, and end; without a request just end."""
+    """Read one request from `line`, answer it within the limits, and exit; without a request just exit."""
     module = import_module(program.module)
     module.warm_up()
     most = confine(program)
@@ -51,42 +52,43 @@ def work(program: Program, line: int) -> None:
         state, answer = FAILED, f"{type(error).__name__}: {error}"[:500].encode(errors="replace")
         if _for_want_of_memory(error, most - program.memory // 4):
             state, answer = NO_MEMORY, b""
-    with suppress(BrokenPipeError, ConnectionResetError):  # nobody waits any more
+    with suppress(BrokenPipeError, ConnectionResetError):  # the parent no longer waits
         _write(line, HEAD.pack(state, len(answer)))
         _write(line, answer)
 
 
 def confine(program: Program) -> int:
-    """Give up what the work does not need. None of it can be taken back: the hard limits go down as well.
+    """Drop the rights that the work does not need. This is irreversible, because the hard limits are lowered, too.
 
-    Returns how much memory the process may have, in bytes of address space.
+    Returns how much address space the process may have, in bytes.
     """
     try:
         most = _address_space("VmSize") + program.memory
-    except OSError:  # not Linux: the allowance alone
+    except OSError:  # not Linux: the program's own limit alone
         most = program.memory
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_AS, most)
-    # SIGXCPU first, which says why; a second later SIGKILL, should somebody have blocked it.
+    # SIGXCPU first, which names the reason; a second later SIGKILL, in case SIGXCPU is blocked.
     spent = int(sum(os.times()[:2])) + 1
     _limit(resource.RLIMIT_CPU, spent + program.cpu_seconds, spent + program.cpu_seconds + 1)
     if program.sealed:
         _limit(resource.RLIMIT_FSIZE, 0)
         _limit(resource.RLIMIT_NPROC, 0)
-        # No further descriptor: no file, no socket, no pipe. Those that are open go on working.
+        # No new descriptor: no file, no socket, no pipe. Open ones continue to work.
         _limit(resource.RLIMIT_NOFILE, 0)
     return most
 
 
 def _for_want_of_memory(error: BaseException | None, nearly_all: int) -> bool:
-    """Libraries turn a refused allocation into all sorts of errors; that memory was nearly used up gives it away."""
+    """Whether memory was nearly used up. This tells an out-of-memory error, which libraries report as many
+    different errors."""
     while error is not None:
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
             return True
         error = error.__cause__ or error.__context__
     try:
         return _address_space("VmPeak") > nearly_all
-    except OSError:  # sealed: no file can be opened any more
+    except OSError:  # sealed: no file can be opened
         return False
 
 
@@ -99,7 +101,7 @@ def _limit(what: int, most: int, hard: int | None = None) -> None:
 
 
 def _address_space(what: str) -> int:
-    """What this process has (VmSize) or had at most (VmPeak), in bytes. Raises OSError where nothing is told."""
+    """The current (VmSize) or maximum (VmPeak) size of this process, in bytes. Raises OSError where it is unknown."""
     with open("/proc/self/status", "rb") as file:
         line = next(line for line in file if line.startswith(what.encode()))
     return int(line.split()[1]) * 1024

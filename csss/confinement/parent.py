@@ -1,8 +1,8 @@
-"""Work on what strangers have sent, done by a child process that can do little and dies alone (`csss.confinement.child`).
+"""Process untrusted input in a child process that has few rights and dies alone (`csss.confinement.child`).
 
-The child of `Room.run` is a fresh interpreter: it has our code and nothing else of ours, no secret in its environment or
-memory, no connection to the database, no open file. One waits ready, so that nobody waits for Python to start. Each does
-one piece of work and ends.
+The child of `Room.run` is a new interpreter. It has our code and nothing else of ours: no secret in its environment
+or memory, no database connection, no open file. One child waits ready, so that nobody waits for Python to start.
+Each child does one task and exits.
 """
 
 import atexit
@@ -23,7 +23,7 @@ from csss.confinement import child as child_side
 from csss.confinement.child import Program
 
 _BEGIN = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from csss.confinement import child; child.main(*sys.argv[2:])"
-# The little that a program needs of its surroundings; no setting of ours is among it.
+# The few environment variables that a program needs; none of our settings is among them.
 _ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_FILE", "FONTCONFIG_PATH")
 
 _CRASHES = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGTRAP}
@@ -34,22 +34,22 @@ class Unfinished(Exception):
 
 
 class Exhausted(Unfinished):
-    """The work takes more memory or processor time than it may, or brings the program down; it would again."""
+    """The work needs more memory or CPU time than allowed, or crashes the program; a retry would fail, too."""
 
 
 class Died(Unfinished):
-    """The child was killed from outside, failed, or was too slow by the clock."""
+    """The child was killed from outside, failed, or exceeded the time limit."""
 
 
 class Busy(Unfinished):
-    """Too much of this kind is being done just now."""
+    """Too many tasks of this kind are running."""
 
 
 class Room:
-    """Where one program's children work: `at_once` of them; `waiting` more wait for at most `patience` seconds.
+    """The slots for one program's children: `at_once` may run; `waiting` more wait for at most `patience` seconds.
 
-    Each holds a thread of a web process meanwhile, so whoever comes then is sent away at once: pages need threads, too.
-    `nice` lets pages go before (0 to 19, as for the command).
+    Each one holds a web thread meanwhile, so anybody beyond that is refused at once: pages need threads, too.
+    `nice` gives pages priority (0 to 19, as for the command).
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Room:
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(at_once)
         self._door = threading.BoundedSemaphore(at_once + waiting)
-        os.register_at_fork(after_in_child=self._forget)  # a parent's children are not ours
+        os.register_at_fork(after_in_child=self._forget)  # the parent's children do not belong to a fork
         atexit.register(self.close)
 
     def run(self, request: bytes) -> bytes:
-        """The program's answer. Raises Exhausted, Died, Busy; no child is left behind."""
+        """Get the program's answer. Raises Exhausted, Died, Busy; leaves no child behind."""
         if not self._door.acquire(blocking=False):
             raise Busy(f"{self._waiting} wait already")
         try:
@@ -87,7 +87,7 @@ class Room:
             self.prepare()
 
     def prepare(self) -> None:
-        """Have one child ready, if one can be started. A process that will need it may call this before."""
+        """Start one child in advance, if possible. A process that will need it may call this early."""
         with self._lock, suppress(Died):
             if self._spare is None or self._spare.gone:
                 self._spare = _Fresh(self.program, self._nice)
@@ -104,7 +104,7 @@ class Room:
         self._door = threading.BoundedSemaphore(self._at_once + self._waiting)
 
     def close(self) -> None:
-        """End the child that waits."""
+        """End the waiting child."""
         with self._lock:
             if self._spare is not None:
                 self._spare.end()
@@ -112,7 +112,7 @@ class Room:
 
 
 class _Fresh:
-    """A child in an interpreter of its own. Raises Died when the machine does not let one start."""
+    """A child in a new interpreter. Raises Died when the machine cannot start one."""
 
     def __init__(self, program: Program, nice: int) -> None:
         self.line, theirs = socket.socketpair()
@@ -120,7 +120,8 @@ class _Fresh:
         words = [str(each) for each in program]
         places = "\n".join(str(Path(place).absolute()) for place in sys.path)
         try:
-            # -I: nothing from the environment or the working folder; -S: no site, whose work is done in our path.
+            # -I: nothing from the environment or the working folder; -S: no site module, because our path is
+            # complete.
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter  # nosec B603
                 [sys.executable, "-I", "-S", "-c", _BEGIN, places, *words],
                 stdin=theirs.fileno(),
@@ -135,7 +136,7 @@ class _Fresh:
         finally:
             theirs.close()
         if nice:
-            with suppress(OSError):  # it has ended already, which shows when it is asked
+            with suppress(OSError):  # it has ended already; the next request reports that
                 ours = os.getpriority(os.PRIO_PROCESS, 0)
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, min(19, ours + nice))
 
@@ -144,17 +145,18 @@ class _Fresh:
         return self._process.poll() is not None
 
     def end(self) -> int:
-        """Kill it unless it has ended; the exit status, negative for a signal."""
+        """Kill it unless it has ended; returns the exit status, negative for a signal."""
         self.line.close()
         self._process.kill()
         return self._process.wait()
 
 
 def run_forked(program: Program, request: bytes) -> bytes:
-    """The program's answer from a fork of this process: for a worker's job, where the program is loaded already.
+    """Get the program's answer from a fork of this process: for a worker's job, where the program is already
+    loaded.
 
-    Not for a web process: a fork has only this thread, and finds locked for ever what another one was holding.
-    Raises Exhausted, Died; no child is left behind.
+    Not for a web process: a fork has only the current thread, and a lock held by another thread stays locked for
+    ever. Raises Exhausted, Died; leaves no child behind.
     """
     line, theirs = socket.socketpair()
     child = multiprocessing.get_context("fork").Process(
@@ -177,7 +179,7 @@ def run_forked(program: Program, request: bytes) -> bytes:
 
 
 def _in_fork(program: Program, line: socket.socket, theirs: socket.socket) -> None:
-    line.close()  # should the parent die, the end of its line must be heard
+    line.close()  # so that the child notices when the parent dies
     faulthandler.disable()
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(each, signal.SIG_DFL)
@@ -185,7 +187,7 @@ def _in_fork(program: Program, line: socket.socket, theirs: socket.socket) -> No
 
 
 def _ask(program: Program, line: socket.socket, request: bytes, end: Callable[[], int]) -> bytes:
-    """Send the request and read the answer, both within the program's time."""
+    """Send the request and read the answer, both within the program's time limit."""
     deadline = time.monotonic() + program.seconds
     try:
         _wait_until(deadline, line)
@@ -226,7 +228,7 @@ def _read(line: socket.socket, length: int, deadline: float) -> bytes:
 
 
 def _why(status: int) -> Unfinished:
-    """What the way it ended tells. Libraries in C abort or crash when memory is refused to them."""
+    """Interpret the exit status. C libraries abort or crash when an allocation fails."""
     if -status == signal.SIGXCPU:
         return Exhausted("out of processor time")
     if -status in _CRASHES:

@@ -1,4 +1,5 @@
-"""A connection's socket, as threads use it: they never wait for a reader, and for a sender only at a least rate."""
+"""A connection's socket for use in threads: they never wait for a reader, and for a sender only above a minimum
+rate."""
 
 import select
 import socket
@@ -12,9 +13,9 @@ _PIECE = 1 << 20
 
 
 class KeptAnswers:
-    """What all connections of a process keep of answers that have not gone out, and who may wait beside that.
+    """Counts the unsent answer bytes of all connections of a process, and decides who may wait beyond that.
 
-    Beyond `most` bytes a thread waits for its reader, in one of `places`; with none of them free the connection is cut.
+    Above `most` bytes a thread waits for its reader, in one of `places`; if none is free, the connection is closed.
     """
 
     def __init__(self, *, most: int, places: int) -> None:
@@ -23,17 +24,17 @@ class KeptAnswers:
         self.places = threading.BoundedSemaphore(places)
 
     def add(self, number: int) -> bool:
-        """Count so many bytes more (or fewer); whether that is still within what may be kept."""
+        """Add (or subtract) this many bytes; returns whether the total is within the limit."""
         with self._lock:
             self._bytes += number
             return self._bytes <= self._most
 
 
 class ClientSocket(socket.socket):
-    """The socket of one connection. Where a blocking one would wait:
+    """The socket of one connection. Where a blocking socket would wait:
 
-    `recv` raises TooSlow when the sender is; `sendall` keeps what the reader does not take at once, for `send_rest`.
-    With a timeout of its own (as for draining) it is an ordinary socket.
+    `recv` raises TooSlow when the sender is too slow; `sendall` buffers what the reader does not accept at once,
+    for `send_rest`. With a timeout of its own (as for draining) it behaves like an ordinary socket.
     """
 
     def __init__(self, accepted: socket.socket, kept: KeptAnswers) -> None:
@@ -43,12 +44,12 @@ class ClientSocket(socket.socket):
         self._unsent: deque[memoryview] = deque()
 
     def next_request(self) -> None:
-        """Each request's body has its own time."""
+        """Start a new request; each request's body has its own time limit."""
         self._reading = Pace()
 
     @property
     def has_rest(self) -> bool:
-        """Whether something of the answer waits to be sent."""
+        """Whether part of the answer waits to be sent."""
         return bool(self._unsent)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
@@ -76,7 +77,7 @@ class ClientSocket(socket.socket):
                 self._wait_for_reader()
 
     def send_rest(self) -> int:
-        """Send as much of what waits as the reader takes now; how many bytes that were."""
+        """Send as much of the buffer as the reader accepts now; returns the number of bytes."""
         sent = 0
         while self._unsent:
             first = self._unsent[0]
@@ -98,7 +99,7 @@ class ClientSocket(socket.socket):
         self._unsent.clear()
 
     def _send_now(self, content: memoryview) -> memoryview:
-        """What is left of `content`."""
+        """Send without waiting; returns what is left of `content`."""
         while content:
             try:
                 content = content[super().send(content[:_PIECE], socket.MSG_DONTWAIT) :]

@@ -1,38 +1,38 @@
-"""How slow the other side may be before its connection is cut."""
+"""Define how slow a client may be before its connection is closed."""
 
 import errno
 import time
 
-# A line of 64 kbit/s carries 8,000 bytes in a second. A quarter of an eighth of it is no line for a picture any more.
-LEAST = 1_000  # bytes a second, on average since the beginning
-GRACE = 30.0  # seconds before the average counts; as many without a byte mean that the line is dead
-HEAD = 15.0  # seconds for a request's head, from its first byte on
+# A 64 kbit/s line carries 8,000 bytes a second. Below an eighth of that, a line is too slow for a picture.
+LEAST = 1_000  # bytes per second, averaged since the start
+GRACE = 30.0  # seconds before the average counts; also the longest gap without any byte
+HEAD = 15.0  # seconds for a request's head, from its first byte
 
 
 class TooSlow(TimeoutError):
-    """The other side is slower than any line that is in use. To gunicorn it is a broken line."""
+    """The client is slower than any usable line. For gunicorn it counts as a lost connection."""
 
     def __init__(self) -> None:
         super().__init__(errno.EPIPE, f"less than {LEAST} bytes a second")
 
 
 class Pace:
-    """What one transfer has moved since it began, and until when the next byte has to follow."""
+    """The bytes that one transfer has moved since its start, and the deadline for the next byte."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._moved = 0
 
     def moved(self, number: int) -> None:
-        """So many bytes more have come or gone."""
+        """Count further bytes, received or sent."""
         self._moved += number
 
     def deadline(self) -> float:
-        """When the next byte has to have followed, by the monotonic clock."""
+        """The deadline for the next byte, on the monotonic clock."""
         return min(time.monotonic() + GRACE, self._began + GRACE + self._moved / LEAST)
 
     def seconds_left(self) -> float:
-        """Until then; always above 0. Raises TooSlow when it is past."""
+        """Seconds until then; always above 0. Raises TooSlow when it has passed."""
         left = self.deadline() - time.monotonic()
         if left <= 0:
             raise TooSlow

@@ -1,38 +1,41 @@
-"""How much of a request has come. What the request means is for gunicorn's parser alone; this says when to ask it."""
+"""Determine how much of a request has arrived. Only gunicorn's parser interprets the request; this decides when to
+call it."""
 
 import re
 from dataclasses import dataclass
 
 MOST_HEAD = 64_000  # bytes
-MOST_GATHERED = 256_000  # bytes of a body; every form of texts fits
+MOST_GATHERED = 256_000  # bytes of a body; every text form fits
 
 _END = b"\r\n\r\n"
-# As long as it likes: the parser takes zeros in front, and a thread would wait for the body.
+# Any number of digits: the parser accepts leading zeros, and otherwise a thread would wait for the body.
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n")
 _EXPECTS = re.compile(rb"[^\r]* http/1\.[1-9]\r\n(?:.*\r\n)?expect:[ \t]*100-continue[ \t]*\r\n", re.DOTALL)
 
 
 def is_long(method: str, length: int | None, *, coded: bool) -> bool:
-    """Whether a thread reads the body as it comes. `length` as announced in bytes; `coded`: with a Transfer-Encoding.
+    """Whether a thread reads the body while it arrives. `length` is the declared length in bytes; `coded`: with a
+    Transfer-Encoding.
 
-    A piece of an upload (PATCH) is one however short it is: what has come of it is kept when its line breaks. Nobody who is
-    not signed in has such a body read (`csss.web.guard`).
+    An upload chunk (PATCH) always counts as long, because what has arrived is kept when the connection breaks. Such
+    a body is read only for signed-in users (`csss.web.guard`).
     """
     return coded or (length or 0) > MOST_GATHERED or (method.lower() == "patch" and length != 0)
 
 
 @dataclass(frozen=True)
 class RequestHead:
-    """A head that has come whole. `whole` is the length of the request in bytes; None for a long or unknown one."""
+    """A complete head. `whole` is the length of the request in bytes; None when it is long or unknown."""
 
     whole: int | None
-    expects_answer: bool = False  # the client sends the body when it has been asked for it
+    expects_answer: bool = False  # the client sends the body only after 100 Continue
 
 
 def find_head(content: bytearray, start: int = 0) -> RequestHead | None:
-    """The head at the beginning of `content`; None while it has not come whole. `start`: how much has been looked at.
+    """The head at the start of `content`; None while it is incomplete. `start`: how much has been checked before.
 
-    A head that will never end as the parser reads it (a line feed alone) counts as whole: the parser refuses it.
+    A head that the parser would never accept as finished (bare line feeds) counts as complete, so that the parser
+    refuses it.
     """
     end = content.find(_END, max(0, start - len(_END)))
     if end < 0:
@@ -48,7 +51,7 @@ def find_head(content: bytearray, start: int = 0) -> RequestHead | None:
 
 
 def _length(head: bytes) -> int:
-    """As announced; 0 for none, and for one that the parser refuses."""
+    """The declared length; 0 when there is none or when the parser refuses it."""
     found = _LENGTH.search(head) if b"\r\ncontent-length:" in head else None
     try:
         return int(found[1]) if found else 0

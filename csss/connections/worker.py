@@ -1,7 +1,8 @@
-"""gunicorn's worker with threads, whose event loop does all the waiting for slow lines.
+"""Extend gunicorn's threaded worker with an event loop that does all the waiting for slow connections.
 
-It replaces what gunicorn 27 does between a connection's acceptance and a thread, and after one; what a thread does with a
-request is gunicorn's own. tests/unit/test_gunicorn_contract.py names what of gunicorn this stands on.
+It replaces what gunicorn 27 does between accepting a connection and giving it to a thread, and after the thread;
+what a thread does with a request is gunicorn's own code. tests/unit/test_gunicorn_contract.py lists the parts of
+gunicorn on which this depends.
 """
 
 import errno
@@ -21,10 +22,10 @@ from csss.connections.request_head import MOST_HEAD, RequestHead, find_head
 from csss.networks import network_of
 
 _READ = 65_536
-_GOODBYE = 2.0  # seconds for the other side to read the answer and close, too (RFC 9112, 9.6)
-_GOODBYE_BYTES = 4_000_000  # of what it still sends meanwhile
-_STOPPING = 2.0  # seconds that a worker which stops gives to whoever has begun a request
-_TURN = 60.0  # seconds that a long body waits for one of the threads that read them
+_GOODBYE = 2.0  # seconds for the client to read the answer and close, too (RFC 9112, 9.6)
+_GOODBYE_BYTES = 4_000_000  # limit for what it still sends meanwhile
+_STOPPING = 2.0  # seconds that a stopping worker gives to requests in progress
+_TURN = 60.0  # seconds that a long body waits for a free thread
 _KEPT_ANSWERS = 128_000_000
 _NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _SENTENCES = {
@@ -35,29 +36,29 @@ _SENTENCES = {
 
 
 class Connection(TConn):
-    """A connection, and what of its next request has come."""
+    """A connection, and what has arrived of its next request."""
 
     sock: ClientSocket
-    body: Pace  # of a request that is being gathered
-    answer: Pace  # of one that has been answered
+    body: Pace  # of a request that is arriving
+    answer: Pace  # of a request that is being answered
 
     def __init__(self, cfg: Any, line: ClientSocket, client: Any, server: Any) -> None:
         super().__init__(cfg, line, client, server)
-        self.data_ready = True  # a thread that gets it has never to wait for its request
+        self.data_ready = True  # a thread never waits for the request itself
         self.network = network_of(client[0]) if isinstance(client, tuple) else "local"
         self.has_place = False  # among the long bodies
-        self.given_away = False  # somebody else closes it
+        self.given_away = False  # other code closes it
         self.begin(b"")
 
     def begin(self, content: bytes) -> None:
-        """Wait for a request, of which `content` has come with the one before."""
+        """Wait for a request; `content` is the part that arrived together with the previous one."""
         self.content = bytearray(content)
         self.head: RequestHead | None = None
         self.began = time.monotonic()
         self.keeps, self.drained = False, 0
 
     def init(self) -> None:
-        """Called by the thread before it reads the request: its parser begins with what has come."""
+        """Called by the thread before it reads the request: its parser starts with what has arrived."""
         super().init()
         self.sock.next_request()
         self.parser.unreader.unread(self.content)
@@ -66,7 +67,7 @@ class Connection(TConn):
 
 @dataclass
 class _Wait:
-    """What a connection outside the threads waits for, and until when (by the monotonic clock)."""
+    """What a connection outside the threads waits for, and its deadline (on the monotonic clock)."""
 
     on_ready: Callable[[Connection], None]
     deadline: float
@@ -74,10 +75,10 @@ class _Wait:
 
 
 class WaitingWorker(ThreadWorker):
-    """All methods but `_keepalive_after` run in the event loop, and none of them waits.
+    """All methods but `_keepalive_after` run in the event loop, and none of them blocks.
 
-    `most_of_one` is how many connections one network address may have open; None: any number. At that limit, and at the
-    one for all, whoever has waited longest is closed in favour of the newest.
+    `most_of_one` is the maximum number of open connections per network address; None: unlimited. At that limit, and
+    at the total limit, the longest waiting connection is closed in favour of the newest.
     """
 
     most_of_one: int | None = None
@@ -86,14 +87,14 @@ class WaitingWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
         self._waiting: dict[Connection, _Wait] = {}  # in the order of beginning to wait
         self._of_network: dict[str, int] = {}
-        # Half of the threads may read long bodies, a quarter may wait for readers; the others are there for pages.
+        # Half of the threads may read long bodies, a quarter may wait for readers; the rest is for pages.
         self._places = max(1, self.cfg.threads // 2)
-        self._queue: dict[Connection, None] = {}  # of long bodies, in the order of their coming
+        self._queue: dict[Connection, None] = {}  # long bodies, in order of arrival
         self._kept = KeptAnswers(most=_KEPT_ANSWERS, places=max(1, self.cfg.threads // 4))
         self._looked_at = time.monotonic()
         self._stops_at = float("inf")
 
-    # A connection comes and goes
+    # A connection is opened and closed.
 
     def accept(self, listener: socket.socket) -> None:
         try:
@@ -101,7 +102,7 @@ class WaitingWorker(ThreadWorker):
         except OSError as error:
             if error.errno in _NO_FILES:
                 self._close_longest_waiting()
-                time.sleep(0.01)  # should there be none: the listener stays ready
+                time.sleep(0.01)  # if none was closed: the listener stays ready, so avoid a busy loop
             elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED}:
                 raise
             return
@@ -118,7 +119,7 @@ class WaitingWorker(ThreadWorker):
         self._read(conn)
 
     def _close_longest_waiting(self, network: str | None = None) -> bool:
-        """Of this network, or of all; whether there was one."""
+        """Close the longest waiting one of this network, or of all; returns whether there was one."""
         for conn in self._waiting:
             if network in {None, conn.network}:
                 self._drop(conn)
@@ -137,7 +138,7 @@ class WaitingWorker(ThreadWorker):
         if not self._of_network[conn.network]:
             del self._of_network[conn.network]
 
-    # A request comes
+    # A request arrives.
 
     def _await_request(self, conn: Connection) -> None:
         self._wait(
@@ -158,7 +159,7 @@ class WaitingWorker(ThreadWorker):
         self._go_on(conn, looked_at)
 
     def _go_on(self, conn: Connection, looked_at: int = 0) -> None:
-        """To a thread, if enough of the request has come; else wait for more."""
+        """Give it to a thread if enough of the request has arrived; otherwise wait for more."""
         wait = self._waiting[conn]
         if conn.head is None:
             conn.head = find_head(conn.content, looked_at)
@@ -205,7 +206,7 @@ class WaitingWorker(ThreadWorker):
         self._stop_waiting(conn)
         self.enqueue_req(conn)
 
-    # A thread has done with it
+    # A thread has finished a request.
 
     def finish_request(self, conn: Connection, done: Any) -> None:
         if conn.has_place:
@@ -224,11 +225,11 @@ class WaitingWorker(ThreadWorker):
         except OSError:
             self._drop(conn)
         except Exception:
-            self.log.exception("A connection could not be brought to its end.")
+            self.log.exception("A connection could not be closed properly.")
             self._drop(conn)
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
-        """Runs in a thread. Of a long body that the application did not want nothing more is waited for."""
+        """Runs in a thread. Does not wait for the rest of a long body that the application did not read."""
         if conn.head is None or conn.head.whole is not None:
             return bool(super()._keepalive_after(conn, keepalive))
         return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + 0.05))
@@ -251,7 +252,7 @@ class WaitingWorker(ThreadWorker):
         conn.sock.setblocking(False)
         conn.begin(conn.parser.unreader.take_buffered())
         self._await_request(conn)
-        if conn.content:  # it came with the request before
+        if conn.content:  # it arrived with the previous request
             self._go_on(conn)
 
     def _refuse(self, conn: Connection, status: int) -> None:
@@ -264,7 +265,7 @@ class WaitingWorker(ThreadWorker):
         self._say_goodbye(conn)
 
     def _say_goodbye(self, conn: Connection) -> None:
-        """Close in such a way that the other side can read the answer, whatever it may still be sending."""
+        """Close so that the client can read the answer, whatever it may still be sending (lingering close)."""
         conn.sock.setblocking(False)
         try:
             conn.sock.shutdown(socket.SHUT_WR)
@@ -282,7 +283,7 @@ class WaitingWorker(ThreadWorker):
             if not piece or conn.drained > _GOODBYE_BYTES:
                 self._drop(conn)
 
-    # Waiting
+    # Waiting.
 
     def _wait(
         self,
@@ -298,7 +299,7 @@ class WaitingWorker(ThreadWorker):
             self.poller.register(conn.sock, events, lambda _: self._ready(conn, wait))
 
     def _ready(self, conn: Connection, wait: _Wait) -> None:
-        if self._waiting.get(conn) is wait:  # not closed meanwhile, in favour of another one
+        if self._waiting.get(conn) is wait:  # not closed meanwhile in favour of another one
             wait.on_ready(conn)
 
     def _stop_waiting(self, conn: Connection) -> None:
@@ -308,7 +309,7 @@ class WaitingWorker(ThreadWorker):
                 self.poller.unregister(conn.sock)
 
     def murder_pending(self) -> None:
-        """Called by gunicorn at least once a second: those whose time is up."""
+        """Called by gunicorn at least once a second: close connections whose deadline has passed."""
         at = time.monotonic()
         if at - self._looked_at < 0.5:
             return
@@ -325,7 +326,7 @@ class WaitingWorker(ThreadWorker):
 
 
 def _received(conn: Connection) -> bytes | None:
-    """What has come; None for nothing yet, empty when the other side has closed."""
+    """What has arrived; None for nothing yet, empty when the client has closed."""
     try:
         return conn.sock.recv(_READ)
     except BlockingIOError:

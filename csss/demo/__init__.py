@@ -1,1 +1,1 @@
-"""Everything on one machine with fresh demo data."""
+"""Run everything on one machine with new demo data."""

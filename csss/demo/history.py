@@ -1,7 +1,7 @@
-"""A few weeks of synthetic work before the demo begins, by the same services as everything else, at times gone by.
+"""Simulate a few weeks of work before the demo, through the normal services, with past times.
 
-It gives the statistics something to show and an administrator several reports to approve together. No picture is
-analysed twice, and the reports of the past are made by the workers after the start, one by one.
+It gives the statistics something to show, and an administrator several reports to approve together. Each picture is
+analysed only once, and the workers make the old reports after the start, one by one.
 """
 
 import random
@@ -75,7 +75,7 @@ _MEDICINES: tuple[tuple[Line, ...], ...] = (
 
 @dataclass(frozen=True)
 class Staff:
-    """Who does the work. Without an administrator a scan waits for approval."""
+    """Who does the work. Without an administrator, scans wait for approval."""
 
     doctor: User
     pharmacist: User
@@ -84,7 +84,7 @@ class Staff:
 
 @dataclass(frozen=True)
 class _Picture:
-    """One synthetic picture, stored and read by the classifier once."""
+    """One synthetic picture, stored and analysed once."""
 
     label: str
     kind: ScanKind
@@ -95,14 +95,12 @@ class _Picture:
 
 
 def seed_history(folder: Path, patients: list[User], staff: Staff) -> None:
-    """Fill the past. `patients` must not be those whom visitors sign in as: their lists stay short."""
+    """Create the history. `patients` must not be those that visitors use: their lists stay short."""
     chance = random.Random(7)  # noqa: S311 - the same past at every start  # nosec B311
     pictures = list(_pictures(folder))
     taken: dict[uuid.UUID, set[str]] = {}
     dispatch = current_app.extensions[DISPATCHER]
-    current_app.extensions[DISPATCHER] = lambda *_: (
-        None
-    )  # the sweeper hands over what is left, when it is due
+    current_app.extensions[DISPATCHER] = lambda *_: None  # the sweeper enqueues what is left, when it is due
     try:
         for number in range(RELEASED + WAITING):
             waits = number >= RELEASED
@@ -144,7 +142,7 @@ def _pictures(folder: Path) -> Iterator[_Picture]:
 
 
 def _medicines(chance: random.Random, taken: set[str]) -> tuple[Line, ...]:
-    """Nothing that the patient was given before: no warning has to be answered in the past."""
+    """Medicines that the patient was not given before, so that no old warning needs a reason."""
     lines = chance.choice(_MEDICINES)
     if any(line.drug in taken for line in lines):
         return ()
@@ -161,12 +159,12 @@ def _one(
     chance: random.Random,
     staff: Staff,
 ) -> None:
-    """One scan from its upload to the prescription, and to the release when there is an administrator."""
+    """One scan from its upload to the prescription, and to the release if there is an administrator."""
     moment = begin
     latest = now() - timedelta(minutes=10)
 
     def after(hours: float) -> datetime:
-        """A wait of about so many hours: most are shorter, a few much longer. Never in the future."""
+        """A random wait of about this many hours: most are shorter, a few much longer. Never in the future."""
         nonlocal moment
         moment = min(moment + timedelta(hours=chance.lognormvariate(0, 0.7) * hours), latest)
         return moment
@@ -209,7 +207,7 @@ def _reading(picture: _Picture, chance: random.Random) -> ReviewText:
 
 
 def _done(run_id: uuid.UUID) -> None:
-    """The run has been done here: no worker need look at it."""
+    """Mark the run as done, so that no worker takes it."""
     db.session.flush()
     for row in db.session.scalars(select(OutboxJob).where(OutboxJob.done_at.is_(None))):
         if row.args == [str(run_id)]:
@@ -217,7 +215,7 @@ def _done(run_id: uuid.UUID) -> None:
 
 
 def _mailed(scan_id: uuid.UUID, patient: User) -> None:
-    """The patient was told at the time; when the report is made now, nobody is told again."""
+    """The patient was told at that time; when the report is made now, nobody is told again."""
     message_id = uuid.uuid4()
     db.session.add(
         MailMessage(
@@ -235,7 +233,8 @@ def _mailed(scan_id: uuid.UUID, patient: User) -> None:
 
 
 def _put_off_reports() -> None:
-    """The reports of the past are made after the start, one every few seconds, behind what visitors do."""
+    """Schedule the old reports for after the start, one every few seconds, with lower priority than visitors'
+    actions."""
     with transaction():
         rows = db.session.scalars(
             select(OutboxJob).where(OutboxJob.job == "render_report", OutboxJob.done_at.is_(None))

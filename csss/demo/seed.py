@@ -1,4 +1,4 @@
-"""Demo accounts and a few synthetic scans in different stages, made through the same services as everything else."""
+"""Create demo accounts and a few synthetic scans in different stages, through the normal services."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ ACCOUNTS = (
     ("admin@csss.example", "administrator: approves (code by mail)"),
 )
 PICTURES = Path(__file__).parent / "scans"
-# Patients of the weeks before; those above keep short lists.
+# Patients of the simulated weeks; those above keep short lists.
 _OTHERS = (
     ("Devika Menon", 1949),
     ("Arjun Pillai", 1976),
@@ -54,7 +54,7 @@ _ORDER = list(Status)
 
 @dataclass(frozen=True)
 class _Case:
-    """One demo scan: which picture, whose, and how far it has come."""
+    """One demo scan: its picture, its patient, and the stage that it reaches."""
 
     picture: str
     patient: str
@@ -92,7 +92,7 @@ def seed() -> None:
                 sex=Sex.MALE,
                 allergies="None known",
             ),
-            # Waits for a prescription: an antibiotic of the penicillins makes the pharmacist's page warn.
+            # Waits for a prescription: a penicillin antibiotic makes the pharmacist's page warn.
             "third": _person(
                 "patient3@csss.example",
                 "Noor Fathima",
@@ -126,7 +126,7 @@ def _person(
             email=email,
             name=name,
             password=secrets.new_link_token(),
-            # Everybody knows the demo's password, so it is set past the rules for passwords.
+            # Everybody knows the demo's password, so the password rules are bypassed.
             password_hash=secrets.hash_password(PASSWORD),
             role=role,
             patient=details,
@@ -141,7 +141,7 @@ def _person(
 
 
 def _take_to_stage(case: _Case, patient: User, staff: _Staff) -> None:
-    """Step by step, as people and workers would."""
+    """Step by step, as people and workers would do it."""
     reached = _ORDER.index(case.stage)
     kind = ScanKind.CARDIAC_MRI if case.picture.startswith("Sick") else ScanKind.CHEST_XRAY
     settings: Settings = _settings()
@@ -198,7 +198,7 @@ def _settings() -> Settings:
 
 
 def _run_jobs() -> None:
-    """Do what is owed, here and now, as the workers would."""
+    """Run the queued jobs here and now, as the workers would."""
     open_rows = select(OutboxJob.id).where(OutboxJob.done_at.is_(None), OutboxJob.failed_at.is_(None))
     for _ in range(5):
         rows = db.session.scalars(open_rows.order_by(OutboxJob.created_at)).all()
@@ -209,7 +209,7 @@ def _run_jobs() -> None:
 
 
 def _cases() -> Iterator[_Case]:
-    """Oldest first. Every stage is there once at least, and so is an uncertain one."""
+    """Oldest first. Every stage occurs at least once, and so does an uncertain scan."""
     yield _Case(
         "NIH_MERGED-1.jpg",
         "patient",

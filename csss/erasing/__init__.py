@@ -1,1 +1,1 @@
-"""Erasing a patient on request: the one way past the rules that nothing is removed; legal holds and retention."""
+"""Erase a patient on request, the only exception to the rule that nothing is deleted; legal holds and retention."""

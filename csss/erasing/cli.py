@@ -1,4 +1,4 @@
-"""`csss erase-patient` and `csss finish-erasures`, for whoever runs the server."""
+"""`csss erase-patient` and `csss finish-erasures`, for the deployer."""
 
 import secrets
 
@@ -8,11 +8,11 @@ import click
 @click.command("erase-patient")
 @click.argument("mrn")
 @click.option(
-    "--reason", prompt="Reason (it is kept; do not name the person)", help="Why; it is kept for good."
+    "--reason", prompt="Reason (it is kept; do not name the person)", help="Reason; it is stored permanently."
 )
 @click.option("--yes", is_flag=True, help="Do not ask for the MRN once more.")
 def erase_patient(mrn: str, reason: str, yes: bool) -> None:
-    """Erase the patient with this MRN: rows, files, and the traces in SQLite's file. It cannot be taken back."""
+    """Erase the patient with this MRN: rows, files, and the traces in SQLite's file. It cannot be undone."""
     from csss.audit.record import coming_from
     from csss.auth.secrets import hash_password
     from csss.database import transaction
@@ -39,7 +39,7 @@ def erase_patient(mrn: str, reason: str, yes: bool) -> None:
 
 @click.command("finish-erasures")
 def finish_erasures() -> None:
-    """Remove what erasures still owe: files, and traces in SQLite's file. Safe while the system runs."""
+    """Remove what earlier erasures left: files, and traces in SQLite's file. Safe while the system runs."""
     from csss.keys.start import open_app
 
     with open_app().app_context():
@@ -63,7 +63,7 @@ def _finish() -> None:
         return
     if not leftovers.scrub():
         raise click.ClickException(
-            "The database's file could not be written anew while others used it. "
+            "The database's file could not be rewritten while others used it. "
             "Run csss finish-erasures once more, best while the system is stopped."
         )
     click.echo("No trace is left in the database's file. Backups and sent mail are out of reach.")

@@ -1,11 +1,11 @@
-"""What of an erased patient lies outside the database's rows: files, and traces in the database's own file.
+"""Remove what an erased patient leaves outside the rows: files, and traces in the database's own file.
 
-Files are removed after the commit, so that nothing is lost when it fails. Each is removed again a while later: a request
-or job that was under way may have written a preview, a mail or a file encrypted anew in the meantime. Only then its row
-goes. A file that cannot be removed is tried again every minute.
+Files are removed after the commit, so that nothing is lost when it fails. Each is removed a second time a while
+later, because a request or job in progress may have written a preview, a mail or a re-encrypted file in the
+meantime. Only then its row is deleted. Removing a file is retried every minute until it succeeds.
 
-SQLite's own file is one of them (`DATABASE`): it is cut clean of earlier pages at once, or as soon as nobody reads any
-more, and written wholly anew the second time.
+SQLite's own file is one of them (`DATABASE`). Earlier pages are removed from it at once, or as soon as no reader
+uses them, and the second time the whole file is rewritten.
 """
 
 import logging
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 AGAIN = timedelta(minutes=15)  # longer than any request or job
 PAUSE = timedelta(minutes=1)
 DATABASE = "database/traces"
-# Bytes. Writing a file anew holds up all writers: a second or two for this much. Of a larger one `csss finish-erasures` asks
-# the deployer, who chooses the hour.
+# Bytes. Rewriting the file blocks all writers: a second or two for this size. For a larger file `csss
+# finish-erasures` asks the deployer, who chooses the time.
 SMALL = 256_000_000
 _BATCH = 500
 
@@ -47,7 +47,7 @@ def mail_key(message_id: uuid.UUID) -> str:
 
 
 def remove_now() -> None:
-    """Right after the commit. Never raises: what could not be removed is owed, and swept."""
+    """Run right after the commit. Never raises: what could not be removed stays queued, and the sweeper removes it."""
     try:
         while sweep():
             pass
@@ -56,14 +56,14 @@ def remove_now() -> None:
 
 
 def tell_processes() -> None:
-    """Let every process clear its caches (`csss.caches`)."""
+    """Tell every process to clear its caches (`csss.caches`)."""
     clear_all()
     publisher: Publisher = current_app.extensions[PUBLISHER]
     publisher.tell([Change((ERASED,), frozenset())], whatever=True)
 
 
 def sweep() -> int:
-    """Remove the files that are due; returns how many were looked at. Any number of processes may."""
+    """Remove the files that are due; returns how many were handled. Safe to run in several processes at once."""
     query = select(ErasedFile).where(ErasedFile.due_at <= now()).order_by(ErasedFile.due_at).limit(_BATCH)
     found = [(row.id, row.key, row.removed_at is not None) for row in db.session.scalars(query)]
     db.session.commit()
@@ -85,7 +85,7 @@ def sweep() -> int:
 
 
 def owed() -> int:
-    """How many files could not be removed yet."""
+    """The number of files that could not be removed yet."""
     left = (ErasedFile.removed_at.is_(None), ErasedFile.key != DATABASE)
     query = select(func.count()).select_from(ErasedFile).where(*left)
     return db.session.scalar(query) or 0
@@ -95,7 +95,7 @@ def _remove(key: str, *, again: bool) -> bool:
     area, _, name = key.partition("/")
     try:
         if key == DATABASE:
-            if again:  # Redis may not have taken it the first time
+            if again:  # Redis may have missed it the first time
                 tell_processes()
             return _clean(again=again)
         if area == "uploads":
@@ -111,7 +111,7 @@ def _remove(key: str, *, again: bool) -> bool:
 
 
 def _clean(*, again: bool) -> bool:
-    """What lay in the database's file; True when it does so no more."""
+    """Remove the traces in the database's file; True when none are left."""
     if again and in_one_file() and _path().stat().st_size <= SMALL:
         return scrub(patience=5.0)
     return checkpoint(patience=1.0)
@@ -122,23 +122,23 @@ def _path() -> Path:
 
 
 def in_one_file() -> bool:
-    """Whether the database is a file of ours (SQLite), of which we can say what lies in it."""
+    """Whether the database is a file of ours (SQLite), so that we control its contents."""
     return db.engine.dialect.name == "sqlite"
 
 
 def checkpoint(*, patience: float) -> bool:
-    """SQLite: put the write-ahead log, which holds earlier pages, into the database and cut it to nothing.
+    """SQLite: move the write-ahead log, which holds earlier pages, into the database and truncate it.
 
-    False when somebody read for longer than `patience` seconds. Deleted contents are overwritten with zeros at once
-    (`secure_delete`, see `csss.database`).
+    False when a reader blocked it for more than `patience` seconds. Deleted contents are overwritten with zeros at
+    once (`secure_delete`, see `csss.database`).
     """
     return _sqlite(("PRAGMA wal_checkpoint(TRUNCATE)",), patience)
 
 
 def scrub(*, patience: float = 60.0) -> bool:
-    """SQLite: write the whole file anew, so that not even the gaps within pages hold anything of what was deleted.
+    """SQLite: rewrite the whole file, so that not even gaps within pages contain deleted data.
 
-    Takes the write lock for as long as that takes. On PostgreSQL nothing is done: its own vacuum comes by itself.
+    It holds the write lock that long. On PostgreSQL it does nothing, because autovacuum does the work.
     """
     return _sqlite(("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"), patience)
 
@@ -146,7 +146,7 @@ def scrub(*, patience: float = 60.0) -> bool:
 def _sqlite(commands: tuple[str, ...], patience: float) -> bool:
     if not in_one_file():
         return True
-    db.session.commit()  # an open reading transaction of our own would be waited for
+    db.session.commit()  # otherwise it would wait for our own open read transaction
     connection = sqlite3.connect(_path(), timeout=patience, isolation_level=None)
     try:
         connection.execute("PRAGMA secure_delete = ON")

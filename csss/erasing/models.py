@@ -1,4 +1,4 @@
-"""Who was erased, what keeps somebody from being erased, and which files still have to go."""
+"""Tables of erasures, legal holds, and files that must still be removed."""
 
 import uuid
 from datetime import datetime
@@ -13,7 +13,7 @@ from csss.people.models import Patient, User
 
 
 class ErasureDoor(Model):
-    """No row may ever stand here. What points here, deferred, cannot be committed: see migration 0013."""
+    """Never has a row. A deferred foreign key to it cannot be committed: see migration 0013."""
 
     __tablename__ = "erasure_door"
 
@@ -21,9 +21,11 @@ class ErasureDoor(Model):
 
 
 class Erasure(Model):
-    """That a patient was erased: when, by whom (empty: on the command line), why, and how much went.
+    """The record that a patient was erased: when, by whom (empty: on the command line), why, and how much was
+    deleted.
 
-    `opened` is 1 while it is done, and only inside that transaction; meanwhile the database lets this patient's rows go.
+    `opened` is 1 during the erasure, only inside that transaction; meanwhile the database allows deleting this
+    patient's rows.
     """
 
     __tablename__ = "erasures"
@@ -46,7 +48,7 @@ class Erasure(Model):
 
 
 class LegalHold(Model):
-    """A reason for which a patient's data must be kept, whatever anybody asks. One is open at a time."""
+    """A reason to keep a patient's data, whatever anybody requests. Only one is open at a time."""
 
     __tablename__ = "legal_holds"
 
@@ -64,7 +66,7 @@ class LegalHold(Model):
 
 
 class ErasedFile(Model):
-    """A file of somebody who was erased. It is removed after the commit, and once more later (`erasing.leftovers`)."""
+    """A file of an erased person. It is removed after the commit, and a second time later (`erasing.leftovers`)."""
 
     __tablename__ = "erased_files"
 

@@ -1,4 +1,4 @@
-"""Looking up who is due for erasing, who is on hold, and who has been erased. For administrators."""
+"""Look up, for administrators, who is due for erasing, who is on hold, and who has been erased."""
 
 import uuid
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ PAGE_SIZE = 25
 
 @dataclass(frozen=True)
 class Due:
-    """A patient whose data has been kept for as long as the hospital keeps it. `held`: a legal hold keeps it longer."""
+    """A patient whose retention time is over. `held`: a legal hold keeps the data longer."""
 
     patient: Patient
     last: datetime
@@ -34,8 +34,8 @@ class Due:
 
 
 def due(page: int = 1) -> ListPage[Due]:
-    """Patients with whom nothing has happened for `CSSS_RETENTION_DAYS`, the longest due first. The days count from the last
-    step of a scan, else from the registration. Nobody where the setting says that data is kept for ever."""
+    """Patients without activity for `CSSS_RETENTION_DAYS`: since the last step of a scan, or without scans since
+    the registration. Nobody when the setting says that data is kept for ever."""
     days: int = current_app.config["CSSS"].retention_days
     if not days:
         return ListPage((), 1, 0, PAGE_SIZE)
@@ -76,7 +76,7 @@ def erasure_of(patient: Patient) -> Erasure | None:
 
 
 def holds_of(patient: Patient) -> Sequence[LegalHold]:
-    """Every legal hold there was, the newest first."""
+    """All legal holds of a patient, newest first."""
     query = select(LegalHold).where(LegalHold.patient_id == patient.id)
     return db.session.scalars(query.order_by(LegalHold.placed_at.desc(), LegalHold.id)).all()
 

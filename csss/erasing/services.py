@@ -1,7 +1,7 @@
-"""Erasing a patient, and what keeps one from being erased. Functions belong inside transaction().
+"""Erase a patient, and manage legal holds. Functions belong inside transaction().
 
-The database holds the way open only for the rows of exactly this patient and only until the transaction ends (migration
-0013); nothing here could take anybody else's. What goes and what stays stands in `erasing.tables`.
+The database allows deleting only the rows of exactly this patient, and only until the transaction ends (migration
+0013); this code could not delete anybody else's. `erasing.tables` lists what is deleted and what stays.
 """
 
 import secrets
@@ -38,13 +38,13 @@ from csss.scans.models import AnalysisRun, Scan
 from csss.scans.uploads.models import Upload
 
 MAX_REASON = 1_000
-NOBODY = "Erased patient"  # in place of the name; every page that shows names shows this
+NOBODY = "Erased patient"  # replaces the name on every page
 _NO_DAY = date(1900, 1, 1)
 _NOT_SENT = frozenset({MailState.WAITING, MailState.QUEUED, MailState.SENDING})
 
 
 def patient_of(user_id: uuid.UUID) -> Patient:
-    """The patient record of this account. Raises NotFound, for the accounts of staff too."""
+    """The patient record of this account. Raises NotFound, for staff accounts, too."""
     patient = db.session.scalars(select(Patient).where(Patient.user_id == user_id)).one_or_none()
     if patient is None:
         raise NotFound(_("There is no such patient."))
@@ -52,7 +52,7 @@ def patient_of(user_id: uuid.UUID) -> Patient:
 
 
 def open_hold(patient: Patient) -> LegalHold | None:
-    """The legal hold that keeps this patient from being erased."""
+    """The legal hold that prevents erasing this patient."""
     query = select(LegalHold).where(LegalHold.patient_id == patient.id, LegalHold.lifted_at.is_(None))
     return db.session.scalars(query).first()
 
@@ -72,7 +72,7 @@ def place_hold(user_id: uuid.UUID, *, reason: str, by: User) -> LegalHold:
 
 
 def lift_hold(user_id: uuid.UUID, *, reason: str, by: User) -> LegalHold:
-    """The data need not be kept any more. Raises NotFound, StateConflict, Invalid (`reason`)."""
+    """End the obligation to keep the data. Raises NotFound, StateConflict, Invalid (`reason`)."""
     patient = _locked(user_id)
     _check_not_erased(patient)
     hold = open_hold(patient)
@@ -84,14 +84,14 @@ def lift_hold(user_id: uuid.UUID, *, reason: str, by: User) -> LegalHold:
 
 
 def check_can_erase(patient: Patient) -> None:
-    """Raises StateConflict for somebody who has been erased, and while a legal hold stands."""
+    """Raise StateConflict for somebody who has been erased, and during a legal hold."""
     _check_not_erased(patient)
     if open_hold(patient) is not None:
         raise StateConflict(_("A legal hold keeps this patient’s data. Lift it first, if you may."))
 
 
 def check_request(patient: Patient, *, reason: str, mrn: str) -> None:
-    """Whether the form is filled in so that this patient is meant. Raises Invalid (`reason`, `mrn`)."""
+    """Check that the form is complete and names this patient. Raises Invalid (`reason`, `mrn`)."""
     errors: dict[str, str] = {}
     try:
         _checked(reason)
@@ -104,7 +104,8 @@ def check_request(patient: Patient, *, reason: str, mrn: str) -> None:
 
 
 def lock(user_id: uuid.UUID) -> Patient:
-    """The patient, held until the transaction ends, and found free to be erased. Raises NotFound, StateConflict."""
+    """Lock the patient until the transaction ends, and check that they can be erased. Raises NotFound,
+    StateConflict."""
     patient = _locked(user_id)
     check_can_erase(patient)
     return patient
@@ -115,10 +116,10 @@ def erase_confirmed(
 ) -> Erasure:
     """Erase the patient whose MRN was typed.
 
-    The state and what was typed are checked before `second_factor` uses up a code or a passkey's answer. Opens its
-    transaction itself. Raises as `erase` does, and what `second_factor` raises.
+    The state and the input are checked before `second_factor` uses up a code or a passkey's answer. Opens its own
+    transaction. Raises what `erase` and `second_factor` raise.
     """
-    # Before the transaction, because it takes its time: nobody will ever know this password.
+    # Before the transaction, because hashing is slow: nobody will ever know this password.
     password_hash = hash_password(secrets.token_urlsafe(32))
     with transaction():
         patient = lock(user_id)
@@ -130,7 +131,7 @@ def erase_confirmed(
 def erase(
     user_id: uuid.UUID, *, reason: str, mrn: str, proof: Proof, password_hash: str, by: User
 ) -> Erasure:
-    """Erase a patient. Only an administrator who has just shown a second factor for exactly this may.
+    """Erase a patient. It needs an administrator who has just shown a second factor for exactly this.
 
     Raises NotFound, StateConflict, Invalid; PermissionError when the proof is for something else.
     """
@@ -142,29 +143,29 @@ def erase(
 
 
 def erase_as_deployer(mrn: str, *, reason: str, password_hash: str) -> Erasure:
-    """The same on the command line, where whoever has the server proves who they are by being there."""
+    """The same for the command line, where access to the server is the proof of identity."""
     user_id = db.session.scalar(select(Patient.user_id).where(Patient.mrn == mrn.strip()))
     if user_id is None:
         raise NotFound(_("There is no patient with this MRN."))
     return _erase(lock(user_id), reason=reason, password_hash=password_hash, by=None)
 
 
-# How it is done
+# How it is done.
 
 
 @dataclass(frozen=True)
 class _Theirs:
-    """The ids of all that belongs to one patient."""
+    """The ids of everything that belongs to one patient."""
 
     patient_id: uuid.UUID
     user_id: uuid.UUID
     scans: Sequence[uuid.UUID]
     messages: Sequence[uuid.UUID]
     uploads: Sequence[uuid.UUID]
-    jobs_about: Sequence[uuid.UUID]  # what a job's arguments may name
+    jobs_about: Sequence[uuid.UUID]  # ids that a job's arguments may contain
 
     def where(self, table: Table, column: str) -> ColumnElement[bool]:
-        """The rows of a table of `GOES` that are this patient's."""
+        """This patient's rows in a table of `GOES`."""
         found = table.c[column]
         if column == "patient_id":
             return found == self.patient_id
@@ -189,7 +190,7 @@ def _erase(patient: Patient, *, reason: str, password_hash: str, by: User | None
         opened=1,
     )
     db.session.add(erasure)
-    db.session.flush()  # from here on the database lets this patient's rows go
+    db.session.flush()  # from here on the database allows deleting this patient's rows
     counts = _delete_rows(theirs) | {"files": sum(not _is_small(key) for key in files)}
     _drop_work(theirs)
     user.email, user.name, user.password_hash = f"{user.id.hex}@erased.invalid", NOBODY, password_hash
@@ -205,23 +206,24 @@ def _erase(patient: Patient, *, reason: str, password_hash: str, by: User | None
     record("patient.erased", user, by=by, erasure=str(erasure.id), **counts)
     db.session.flush()
     erasure.opened, erasure.counts = None, counts
-    db.session.flush()  # and shuts the way again
+    db.session.flush()  # from here on it refuses again
     after_commit(leftovers.remove_now)
     _tell_open_pages(theirs.scans)
     return erasure
 
 
 def _locked(user_id: uuid.UUID) -> Patient:
-    """The patient and everything that others hold while they work on it.
+    """Lock the patient and everything that others lock while they work on it.
 
-    Scans before people, as everybody else does: whoever works on a scan holds it, and then owes its patient a mail.
+    Lock scans before people, in the same order as everywhere: code that works on a scan locks it, and then queues a
+    mail.
     """
     patient = patient_of(user_id)
     scans = select(Scan.id).where(Scan.patient_id == patient.id).order_by(Scan.id)
     db.session.execute(scans.with_for_update()).all()
     db.session.refresh(patient, with_for_update={"of": Patient})
     db.session.refresh(patient.user, with_for_update={"of": User})
-    db.session.execute(scans.with_for_update()).all()  # one that was uploaded while we waited
+    db.session.execute(scans.with_for_update()).all()  # a scan that was uploaded while we waited
     return patient
 
 
@@ -236,7 +238,7 @@ def _all_of(patient: Patient) -> _Theirs:
 
 
 def _files_of(theirs: _Theirs) -> list[str]:
-    """Stored files, unfinished uploads, and mail where it is written to a folder instead of sent."""
+    """Stored files, unfinished uploads, and mails that were written to a folder instead of sent."""
     stored = [
         key for kept in named_files.named(theirs.scans) for key in named_files.with_small_ones(kept.key)
     ]
@@ -250,7 +252,7 @@ def _is_small(key: str) -> bool:
 
 
 def _delete_rows(theirs: _Theirs) -> dict[str, int]:
-    """How many rows went, by table."""
+    """Delete the rows; returns their number by table."""
     gone: dict[str, int] = {}
     for table in reversed(Base.metadata.sorted_tables):
         if column := GOES.get(table.name):
@@ -260,7 +262,7 @@ def _delete_rows(theirs: _Theirs) -> dict[str, int]:
 
 
 def _drop_work(theirs: _Theirs) -> None:
-    """What is owed about this patient is not done any more; a job that is being done finds nothing when it is."""
+    """Delete queued work about this patient; a job that is running finds nothing to store."""
     db.session.execute(
         update(MailMessage)
         .where(MailMessage.id.in_(theirs.messages), MailMessage.state.in_(_NOT_SENT))
@@ -284,7 +286,7 @@ def _drop_work(theirs: _Theirs) -> None:
 
 
 def _tell_open_pages(scans: Sequence[uuid.UUID]) -> None:
-    """Lists and pages that show this patient ask again; rows deleted by table are not noticed by themselves."""
+    """Make lists and pages that show this patient refresh; bulk deletes are not announced automatically."""
     publisher = current_app.extensions[PUBLISHER]
     changes = [
         Change((QUEUE, *map(str, scans)), STAFF),

@@ -1,6 +1,6 @@
-"""What becomes of each table when a patient is erased. A test fails on a table that stands in neither list."""
+"""Define what happens to each table when a patient is erased. A test fails on a table that is in neither list."""
 
-# Rows that go, each table with the column that says whose they are: a scan's, a prescription's, a patient's or a user's.
+# Rows that are deleted: each table with the column that names the owner (a scan, prescription, patient or user).
 GOES: dict[str, str] = {
     "addenda": "scan_id",
     "analysis_runs": "scan_id",
@@ -28,7 +28,7 @@ GOES: dict[str, str] = {
     "uploads": "patient_id",
     "user_sessions": "user_id",
 }
-# Rows that stay, and why nothing personal is left in them.
+# Rows that stay, and why they contain nothing personal.
 STAYS: dict[str, str] = {
     "approval_batches": "an administrator's choice of reports; holds no patient",
     "audit_events": "holds ids, choices and network addresses; its chain has to stay verifiable",

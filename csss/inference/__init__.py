@@ -1,15 +1,15 @@
 """The classifier at run time: `from csss.inference import Engine; Engine.load().predict(image_bytes)`.
 
-Knows neither Flask nor the database nor TensorFlow. The names below are loaded on first use, so that a web process
-that only wants to know the labels (`csss.inference.labels`) does not load LiteRT.
+It knows neither Flask nor the database nor TensorFlow. The names below are imported on first use, so that a web
+process that needs only the labels (`csss.inference.labels`) does not load LiteRT.
 """
 
 import os
 from typing import TYPE_CHECKING, Any
 
-# Read when numpy is loaded, which nothing does before. A prediction multiplies small matrices: one thread needs 0.05 ms
-# for them, and two need as long as it takes until both have a core, which is many milliseconds where others work, too;
-# and in a forked child the second one has to be started anew.
+# numpy reads this when it is imported, and nothing imports it before. A prediction multiplies small matrices: one
+# thread needs 0.05 ms. Two threads wait until both get a core, which takes many milliseconds on a busy machine, and
+# a forked child must start the second one again.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if TYPE_CHECKING:

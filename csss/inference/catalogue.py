@@ -1,4 +1,4 @@
-"""Which models are installed, which one is active, and what their folders say of themselves."""
+"""List the installed models, which one is active, and their properties."""
 
 import json
 from collections.abc import Iterator
@@ -12,9 +12,11 @@ CARD = "MODEL_CARD.md"
 
 
 def installed(named: str = "") -> Iterator[tuple[Path, bool]]:
-    """Every model folder in `models/` by name, and the one `named` if it lies elsewhere; whether it is active.
+    """Every model folder in `models/` by name, plus the one `named` if it is elsewhere; with a flag for the active
+    one.
 
-    `named` is the setting CSSS_MODEL; empty: the one in `models/ACTIVE` is active. Raises `ModelMissing` when there is none.
+    `named` is the setting CSSS_MODEL; if empty, `models/ACTIVE` names the active one. Raises `ModelMissing` when
+    there is none.
     """
     active = (Path(named).expanduser() if named else default_folder()).resolve()
     folders = sorted(file.parent.resolve() for file in MODELS.glob("*/labels.json"))
@@ -23,7 +25,7 @@ def installed(named: str = "") -> Iterator[tuple[Path, bool]]:
 
 
 def model_record(folder: Path, active: bool) -> dict[str, Any]:
-    """What a model folder says of itself: version, date, input, and its figures on held-back images where it has them.
+    """A model's properties: version, date, input, and its figures on held-out images, if present.
 
     Raises `ModelMissing` and `ModelCorrupt`.
     """

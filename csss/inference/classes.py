@@ -1,6 +1,6 @@
-"""What the rules know of a class by its name alone, because a kept prediction outlives the model that made it.
+"""Hold what the rules know about a class by its name alone, because a stored prediction outlives its model.
 
-A class that a later model adds belongs here, too; one that stands in no table fits every kind of scan.
+Add the classes of later models here, too; a class that is in no table fits every kind of scan.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CHEST_XRAY: Final = "chest_xray"
 CARDIAC_MRI: Final = "cardiac_mri"
 KINDS: Final = (CHEST_XRAY, CARDIAC_MRI)
-# The kinds of scan that a class was trained on. Normal holds chest X-rays and cardiac MRI of healthy people.
+# The kinds of scan on which a class was trained. Normal contains chest X-rays and cardiac MRI of healthy people.
 KINDS_OF_CLASS: Final[dict[str, frozenset[str]]] = {
     "COVID": frozenset({CHEST_XRAY}),
     "Lung_Opacity": frozenset({CHEST_XRAY}),
@@ -23,20 +23,20 @@ KINDS_OF_CLASS: Final[dict[str, frozenset[str]]] = {
     "Sick": frozenset({CARDIAC_MRI}),
     "Viral_Pneumonia": frozenset({CHEST_XRAY}),
 }
-# Half of the people in such a class had no finding: it says neither that somebody is ill nor that nothing was found.
+# Half of the people in such a class had no finding: it indicates neither disease nor its absence.
 WITHOUT_FINDING: Final = frozenset({"NIH_MERGED"})
 _WORDS: Final = {CHEST_XRAY: ("chest X-ray", "chest X-rays"), CARDIAC_MRI: ("cardiac MRI", "cardiac MRI")}
 
 
 def belongs_to(label: str, kind: str) -> bool:
-    """Whether a class is one of this kind of scan."""
+    """Whether a class belongs to this kind of scan."""
     return kind in KINDS_OF_CLASS.get(label, {kind})
 
 
 def judged_as(result: "Result", kind: str) -> "Result":
-    """The prediction for a picture that was sent as this kind: uncertain when the nearest class is of the other kind.
+    """The prediction for a picture declared as this kind: uncertain when the nearest class is of the other kind.
 
-    `kind` is one of `KINDS`. The probabilities stay as they are.
+    `kind` is one of `KINDS`. The probabilities are unchanged.
     """
     if belongs_to(result.top_label, kind):
         return result

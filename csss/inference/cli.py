@@ -1,4 +1,4 @@
-"""`csss predict`: classify files from the command line."""
+"""`csss predict` and `csss models`: classify files on the command line, and list the models."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ SUFFIXES = {f".{suffix}" for each in PICTURE_FORMATS for suffix in (each.suffix,
 
 
 def expand(paths: Iterable[Path]) -> Iterator[Path]:
-    """Each file as it is; for a folder the JPEG and PNG files in it and below, by name."""
+    """Yield each file; for a folder, the JPEG and PNG files in it and its subfolders, sorted by name."""
     for path in paths:
         if path.is_dir():
             yield from sorted(inside for inside in path.rglob("*") if inside.suffix.lower() in SUFFIXES)
@@ -29,11 +29,13 @@ def expand(paths: Iterable[Path]) -> Iterator[Path]:
 def predict_paths(
     engine: "Engine", paths: Iterable[Path], heatmap_dir: Path | None = None, kind: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """One record per file, in the order given. With `kind` a class of the other kind of scan makes it uncertain.
+    """One record per file, in the given order. With `kind`, a class of the other kind of scan makes the prediction
+    uncertain.
 
-    A record has path, label, confidence, probabilities, uncertain, reason and model_version; for a file that cannot
-    be read or decoded it has path and error, a sentence, and the next file follows. With `heatmap_dir` each scan's
-    map is written there as `<name>-heatmap.png` (transparent layer) and `<name>-overlay.jpg` (laid over the scan).
+    A record has path, label, confidence, probabilities, uncertain, reason and model_version. For a file that cannot
+    be read or decoded it has path and error (a sentence), and the next file follows. With `heatmap_dir`, each
+    scan's map is written there as `<name>-heatmap.png` (transparent layer) and `<name>-overlay.jpg` (blended with
+    the scan).
     """
     from csss.inference.classes import judged_as
     from csss.inference.preprocessing import UndecodableImage
@@ -64,7 +66,7 @@ def predict_paths(
 
 
 def _free_name(stem: str, written: set[str]) -> str:
-    """The stem, numbered when an earlier file of this call had the same one."""
+    """The stem, numbered when an earlier file of this call had the same stem."""
     name, number = stem, 1
     while name in written:
         number += 1
@@ -85,7 +87,7 @@ def _write_maps(folder: Path, name: str, data: bytes, cam: Any) -> None:
 
 
 def _print_table(engine: "Engine", records: Iterator[dict[str, Any]]) -> bool:
-    """Print a line per file as it is done, its probabilities below; whether every file could be read."""
+    """Print a line per file as it is done, with its probabilities below; returns whether every file could be read."""
     good = True
     for record in records:
         if "error" in record:

@@ -1,4 +1,4 @@
-"""The classifier: a picture's bytes in, everything a prediction keeps out. Runs LiteRT on the CPU."""
+"""Run the classifier: the bytes of a picture in, a prediction out. Runs LiteRT on the CPU."""
 
 import os
 import threading
@@ -23,10 +23,11 @@ MAX_THREADS = 2
 class Result:
     """One prediction.
 
-    `label` is "Uncertain" when `uncertain`, else `top_label`, the class of the highest probability. `probabilities`
-    are calibrated and in class order. `reason` is a sentence or two for the doctor, None when certain. `heatmap` is the
-    Grad-CAM map for `top_label` on the feature map's grid (7 x 7), float32 in 0..1, or None when not asked for.
-    `outlier_score` is the distance from the training pictures, None where the model has no measure of it.
+    `label` is "Uncertain" when `uncertain`, otherwise `top_label`, the class of the highest probability.
+    `probabilities` are calibrated and in class order. `reason` is a sentence or two for the doctor, None when
+    certain. `heatmap` is the Grad-CAM map for `top_label` on the feature map's grid (7 x 7), float32 in 0..1, or
+    None when not requested. `outlier_score` is the distance from the training pictures, None when the model has no
+    outlier score.
     """
 
     label: str
@@ -44,14 +45,14 @@ class Result:
 
 
 def usable_cores() -> int:
-    """Cores this process may run on; in a container fewer than the machine has."""
+    """Number of cores that this process may use; in a container fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def calibrate(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """Temperature scaling (Guo et al. 2017, https://arxiv.org/abs/1706.04599) of softmax outputs, last axis.
 
-    softmax(z / T) needs the logits z only up to a constant, and log p is z up to a constant.
+    softmax(z / T) needs the logits z only up to a constant, and log p equals z up to a constant.
     """
     scaled = np.log(np.maximum(probabilities, 1e-30)) / temperature
     raised = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
@@ -59,11 +60,12 @@ def calibrate(probabilities: NDArray[np.float64], temperature: float) -> NDArray
 
 
 def uncertainty_reason(confidence: float, threshold: float) -> str | None:
-    """Why a prediction is uncertain, or None: it is when the confidence is below the threshold, not when equal."""
+    """Why a prediction is uncertain, or None. It is uncertain when the confidence is below the threshold, not when
+    equal."""
     if confidence >= threshold:
         return None
     shown, limit = f"{confidence:.0%}", f"{threshold:.0%}"
-    if shown == limit:  # 74.97 % must not read "75 % is below 75 %"
+    if shown == limit:  # 74.97 % must not become "75 % is below 75 %"
         shown, limit = f"{int(confidence * 10000) / 100:.2f}%", f"{threshold * 100:.2f}%"
     return f"The highest probability, {shown[:-1]} %, is below the threshold of {limit[:-1]} %."
 
@@ -75,7 +77,7 @@ UNLIKE = (
 
 
 class Engine:
-    """A loaded model. `predict` may be called from any thread; calls wait for each other."""
+    """A loaded model. `predict` is thread-safe; concurrent calls run one after the other."""
 
     def __init__(  # noqa: PLR0917 - `load` is the way in
         self,
@@ -105,11 +107,11 @@ class Engine:
         threshold: float | None = None,
         threads: int | None = None,
     ) -> "Engine":
-        """Load a model folder; by default $CSSS_MODEL, else the one named in `models/ACTIVE`.
+        """Load a model folder; by default $CSSS_MODEL, otherwise the one named in `models/ACTIVE`.
 
-        `threshold` overrides the folder's own. With `threads=1` LiteRT makes no threads of its own, so that a process
-        may load the engine, fork, and predict in the child. Raises `ModelMissing`, `ModelCorrupt`, and `ValueError` for a
-        threshold outside 0..1.
+        `threshold` overrides the folder's own. With `threads=1` LiteRT starts no threads of its own, so that a
+        process may load the engine, fork, and predict in the child. Raises `ModelMissing`, `ModelCorrupt`, and
+        `ValueError` for a threshold outside 0..1.
         """
         info = read_info(model_dir)
         limit = info.threshold if threshold is None else float(threshold)
@@ -128,7 +130,7 @@ class Engine:
         except (ValueError, KeyError, OSError, RuntimeError) as error:
             raise ModelCorrupt(
                 f"The model in {info.folder} cannot be loaded ({error}). Restore the model folder from its source, "
-                "or write it anew with `python -m training export`."
+                "or create it again with `python -m training export`."
             ) from error
 
     def predict(self, image_bytes: bytes, heatmap: bool = True) -> Result:
@@ -161,13 +163,15 @@ class Engine:
         )
 
     def outlier_score(self, feature_map: NDArray[np.float32]) -> float | None:
-        """How far a feature map (height, width, channels) is from the training pictures; None without a measure."""
+        """Distance of a feature map (height, width, channels) from the training pictures; None without an outlier
+        score."""
         if self.outliers is None:
             return None
         return float(self.outliers.scores(feature_map.mean(axis=(0, 1))[np.newaxis])[0])
 
     def run(self, picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The bare network: (height, width, 3) in 0..1 to uncalibrated probabilities (classes) and feature map."""
+        """Run the network alone: (height, width, 3) in 0..1 to uncalibrated probabilities (classes) and feature
+        map."""
         with self._lock:
             self._interpreter.set_tensor(self._input, picture[np.newaxis])
             self._interpreter.invoke()
@@ -182,7 +186,7 @@ class Engine:
         return int(details["index"])
 
     def _output_indices(self) -> tuple[int, int]:
-        """The converter does not promise an order, so outputs are told apart by their rank."""
+        """The converter does not guarantee an order, so distinguish the outputs by their rank."""
         by_rank = {len(details["shape"]): details for details in self._interpreter.get_output_details()}
         if set(by_rank) != {2, 4}:
             raise ValueError("it must have two outputs, probabilities and feature map")

@@ -1,24 +1,24 @@
-"""Grad-CAM in closed form: no gradient engine is needed for this network.
+"""Compute Grad-CAM in closed form; this network needs no gradient engine.
 
 Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
-https://arxiv.org/abs/1610.02391, equations 1 and 2) weighs each channel k of the last feature map A by the spatial
+https://arxiv.org/abs/1610.02391, equations 1 and 2) weights each channel k of the last feature map A by the spatial
 mean of the gradient of the class score y_c (before the softmax):
 
-    alpha_k = (1/Z) sum_xy d y_c / d A_k(x, y),        map = ReLU( sum_k alpha_k A_k )
+     alpha_k = (1/Z) sum_xy d y_c / d A_k(x, y),        map = ReLU( sum_k alpha_k A_k )
 
 with Z the number of cells. Here the head is pooling and two dense layers:
 
-    g_k = (1/Z) sum_xy A_k(x, y)
-    h_j = ReLU( sum_k W_kj g_k + b_j )
-    y_c = sum_j V_jc h_j + d_c
+     g_k = (1/Z) sum_xy A_k(x, y)
+     h_j = ReLU( sum_k W_kj g_k + b_j )
+     y_c = sum_j V_jc h_j + d_c
 
-Pooling is a mean, so d g_k / d A_k(x, y) = 1/Z at every cell, and ReLU has the slope 1 where its input is positive
-and 0 elsewhere. By the chain rule
+Pooling is a mean, so d g_k / d A_k(x, y) = 1/Z at every cell. ReLU has slope 1 where its input is positive and 0
+elsewhere. By the chain rule
 
-    d y_c / d A_k(x, y) = (1/Z) sum_j W_kj [h_j > 0] V_jc
+     d y_c / d A_k(x, y) = (1/Z) sum_j W_kj [h_j > 0] V_jc
 
-which does not depend on (x, y); it is its own spatial mean and therefore alpha_k. The map is scaled to a maximum of
-1 as usual, so that the constant 1/Z only matters for `raw_map`.
+This does not depend on (x, y), so it equals its own spatial mean, which is alpha_k. The map is scaled to a maximum
+of 1 as usual, so the constant 1/Z matters only for `raw_map`.
 """
 
 import io
@@ -39,7 +39,8 @@ class ClassifierHead:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "ClassifierHead":
-        """Read an `.npz`; raises `ValueError`, `KeyError` or `OSError` when it is none, and `ValueError` on shapes."""
+        """Read an `.npz`. Raises `ValueError`, `KeyError` or `OSError` for invalid data, `ValueError` for wrong
+        shapes."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             head = cls(
                 *(
@@ -78,7 +79,7 @@ def raw_map(feature_map: NDArray[np.float32], head: ClassifierHead, class_index:
 
 
 def grad_cam(feature_map: NDArray[np.float32], head: ClassifierHead, class_index: int) -> NDArray[np.float32]:
-    """The map scaled to 0..1, shape (height, width); all zero when nothing speaks for the class."""
+    """The map scaled to 0..1, shape (height, width); all zero when nothing supports the class."""
     cam = raw_map(feature_map, head, class_index)
     top = float(cam.max())
     return cam / top if top > 0 else cam

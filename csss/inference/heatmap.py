@@ -1,4 +1,4 @@
-"""The Grad-CAM grid as pictures: a transparent layer for pages, and scan and layer in one for the report."""
+"""Render the Grad-CAM grid: as a transparent layer for pages, and blended with the scan for the report."""
 
 import io
 from functools import lru_cache
@@ -11,19 +11,20 @@ from PIL import Image
 from csss.inference.preprocessing import decode
 
 LEVELS = 48
-"""Steps of the layer's palette: few enough for a small file, more than the eye tells apart at this transparency."""
+"""Steps of the layer's palette: few enough for a small file, more than the eye can distinguish at this opacity."""
 FLOOR = 0.2
-"""Below this share of the maximum the scan stays bare."""
+"""Below this fraction of the maximum the layer is fully transparent."""
 MAX_ALPHA = 0.66
-"""At the hottest place the scan still shows through."""
+"""Maximum opacity, so that the scan is visible at the hottest place, too."""
 
 
 @lru_cache(maxsize=1)
 def _palette() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """RGB (LEVELS, 3) and alpha (LEVELS): inferno from purple to orange, more opaque where it is hotter.
 
-    Inferno grows evenly in lightness, so it reads the same to colour-blind people and in print. Its black end would
-    look like a shadow, and its pale yellow end, mixed with grey, like a green.
+    The lightness of inferno increases uniformly, so colour-blind people and prints show it equally well. Its black
+    end is left out because it would look like a shadow, and its pale yellow end because it would look green on
+    grey.
     """
     value = np.linspace(0, 1, LEVELS)
     index = np.round(70 + value * (185 - 70)).astype(np.uint8)
@@ -39,23 +40,23 @@ def _fit(width: int, height: int, max_side: int) -> tuple[int, int]:
 
 
 def _smooth(cam: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The grid enlarged 16 times without edges between cells; smoothing here is ten times cheaper than at full size."""
+    """Enlarge the grid 16 times without edges between cells; smoothing here is ten times cheaper than at full size."""
     size = (cam.shape[1] * 16, cam.shape[0] * 16)
     fine = cv2.resize(cam.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
-    # Cubic interpolation alone shows the grid's crosses.
+    # Cubic interpolation alone shows the grid as crosses.
     fine = np.maximum(cv2.GaussianBlur(fine, (0, 0), 16 * 0.3, borderType=cv2.BORDER_REPLICATE), 0)
-    if fine.max() > 0:  # smoothing lowers peaks; the hottest place keeps the value it had
+    if fine.max() > 0:  # smoothing lowers peaks; restore the maximum
         fine = fine * np.float32(cam.max() / fine.max())
     return np.asarray(np.clip(fine, 0, 1), dtype=np.float32)
 
 
 def heatmap_png(cam: NDArray[np.float32], width: int, height: int, max_side: int = 256) -> bytes:
-    """A transparent PNG layer in the scan's proportions, to be laid over a scan of `width` x `height` pixels.
+    """A transparent PNG layer in the scan's proportions, to be placed over a scan of `width` x `height` pixels.
 
-    `cam` is a grid in 0..1, of any size. The PNG has a palette with transparency (any reader turns it into RGBA) and
-    a longest side of at most `max_side` pixels: a grid of seven cells holds no more, and enlarged to the scan's size it
-    differs from the grid by 3 of 255 steps, as one of 512 pixels does, at less than half the time and the bytes.
-    Raises `ValueError` for a size below one pixel or a bad grid.
+    `cam` is a grid in 0..1, of any size. The PNG has a palette with transparency (any reader converts it to RGBA)
+    and a longest side of at most `max_side` pixels. More pixels add nothing to a grid of seven cells: enlarged to
+    the scan's size, the layer differs from the grid by 3 of 255 steps, and so does a layer of 512 pixels, which
+    takes over twice the time and bytes. Raises `ValueError` for a size below one pixel or an invalid grid.
     """
     if min(width, height, max_side) < 1 or cam.ndim != 2 or not np.isfinite(cam).all():
         raise ValueError("A heat map needs a finite two-dimensional grid and a size of at least one pixel.")
@@ -67,12 +68,12 @@ def heatmap_png(cam: NDArray[np.float32], width: int, height: int, max_side: int
     stream = io.BytesIO()
     layer.save(
         stream, "PNG", compress_level=6, transparency=alpha.tobytes()
-    )  # 9: four times as slow, 1 % smaller
+    )  # level 9 is four times as slow and 1 % smaller
     return stream.getvalue()
 
 
 def blend(image_bytes: bytes, heatmap_png: bytes, max_side: int = 800) -> bytes:
-    """Scan and heat-map layer in one JPEG, longest side at most `max_side` pixels, for the report.
+    """Blend scan and heat-map layer into one JPEG for the report, longest side at most `max_side` pixels.
 
     Raises `UndecodableImage` for the scan and `OSError` for the layer.
     """

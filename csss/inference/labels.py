@@ -1,4 +1,5 @@
-"""What a model folder says about itself: `labels.json` read into typed values. Nothing of it is written elsewhere."""
+"""Read a model folder's `labels.json` into typed values, and check the folder's files. It is the only source of
+them."""
 
 import hashlib
 import json
@@ -17,16 +18,16 @@ RESIZE_METHODS: Final = ("area", "bilinear")
 
 
 class ModelMissing(Exception):
-    """There is no model where one was looked for; the message says how to mend it."""
+    """There is no model at the expected place; the message says how to fix it."""
 
 
 class ModelCorrupt(Exception):
-    """A file of the model folder is damaged or does not belong to it; the message says how to mend it."""
+    """A file of the model folder is damaged or does not belong to it; the message says how to fix it."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """One class: its name in the data, its name for people, and one sentence that explains it."""
+    """One class: its name in the data, its display name, and a sentence that explains it."""
 
     name: str
     title: str
@@ -37,7 +38,8 @@ class Label:
 class ModelInfo:
     """A model folder's `labels.json`. `labels` are in the order of the network's output.
 
-    `outliers_file` is None for a model that cannot tell a picture of something else; the threshold is then infinite.
+    `outliers_file` is None for a model that cannot detect unrelated pictures; the outlier threshold is then
+    infinite.
     """
 
     folder: Path
@@ -64,7 +66,7 @@ class ModelInfo:
 
     @property
     def input_size(self) -> str:
-        """As a prediction keeps it, for instance `224x224x3`."""
+        """As a prediction stores it, for example `224x224x3`."""
         return f"{self.width}x{self.height}x{self.channels}"
 
     def label(self, name: str) -> Label:
@@ -76,7 +78,7 @@ class ModelInfo:
 
 
 def default_folder() -> Path:
-    """The folder named by $CSSS_MODEL, else the one that `models/ACTIVE` names. Raises `ModelMissing`."""
+    """The folder named by $CSSS_MODEL, otherwise the one that `models/ACTIVE` names. Raises `ModelMissing`."""
     named = os.environ.get("CSSS_MODEL", "").strip()
     if named:
         return Path(named).expanduser()
@@ -106,7 +108,7 @@ def read_info(folder: Path | str | None = None) -> ModelInfo:
     except (KeyError, TypeError, ValueError) as error:
         raise ModelCorrupt(
             f"{file} cannot be used ({type(error).__name__}: {error}). Restore the model folder from its source, "
-            "or write it anew with `python -m training export`."
+            "or create it again with `python -m training export`."
         ) from error
 
 
@@ -150,14 +152,14 @@ def read_checked(folder: Path, name: str, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ModelCorrupt(
             f"{file} is damaged or belongs to another model: its SHA-256 is not the one in labels.json. "
-            "Restore the model folder from its source, or write it anew with `python -m training export`."
+            "Restore the model folder from its source, or create it again with `python -m training export`."
         )
     return data
 
 
 def check_files(info: ModelInfo) -> None:
-    """Whether the model's files are what `labels.json` says, without loading the network. Raises `ModelMissing` and
-    `ModelCorrupt`. Files whose size and time have not changed since they were found right are not read again."""
+    """Check the model's files against `labels.json` without loading the network. Raises `ModelMissing` and
+    `ModelCorrupt`. Skips files whose size and modification time have not changed since the last successful check."""
     for name, sha256 in (
         (info.model_file, info.model_sha256),
         (info.head_file, info.head_sha256),

@@ -1,13 +1,13 @@
-"""Whether a picture resembles what the network was trained on, by the network's own pooled features.
+"""Measure whether a picture resembles the training pictures, from the network's own pooled features.
 
-The most likely class says nothing about this: a photograph of a cat gets a confident class, too. The features do:
-those of a picture of another kind lie far from those of all training pictures. The distance is to the k-th nearest
-entry of a small bank (Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors",
-https://arxiv.org/abs/2204.06507) after the features were centred and projected to axes of unit variance within the
-classes; with the class means as the bank it is the Mahalanobis distance of Lee et al. 2018
-(https://arxiv.org/abs/1807.03888). Which of the two a model uses is in its own file. What is unusual
-for a chest is not for a heart; so an entry of the bank may lie on some of the axes only (those of its kind of scan), and
-have a scale of its own, by which distances from it are divided.
+The most likely class does not answer this: a photograph of a cat gets a confident class, too. The features do:
+those of an unrelated picture lie far from those of all training pictures. The distance is to the k-th nearest entry
+of a small bank (Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors",
+https://arxiv.org/abs/2204.06507), after the features are centred and projected to axes of unit variance within the
+classes. With the class means as the bank it is the Mahalanobis distance of Lee et al. 2018
+(https://arxiv.org/abs/1807.03888). The model's own file says which of the two it uses. What is unusual for a chest
+is not unusual for a heart. So an entry of the bank may use only some of the axes (those of its kind of scan), and
+have its own scale, by which distances from it are divided.
 """
 
 import io
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 class Outliers:
     """Centre (channels), projection (channels, axes), bank (entries, axes), which neighbour counts, unit length or not.
 
-    Of an axis where an entry is not a number its distance takes no notice. `scale` (entries) is what the distance from
-    each entry is divided by; None divides by nothing.
+    An axis where an entry is NaN does not count in the distance from that entry. The distance from each entry is divided
+    by its `scale` (entries); None means no scaling.
     """
 
     centre: NDArray[np.float32]
@@ -35,7 +35,8 @@ class Outliers:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Outliers":
-        """Read an `.npz`; raises `ValueError`, `KeyError` or `OSError` when it is none, and `ValueError` on shapes."""
+        """Read an `.npz`. Raises `ValueError`, `KeyError` or `OSError` for invalid data, `ValueError` for wrong
+        shapes."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             centre, projection, bank = (
                 np.asarray(arrays[name], dtype=np.float32) for name in ("centre", "projection", "bank")
@@ -46,9 +47,9 @@ class Outliers:
         entries, width = found.bank.shape
         if found.centre.shape != (channels,) or width != axes or not 1 <= found.neighbour <= entries:
             raise ValueError("the arrays of the outlier score do not fit each other")
-        # An entry without any axis, or with a scale that has no end, would be near to every picture.
+        # An entry without any axis, or with an infinite scale, would be near to every picture.
         if np.isinf(bank).any() or np.isnan(bank).all(axis=1).any():
-            raise ValueError("the bank of the outlier score holds an entry that is nowhere")
+            raise ValueError("the bank of the outlier score has an entry without any finite axis")
         if scale is not None and not (
             scale.shape == (entries,) and np.isfinite(scale).all() and (scale > 0).all()
         ):
@@ -71,19 +72,20 @@ class Outliers:
         return stream.getvalue()
 
     def project(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Pooled features (n, channels) to the bank's axes (n, axes)."""
+        """Project pooled features (n, channels) to the bank's axes (n, axes)."""
         placed = (pooled - self.centre) @ self.projection
         if self.unit:
             placed = placed / np.maximum(np.linalg.norm(placed, axis=1, keepdims=True), 1e-12)
         return np.asarray(placed, dtype=np.float32)
 
     def scores(self, pooled: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Distance of each row of pooled features (n, channels) from the training pictures, (n); larger is stranger."""
+        """Distance of each row of pooled features (n, channels) from the training pictures, shape (n); larger means
+        less similar."""
         nearest = np.partition(self.distances(pooled), self.neighbour - 1, axis=1)
         return np.asarray(nearest[:, self.neighbour - 1], dtype=np.float64)
 
     def distances(self, pooled: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Distance of each row from each entry of the bank, divided by the entry's scale, (n, entries)."""
+        """Distance of each row from each entry of the bank, divided by the entry's scale, shape (n, entries)."""
         placed = self.project(pooled).astype(np.float64)
         counts = ~np.isnan(self.bank)
         bank = np.where(counts, self.bank, 0).astype(np.float64)

@@ -1,5 +1,5 @@
-"""What the workers do, and how work reaches them without getting lost.
+"""Run background jobs in workers, without losing any.
 
-The outbox row is the truth, RQ only carries its id: `queues.dispatch` hands a row over after the commit,
-`runner.perform` does it, `sweeper.sweep` hands over again what was lost on the way.
+The outbox row is the source of truth; RQ only transports its id. `queues.dispatch` enqueues a row after the commit,
+`runner.perform` does it, `sweeper.sweep` enqueues again what was lost on the way.
 """

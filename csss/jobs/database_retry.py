@@ -1,4 +1,4 @@
-"""Keeping what has happened already, although the database does not take it at once."""
+"""Retry storing what has already happened, when the database does not accept it at once."""
 
 import logging
 import time
@@ -17,10 +17,9 @@ PAUSE_SECONDS = 0.5
 
 
 def stubbornly(keep: Callable[[], T]) -> T:
-    """Call `keep` until the database takes it: one that is locked, or whose connection broke, comes back.
+    """Call `keep` until the database accepts it: the database may be locked, or the connection lost, for a while.
 
-    Raises what the database said last when it does not within `PATIENCE_SECONDS`. `keep` opens its own transaction and
-    may run twice.
+    Raises the last database error after `PATIENCE_SECONDS`. `keep` opens its own transaction and may run twice.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -29,6 +28,6 @@ def stubbornly(keep: Callable[[], T]) -> T:
         except DBAPIError as error:
             if time.monotonic() > deadline:
                 raise
-            log.warning("what was done could not be kept yet: %s", error)
+            log.warning("the result could not be stored yet: %s", error)
             db.session.rollback()
             time.sleep(PAUSE_SECONDS)

@@ -1,7 +1,7 @@
-"""Rows that wait out a long pause because of one trouble, and need not any more once that is over.
+"""End the back-off of rows early when the fault that caused it is over.
 
-Pauses grow to ten minutes. When the mail server answers again, or the disk has room again, what waits only for that goes
-at once; what failed for reasons of its own (greylisting, say) keeps its pause.
+Back-off grows to ten minutes. When the mail server answers again, or the disk has space again, rows that wait only
+for that are due at once. Rows that failed for other reasons (greylisting, for example) keep their back-off.
 """
 
 import logging
@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 
 
 def wake(job: str, error: str, over: Callable[[], bool]) -> int:
-    """Make the rows of `job` due that last failed with this `error` (its class, or how its text begins), if there are
-    any and the trouble is `over`. Returns how many."""
+    """Make the rows of `job` due that last failed with this `error` (its class, or the start of its text), if there
+    are any and the fault is `over`. Returns how many."""
     waiting = and_(
         OutboxJob.job == job,
         OutboxJob.done_at.is_(None),
@@ -35,5 +35,5 @@ def wake(job: str, error: str, over: Callable[[], bool]) -> int:
         woken = changed_rows(
             update(OutboxJob).where(waiting).values(due_at=now()).execution_options(synchronize_session=False)
         )
-    log.info("%d jobs (%s) wait no longer: the trouble is over", woken, job)
+    log.info("%d jobs (%s) are due early: the fault is over", woken, job)
     return woken

@@ -1,5 +1,5 @@
-"""Removing what is over: unfinished uploads, forms nobody came back for, old sessions, links, counters; adding what is
-missing."""
+"""Delete what has expired: unfinished uploads, unsent forms, old sessions, links, counters; and add missing check
+values of keys."""
 
 from csss.auth import password_reset, sessions, unsent
 from csss.people import search as searching
@@ -8,7 +8,7 @@ from csss.throttle import storage as throttle
 
 
 def clean_up() -> None:
-    """Any number of processes may; each part has short transactions of its own."""
+    """Clean up. Safe to run in several processes at once; each part has its own short transactions."""
     uploads.sweep_expired()
     sessions.sweep_expired()
     unsent.sweep_expired()

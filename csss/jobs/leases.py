@@ -1,8 +1,8 @@
-"""A worker's hold on a row: short, and renewed by a thread as long as the job runs.
+"""Lease rows to workers: a lease is short, and a thread renews it as long as the job runs.
 
-So the loss of a worker shows within `LEASE`, however long a job of its kind may take, and no living worker is taken for
-dead. The thread lives in the child that does the job and dies with it; it gives up when the job must be over, so that a
-job that hangs keeps nobody out for ever.
+So the loss of a worker is noticed within the lease time, however long its job may take, and no live worker is taken
+for dead. The thread lives in the child process that does the job and dies with it. It stops when the job must be
+over, so that a hanging job does not hold the row for ever.
 """
 
 import logging
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 3.0
-# How far the clocks of two machines may lie apart. What lies further ahead was written before the clock was set back.
+# Allowed clock difference between two machines. A time further ahead was written before the clock was set back.
 SKEW = timedelta(seconds=5)
 
 
 class Renewing:
-    """Inside it, the row stays in this worker's hands."""
+    """A context that keeps the row leased to this worker."""
 
     def __init__(self, row_id: uuid.UUID, attempt: int, queue: Queue) -> None:
         self._row_id, self._attempt = row_id, attempt
@@ -42,7 +42,7 @@ class Renewing:
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        """Waits for a renewal under way: after it nothing writes to the row but what the worker itself writes."""
+        """Wait for a running renewal: afterwards only the worker itself writes to the row."""
         self._over.set()
         self._thread.join()
 
@@ -74,7 +74,7 @@ class Renewing:
 
 
 def end_after_death(row_id: uuid.UUID) -> None:
-    """The worker has seen its child die at this row: nobody needs to wait for the lease to run out."""
+    """End the lease after the worker has seen its child die, so that nobody waits for the lease to expire."""
     with transaction():
         row = db.session.get(OutboxJob, row_id, with_for_update=True)
         if row is not None and row.done_at is None and row.failed_at is None and row.leased_until is not None:

@@ -1,4 +1,5 @@
-"""The mail workers' job: what each notice says is gathered here from the capabilities, and its channel sends it."""
+"""Run the mail workers' job: collect the content of each notice from the capabilities, and send it through its
+channel."""
 
 import uuid
 from typing import Any
@@ -27,21 +28,21 @@ _FINAL = frozenset({MailState.SENT, MailState.FAILED, MailState.DROPPED})
 
 
 def warm_up() -> None:
-    """Let SQLAlchemy compile the first query of a sending."""
+    """Make SQLAlchemy compile the first query of a sending before the fork."""
     send_mail(uuid.uuid4())
     db.session.rollback()
 
 
 def between_jobs() -> None:
-    """When the mail server is back, nothing waits out the pause of its last failure."""
+    """End the back-off of failed mails once the mail server answers again."""
     wake("send_mail", channels.NoLineError.__name__, _CHANNEL.answers)
 
 
 def send_mail(message_id: uuid.UUID) -> None:
-    """Send one owed message, unless it has been sent, has become pointless, or has to wait.
+    """Send one queued message, unless it was sent, has become pointless, or has to wait.
 
-    Only a crash between the mail server's acceptance and our commit can repeat a message; the repetition has the
-    same Message-ID and is marked.
+    A message can be sent twice only after a crash between the mail server's acceptance and our commit; the
+    repetition has the same Message-ID and is marked.
     """
     enclosed = _enclosed(message_id)
     with in_english(), transaction():
@@ -59,7 +60,7 @@ def send_mail(message_id: uuid.UUID) -> None:
 
 
 def _draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Draft | None:
-    """What to send; None, with the state set, when nothing is to be sent now."""
+    """Build the content to send; None, with the state set, when nothing is to be sent now."""
     if message.kind is MailKind.CODE:
         return _code_draft(message)
     if message.kind is MailKind.RESET_PASSWORD:
@@ -85,7 +86,7 @@ def _code_draft(message: MailMessage) -> texts.Draft | None:
 
 
 def _purpose(code: OneTimeCode) -> str:
-    """For signing in, for erasing, for one report, or for how many together."""
+    """The purpose in words: for signing in, for erasing, for one report, or for several together."""
     if code.purpose is CodePurpose.SIGN_IN:
         return texts.to_sign_in()
     if db.session.get(Patient, code.subject_id) is not None:
@@ -112,7 +113,7 @@ def _report_draft(message: MailMessage, enclosed: texts.Attachment | None) -> te
 
 
 def _enclosed(message_id: uuid.UUID) -> texts.Attachment | None:
-    """The encrypted report of a message that takes one along; made before anything is held in the database."""
+    """The encrypted report that a message attaches; made before any database lock is held."""
     message = db.session.get(MailMessage, message_id)
     if message is None or message.kind is not MailKind.REPORT_READY or message.state in _FINAL:
         return None
@@ -134,11 +135,11 @@ def _send(message_id: uuid.UUID, composed: Any) -> None:
     except channels.RefusedError as error:
         _keep(message_id, MailState.FAILED, str(error))
     except channels.NotTakenError as error:
-        # The server has surely not got it: the next attempt is no repetition.
+        # The server surely does not have it, so the next attempt is no repetition.
         _keep(message_id, MailState.QUEUED, str(error))
         raise
     except Exception as error:
-        # The line broke or the time was up: nobody knows whether it was taken, so the next attempt is marked.
+        # Connection lost or timeout: nobody knows whether the message was accepted, so the next attempt is marked.
         _keep(message_id, MailState.SENDING, str(error))
         raise
     else:
@@ -146,12 +147,12 @@ def _send(message_id: uuid.UUID, composed: Any) -> None:
 
 
 def _keep(message_id: uuid.UUID, state: MailState, error: str = "") -> None:
-    """The mail server has spoken: what it said is kept, though the database may be locked or gone for a while."""
+    """Store the mail server's answer, although the database may be locked or unreachable for a while."""
 
     def keep() -> None:
         with transaction():
             message = db.session.get_one(MailMessage, message_id, with_for_update=True)
-            if message.user.erased_at is not None:  # what the mail server said may hold the address
+            if message.user.erased_at is not None:  # the server's answer may contain the address
                 message.last_error = ""
                 message.state = state if state is MailState.SENT else MailState.DROPPED
             else:
@@ -166,7 +167,7 @@ def _keep(message_id: uuid.UUID, state: MailState, error: str = "") -> None:
 
 
 def give_up_mail(ids: tuple[uuid.UUID, ...], error: str) -> None:
-    """The administrator sees that the message never left. Belongs inside transaction()."""
+    """Mark the messages as failed, so that the administrator sees them. Belongs inside transaction()."""
     message = db.session.get(MailMessage, ids[0])
     if message is not None and message.state not in _FINAL and message.user.erased_at is None:
         message.state, message.last_error = MailState.FAILED, error[:2000]
@@ -174,7 +175,7 @@ def give_up_mail(ids: tuple[uuid.UUID, ...], error: str) -> None:
 
 
 def _record(action: str, message: MailMessage) -> None:
-    """To whom and why; the text is nobody's business here."""
+    """Write the recipient and the kind to the audit log, but not the text."""
     record(
         action,
         message,

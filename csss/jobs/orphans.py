@@ -1,8 +1,8 @@
-"""Files that no row names: a process was killed between storing one and the commit that would have named it.
+"""Remove orphaned files: a process was killed between storing a file and the commit of the row that would name it.
 
-Nothing ever looks at them, so they only take room; but they may be pictures of patients. They go when they are more than
-a day old and a second look, hours later, finds them unnamed still: the age comes from a clock that may have been set
-forward a moment ago, and then a file on its way would look old.
+Nobody sees such files, so they only take space; but they may be pictures of patients. A file is removed when it is
+more than a day old and a second check, hours later, still finds no row for it. The second check is needed because
+the clock may have been set forward just now, and then a file that is being stored looks old.
 """
 
 import logging
@@ -24,13 +24,13 @@ from csss.storage.files import Storage, storage
 log = logging.getLogger(__name__)
 
 AGE = timedelta(days=1)
-SHARDS = 256  # by the first two digits of their random names; one is looked at each time
+SHARDS = 256  # by the first two digits of the names; one per call
 EVERY_SECONDS = 60.0
 _AT_ONCE = 500
 
 
 class OrphanSweep:
-    """One process's round through the storage, again and again. Any number of processes may."""
+    """One process's repeated pass through the storage. Safe to run in several processes at once."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -39,7 +39,7 @@ class OrphanSweep:
         self._seen: dict[int, set[str]] = {}
 
     def go_on(self) -> int:
-        """Look at the next 256th when its time has come; returns how many files were removed."""
+        """Check the next shard when it is due; returns how many files were removed."""
         if self._clock() - self._looked_at < EVERY_SECONDS:
             return 0
         self._looked_at = self._clock()
@@ -47,7 +47,7 @@ class OrphanSweep:
         return self.look_at(shard)
 
     def look_at(self, shard: int) -> int:
-        """Remove what was unnamed at the last look, too; remember what is unnamed for the first time."""
+        """Remove files that had no row at the last check either; remember those without a row for the first time."""
         kept = storage()
         unnamed = unnamed_files(kept, f"{shard:02x}")
         gone = unnamed & self._seen.get(shard, set())
@@ -60,7 +60,7 @@ class OrphanSweep:
 
 
 def unnamed_files(kept: Storage, shard: str) -> set[str]:
-    """What is older than `AGE` in this part of the storage and named by no row, writes that broke off among it."""
+    """Files older than `AGE` in this shard that no row names, interrupted writes included."""
     old = set(kept.old_files(shard, AGE))
     named = _named(Scan.file_key, _in("scans", old))
     named |= _named(Scan.original_key, _in("originals", old))
@@ -78,7 +78,7 @@ def _in(area: str, names: set[str]) -> set[str]:
 
 
 def _scans_of(small: set[str]) -> set[str]:
-    """The keys that the scans of these previews and thumbnails may have."""
+    """The keys of the scans to which these previews and thumbnails may belong."""
     rest = {name.partition("/")[2].rpartition(".")[0] for name in small}
     return {f"scans/{each}.{kind.suffix}" for each in rest for kind in PICTURE_FORMATS}
 
@@ -86,7 +86,7 @@ def _scans_of(small: set[str]) -> set[str]:
 def _named(
     column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None], keys: Iterable[str]
 ) -> set[str]:
-    """Those of the keys that a row names."""
+    """The keys that a row names."""
     wanted, found = sorted(keys), set[str]()
     for start in range(0, len(wanted), _AT_ONCE):
         found |= {

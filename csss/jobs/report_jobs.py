@@ -1,4 +1,4 @@
-"""The reports worker's job."""
+"""Run the reports worker's job: make and store report versions."""
 
 import errno
 import logging
@@ -27,16 +27,16 @@ log = logging.getLogger(__name__)
 
 
 def warm_up() -> None:
-    """Fonts and style sheet are read once, before the fork."""
+    """Read fonts and style sheet once, before the fork."""
     render.warm_up()
 
 
-_ROOM = 5_000_000  # bytes; a report has some 300,000
+_ROOM = 5_000_000  # bytes; a report has about 300,000
 _orphans = OrphanSweep()
 
 
 def between_jobs() -> None:
-    """What waits for room on the disk goes on when there is some; and files that nobody names go."""
+    """Retry jobs that failed for lack of disk space once there is some, and remove orphaned files."""
     wake("render_report", f"OSError: [Errno {errno.ENOSPC}]", _room)
     _orphans.go_on()
 
@@ -47,11 +47,11 @@ def _room() -> bool:
 
 
 class TooEarly(Exception):
-    """Versions are made and mailed in their order; this one comes after its pause."""
+    """Versions are made and mailed in order; this one is retried after its back-off."""
 
 
 def render_report(scan_id: uuid.UUID, cause_id: uuid.UUID) -> None:
-    """Make, keep and owe the report version that follows an approval (1) or the n-th addendum (n + 1), once."""
+    """Make, store and mail the report version for an approval (1) or the n-th addendum (n + 1), once."""
     addendum = db.session.get(Addendum, cause_id)
     version = addendum.number + 1 if addendum else 1
     if _stored(scan_id, version):
@@ -62,7 +62,7 @@ def render_report(scan_id: uuid.UUID, cause_id: uuid.UUID) -> None:
     if scan is None:
         return  # its patient has been erased
     report = report_context(scan, report_id=str(services.report_id(scan_id, version)), version=version)
-    db.session.commit()  # nothing stays open while the PDF is made
+    db.session.commit()  # no transaction stays open while the PDF is made
     content = _printed(report)
     file_key = storage().put("reports", "pdf", content)
     if not _keep(scan_id, version, file_key, content):
@@ -70,7 +70,7 @@ def render_report(scan_id: uuid.UUID, cause_id: uuid.UUID) -> None:
 
 
 def _keep(scan_id: uuid.UUID, version: int, file_key: str, content: bytes) -> bool:
-    """False when another worker was quicker, or the patient has been erased meanwhile."""
+    """False when another worker was first, or the patient has been erased meanwhile."""
     with suppress(NotFound), transaction():
         scan = workflow.lock(scan_id)
         if not _stored(scan_id, version):
@@ -82,7 +82,7 @@ def _keep(scan_id: uuid.UUID, version: int, file_key: str, content: bytes) -> bo
 
 
 def _printed(report: ReportContext) -> bytes:
-    """Raises Hopeless for what would be so the next time, too: a letter that the fonts lack, texts that are too long."""
+    """Raises Hopeless when a retry cannot help: a letter that the fonts lack, texts that are too long."""
     try:
         return printing.print_in_job(report, current_app.jinja_env)
     except ReportRenderError as error:

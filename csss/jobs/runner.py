@@ -1,4 +1,4 @@
-"""Doing one outbox row: ask whether work remains, take a lease, do it, keep how it went."""
+"""Run one outbox row: check whether work remains, take a lease, do it, record the result."""
 
 import logging
 import random
@@ -23,11 +23,11 @@ DIED = "WorkerDied: the worker died each time."
 
 @dataclass(frozen=True)
 class Handler:
-    """How a job is done.
+    """How a job is run.
 
-    `module` in this package holds the functions `run` and `give_up`; it is imported when its first job comes, so that
-    a worker carries only what its own queue needs. `pause(n)` is the wait after the n-th failure, and
-    `give_up(ids, error)`, if there is one, tells the people concerned when `attempts` are used up.
+    `module` in this package holds the functions `run` and `give_up`; it is imported for its first job, so that a
+    worker loads only what its own queue needs. `pause(n)` is the back-off after the n-th failure. `give_up(ids,
+    error)`, if present, tells the people concerned when all `attempts` are used up.
     """
 
     module: str
@@ -49,13 +49,13 @@ class Handler:
 
 
 def _doubling(first: float, most: float) -> Callable[[int], timedelta]:
-    """Up to a quarter shorter by chance, so that what failed together does not come back together."""
+    """Exponential back-off with up to a quarter of jitter, so that rows that failed together do not retry together."""
     return lambda n: timedelta(seconds=min(first * 2 ** (n - 1), most) * random.uniform(0.75, 1.0))  # noqa: S311  # nosec B311
 
 
 HANDLERS: dict[str, Handler] = {
     "analyse_scan": Handler("scan_jobs", "analyse_scan", 3, _doubling(1, 10), "give_up_analysis"),
-    # Both for at least a day, with pauses of at most ten minutes: longer than any mail server is down for.
+    # Both retry for at least a day, with pauses of at most ten minutes: longer than a mail server is usually down.
     "render_report": Handler("report_jobs", "render_report", 210, _doubling(2, 600)),
     "send_mail": Handler("notice_jobs", "send_mail", 210, _doubling(2, 600), "give_up_mail"),
 }
@@ -63,7 +63,7 @@ HANDLERS: dict[str, Handler] = {
 
 @dataclass(frozen=True)
 class _Lease:
-    """That this worker has the row, at its `attempt`-th attempt."""
+    """This worker's lease on the row, at its `attempt`-th attempt."""
 
     row_id: uuid.UUID
     job: str
@@ -73,7 +73,7 @@ class _Lease:
 
 
 def perform(row_id: uuid.UUID) -> None:
-    """Do one row, at most one worker at a time. Never raises for a failing job: the row keeps the failure."""
+    """Run one row, in at most one worker at a time. Never raises for a failing job: the row stores the failure."""
     lease = _take(row_id)
     if lease is None:
         return
@@ -97,7 +97,7 @@ def _row(row_id: uuid.UUID) -> OutboxJob | None:
 
 
 def _take(row_id: uuid.UUID) -> _Lease | None:
-    """Lease the row, or None when there is nothing to do, somebody is at it, or it has killed too many workers."""
+    """Lease the row; None when there is nothing to do, another worker has it, or it has killed too many workers."""
     with transaction():
         return _leased(row_id)
 
@@ -107,7 +107,7 @@ def _leased(row_id: uuid.UUID) -> _Lease | None:
     if row is None or row.done_at or row.failed_at:
         return None
     if row.leased_until is not None and row.leased_until > now():
-        return None  # the sweeper mends the lease that the clock has left in the far future
+        return None  # the sweeper corrects a lease that a clock change has left in the far future
     handler = HANDLERS[row.job]
     args = tuple(uuid.UUID(each) for each in row.args)
     if row.attempts >= handler.attempts:
@@ -131,13 +131,13 @@ def _mark_done(row_id: uuid.UUID) -> None:
 
 
 def rehearse(queue: Queue) -> None:
-    """Take and finish a row that there never was: a child then finds these statements put together."""
+    """Take and finish a fictitious row, so that every child inherits the compiled statements."""
     with rehearsal() as session:
         row = OutboxJob(id=uuid.uuid4(), queue=queue, job=next(iter(HANDLERS)), args=[])
         session.add(row)
         session.flush()
         row_id = row.id
-        session.expunge_all()  # as in a child, which has seen nothing yet
+        session.expunge_all()  # as in a child, which has loaded nothing yet
         for step in (_leased, _mark_done):
             step(row_id)
             session.flush()
@@ -148,7 +148,7 @@ def _keep_failure(lease: _Lease, handler: Handler, error: Exception) -> None:
     with transaction():
         row = _row(lease.row_id)
         if row is None or row.done_at is not None or row.attempts != lease.attempt:
-            return  # this worker was taken for dead; the one that has the row now will tell
+            return  # this worker was taken for dead; the worker that has the row now records the result
         row.leased_until = None
         hopeless = isinstance(error, Hopeless)
         row.last_error = str(error) if hopeless else f"{type(error).__name__}: {said(error)}"[:2000]
@@ -156,5 +156,5 @@ def _keep_failure(lease: _Lease, handler: Handler, error: Exception) -> None:
             row.failed_at = now()
             handler.tell(lease.args, row.last_error)
         else:
-            row.handed_at = now()  # by this the sweeper sees that the clock was set back during the pause
+            row.handed_at = now()  # lets the sweeper detect that the clock was set back during the pause
             row.due_at = row.handed_at + handler.pause(row.attempts)

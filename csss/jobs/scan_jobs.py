@@ -1,4 +1,4 @@
-"""The inference worker's job."""
+"""Run the inference worker's job: analyse a scan and store the prediction."""
 
 import uuid
 from contextlib import suppress
@@ -23,15 +23,15 @@ from csss.storage.files import storage
 
 @lru_cache(maxsize=1)
 def engine() -> Engine:
-    """The classifier, loaded by the worker before it forks; one thread, since threads do not outlive a fork."""
+    """The classifier, loaded by the worker before it forks; one thread, since threads do not survive a fork."""
     settings = current_app.config["CSSS"]
     return Engine.load(settings.model or None, threshold=settings.threshold, threads=1)
 
 
 def warm_up() -> None:
-    """What every child would do anew: load the model, and go through a whole analysis once. A child then finds the
-    codecs loaded and each statement of an analysis put together; that was more than half of its work."""
-    with suppress(ModelMissing, ModelCorrupt):  # each job says what is wrong, where the doctor sees it
+    """Do once what every child would repeat: load the model, and run a complete analysis. A child then has the
+    codecs loaded and each statement of an analysis compiled; that was more than half of its work."""
+    with suppress(ModelMissing, ModelCorrupt):  # each job reports the error where the doctor sees it
         reading = engine().predict(blank())
         if reading.heatmap is not None:
             heatmap_png(reading.heatmap, 64, 64)
@@ -40,7 +40,7 @@ def warm_up() -> None:
 
 
 def _rehearse(session: Any, reading: Result) -> None:
-    """Analyse a scan that there never was."""
+    """Analyse a fictitious scan."""
     owner, doctor = (_nobody(role) for role in (Role.PATIENT, Role.DOCTOR))
     patient = Patient(id=uuid.uuid4(), user_id=owner.id, mrn=uuid.uuid4().hex[:20])
     patient.date_of_birth, patient.sex = now().date(), Sex.UNKNOWN
@@ -51,7 +51,7 @@ def _rehearse(session: Any, reading: Result) -> None:
         session.add(row)
         session.flush()
     run_id = run.id
-    session.expunge_all()  # as in a child, which has seen nothing yet
+    session.expunge_all()  # as in a child, which has loaded nothing yet
     _begin(run_id)
     session.flush()
     session.expire_all()  # as after a commit
@@ -70,17 +70,17 @@ def _nobody(role: Role) -> User:
 
 
 def between_jobs() -> None:
-    """Nothing: an analysis that failed waits for seconds only."""
+    """Nothing to do: a failed analysis waits only for seconds."""
 
 
 def analyse_scan(run_id: uuid.UUID) -> None:
-    """Run the classifier on a scan and keep its prediction, once, however often this is called."""
+    """Run the classifier on a scan and store its prediction; idempotent."""
     with transaction():
         begun = _begin(run_id)
     if begun is None:
         return
     file_key, width, height = begun
-    # Nothing stays open in the database while the model runs.
+    # No transaction stays open while the model runs.
     try:
         reading = engine().predict(storage().read(file_key))
     except FileNotFoundError:
@@ -101,7 +101,7 @@ def analyse_scan(run_id: uuid.UUID) -> None:
 
 
 def _begin(run_id: uuid.UUID) -> tuple[str, int, int] | None:
-    """The scan's file and size; None when there is nothing left to do."""
+    """The scan's file and size; None when nothing is left to do."""
     run = analysis.begin_run(run_id)
     return None if run is None else (run.scan.file_key, run.scan.width, run.scan.height)
 

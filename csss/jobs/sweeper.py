@@ -1,4 +1,4 @@
-"""Handing over again what was lost: a Redis that forgot, a worker that died, a web process that never got to it."""
+"""Enqueue lost jobs again: after Redis lost its data, a worker died, or a web process never enqueued them."""
 
 import logging
 import uuid
@@ -19,26 +19,26 @@ from csss.outbox import OutboxJob, Queue
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 5
-# A job may be between two places for a moment: taken from the queue, its lease not yet written.
+# A job may briefly be in neither place: taken from the queue, with its lease not yet written.
 GRACE = timedelta(seconds=10)
 BATCH = 500
 
 
 def sweep(connection: Any) -> int:
-    """Hand over every open row that is due, in no queue and in no worker's hands. Returns how many.
+    """Enqueue every open row that is due, not in a queue and not leased. Returns how many.
 
-    Any number of processes may sweep: a row that is handed over twice is done once (`runner.perform`). What is over
-    goes, too.
+    Safe to run in several processes at once: a row that is enqueued twice is done once (`runner.perform`). Also
+    deletes what has expired.
     """
     handed_over = sum(_sweep_queue(queue, connection) for queue in Queue)
     anchors.keep_now_and_then()
     leftovers.sweep()
-    clean_up()  # last: a file that cannot be removed must not keep jobs from being done
+    clean_up()  # last: a file that cannot be removed must not block jobs
     return handed_over
 
 
 def _sweep_queue(queue: Queue, connection: Any) -> int:
-    """Each queue by itself: a pile that waits for an absent mail worker holds up no analysis."""
+    """Each queue separately: a backlog for an absent mail worker must not delay analyses."""
     at = now()
     _mend_leases(queue, at)
     query = _lost_perhaps(queue, at)
@@ -57,16 +57,17 @@ def _sweep_queue(queue: Queue, connection: Any) -> int:
         )
     for row_id in lost:
         hand_over(row_id, queue, connection)
-    log.info("handed over %d jobs again to %s", len(lost), queue.value)
+    log.info("enqueued %d lost jobs again in %s", len(lost), queue.value)
     return len(lost)
 
 
 def _mend_leases(queue: Queue, at: datetime) -> None:
-    """After the clock was set back a lease would keep a dead worker's row for as long; a living worker renews it."""
+    """Correct leases after the clock was set back, or a dead worker's row stays leased that long; live workers
+    renew."""
     ahead = and_(
         OutboxJob.queue == queue,
         OutboxJob.done_at.is_(None),
-        OutboxJob.failed_at.is_(None),  # as in the index of open rows
+        OutboxJob.failed_at.is_(None),  # matches the partial index of open rows
         OutboxJob.leased_until > at + LEASE + SKEW,
     )
     found = db.session.scalars(select(OutboxJob.id).where(ahead).limit(BATCH)).all()
@@ -79,7 +80,7 @@ def _mend_leases(queue: Queue, at: datetime) -> None:
 
 
 def _lost_perhaps(queue: Queue, at: datetime) -> Select[uuid.UUID]:
-    # What was written last lies in the future: since then the clock was set back, and `due_at` means nothing.
+    # The last write lies in the future: the clock was set back since then, so `due_at` means nothing.
     set_back = func.coalesce(OutboxJob.handed_at, OutboxJob.created_at) > at + SKEW
     return (
         select(OutboxJob.id)
@@ -91,9 +92,9 @@ def _lost_perhaps(queue: Queue, at: datetime) -> Select[uuid.UUID]:
             or_(OutboxJob.due_at <= at, set_back),
             or_(
                 set_back,
-                # Nobody has it, though it was handed over (or owed) a while ago.
+                # No worker has it, although it was enqueued (or became due) a while ago.
                 func.coalesce(OutboxJob.handed_at, OutboxJob.due_at) <= at - GRACE,
-                # It failed or its worker died, and its pause is over.
+                # It failed or its worker died, and its back-off is over.
                 and_(
                     OutboxJob.attempts > 0,
                     or_(OutboxJob.handed_at.is_(None), OutboxJob.handed_at < OutboxJob.due_at),

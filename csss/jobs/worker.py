@@ -1,7 +1,7 @@
-"""A worker process: one queue, a forked child for each job, and a sweep every few seconds.
+"""Run a worker process: one queue, a forked child process for each job, and a sweep every few seconds.
 
-A child that is killed by a hostile file takes nothing with it. TensorFlow, which breaks when forked, is never
-imported here; LiteRT is, before the fork, so that each child starts with it.
+A child that a hostile file kills takes nothing else down. TensorFlow, which breaks when forked, is never imported
+here; LiteRT is imported before the fork, so that each child starts with it.
 """
 
 import gc
@@ -34,8 +34,8 @@ from csss.outbox import Queue
 
 log = logging.getLogger(__name__)
 
-# The module of each queue's jobs; its `warm_up` does before the fork what every child would do anew, and
-# `between_jobs` what its workers do beside their jobs, every few seconds.
+# The module of each queue's jobs. Its `warm_up` does before the fork what every child would repeat; its
+# `between_jobs` does what its workers do besides jobs, every few seconds.
 JOBS: dict[Queue, str] = {
     Queue.INFERENCE: "scan_jobs",
     Queue.REPORTS: "report_jobs",
@@ -46,18 +46,18 @@ _app: Flask | None = None
 
 
 def perform(row_id: str) -> None:
-    """What RQ calls in the forked child: do the outbox row within the app that the worker was started with."""
+    """RQ calls this in the forked child: run the outbox row within the app with which the worker was started."""
     if _app is None:
         raise RuntimeError("jobs run only in a process started by `csss worker`")
     with _app.app_context(), coming_from("worker"):
-        check_keys()  # for a worker that came before the database did
+        check_keys()  # for a worker that started before the database
         runner.perform(uuid.UUID(row_id))
 
 
 class SweepingWorker(Worker):
-    """RQ's forking worker; between jobs, and while idle, it also says that it is there and sweeps the outbox."""
+    """RQ's forking worker; between jobs, and while idle, it also registers itself again and sweeps the outbox."""
 
-    max_connection_wait_time = 3.0  # RQ would wait a minute for a Redis that is back already
+    max_connection_wait_time = 3.0  # RQ would wait a minute for a Redis that is already back
 
     def __init__(self, *args: Any, app: Flask, queue: Queue, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -79,7 +79,7 @@ class SweepingWorker(Worker):
         self._swept_at = time.monotonic()
         self._sweeping = True
         try:
-            worker_registration.register(self)  # a Redis that was restarted empty has forgotten who is there
+            worker_registration.register(self)  # a Redis that was restarted empty does not know its workers
             with self._app.app_context():
                 sweep(self._quick)
                 self._between_jobs()
@@ -90,7 +90,7 @@ class SweepingWorker(Worker):
             self._forget_connections()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """A sweep is ended first: what RQ raises here would be taken for an error of the database, and forgotten."""
+        """Finish a running sweep first: it would treat RQ's exception as a database error and discard it."""
         self.told_to_stop = True
         if self._sweeping and not self._stop_requested:
             self._stop_requested = True
@@ -102,7 +102,7 @@ class SweepingWorker(Worker):
         super().fork_work_horse(job, queue)
 
     def handle_work_horse_killed(self, job: Job, *told: Any) -> None:
-        """Out of memory, say: the row is free at once, unless it may be in other hands by now."""
+        """For example out of memory: release the row at once, unless another worker may have it by now."""
         super().handle_work_horse_killed(job, *told)
         if time.monotonic() - self._forked_at >= LEASE.total_seconds():
             return
@@ -110,7 +110,7 @@ class SweepingWorker(Worker):
             with self._app.app_context():
                 end_after_death(uuid.UUID(job.args[0]))
         except SQLAlchemyError as error:
-            log.warning("the lease of a killed job runs out by itself: %s", error)
+            log.warning("the lease of a killed job could not be ended and will expire: %s", error)
         finally:
             self._forget_connections()
 
@@ -122,20 +122,20 @@ class SweepingWorker(Worker):
 
 
 def work(app: Flask, queue: Queue, *, burst: bool = False) -> None:
-    """Serve one queue until told to stop (SIGTERM, SIGINT). Raises WrongKey."""
+    """Serve one queue until SIGTERM or SIGINT. Raises WrongKey."""
     global _app  # noqa: PLW0603
     _app = app
     with app.app_context():
         check_keys_if_it_answers()
         record_settings("worker")
     _warm_up(app, queue)
-    with suppress(StopRequested):  # told so between two of them
+    with suppress(StopRequested):  # the signal may arrive between two jobs
         while not _serve(app, queue, burst=burst):
             time.sleep(1.0)
 
 
 def _serve(app: Flask, queue: Queue, *, burst: bool) -> bool:
-    """Until told to stop (True), or until RQ quits because Redis went away in the middle of something (False)."""
+    """Run until told to stop (True), or until RQ quits because it lost Redis during an operation (False)."""
     connection = redis.Redis.from_url(app.config["CSSS"].redis_url)
     worker = None
     try:
@@ -146,7 +146,7 @@ def _serve(app: Flask, queue: Queue, *, burst: bool) -> bool:
             app=app,
             queue=queue,
             worker_ttl=15
-            + SWEEP_SECONDS,  # RQ waits for a job `worker_ttl - 15` seconds before it looks around
+            + SWEEP_SECONDS,  # RQ waits `worker_ttl - 15` seconds for a job before it returns control
         )
         worker.work(burst=burst, logging_level="WARNING")
     except redis.RedisError as error:
@@ -166,7 +166,7 @@ def _warm_up(app: Flask, queue: Queue) -> None:
             db.engine.dispose()
     except SQLAlchemyError as error:
         log.warning("the database does not answer yet: %s", error)
-    # Without this the garbage collector of every child walks over all that the parent has loaded, and so copies it:
-    # measured, 120 ms of a job of 200.
+    # Without this, the garbage collector of every child touches all objects of the parent, which copies their
+    # memory pages: measured, 120 ms of a 200 ms job.
     gc.collect()
     gc.freeze()

@@ -1,1 +1,1 @@
-"""Whether the keys of the settings are those of the database; and going over to another secret key."""
+"""Check that the keys in the settings are the database's keys, and change the secret key."""

@@ -1,8 +1,10 @@
-"""Going over to another secret key: what can be kept is encrypted anew, what cannot ends, and the log tells of it.
+"""Change the secret key: re-encrypt stored secrets, end what cannot be re-encrypted, and record the change in the
+audit log.
 
-The seals of the audit log are left as they are. The event of the change is sealed with the new key, over the hashes of
-everything before it, and names the keys whose seals were checked at that moment. So the new key alone verifies the whole
-log, and nobody who has an earlier key can write anew what was before, or go on with it (`csss.audit.verify`).
+The seals of the audit log stay unchanged. The event of the change is sealed with the new key, over the hashes of
+everything before it, and names the keys whose seals were checked at that moment. So the new key alone verifies the
+whole log. Nobody who has an earlier key can rewrite what was before, or continue with that key
+(`csss.audit.verify`).
 """
 
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ from csss.keys.evidence import KEPT_SECRETS
 
 
 class CannotChange(Exception):
-    """The change is refused and nothing was changed. `problems`: what the check of the audit log has found."""
+    """The change is refused and nothing was changed. `problems`: what the check of the audit log found."""
 
     def __init__(self, sentence: str, problems: Sequence[str] = ()) -> None:
         super().__init__(sentence)
@@ -33,28 +35,28 @@ class CannotChange(Exception):
 
 @dataclass
 class KeyChange:
-    """What a change has kept, and what it has ended."""
+    """What a change has re-encrypted, lost and ended."""
 
-    authenticators: int = 0  # encrypted anew
+    authenticators: int = 0  # re-encrypted
     passphrases: int = 0
-    lost_authenticators: int = 0  # do not open any more
+    lost_authenticators: int = 0  # cannot be decrypted any more
     lost_passphrases: int = 0
-    recovery_codes: int = 0  # ended, as are the following
+    recovery_codes: int = 0  # ended, like the following
     codes: int = 0
     links: int = 0
     sessions: int = 0
 
     def sentences(self) -> list[str]:
-        """In the words of whoever gave the command."""
+        """Describe it for the person who ran the command."""
         told = []
         if self.authenticators or self.passphrases:
             told.append(
-                f"Encrypted anew: {self.authenticators} authenticator apps and {self.passphrases} pass phrases."
+                f"Re-encrypted: {self.authenticators} authenticator apps and {self.passphrases} pass phrases."
             )
         if self.lost_authenticators:
             told.append(
                 f"Lost: {self.lost_authenticators} authenticator apps do not open. Their owners sign in with a code by "
-                "mail, and set the app up anew on their account's page."
+                "mail, and set up the app again on their account's page."
             )
         if self.lost_passphrases:
             told.append(
@@ -68,30 +70,30 @@ class KeyChange:
                 f"Ended: {self.codes} mailed codes and {self.links} links for a new password. They can be asked for again; "
                 "so can links that confirm an address."
             )
-        told.append(f"Ended: {self.sessions} sessions. Everybody has to sign in anew.")
+        told.append(f"Ended: {self.sessions} sessions. Everybody has to sign in again.")
         return told
 
 
 def is_in_use() -> bool:
-    """Whether the secret key of the settings is the one of the database already."""
+    """Whether the database already uses the secret key in the settings."""
     known = db.session.get(KeyCheck, SECRET_KEY)
     return known is not None and known.value == secret_key_value(_new())
 
 
 def change(old: str, earlier: Sequence[str] = (), *, force: bool = False) -> KeyChange:
-    """Go over from the secret key `old` to that of the settings, whole or not at all. Raises CannotChange.
+    """Change from the secret key `old` to the one in the settings, completely or not at all. Raises CannotChange.
 
-    `earlier` are keys from before `old`, for a log that knows of no change. Belongs inside transaction().
+    `earlier` are keys from before `old`, for a log without a record of that change. Belongs inside transaction().
     """
     chain.lock(any_key=True)
     known = db.session.get(KeyCheck, SECRET_KEY)
     if known is not None and known.value != secret_key_value(old):
-        raise CannotChange("The old key that was given is not the one that this database is used with.")
+        raise CannotChange("The given old key is not the key of this database.")
     keys = [chain.Key(each) for each in (old, _new(), *earlier)]
     verdict = verify(keys, anchors.kept(anchors.path()))
     if verdict.problems and not force:
         raise CannotChange(
-            "The audit log is not whole as the old key sees it. Nothing was changed. Look into it first; --force changes "
+            "The audit log is not intact according to the old key. Nothing was changed. Investigate first; --force changes "
             "the key all the same, and records how much was wrong.",
             verdict.problems,
         )
@@ -110,8 +112,8 @@ def change(old: str, earlier: Sequence[str] = (), *, force: bool = False) -> Key
 
 
 def go_on_without_old_key() -> KeyChange:
-    """Take the key of the settings though nobody has the one before. What was kept with that is lost, and the seals made
-    with it stay unchecked: `csss audit verify` says so until it is given that key. Belongs inside transaction()."""
+    """Use the key in the settings although nobody has the previous one. Secrets encrypted with that are lost, and
+    its seals stay unchecked: `csss audit verify` reports them until it gets that key. Belongs inside transaction()."""
     chain.lock(any_key=True)
     outcome, new = _go_over(None), chain.current_key()
     record(KEY_CHANGED, key=new.id, earlier=[], without_old_key=True, **asdict(outcome))
@@ -122,7 +124,7 @@ def _go_over(old: str | None) -> KeyChange:
     outcome = KeyChange()
     outcome.authenticators, outcome.lost_authenticators = _encrypt_anew(*KEPT_SECRETS[0], old)
     outcome.passphrases, outcome.lost_passphrases = _encrypt_anew(*KEPT_SECRETS[1], old)
-    # Keyed hashes: who has a code could not show that it is the one.
+    # Stored as keyed hashes, so a correct code could not be recognised with the new key.
     outcome.recovery_codes = _end(RecoveryCode, RecoveryCode.used_at, RecoveryCode.used_at.is_(None))
     outcome.codes = _end(
         OneTimeCode,
@@ -154,7 +156,7 @@ def _go_over(old: str | None) -> KeyChange:
 
 
 def _encrypt_anew(table: str, column: str, purpose: str, old: str | None) -> tuple[int, int]:
-    """How many kept secrets open with the new key now, and how many with neither: these are left as they are."""
+    """Re-encrypt; returns how many secrets open with the new key, and how many with neither (left unchanged)."""
     rows = sa.table(table, sa.column("id", sa.Uuid()), sa.column(column, sa.String()))
     kept, lost = 0, 0
     for row_id, token in db.session.execute(

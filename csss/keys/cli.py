@@ -1,4 +1,4 @@
-"""`csss change-secret-key`."""
+"""`csss change-secret-key`: change the secret key of an installation."""
 
 import os
 import secrets
@@ -33,11 +33,9 @@ _KEY_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=T
     multiple=True,
     help="A key from before the old one, where the audit log asks for it; may be given several times.",
 )
-@click.option("--make-new", is_flag=True, help="Make the new key, where it lies in the instance folder.")
-@click.option(
-    "--without-old-key", is_flag=True, help="The old key is lost. What was kept with it is lost, too."
-)
-@click.option("--force", is_flag=True, help="Change it although the audit log is not whole.")
+@click.option("--make-new", is_flag=True, help="Make the new key, if it is stored in the instance folder.")
+@click.option("--without-old-key", is_flag=True, help="The old key is lost. What it encrypted is lost, too.")
+@click.option("--force", is_flag=True, help="Change it although the check of the audit log fails.")
 def change_secret_key(
     old_key_file: Path | None,
     earlier_files: tuple[Path, ...],
@@ -45,11 +43,11 @@ def change_secret_key(
     without_old_key: bool,
     force: bool,
 ) -> None:
-    """Go over from the secret key in use to the one that CSSS_SECRET_KEY holds now.
+    """Change from the secret key in use to the one in CSSS_SECRET_KEY.
 
-    Stop `csss web` and `csss worker` before. It happens whole or not at all. Authenticator apps and report pass phrases are
-    kept; sessions, recovery codes, mailed codes and links end. The audit log is checked first, and records the change.
-    Keep the old key as long as backups made with it.
+    Stop `csss web` and `csss worker` first. The change is atomic. Authenticator apps and report pass phrases are
+    kept; sessions, recovery codes, mailed codes and links end. The command checks the audit log first, and records
+    the change. Keep the old key as long as backups made with it.
     """
     settings = load_settings()
     if running := "; ".join(_running(settings)):
@@ -70,7 +68,7 @@ def change_secret_key(
         outcome = _change(settings, old_key, earlier, force=force)
         if outcome is not None and settings.secret_key and settings.secret_key_file.exists():
             aside = settings.secret_key_file.rename(_aside(settings))
-            click.echo(f"The key that lay in the instance folder is in {aside} now.")
+            click.echo(f"The old key of the instance folder is in {aside} now.")
     if outcome is None:
         click.echo("This secret key is the one in use already. Nothing was changed.")
         return
@@ -82,7 +80,7 @@ def change_secret_key(
 def _change(
     settings: Settings, old_key: Callable[[], str | None], earlier: list[str], *, force: bool
 ) -> "KeyChange | None":
-    """None when there is nothing to change."""
+    """Change the key; None when there is nothing to change."""
     import sqlalchemy as sa
     from flask_migrate import upgrade
 
@@ -93,7 +91,7 @@ def _change(
 
     with create_app(settings).app_context(), coming_from("command line"):
         if not sa.inspect(db.engine).has_table("key_checks"):
-            upgrade()  # after a time with a wrong key `csss migrate` would refuse either key
+            upgrade()  # after a time with a wrong key `csss migrate` would refuse both keys
         if change.is_in_use():
             return None
         old = old_key()
@@ -112,7 +110,7 @@ def _change(
 
 
 def _old_key(settings: Settings, file: Path | None) -> str:
-    """From the file that was given, the instance folder where the setting is new, or asked for."""
+    """Read the old key from the given file, from the instance folder if the setting is new, or from a prompt."""
     if file is not None:
         return _read(file)
     if settings.secret_key and settings.secret_key_file.exists():
@@ -126,12 +124,12 @@ def _read(file: Path) -> str:
         return opened.read().strip()
 
 
-# A new key in the instance folder: it lies beside the old one until the database has it.
+# A new key in the instance folder stays beside the old one until the database has it.
 
 
 @contextmanager
 def _new_key_beside(settings: Settings) -> Iterator[tuple[str, str]]:
-    """The old key and a new one, which takes its place at the end."""
+    """The old key and a new one, which replaces it at the end."""
     place, beside = settings.secret_key_file, _beside(settings)
     if not place.exists():
         raise click.ClickException(f"There is no key in {place}.")
@@ -145,12 +143,13 @@ def _new_key_beside(settings: Settings) -> Iterator[tuple[str, str]]:
     except click.ClickException:
         beside.unlink()
         raise
-    # After any other error nobody knows whether the database has the new key: it stays, and `_finished_before` looks.
+    # After any other error nobody knows whether the database has the new key: keep it, and `_finished_before`
+    # decides.
     _put_in_place(settings)
 
 
 def _finished_before(settings: Settings) -> bool:
-    """Whether a change that was broken off after the database had taken the new key is brought to its end now."""
+    """Whether a change that was interrupted after the database had the new key is completed now."""
     from csss.keys.start import is_secret_key
 
     beside = _beside(settings)
@@ -160,7 +159,7 @@ def _finished_before(settings: Settings) -> bool:
         beside.unlink()
         return False
     _put_in_place(settings)
-    click.echo("The change that was broken off has been brought to its end.")
+    click.echo("The interrupted change has been completed.")
     return True
 
 
@@ -181,7 +180,7 @@ def _aside(settings: Settings) -> Path:
     return settings.secret_key_file.with_name(f"secret_key-before-{now():%Y%m%dT%H%M%S}")
 
 
-# Who would go on with the old key. Whoever is not seen here can still write nothing with it.
+# Processes that would continue with the old key. One that is not found here still cannot write with it.
 
 
 def _running(settings: Settings) -> Iterator[str]:
@@ -213,7 +212,7 @@ def _answers(settings: Settings) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """Where a server that listens on `host` can be asked from this machine."""
+    """The address at which this machine can reach a server that listens on `host`."""
     try:
         address = ip_address(host)
     except ValueError:

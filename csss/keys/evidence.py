@@ -1,4 +1,4 @@
-"""Whether a key is the right one, where the database has no check value yet: by what was made with it before."""
+"""Check a key for which the database has no check value yet, by what was encrypted or signed with it before."""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from csss.storage.keys import StorageKey
 
 log = logging.getLogger(__name__)
 
-# Where secrets are kept encrypted: table, column, and the purpose of the key.
+# Encrypted secrets: table, column, and the purpose of the key.
 KEPT_SECRETS = (
     ("users", "totp_secret", "totp"),
     ("patients", "report_passphrase", "report-passphrase"),
@@ -23,7 +23,7 @@ _TRIED = 50
 
 
 def against_secret_key(connection: sa.Connection, secret: str) -> bool:
-    """Whether the newest seal was made with another secret key, or no kept secret opens though there are some."""
+    """Whether another secret key made the newest seal, or stored secrets exist and none can be decrypted."""
     tables = set(sa.inspect(connection).get_table_names())
     if "audit_seals" in tables:
         newest = connection.execute(chain.newest_seal()).first()
@@ -34,7 +34,7 @@ def against_secret_key(connection: sa.Connection, secret: str) -> bool:
 
 
 def _tried(connection: sa.Connection, tables: set[str], secret: str) -> Iterator[bool]:
-    """Of some kept secrets, whether they open."""
+    """For a sample of the stored secrets, whether they can be decrypted."""
     for table, column, purpose in KEPT_SECRETS:
         if table not in tables:
             continue
@@ -45,9 +45,9 @@ def _tried(connection: sa.Connection, tables: set[str], secret: str) -> Iterator
 
 
 def against_storage_key(settings: Settings, key: StorageKey) -> bool:
-    """Whether there are stored files that name this key, and none of those that were tried opens.
+    """Whether there are stored files that name this key, and none of the sampled ones opens.
 
-    Reads the beginning of every stored file at most: that happens once for each key.
+    Reads at most the beginning of every stored file, once for each key.
     """
     kept, failed = open_storage(settings, [key]), 0
     for name, key_id in kept.key_ids():

@@ -1,4 +1,4 @@
-"""Looking at the keys before anything is done with them: by every process and command that opens the database."""
+"""Check the keys before they are used, in every process and command that opens the database."""
 
 import logging
 from collections.abc import Iterator
@@ -26,16 +26,16 @@ from csss.keys.evidence import against_secret_key, against_storage_key
 log = logging.getLogger(__name__)
 
 _RIGHT = "csss_keys_are_right"
-# The database does not answer. Any other error of it is a fault of ours and is raised.
+# The database does not answer. Any other error is a fault of the program and is raised.
 _NO_ANSWER = (OperationalError, InterfaceError)
 
 
 def wrong_keys(
     connection: sa.Connection, settings: Settings, secret: str, known: dict[str, str] | None = None
 ) -> list[str]:
-    """A sentence for each key that is not the one of this database. Only reads.
+    """A sentence for each key that is not this database's key. Only reads.
 
-    `known` are the check values if they have been read already.
+    `known` are the check values, if they have been read already.
     """
     known = _known(connection) if known is None else known
     wrong = []
@@ -53,7 +53,7 @@ def wrong_keys(
 
 
 def _known(connection: sa.Connection) -> dict[str, str]:
-    """The check values that there are; none in a database from before there were any."""
+    """The stored check values; none in a database from before they existed."""
     if not sa.inspect(connection).has_table(KeyCheck.__tablename__):
         return {}
     return _values(connection)
@@ -64,8 +64,8 @@ def _values(connection: sa.Connection) -> dict[str, str]:
 
 
 def refuse_wrong_keys(settings: Settings) -> None:
-    """Raises WrongKey, before an application is made. A database that is not there or does not answer is let pass: the
-    keys are looked at again before anything is written (`check_keys`, `chain.lock`)."""
+    """Raise WrongKey before an application is made. An unreachable or missing database is no error here, because
+    the keys are checked again before anything is written (`check_keys`, `chain.lock`)."""
     try:
         wrong = wrong_keys_of(settings)
     except _NO_ANSWER as error:
@@ -76,7 +76,7 @@ def refuse_wrong_keys(settings: Settings) -> None:
 
 
 def wrong_keys_of(settings: Settings) -> list[str]:
-    """Like `wrong_keys`, with a connection of its own. Raises SQLAlchemyError. Makes no database and no secret key."""
+    """Like `wrong_keys`, with its own connection. Raises SQLAlchemyError. Creates no database and no secret key."""
     if not_made_yet(settings):
         return []
     with _connection(settings) as connection:
@@ -87,7 +87,7 @@ def wrong_keys_of(settings: Settings) -> list[str]:
 
 
 def is_secret_key(settings: Settings, secret: str) -> bool:
-    """Whether the database knows this secret key as its own. Raises SQLAlchemyError."""
+    """Whether this secret key is the database's own. Raises SQLAlchemyError."""
     with _connection(settings) as connection:
         return _known(connection).get(SECRET_KEY) == secret_key_value(secret)
 
@@ -125,9 +125,9 @@ def open_app(settings: Settings | None = None) -> Flask:
 
 
 def check_keys() -> None:
-    """Look at the keys once in a process, and keep the check values of new ones. Raises WrongKey, SQLAlchemyError.
+    """Check the keys once per process, and store the check values of new ones. Raises WrongKey, SQLAlchemyError.
 
-    Before the tables are there nothing is kept, and it is looked again. Belongs outside transaction().
+    Before the tables exist nothing is stored, and the next call checks again. Belongs outside transaction().
     """
     app = current_app
     settings, secret = app.config["CSSS"], str(app.config["SECRET_KEY"])
@@ -135,7 +135,7 @@ def check_keys() -> None:
         return
     with db.engine.connect() as connection:
         there = sa.inspect(connection).has_table(KeyCheck.__tablename__)
-        # Read once: a value that another process keeps between two looks would be compared by neither.
+        # Read once: a value that another process stores between two reads would be compared by neither.
         known = _known(connection)
         wrong = wrong_keys(connection, settings, secret, known)
         new = check_values(settings, secret).keys() - known.keys()
@@ -149,7 +149,7 @@ def check_keys() -> None:
 
 
 def check_keys_if_it_answers() -> None:
-    """For the start of web and workers, which may come before the database does. Raises WrongKey."""
+    """For the start of web and workers, which may start before the database. Raises WrongKey."""
     try:
         check_keys()
     except _NO_ANSWER as error:
@@ -159,7 +159,7 @@ def check_keys_if_it_answers() -> None:
 
 
 def _keep(settings: Settings, secret: str) -> None:
-    """Under the lock of the audit log: of several processes that start at once one keeps them, the others compare."""
+    """Store under the audit lock: of several processes that start at once, one stores and the others compare."""
     with transaction():
         chain.lock()
         known = _values(db.session.connection())
@@ -171,7 +171,7 @@ def _keep(settings: Settings, secret: str) -> None:
 
 
 def readiness() -> str:
-    """For `/readyz`: "ok", or what is wrong, by the check values alone. Raises SQLAlchemyError."""
+    """For `/readyz`: "ok", or what is wrong, from the check values alone. Raises SQLAlchemyError."""
     settings, secret = current_app.config["CSSS"], str(current_app.config["SECRET_KEY"])
     known = _values(db.session.connection())
     wrong = [

@@ -1,7 +1,7 @@
-"""The open streams of one web process: one thread, one Redis subscription, any number of sockets.
+"""Serve the open streams of one web process: one thread, one Redis subscription, any number of sockets.
 
-A stream is opened by an ordinary request, so the ordinary guard decides who may; then its socket is taken out of
-gunicorn's hands (`csss.server`) and belongs to the event loop here. It holds neither a thread nor a database connection.
+A normal request opens a stream, so the normal guard decides who may. Then its socket is taken from gunicorn
+(`csss.server`) and belongs to the event loop here. It needs neither a thread nor a database connection.
 """
 
 import asyncio
@@ -23,20 +23,20 @@ from csss.live.names import CHANNEL, ERASED, Change, Listener
 
 log = logging.getLogger(__name__)
 
-PER_SESSION = 6  # more windows than that: the oldest goes over to the slow refresh
+PER_SESSION = 6  # with more windows, the oldest falls back to the slow refresh
 COMMENT_SECONDS = 20.0
 LIFE_SECONDS = (900.0, 1200.0)
 RETRY_MS = (1000, 5000)  # how long a browser waits before it opens the next one
-GATHER_SECONDS = 0.05  # changes that belong together reach the page in one message
-# Streams are told one after the other, this far apart, and all within so long. Each that is told makes its page ask, and
-# pages that ask all at once keep everybody else waiting.
+GATHER_SECONDS = 0.05  # collects related changes into one message
+# Streams are notified one after the other, this far apart, and all of them within this time. Each notified page
+# sends a request, and a thundering herd would slow down everybody else.
 PACE_SECONDS, SPREAD_SECONDS = 0.007, 0.7
-CHECK_SECONDS = 2.0  # how soon a stream ends after its session has
-REDIS_SECONDS = (0.5, 5.0)  # between tries to reach Redis
-CLEAR_AGAIN_SECONDS = 60.0  # a request that had read before the erasing may have cached something after it
-BACKLOG_BYTES = 64_000  # a reader that is so far behind is cut off
+CHECK_SECONDS = 2.0  # how soon a stream ends after its session
+REDIS_SECONDS = (0.5, 5.0)  # between attempts to reach Redis
+CLEAR_AGAIN_SECONDS = 60.0  # a request that read before the erasing may have filled a cache after it
+BACKLOG_BYTES = 64_000  # a client that is further behind is disconnected
 
-# Given the sessions that have streams: those of them that are still alive. May ask the database.
+# Given the sessions that have streams, returns those that are still active. May query the database.
 Alive = Callable[[frozenset[uuid.UUID]], set[uuid.UUID]]
 
 
@@ -60,13 +60,13 @@ class Stream(asyncio.Protocol):
         self.hub.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """A browser says nothing on a stream; whatever comes is dropped."""
+        """A browser sends nothing on a stream; drop whatever arrives."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.hub.closed(self)
 
     def say_how_it_is(self) -> None:
-        """`ready` with the number of the last change, from which a page knows whether it has missed one."""
+        """Send `ready` with the number of the last change, so that a page knows whether it has missed one."""
         self.send("ready" if self.hub.online else "offline", self.hub.version)
 
     def add(self, names: tuple[str, ...]) -> None:
@@ -100,7 +100,7 @@ class Stream(asyncio.Protocol):
 
 
 class Hub:
-    """Start it in the process that serves (`csss.server`); requests give it their sockets with `adopt`."""
+    """Start it in the serving process (`csss.server`); requests hand over their sockets with `adopt`."""
 
     def __init__(self, redis_url: str, alive: Alive, *, ceiling: int) -> None:
         self.loop = asyncio.new_event_loop()
@@ -108,19 +108,19 @@ class Hub:
         self._redis_url, self._alive, self._ceiling = redis_url, alive, ceiling
         self._streams: dict[Stream, None] = {}  # in the order of opening
         self._token, self._count = secrets.token_hex(3), 0
-        self._untold: dict[Stream, None] = {}  # those with names to tell, who has waited longest first
+        self._untold: dict[Stream, None] = {}  # streams with pending names, the longest waiting first
         self._news = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def version(self) -> str:
-        """Changes with every change that this process hears of, and whenever it may have missed one."""
+        """Changes with every change that this process receives, and whenever it may have missed one."""
         return f"{self._token}.{self._count}"
 
     @property
     def has_room(self) -> bool:
-        """Streams have a ceiling of their own. A few requests at once may go a little above it."""
+        """Whether another stream fits under the limit. Concurrent requests may exceed it slightly."""
         return len(self._streams) < self._ceiling
 
     def __len__(self) -> int:
@@ -136,13 +136,15 @@ class Hub:
     def adopt(self, connection: socket.socket, listener: Listener, head: bytes) -> None:
         """Take over a connection whose request has been read and not answered; the answer begins with `head`.
 
-        From any thread.
+        Thread-safe.
         """
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if connection.family in {socket.AF_INET, socket.AF_INET6}:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):  # a laptop that was shut says no good-bye
+            if hasattr(
+                socket, "TCP_USER_TIMEOUT"
+            ):  # a laptop whose lid was closed never closes the connection
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
         self.loop.call_soon_threadsafe(self._adopt, connection, listener, head)
 
@@ -184,14 +186,14 @@ class Hub:
         try:
             await self.loop.connect_accepted_socket(lambda: Stream(self, listener, head), connection)
         except OSError as error:
-            log.info("a stream was gone before it began: %s", error)
+            log.info("a stream was closed before it began: %s", error)
             connection.close()
 
     async def _hear(self) -> None:
-        """One subscription, for ever; while Redis does not answer, every stream says so."""
+        """Keep one subscription for ever; while Redis does not answer, every stream says so."""
         pause = REDIS_SECONDS[0]
         while True:
-            # No silent reconnecting by the client: what was missed meanwhile would never be known.
+            # The client must not reconnect silently: nobody would know what was missed meanwhile.
             connection = redis.asyncio.Redis.from_url(
                 self._redis_url,
                 socket_timeout=5.0,
@@ -222,7 +224,7 @@ class Hub:
         if online is self.online:
             return
         self.online = online
-        self._token = secrets.token_hex(3)  # nobody knows what was missed: every page asks once
+        self._token = secrets.token_hex(3)  # unknown changes were missed, so every page refreshes once
         clear_all()
         for stream in list(self._streams):
             stream.say_how_it_is()
@@ -231,7 +233,7 @@ class Hub:
         try:
             change = Change.decode(content)
         except (ValueError, KeyError, TypeError):
-            log.warning("something that is no change came over %s", CHANNEL)
+            log.warning("received an invalid change on %s", CHANNEL)
             return
         self._count += 1
         if ERASED in change.names:
@@ -245,7 +247,7 @@ class Hub:
             self._news.set()
 
     async def _pass_on(self) -> None:
-        """Tell each stream what it has not been told, never many at once. Nobody waits longer than one round."""
+        """Notify each stream of its pending names, never many at once. No stream waits longer than one round."""
         while True:
             await self._news.wait()
             await asyncio.sleep(GATHER_SECONDS)
@@ -254,7 +256,7 @@ class Hub:
                 stream = next(iter(self._untold))
                 del self._untold[stream]
                 stream.flush()
-                # By the clock: a busy process wakes this thread late, and who waits must not pay for it each time.
+                # Schedule by the clock: a busy process wakes this thread late, and the delays must not add up.
                 turn += min(PACE_SECONDS, SPREAD_SECONDS / max(1, len(self._streams)))
                 if (wait := turn - self.loop.time()) > 0:
                     await asyncio.sleep(wait)
@@ -271,7 +273,7 @@ class Hub:
                     stream.comment()
 
     async def _check_sessions(self) -> None:
-        """All streams of the process in one short query, every few seconds."""
+        """Check all streams of the process in one short query, every few seconds."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             asked = frozenset(stream.listener.session_id for stream in self._streams)
@@ -280,7 +282,7 @@ class Hub:
             try:
                 alive = await self.loop.run_in_executor(None, self._alive, asked)
             except Exception:
-                # No page can be fetched either as long as the database does not answer; the next look decides.
+                # While the database does not answer, no page can be fetched either; the next check decides.
                 log.exception("sessions could not be checked")
                 continue
             for stream in list(self._streams):

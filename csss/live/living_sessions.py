@@ -1,4 +1,4 @@
-"""Which sessions are alive, for all streams of a process at once, on a connection that is given back at once."""
+"""Find the active sessions for all streams of a process at once, on a connection that is returned immediately."""
 
 import uuid
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from csss.people.models import AccountState, User
 
 
 def alive_in(app: Flask) -> Callable[[frozenset[uuid.UUID]], set[uuid.UUID]]:
-    """A function for the hub: those of the given sessions that are signed in still, by the rules of the guard."""
+    """Make a function for the hub: of the given sessions, those that are still signed in, by the guard's rules."""
     idle = timedelta(minutes=app.config["CSSS"].session_minutes)
     longest = timedelta(hours=app.config["CSSS"].session_hours)
 

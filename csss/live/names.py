@@ -1,4 +1,4 @@
-"""What may be told of a change, and to whom: names of lists and ids of scans, by the table that has changed."""
+"""Decide which changes are announced, and to whom: names of lists and ids of scans, by the changed table."""
 
 import json
 import uuid
@@ -10,12 +10,12 @@ from csss.people.roles import STAFF, Role
 
 CHANNEL = "csss:live"
 QUEUE, ACCOUNTS, MAIL = "queue", "accounts", "mail"
-ERASED = "erased"  # for the processes alone: they clear their caches (`csss.caches`)
+ERASED = "erased"  # only for processes: they clear their caches (`csss.caches`)
 
 _DOCTOR = frozenset({Role.DOCTOR})
 _ADMIN = frozenset({Role.ADMIN})
 _EVERYBODY = STAFF | {Role.PATIENT}
-# Rows with a `scan_id`: who has a list or a page on which they show. A patient hears of nothing about the classifier.
+# Rows with a `scan_id`: the roles whose lists or pages show them. A patient hears nothing about the classifier.
 _OF_A_SCAN: dict[str, frozenset[Role]] = {
     "addenda": _EVERYBODY,
     "analysis_runs": _DOCTOR,
@@ -28,8 +28,8 @@ _OF_A_SCAN: dict[str, frozenset[Role]] = {
     "scan_closures": _EVERYBODY,
     "scan_holds": STAFF,
 }
-# A step: whose list the scan leaves or joins. A doctor's list counts every status; a patient hears of the first step by
-# the new scan itself.
+# A step: the roles whose list the scan leaves or joins. A doctor's list counts every status; a patient hears of the
+# first step through the new scan itself.
 _STEPS: dict[str, frozenset[Role]] = {
     "PENDING_AI": _DOCTOR,
     "AI_ANALYZED": frozenset({Role.PATIENT, Role.DOCTOR}),
@@ -42,9 +42,9 @@ _LISTS: dict[str, str] = {"users": ACCOUNTS, "mail_messages": MAIL}
 
 @dataclass(frozen=True)
 class Change:
-    """Names of what has changed, for the people of these roles (a patient hears only of own scans).
+    """Names of what has changed, for the people of these roles (patients hear only of their own scans).
 
-    `owner` is the patient to whom a scan belongs that is new.
+    `owner` is the patient to whom a new scan belongs.
     """
 
     names: tuple[str, ...]
@@ -56,19 +56,19 @@ class Change:
 
     @classmethod
     def decode(cls, text: str | bytes) -> "Change":
-        """Raises ValueError, KeyError or TypeError for what we have not written."""
+        """Parse a message. Raises ValueError, KeyError or TypeError when this program did not write it."""
         read = json.loads(text)
         roles = frozenset(Role(role) for role in read["r"])
         return cls(tuple(str(name) for name in read["n"]), roles, str(read["o"]))
 
 
 def change_of(row: Any, *, new: bool) -> Change | None:
-    """What a written row means for the open pages; None for a row that shows on none."""
+    """What a written row means for the open pages; None for a row that no page shows."""
     table = row.__tablename__
     if table in _LISTS:
         return Change((_LISTS[table],), _ADMIN)
     if table == "scans":
-        # To staff a new one is told by its first step; else its priority has been changed.
+        # Staff hear of a new scan through its first step; otherwise its priority has changed.
         if new:
             return Change((QUEUE, str(row.id)), frozenset({Role.PATIENT}), owner=str(row.patient_id))
         return Change((QUEUE, str(row.id)), STAFF)
@@ -80,7 +80,7 @@ def change_of(row: Any, *, new: bool) -> Change | None:
 
 
 def merged(changes: Iterable[Change]) -> list[Change]:
-    """One change for each set of roles and each owner, its names without repetition; what is new comes first."""
+    """One change per set of roles and owner, with each name once; new scans come first."""
     names: dict[tuple[frozenset[Role], str], dict[str, None]] = {}
     for change in sorted(changes, key=lambda each: not each.owner):
         names.setdefault((change.roles, change.owner), {}).update(dict.fromkeys(change.names))
@@ -89,7 +89,7 @@ def merged(changes: Iterable[Change]) -> list[Change]:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who has opened a stream, and what this person may know. `patient` and `scans`: a patient's own, None for staff."""
+    """Who has opened a stream, and what they may know. `patient` and `scans`: a patient's own, None for staff."""
 
     session_id: uuid.UUID
     role: Role
@@ -97,7 +97,7 @@ class Listener:
     scans: set[str] | None = None
 
     def may_know(self, change: Change) -> tuple[str, ...]:
-        """The names of this change that may be told; nothing at all when it is about other people's scans."""
+        """The names of this change that may be sent; none when it is about other people's scans."""
         if self.role not in change.roles:
             return ()
         if self.scans is None:

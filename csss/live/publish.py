@@ -1,4 +1,4 @@
-"""Telling the other processes what has been written, after the commit. Whoever writes need not think of it."""
+"""Tell the other processes what has been written, after the commit. Code that writes rows need not call it."""
 
 import logging
 import threading
@@ -18,12 +18,13 @@ from csss.live.names import CHANNEL, Change, change_of, merged
 log = logging.getLogger(__name__)
 
 PUBLISHER = "csss_live_publisher"
-# After a Redis that did not answer, pages wait for it no more for so long; the streams say that they are interrupted.
+# After a failed attempt, pages do not wait for Redis again for this long; the streams say that they are
+# interrupted.
 REST_SECONDS = 5.0
 
 
 class Publisher:
-    """Names changes in Redis. Never raises: a change that is not told shows at the next slow refresh."""
+    """Publishes changes in Redis. Never raises: a change that is lost shows at the next slow refresh."""
 
     def __init__(self, url: str) -> None:
         self._connection = redis.Redis.from_url(
@@ -33,7 +34,7 @@ class Publisher:
         self._lock = threading.Lock()
 
     def tell(self, changes: list[Change], *, whatever: bool = False) -> None:
-        """`whatever`: also while Redis is left alone."""
+        """Publish; with `whatever`, also during the pause after a failure."""
         if time.monotonic() < self._resting_until and not whatever:
             return
         try:
@@ -42,7 +43,7 @@ class Publisher:
         except redis.RedisError as error:
             with self._lock:
                 self._resting_until = time.monotonic() + REST_SECONDS
-            log.warning("Redis did not take a live change (%s)", error)
+            log.warning("Redis did not accept a live change (%s)", error)
 
 
 def init_live(app: Flask) -> None:
@@ -51,7 +52,7 @@ def init_live(app: Flask) -> None:
 
 @event.listens_for(Session, "after_flush")
 def _note(session: Session, _: Any) -> None:
-    """What this flush has written is told once its transaction has been committed, never when it is rolled back."""
+    """Note what this flush has written; it is published after the transaction's commit, never after a rollback."""
     found = [change_of(row, new=True) for row in session.new]
     found += [change_of(row, new=False) for row in (*session.dirty, *session.deleted)]
     changes = merged(change for change in found if change is not None)

@@ -1,1 +1,1 @@
-"""What is told to whom, and when; `channels` are the ways it travels."""
+"""Decide what is told to whom, and when; `channels` deliver it."""

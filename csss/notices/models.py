@@ -1,4 +1,4 @@
-"""Every message that CSSS owes somebody, and how far it has come."""
+"""Table of every message that CSSS has to send, and its state."""
 
 import uuid
 from datetime import datetime
@@ -20,7 +20,7 @@ class MailKind(StrEnum):
     SCAN_CLOSED = "scan_closed"
     RESET_PASSWORD = "reset_password"
     PASSWORD_CHANGED = "password_changed"
-    # What lets somebody in, or opens a mailed report, has changed: its owner shall know, whoever it was.
+    # Something that grants access or opens a mailed report has changed: the owner must know, whoever did it.
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
     APP_ADDED = "app_added"
@@ -33,16 +33,16 @@ class MailKind(StrEnum):
 
 
 class MailState(StrEnum):
-    WAITING = "waiting"  # the address is not confirmed yet
+    WAITING = "waiting"  # until the address is confirmed
     QUEUED = "queued"
-    SENDING = "sending"  # handed to the mail server, its answer not yet kept
+    SENDING = "sending"  # handed to the mail server, its answer not yet stored
     SENT = "sent"
-    FAILED = "failed"  # given up
-    DROPPED = "dropped"  # a code that became too old
+    FAILED = "failed"  # no more retries
+    DROPPED = "dropped"  # a code that expired before it was sent
 
 
 class MailMessage(Model):
-    """One message to one person about one subject; the unique key stops a second copy."""
+    """One message to one person about one subject; the unique key prevents a duplicate."""
 
     __tablename__ = "mail_messages"
 

@@ -1,4 +1,4 @@
-"""Looking messages up, for administrators."""
+"""Look up messages for administrators."""
 
 from sqlalchemy import select
 
@@ -13,7 +13,7 @@ PAGE_SIZE = 50
 def messages(
     *, kind: MailKind | None = None, state: MailState | None = None, search: str = "", page: int = 1
 ) -> ListPage[MailMessage]:
-    """The newest first. `search` finds part of the name or of the address of the person it is for."""
+    """List messages, newest first. `search` matches part of the recipient's name or address."""
     query = select(MailMessage.id)
     if kind is not None:
         query = query.where(MailMessage.kind == kind)
@@ -22,7 +22,7 @@ def messages(
     words = searching.values(search)
     if words:
         query = query.where(MailMessage.user_id.in_(searching.accounts()))
-    # The ids first, from an index alone; then only this page is read whole.
+    # First the ids, from an index alone; then only this page is loaded.
     ids = page_of(query.order_by(MailMessage.created_at.desc(), MailMessage.id), page, PAGE_SIZE, words)
     whole = db.session.scalars(select(MailMessage).where(MailMessage.id.in_(ids.rows)))
     found = {message.id: message for message in whole}

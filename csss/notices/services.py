@@ -1,4 +1,4 @@
-"""Owing somebody a message: the row and the job that sends it, in the transaction that causes it."""
+"""Queue messages: the row and the job that sends it, in the transaction that causes it."""
 
 import uuid
 from datetime import timedelta
@@ -17,9 +17,10 @@ from csss.people.models import User
 
 
 def owe(kind: MailKind, user: User, subject_id: uuid.UUID) -> MailMessage:
-    """One message of this kind about this subject; a second call owes nothing more.
+    """Queue one message of this kind about this subject; idempotent.
 
-    Codes and links that somebody waits for have a queue of their own, so that no pile of reports delays a sign-in.
+    Codes and links that somebody waits for have a queue of their own, so that a backlog of reports does not delay a
+    sign-in.
     """
     owed = db.session.scalars(
         select(MailMessage).where(
@@ -45,7 +46,7 @@ def owe(kind: MailKind, user: User, subject_id: uuid.UUID) -> MailMessage:
 
 
 def release_waiting(user: User) -> None:
-    """Send what has waited for this person's address to be confirmed."""
+    """Send what has waited for this person to confirm their address."""
     for message in db.session.scalars(
         select(MailMessage).where(MailMessage.user_id == user.id, MailMessage.state == MailState.WAITING)
     ):
@@ -53,15 +54,15 @@ def release_waiting(user: User) -> None:
         _queue(message)
 
 
-# Drawn anew for each sending and soon too old; somebody sits before the screen and waits.
+# Generated for each sending and soon expired; somebody waits for it at the screen.
 _WAITED_FOR = frozenset({MailKind.CODE, MailKind.RESET_PASSWORD})
-# What has been sent is sent once more only when somebody asks: the patient has lost it, or it never came through.
+# Sent again only on request: the patient has lost it, or it never arrived.
 _SENT_ONCE_MORE = frozenset({MailKind.REPORT_READY, MailKind.SCAN_CLOSED, MailKind.ACCOUNT_APPROVED})
 BETWEEN_SENDINGS = timedelta(minutes=5)
 
 
 def may_send_again(message: MailMessage) -> bool:
-    """Whether an administrator may have this message sent again: given up, or long enough since it was sent."""
+    """Whether an administrator may have this message sent again: it failed, or was sent long enough ago."""
     try:
         _check_may_send_again(message)
     except StateConflict:
@@ -83,10 +84,10 @@ def _check_may_send_again(message: MailMessage) -> None:
 
 
 def send_again(message_id: uuid.UUID, *, by: User) -> MailMessage:
-    """Owe a message once more that was given up, or a report that did not arrive. Raises NotFound, StateConflict.
+    """Queue a failed message, or a report that did not arrive, once more. Raises NotFound, StateConflict.
 
-    It is the same message with the same Message-ID; one that had been sent is marked as a repetition. A code is never
-    sent again: it would be too old; the person asks for a new one.
+    It is the same message with the same Message-ID; one that had been sent is marked as a repetition. A code is
+    never sent again, because it would have expired; the person requests a new one.
     """
     message = db.session.get(MailMessage, message_id, with_for_update=True, populate_existing=True)
     if message is None:

@@ -1,4 +1,4 @@
-"""What the messages say. They carry no clinical detail; the report travels only as the encrypted attachment."""
+"""The texts of messages. They contain no clinical detail; a report travels only as the encrypted attachment."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Draft:
-    """Subject, template (templates/email/<template>.txt) and what the template needs."""
+    """Subject, template (templates/email/<template>.txt) and the template's values."""
 
     subject: str
     template: str
@@ -41,11 +41,11 @@ def _password_changed(_message: MailMessage) -> Draft:
     return Draft(_("Your password has been changed"), "password_changed", {})
 
 
-# Subject, and what has just happened. No device, no name of a passkey, no code: the mail may be read by others.
+# Subject, and what has just happened. No device, passkey name or code: others may read the mail.
 _ACCESS_CHANGED: dict[MailKind, tuple[str, str]] = {
     MailKind.PASSKEY_ADDED: (
         _l("A passkey was added"),
-        _l("a passkey has just been registered for your account. Whoever holds it can sign in with it."),
+        _l("a passkey has just been registered for your account. Anybody who has it can sign in with it."),
     ),
     MailKind.PASSKEY_REMOVED: (
         _l("A passkey was removed"),
@@ -100,11 +100,11 @@ DRAFTS: dict[MailKind, Callable[[MailMessage], Draft]] = {
     MailKind.ADDRESS_TAKEN: _address_taken,
     **dict.fromkeys(_ACCESS_CHANGED, _access_changed),
 }
-"""Messages that need nothing but their row. For the others `csss.jobs.notice_jobs` brings what they say."""
+"""Messages whose row is their only input. For the others, `csss.jobs.notice_jobs` collects the content."""
 
 
 def code(digits: str, minutes: int, purpose: str) -> Draft:
-    """The mail with the code. No other six-digit number stands in it. `purpose` is one of the three below."""
+    """The mail with the code. It contains no other six-digit number. `purpose` is one of the three below."""
     return Draft(_("Your one-time code"), "code", {"digits": digits, "minutes": minutes, "purpose": purpose})
 
 
@@ -113,12 +113,12 @@ def to_sign_in() -> str:
 
 
 def to_erase() -> str:
-    """Whom stands only on the page."""
+    """The patient's name is shown only on the page."""
     return _("erase a patient")
 
 
 def to_approve(reports: int) -> str:
-    """Which stands only on the page."""
+    """The reports are named only on the page."""
     return _n("approve a report", "approve %(num)s reports", reports)
 
 

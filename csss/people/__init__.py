@@ -1,1 +1,1 @@
-"""Who people are: accounts, roles and what a role may do, patient records, and finding somebody by name."""
+"""People: accounts, roles and their permissions, patient records, and search by name."""

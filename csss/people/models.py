@@ -1,4 +1,4 @@
-"""Accounts and patient records."""
+"""Tables of accounts and patient records."""
 
 import uuid
 from datetime import date, datetime
@@ -46,17 +46,17 @@ class User(Model):
     email_confirmed_at: Mapped[datetime | None]
     totp_secret: Mapped[str | None] = mapped_column(String(200))  # encrypted
     totp_confirmed_at: Mapped[datetime | None]
-    totp_last_step: Mapped[int | None]  # the newest accepted 30-second step: none is accepted twice
+    totp_last_step: Mapped[int | None]  # the newest accepted 30-second step: no step is accepted twice
     erased_at: Mapped[
         datetime | None
-    ]  # a patient whose data is gone; the database lets nothing here change any more
+    ]  # a patient whose data was erased; the database refuses any further change here
 
     patient: Mapped["Patient | None"] = relationship(back_populates="user")
     passkeys: Mapped[list["Passkey"]] = relationship(back_populates="user", order_by="Passkey.created_at")
 
     __table_args__ = (Index("ix_users_state", "state", "created_at"),)
 
-    # What Flask-Login asks. The cookie holds the key of a session row, never the user's own id.
+    # Required by Flask-Login. The cookie holds the key of a session row, never the user's id.
     session_key = ""
     is_authenticated = True
     is_anonymous = False
@@ -73,7 +73,7 @@ class User(Model):
 
     @property
     def needs_second_factor(self) -> bool:
-        """Administrators always; everybody who has set up an authenticator app or a passkey."""
+        """Administrators always; others once they have set up an authenticator app or a passkey."""
         return self.role is Role.ADMIN or self.totp_confirmed_at is not None or bool(self.passkeys)
 
 
@@ -99,7 +99,7 @@ class Patient(Model):
 
 
 class SearchName(Model):
-    """The plain words of somebody's name (`csss.people.search`). The database drops them when the name changes."""
+    """The search words of a name (`csss.people.search`). A database trigger deletes them when the name changes."""
 
     __tablename__ = "search_names"
 

@@ -1,4 +1,4 @@
-"""Holding a patient while something is added to what is kept of them."""
+"""Lock a patient while something is added to their record."""
 
 from sqlalchemy import select
 
@@ -9,14 +9,14 @@ from csss.people.models import Patient, User
 
 
 def held(user: User) -> Patient:
-    """The patient record of this account, held until the transaction ends. Belongs inside transaction().
+    """The patient record of this account, locked until the transaction ends. Belongs inside transaction().
 
-    Of two at once the second one sees what the first has done. Raises NotFound for an account without a record, and for
-    somebody who has been erased while the request was on its way.
+    Of two concurrent requests, the second sees what the first has done. Raises NotFound for an account without a
+    record, and for somebody who was erased while the request was in transit.
     """
     query = select(Patient).where(Patient.user_id == user.id).with_for_update(of=Patient)
     patient = db.session.scalars(query.execution_options(populate_existing=True)).one_or_none()
-    # Asked after the lock is held, and on its own: a join would be answered with what was true before the wait.
+    # Query after the lock is held, and separately: a join would return the state from before the wait.
     if patient is None or db.session.scalar(select(User.erased_at).where(User.id == user.id)) is not None:
         raise NotFound(_("There is no such patient."))
     return patient

@@ -1,7 +1,7 @@
-"""Who may do what: one enum, one table (section 3 of the design), nothing allowed by default.
+"""Define who may do what: one enum, one table (section 3 of the design); nothing is allowed by default.
 
-A permission says what a role may do at all; which rows it may do it to is decided by the query
-(`scans.queries.scan_visible_to`), and whether the moment is right by the policies.
+A permission says what a role may do at all. The query decides on which rows (`scans.queries.scan_visible_to`), and
+the policies decide when.
 """
 
 from enum import StrEnum
@@ -10,7 +10,8 @@ from csss.people.roles import Role
 
 
 class Permission(StrEnum):
-    """Named by subject and action. The first three need no table: they are about being signed in at all."""
+    """Named by subject and action. The first three need no table: they depend only on whether somebody is signed
+    in."""
 
     PUBLIC = "public"  # everybody, signed in or not
     OWN_ACCOUNT = "account.own"  # everybody who is signed in
@@ -47,5 +48,5 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
 
 
 def role_may(role: Role, permission: Permission) -> bool:
-    """Whether a signed-in person of this role has the permission. A permission without a row is refused."""
+    """Whether a signed-in person of this role has the permission. A permission without a row is denied."""
     return permission is Permission.PUBLIC or role in ALLOWED.get(permission, frozenset())

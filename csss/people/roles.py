@@ -1,4 +1,4 @@
-"""The four roles of CSSS."""
+"""Define the four roles of CSSS."""
 
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ class Role(StrEnum):
 
     @property
     def human(self) -> str:
-        """The word people read."""
+        """The display name."""
         return str(_NAMES[self])
 
 

@@ -1,8 +1,8 @@
-"""People, found by what somebody types: words of the name, the beginning of the MRN, part of the e-mail address.
+"""Search people by words of the name, the start of the MRN, or part of the e-mail address.
 
-A name is kept a second time as plain words (`SearchName`): in small letters, without accents and apostrophes. What is typed
-is made as plain, and each of its words has to stand somewhere in the name, in whatever order. No database needs to know a
-script or a locale, and a statement is the same whatever is typed, so it can be kept.
+A name is stored a second time as plain words (`SearchName`): in lower case, without accents and apostrophes. The
+input is normalised in the same way, and each of its words must occur somewhere in the name, in any order. So no
+database needs to support a script or a locale, and the statement does not depend on the input, so it can be cached.
 """
 
 import re
@@ -28,19 +28,19 @@ from sqlalchemy.orm import Session
 from csss.database import db, transaction
 from csss.people.models import Patient, SearchName, User
 
-# One more than the longest address: what is longer finds nothing anyway, and SQLite refuses patterns without end.
+# One more than the longest address: longer input finds nothing anyway, and SQLite refuses very long patterns.
 _MOST = 255
-_WORDS = 6  # patterns of a statement; what is typed beyond stands in the last one, in its order
+_WORDS = 6  # patterns per statement; further words are joined to the last one, in their order
 _DROPPED = re.compile("[.'`´‘’ʹʻʼʽˈ′＇]")
 _BETWEEN = re.compile(r"[\s,;\-‐‑‒–—]+")
-# Letters that Unicode does not take apart into a plain one and an accent.
+# Letters that Unicode does not decompose into a plain letter and an accent.
 _PLAIN = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ħ": "h", "ŧ": "t", "ı": "i"}
 )
 
 
 def plain_words(name: str) -> str:
-    """A name as it is searched: "Anne-Zoë O’Brien" is "anne zoe obrien annezoe"."""
+    """The search form of a name: "Anne-Zoë O’Brien" becomes "anne zoe obrien annezoe"."""
     found, joined = [], []
     for part in name.split():
         pieces = [piece for piece in _BETWEEN.split(_plain(part)) if piece]
@@ -51,13 +51,13 @@ def plain_words(name: str) -> str:
 
 
 def values(text: str) -> dict[str, Any]:
-    """What a statement with one of the conditions below is run with; nothing when nothing was typed."""
-    text = unicodedata.normalize("NFC", text.strip())[:_MOST]  # as addresses are kept
+    """The parameters for a statement with one of the conditions below; none when nothing was typed."""
+    text = unicodedata.normalize("NFC", text.strip())[:_MOST]  # the form in which addresses are stored
     if not text:
         return {}
     typed = [piece for piece in _BETWEEN.split(_plain(text)) if piece] or [text]
     first, rest = typed[: _WORDS - 1], typed[_WORDS - 1 :]
-    first.sort(key=len, reverse=True)  # the longest tells most names apart
+    first.sort(key=len, reverse=True)  # the longest word is the most selective
     patterns = [f"%{_literally(each)}%" for each in first] + ["%" + "%".join(map(_literally, rest)) + "%"]
     given = len(patterns) if rest else len(first)
     patterns += ["%"] * (_WORDS - len(patterns))
@@ -70,31 +70,31 @@ def values(text: str) -> dict[str, Any]:
 
 
 def name_or_mrn() -> ColumnElement[bool]:
-    """Of a patient: words of the name, or the beginning of the MRN."""
+    """Condition for patients: words of the name, or the start of the MRN."""
     return or_(Patient.user_id.in_(_named()), Patient.mrn.like(bindparam("mrn_like"), escape="\\"))
 
 
 def name_or_email() -> ColumnElement[bool]:
-    """Of an account: words of the name, or part of the e-mail address, which is kept in lower case."""
+    """Condition for accounts: words of the name, or part of the e-mail address, which is stored in lower case."""
     return or_(User.id.in_(_named()), User.email.like(bindparam("email_like"), escape="\\"))
 
 
 def patients() -> Select[Any]:
-    """The ids of the patients who are found by name or MRN."""
+    """The ids of the patients that match by name or MRN."""
     return select(Patient.id).where(name_or_mrn())
 
 
 def accounts() -> Select[Any]:
-    """The ids of the accounts that are found by name or e-mail address."""
+    """The ids of the accounts that match by name or e-mail address."""
     return select(User.id).where(name_or_email())
 
 
 def _named() -> Select[Any]:
-    """Whose name has every word that was typed."""
+    """Ids of the people whose name contains every typed word."""
     given = bindparam("name_words", type_=Integer)
     patterns = [bindparam(f"name_like_{number}", type_=Text) for number in range(_WORDS)]
     return select(SearchName.user_id).where(
-        *(  # a pattern that nobody has typed costs a comparison of two numbers
+        *(  # an unused pattern costs only a comparison of two numbers
             or_(given <= number, SearchName.words.like(pattern, escape="\\"))
             for number, pattern in enumerate(patterns)
         )
@@ -102,13 +102,13 @@ def _named() -> Select[Any]:
 
 
 def _literally(text: str) -> str:
-    """For LIKE: what means something else there means itself."""
+    """Escape LIKE's special characters."""
     return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
 
 
 def _plain(text: str) -> str:
-    """Small letters without accents, dots and apostrophes. Vowel signs of Indian and Thai scripts are no accents: they
-    stay."""
+    """Lower case without accents, dots and apostrophes. Vowel signs of Indian and Thai scripts are not accents, so
+    they stay."""
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     letters = "".join(each for each in apart if not _is_accent(each)).translate(_PLAIN)
     return unicodedata.normalize("NFC", _DROPPED.sub("", letters))
@@ -120,12 +120,12 @@ def _is_accent(letter: str) -> bool:
     return order in (1, 7) or 10 <= order <= 36 or order >= 200
 
 
-# Keeping the plain words beside the names
+# Store the plain words beside the names.
 
 
 @event.listens_for(Session, "after_flush")
 def _keep_up(session: Session, _context: Any) -> None:
-    """Whoever writes a name writes its words: the database drops the old ones by itself when a name changes."""
+    """Write the words together with each new name: a database trigger deletes the old ones when a name changes."""
     for user in [each for each in (*session.new, *session.dirty) if isinstance(each, User)]:
         if inspect(user).attrs.name.history.has_changes() and user.erased_at is None:
             words = {"user_id": user.id, "words": plain_words(user.name)}
@@ -134,11 +134,11 @@ def _keep_up(session: Session, _context: Any) -> None:
 
 
 LOOK_SECONDS = 60
-_next_look = 0.0  # of this process
+_next_look = 0.0  # per process
 
 
 def fill_in_now_and_then() -> None:
-    """As `fill_in`, once a minute: workers ask every few seconds, and looking reads all names."""
+    """Call `fill_in` at most once a minute: workers ask every few seconds, and the check reads all names."""
     global _next_look  # noqa: PLW0603
     if time.monotonic() >= _next_look:
         found = fill_in()
@@ -146,9 +146,9 @@ def fill_in_now_and_then() -> None:
 
 
 def fill_in(most: int = 500) -> int:
-    """The words of names that somebody has written who knows of no words: the release before, during an update.
+    """Add the words of names written without them, by the previous release during an update.
 
-    Returns how many. Any number of processes may.
+    Returns how many. Safe to run in several processes at once.
     """
     missing = User.id.not_in(select(SearchName.user_id)) & User.erased_at.is_(None)
     someone = db.session.scalar(select(User.id).where(missing).limit(1))

@@ -1,1 +1,1 @@
-"""What the pharmacist adds."""
+"""Prescriptions: the pharmacist's lines, their checks and warnings, the formulary, and templates."""

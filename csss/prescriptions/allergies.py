@@ -1,7 +1,7 @@
-"""What a patient's own words on allergies mean for a medicine.
+"""Interpret what a patient's free text on allergies means for a medicine.
 
-The record is free text, so what is recognised here is help and no proof: the text itself is always shown. Cross-reactions
-are those between classes that share the structure blamed for them (the β-lactam ring, salicylates and other NSAIDs,
+Recognition in free text is a help and no proof, so the text itself is always shown. Cross-reactions are those
+between classes that share the structure responsible for them (the β-lactam ring, salicylates and other NSAIDs,
 angio-oedema under ACE inhibitors and neprilysin inhibitors).
 """
 
@@ -24,7 +24,7 @@ _NONE_KNOWN = frozenset(
 )
 _DENIED = re.compile(
     r"^(?:(?:not allergic|no (?:known )?(?:drug )?(?:allerg\w*|reactions?)|denies)\b"
-    # "Tolerates no aspirin" and "tolerates penicillin badly" deny nothing.
+    # "Tolerates no aspirin" and "tolerates penicillin badly" deny no allergy.
     r"|(?:tolerates|tolerated|can take)\b(?!.*\b(?:no|not|none|never|badly|poorly|hardly)\b))",
     re.IGNORECASE,
 )
@@ -33,7 +33,7 @@ _SENTENCES = re.compile(r"[.;:,\n]|\s[-–—]\s|\b(?:and|but|although|though|ho
 
 
 class AllergiesAsked(StrEnum):
-    """What is known of somebody's allergies."""
+    """What is known about a patient's allergies."""
 
     NOT_ASKED = "not_asked"  # the record says nothing
     NONE_KNOWN = "none_known"  # the record says that there are none
@@ -42,7 +42,7 @@ class AllergiesAsked(StrEnum):
 
 @dataclass(frozen=True)
 class Allergies:
-    """What a record's text names. `typed` maps what was recognised to the words that stand there."""
+    """What a record's text names. `typed` maps what was recognised to the words in the text."""
 
     state: AllergiesAsked
     medicines: tuple[tuple[Medicine, str], ...] = ()
@@ -51,15 +51,15 @@ class Allergies:
 
     @property
     def recognised(self) -> tuple[str, ...]:
-        """What the warnings watch for, as a list that people read."""
+        """What the warnings look for, as a list for people."""
         names = [medicine.name.lower() for medicine, _typed in self.medicines]
         names += [group.name.removeprefix("the ") for group, _typed in self.groups]
         return tuple(dict.fromkeys(names))
 
 
 def state(text: str) -> AllergiesAsked:
-    """Whether the record says anything, and whether it says "none". What stands there in letters that we cannot read is no
-    "none": people can."""
+    """Whether the record says anything, and whether it says "none". Text in a script that we cannot read does not
+    count as "none", because people can read it."""
     if any(letter.isalpha() and not any(words(letter)) for letter in text):
         return AllergiesAsked.LISTED
     said = " ".join(words(text))
@@ -70,7 +70,7 @@ def state(text: str) -> AllergiesAsked:
 
 @cached(512)
 def read(text: str, formulary: Formulary) -> Allergies:
-    """Medicines and groups in a patient's text. "Not allergic to aspirin" names none."""
+    """Find medicines and groups in a patient's text. "Not allergic to aspirin" names none."""
     found = state(text)
     if found is not AllergiesAsked.LISTED:
         return Allergies(found)
@@ -90,7 +90,7 @@ def read(text: str, formulary: Formulary) -> Allergies:
 
 
 def warning(drug: str, allergies: Allergies, formulary: Formulary) -> str | None:
-    """A sentence why this patient may not stand what the line names; None when nothing is known against it."""
+    """Say why this patient may not tolerate the line's medicine; None when nothing is known against it."""
     prescribed = formulary.find(drug)
     for medicine in prescribed:
         for allergen, typed in allergies.medicines:
@@ -122,7 +122,7 @@ def warning(drug: str, allergies: Allergies, formulary: Formulary) -> str | None
 
 
 def _told(text: str) -> Iterator[str]:
-    """The parts of a text that name allergies: without what is denied, with what is excepted from a denial."""
+    """The parts of a text that name allergies: without denied ones, including exceptions from a denial."""
     for segment in _SENTENCES.split(text):
         if not _DENIED.match(segment.strip()):
             yield segment.strip()
@@ -132,7 +132,7 @@ def _told(text: str) -> Iterator[str]:
 
 
 def _named_groups(allergies: Allergies, formulary: Formulary) -> Iterator[tuple[Group, str]]:
-    """The groups that a text names, and those of the medicines that it names."""
+    """The groups that a text names, and the groups of the medicines that it names."""
     yield from allergies.groups
     for medicine, typed in allergies.medicines:
         for key in medicine.groups:
@@ -140,7 +140,7 @@ def _named_groups(allergies: Allergies, formulary: Formulary) -> Iterator[tuple[
 
 
 def _same_words(drug: str, allergies: Allergies) -> str | None:
-    """A medicine that the formulary lacks, named in the record by the same word of five letters or more."""
+    """A medicine that is not in the formulary, but shares a word of five or more letters with the record."""
     for word in words(drug):
         for segment in allergies.segments:
             for typed in words(segment):
@@ -149,7 +149,7 @@ def _same_words(drug: str, allergies: Allergies) -> str | None:
     return None
 
 
-# Words of prescriptions and of allergies that name no medicine.
+# Words of prescriptions and allergy texts that name no medicine.
 _PLAIN = frozenset(
     words(
         "tablet tablets capsule capsules syrup inhaler inhaled spray drops injection allergy allergic allergies reaction "
@@ -170,7 +170,9 @@ def _names(formulary: Formulary) -> dict[tuple[str, ...], tuple[Medicine | Group
         parts = medicine.name.split(" and ")
         for spelling in (medicine.name, *medicine.other_names, " ".join(parts)):
             found.setdefault(tuple(words(spelling)), (medicine,))
-    for medicine in formulary.medicines:  # the second half of a combination that stands nowhere alone
+    for (
+        medicine
+    ) in formulary.medicines:  # the second ingredient of a combination that has no entry of its own
         for ingredient in medicine.ingredients:
             part = Medicine(ingredient.capitalize(), "", "", (), (), ())
             found.setdefault(tuple(words(ingredient)), (part,))

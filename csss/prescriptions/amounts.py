@@ -1,6 +1,6 @@
-"""What an amount of a medicine says: "500 mg", "2 x 0.5 g", "1-2 tablets", "½ tablet", "5 ml (250 mg/5 ml)", "10 IU".
+"""Parse amounts of a medicine: "500 mg", "2 x 0.5 g", "1-2 tablets", "½ tablet", "5 ml (250 mg/5 ml)", "10 IU".
 
-Only reads: whether an amount suits a medicine is told in `dose_checks`. Numbers are exact (`Fraction`).
+It only parses; `dose_checks` decides whether an amount suits a medicine. Numbers are exact (`Fraction`).
 """
 
 import re
@@ -12,11 +12,11 @@ from typing import Any
 
 from csss.prescriptions.units import COUNTED, MEDICINE, Measure, Unit, find, unit_pattern
 
-MOST = 200  # characters that are read: no field takes more
+MOST = 200  # maximum characters to parse: no field accepts more
 
 
 class Per(StrEnum):
-    """What an amount is for."""
+    """What an amount refers to, such as a kilogram or an hour."""
 
     DOSE = "dose"
     DAY = "day"
@@ -25,7 +25,7 @@ class Per(StrEnum):
 
 
 class Trouble(StrEnum):
-    """Why a text says no dose."""
+    """Why a text contains no dose."""
 
     NO_NUMBER = "no number"
     NO_UNIT = "no unit"
@@ -34,9 +34,9 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True)
 class Amount:
-    """`number` is in mg, units, mmol, ml or percent, or a count of `unit`; of a range the greatest.
+    """`number` is in mg, units, mmol, ml or percent, or a count of `unit`; for a range, the maximum.
 
-    `in_ml` is the volume that holds it, for a concentration such as 250 mg/5 ml.
+    `in_ml` is the volume that contains it, for a concentration such as 250 mg/5 ml.
     """
 
     number: Fraction
@@ -53,13 +53,13 @@ class Amount:
 
 @dataclass(frozen=True)
 class Dose:
-    """What a text says: all amounts in their order, and the trouble, when it says no dose."""
+    """The content of a text: all amounts in order, and the trouble when it contains no dose."""
 
     amounts: tuple[Amount, ...] = ()
     trouble: Trouble | None = None
 
     def first(self, *measures: Measure) -> Amount | None:
-        """The greatest amount of one of these measures, concentrations only where there is nothing else."""
+        """The greatest amount in one of these measures; concentrations only when there is nothing else."""
         found = [each for each in self.amounts if each.measure in measures]
         plain = [each for each in found if each.in_ml is None] or found
         return max(plain, key=lambda each: each.number, default=None)
@@ -106,7 +106,7 @@ _PLUS = re.compile(r"\s*(?:\+|/|and|plus)\s*")
 
 
 def read(text: str) -> Dose:
-    """The amounts in a text. Without one the trouble says what is missing."""
+    """Parse the amounts in a text. Without one, the trouble says what is missing."""
     plain = normal(text)
     tokens = list(_TOKEN.finditer(plain))
     if _has_minus(plain, tokens):
@@ -124,7 +124,7 @@ def read(text: str) -> Dose:
 
 
 def _has_minus(plain: str, tokens: "list[re.Match[str]]") -> bool:
-    """Whether a number has a minus in front: a hyphen that stands behind no other amount ("5 mg - 10 mg")."""
+    """Whether a number is negative: a hyphen before it that follows no other amount ("5 mg - 10 mg")."""
     ends = {token.end() for token in tokens} | {token.end("unit") for token in tokens}
     for sign in re.finditer(r"(?<!\w)-\s*(?=[\d.,])", plain):
         before = plain[: sign.start()].rstrip()
@@ -134,7 +134,7 @@ def _has_minus(plain: str, tokens: "list[re.Match[str]]") -> bool:
 
 
 def normal(text: str) -> str:
-    """Small letters, one kind of digits, minus, times sign and space, fractions and number words in digits."""
+    """Normalise: lower case, one kind of digits, minus, times sign and space; fractions and number words as digits."""
     text = text[:MOST]
     apart = "".join(
         f" {each} " if "⁄" in unicodedata.normalize("NFKC", each) else each
@@ -154,7 +154,7 @@ def normal(text: str) -> str:
 
 
 def number_of(text: str) -> Fraction:
-    """One number as it is written: "1,000" is a thousand, "0,5" and "2,5" are decimal, "1 1/2" is one and a half."""
+    """Parse one number: "1,000" is a thousand, "0,5" and "2,5" are decimal, "1 1/2" is one and a half."""
     if "/" in text:
         whole, _, part = text.rpartition(" ")
         above, below = part.split("/")
@@ -179,7 +179,7 @@ def _amount(token: "re.Match[str]") -> Amount:
 
 
 def _one(text: str, unit: Unit) -> Fraction:
-    """A number, a fraction ("1/2 tablet"), or what the parts of a combination come to together ("500/125 mg")."""
+    """Parse a number, a fraction ("1/2 tablet"), or the sum of a combination's parts ("500/125 mg")."""
     parts = text.split("/")
     if len(parts) == 1:
         return number_of(text)
@@ -208,7 +208,7 @@ def _rest(token: "re.Match[str]") -> dict[str, Any]:
 
 
 def _joined(plain: str, tokens: "list[re.Match[str]]", amounts: list[Amount]) -> list[Amount]:
-    """Together: "2 tablets of 500 mg" are 1 g, and "1 g + 200 mg" are 1.2 g; what stands apart stays apart."""
+    """Combine amounts: "2 tablets of 500 mg" are 1 g, and "1 g + 200 mg" are 1.2 g; separate amounts stay separate."""
     joined: list[Amount] = []
     for place, (token, amount) in enumerate(zip(tokens, amounts, strict=True)):
         before = joined[-1] if joined else None

@@ -1,7 +1,7 @@
-"""Whether a dose can be meant, and whether it is more a day than the formulary knows.
+"""Check whether a dose is meaningful, and whether it exceeds the formulary's greatest dose a day.
 
-What cannot be meant is refused: no positive number, no unit, a unit that the route or the medicine does not have. What is
-more than the greatest dose a day is only asked about. Age, weight and other medicines are not looked at.
+A meaningless dose is refused: no positive number, no unit, a unit that does not suit the route or the medicine. A
+dose above the greatest dose a day only needs a reason. Age, weight and other medicines are not considered.
 """
 
 import re
@@ -17,20 +17,20 @@ from csss.prescriptions.frequencies import times_a_day
 from csss.prescriptions.models import Route
 from csss.prescriptions.units import COUNTED, MEDICINE, Measure, Unit, find, unit_pattern
 
-# Where the formulary names no greatest dose a day: so many times the greatest strength.
+# Used where the formulary names no greatest dose a day: this multiple of the greatest strength.
 TIMES_THE_STRENGTH = 8
-# A record holds no weight, so a dose for each kg or m² is compared for an adult of this size.
+# A record has no weight, so a dose per kg or m² is compared for an adult of this size.
 KG, M2 = 60, Fraction(18, 10)
 _MOST_WRITTEN = Fraction(10**12)
 _A_DAY = {Per.HOUR: 24, Per.MINUTE: 24 * 60, Per.DAY: 1}
-# What is weighed here is the cream or the drops, not the medicine in it.
+# By these routes the weight is that of the cream or the drops, not of the medicine in it.
 _PREPARATION = (Route.TOPICAL, Route.OPHTHALMIC, Route.OTIC)
 _RATES = (Route.INTRAVENOUS, Route.SUBCUTANEOUS, Route.TRANSDERMAL, Route.INHALED, Route.OTHER)
 _FORMS = {"inhaler": "puff", "nebuliser": "nebule", "inhalation capsule": "capsule", "tablets": "tablet"}
 
 
 def problem(drug: str, text: str, route: Route, book: Formulary) -> str | None:
-    """Why this can be no dose of this medicine by this route, in a sentence for the field; None when it can."""
+    """Say why this cannot be a dose of this medicine by this route, in a sentence for the field; None when it can."""
     dose = read(text)
     if dose.trouble is not None:
         return _trouble(dose.trouble, route, text)
@@ -66,7 +66,7 @@ def _trouble(trouble: Trouble, route: Route, text: str) -> str | None:
     if trouble is Trouble.NO_NUMBER:
         return _("Write how much: a number and a unit, for instance 500 mg or 2 tablets.")
     if route is Route.OTHER and re.search(r"[1-9]\s*[^\W\d_]", text):
-        return None  # whatever else it may be given by has units of its own
+        return None  # any other route has its own units
     return _(
         "Write a unit after the number, for instance mg, g, micrograms, IU, ml, tablets, drops or puffs."
     )
@@ -74,20 +74,20 @@ def _trouble(trouble: Trouble, route: Route, text: str) -> str | None:
 
 @dataclass(frozen=True)
 class _Strengths:
-    """What the formulary (or the line) says of one piece: amounts by form, and amounts in so many ml."""
+    """The strengths that the formulary (or the line) names: amounts by form, and amounts per volume in ml."""
 
     pieces: tuple[tuple[str, Amount], ...] = ()
     concentrations: tuple[Amount, ...] = ()
 
 
 def greatest_a_day(medicine: Medicine, route: Route | None) -> str | None:
-    """The greatest dose a day that the formulary names, in words; None where it names none."""
+    """The formulary's greatest dose a day, in words; None when it names none."""
     limits = {measure: _known_limit(medicine, route, measure) for measure in MEDICINE}
     return _(" or ").join(_written(limit, measure) for measure, limit in limits.items() if limit) or None
 
 
 def warning(drug: str, text: str, route: Route, frequency: str, book: Formulary) -> str | None:
-    """A sentence when the line comes to more a day than the formulary knows of its medicine; None otherwise."""
+    """A sentence when the line exceeds the greatest dose a day that the formulary knows; None otherwise."""
     medicines, dose = book.find(drug), read(text)
     if not medicines or dose.trouble is not None:
         return None
@@ -99,12 +99,12 @@ def warning(drug: str, text: str, route: Route, frequency: str, book: Formulary)
 
 
 def _too_many(dose: Dose, times: Fraction | None, medicines: Sequence[Medicine]) -> str | None:
-    """More tablets, puffs or litres a day than of any medicine."""
+    """Warn of more tablets, puffs or litres a day than is usual for any medicine."""
     for count in dose.amounts:
         most, a_day = count.unit.most_a_day, _a_day(count, times)
         if most is not None and a_day > most and count.per not in (Per.HOUR, Per.MINUTE):
             return _(
-                "This comes to %(amount)s of %(medicine)s a day; of no medicine more than %(most)s a day are usual.",
+                "This comes to %(amount)s of %(medicine)s a day; for no medicine is more than %(most)s a day usual.",
                 amount=_counted(count.unit, a_day),
                 medicine=_names(medicines),
                 most=_counted(count.unit, Fraction(most)),
@@ -115,7 +115,7 @@ def _too_many(dose: Dose, times: Fraction | None, medicines: Sequence[Medicine])
 def _too_much(
     amount: Amount, times: Fraction | None, route: Route, medicines: Sequence[Medicine]
 ) -> str | None:
-    """More of the medicine a day than the greatest dose; of several medicines in one line than theirs together."""
+    """Warn of more than the greatest dose a day; for several medicines in one line, more than the sum of theirs."""
     limits = [_limit(each, route, amount.measure) for each in medicines]
     limit = sum((each for each in limits if each is not None), Fraction(0))
     a_day = _a_day(amount, times)
@@ -148,15 +148,16 @@ def _names(medicines: Sequence[Medicine]) -> str:
 
 
 def _a_day(amount: Amount, times: Fraction | None) -> Fraction:
-    """In mg, units, mmol, ml or pieces. A single dose where it is not known how often."""
+    """In mg, units, mmol, ml or pieces. A single dose when the frequency is unknown."""
     number = amount.number * (KG if amount.per_kg else 1) * (M2 if amount.per_m2 else 1)
     return number * _A_DAY.get(amount.per, times or Fraction(1))
 
 
 def _medicine_in(dose: Dose, drug: str, medicines: Sequence[Medicine]) -> Amount | None:
-    """How much of the medicine a dose holds; of tablets and spoons by the strength that the line or the formulary names.
+    """How much of the medicine a dose contains; tablets and spoons count by the strength in the line or the
+    formulary.
 
-    Where several strengths fit, the least: what is then too much is too much of each of them.
+    If several strengths match, take the smallest: what exceeds the limit with that exceeds it with each of them.
     """
     if (direct := dose.first(*MEDICINE)) is not None and direct.in_ml is None:
         return direct
@@ -189,7 +190,7 @@ def _in_one_ml(concentration: Amount) -> Fraction:
 
 @lru_cache(maxsize=2048)
 def _strengths(text: str) -> _Strengths:
-    """Of a text such as "inhaler 100 micrograms, nebuliser solution 2.5 mg, 5 mg"."""
+    """Parse a text such as "inhaler 100 micrograms, nebuliser solution 2.5 mg, 5 mg"."""
     pieces: list[tuple[str, Amount]] = []
     concentrations: list[Amount] = []
     form = ""
@@ -212,14 +213,14 @@ _FORM = re.compile(rf"\b({'|'.join([*_FORMS, unit_pattern(COUNTED)])})\b", re.IG
 
 
 def _form(text: str) -> str:
-    """The counted unit that a form of the formulary is given in: a puff of an inhaler."""
+    """The counted unit of a form in the formulary: a puff of an inhaler."""
     found = _FORM.search(text)
     name = found[1].lower() if found else ""
     return _FORMS.get(name) or (find(name).name if name else "")
 
 
 def _limit(medicine: Medicine, route: Route, measure: Measure) -> Fraction | None:
-    """The greatest dose a day: as the formulary has it, or some times the greatest strength."""
+    """The greatest dose a day: from the formulary, or a multiple of the greatest strength."""
     if (known := _known_limit(medicine, route, measure)) is not None:
         return known
     strengths = [
@@ -234,7 +235,7 @@ def _known_limit(medicine: Medicine, route: Route | None, measure: Measure) -> F
 
 
 def _measures(medicines: Sequence[Medicine]) -> frozenset[Measure]:
-    """In what the formulary measures these medicines; nothing where it does not say."""
+    """The measures that the formulary uses for these medicines; empty when it does not say."""
     found: set[Measure] = set()
     for medicine in medicines:
         strengths = _strengths(medicine.strengths)
@@ -255,7 +256,7 @@ def _counted(unit: Unit, number: Fraction) -> str:
 
 
 def _written(number: Fraction, measure: Measure) -> str:
-    """In the unit that people read best, on one line with its number: 15 mg, 50 g, 300 micrograms, 40,000 IU."""
+    """In the most readable unit, with a non-breaking space: 15 mg, 50 g, 300 micrograms, 40,000 IU."""
     unit = _MEASURES.get(measure, measure.value)
     if measure is Measure.MASS and number >= 1000:
         number, unit = number / 1000, "g"
@@ -265,5 +266,6 @@ def _written(number: Fraction, measure: Measure) -> str:
 
 
 def _plain(number: Fraction) -> str:
-    """At most three decimals, thousands apart: 2.403, 50,000. What nobody can mean is not written out."""
+    """At most three decimals, with thousands separators: 2.403, 50,000. Absurdly large numbers are not printed in
+    full."""
     return f"{float(min(number, _MOST_WRITTEN)):,.3f}".rstrip("0").rstrip(".")

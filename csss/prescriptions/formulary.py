@@ -1,14 +1,15 @@
-"""The local formulary: the medicines that a line is completed with, and what each may be confused or double with.
+"""Read the local formulary: the medicines for completing a line, and what each may be confused with or duplicate.
 
-Two files beside this module, separated by semicolons, lists by `|`: `formulary.csv` (a hospital may put its own in its
-place, CSSS_FORMULARY) and `allergy_groups.csv`. Names are WHO INNs, codes those of the ATC index; they name strengths
-and routes that are usual and recommend no dose. A line may always name something else.
+It has two files beside this module, separated by semicolons, lists by `|`: `formulary.csv` (a hospital may use its
+own instead, CSSS_FORMULARY) and `allergy_groups.csv`. Names are WHO INNs, codes those of the ATC index; they name
+usual strengths and routes and recommend no dose. A line may always name something else.
 
-The seven columns: name; ATC code; forms and strengths; routes; allergy groups; other names; greatest dose a day of an adult.
-The last one may be missing or empty. It is an amount ("4 g"), or several: one for a route ("4 g|oral 2 g"; that without a
-route is for all others), or one in another measure ("240 mg|24,000 units"). Of a combination it is all ingredients together,
-of what is not taken every day that of the day. Above it a line asks for a reason (`dose_checks`). The values of our own file
-are examples, to be reviewed by a pharmacist of the hospital.
+The seven columns: name; ATC code; forms and strengths; routes; allergy groups; other names; greatest dose a day of
+an adult. The last one may be missing or empty. It is one amount ("4 g"), or several: one for a route ("4 g|oral 2
+g"; the one without a route applies to all others), or one in another measure ("240 mg|24,000 units"). For a
+combination it is the sum of all ingredients; for a medicine that is not taken daily, the amount of a day on which
+it is taken. Above it a line needs a reason (`dose_checks`). The values in our file are examples, to be reviewed by
+a pharmacist of the hospital.
 """
 
 import csv
@@ -29,22 +30,22 @@ _DATA = Path(__file__).parent / "data"
 _CODE = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
 _WORD = re.compile(r"[a-z0-9]+")
 T = TypeVar("T")
-_COLUMNS = 6  # name, code, strengths, routes, groups, other names; and perhaps the greatest dose a day
+_COLUMNS = 6  # name, code, strengths, routes, groups, other names; the greatest dose a day is optional
 
 
 @dataclass(frozen=True)
 class Group:
-    """Medicines that somebody allergic to one of them may not stand. `name` stands in a sentence."""
+    """Medicines that somebody allergic to one of them may not tolerate. `name` is used within a sentence."""
 
     key: str
     name: str
     words: tuple[str, ...]
-    related: tuple[str, ...]  # keys of groups that may react, too
+    related: tuple[str, ...]  # keys of groups with cross-reactions
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The greatest dose a day, by this route or (None) by all that have none of their own."""
+    """The greatest dose a day by this route, or (None) by all routes without a limit of their own."""
 
     amount: Amount
     route: Route | None = None
@@ -64,7 +65,7 @@ class Medicine:
 
     @property
     def ingredients(self) -> frozenset[str]:
-        """What is in it, in small letters: two for a fixed combination."""
+        """The active ingredients, in lower case: two for a fixed combination."""
         return frozenset(self.name.lower().split(" and "))
 
     @property
@@ -75,15 +76,15 @@ class Medicine:
 
 @dataclass(frozen=True)
 class Formulary:
-    """All medicines in the order of their names, and all allergy groups by key."""
+    """All medicines sorted by name, and all allergy groups by key."""
 
     medicines: tuple[Medicine, ...]
     groups: dict[str, Group]
 
     def find(self, text: str) -> tuple[Medicine, ...]:
-        """The medicines that a line's text names, however it is written: "Amoxycillin 500 mg caps" is amoxicillin.
+        """The medicines that a line's text names, in any spelling: "Amoxycillin 500 mg caps" is amoxicillin.
 
-        A fixed combination goes before its parts, and a right spelling before one that is only alike.
+        A fixed combination wins over its parts, and an exact spelling wins over a similar one.
         """
         return tuple(dict.fromkeys(name.meaning for name in named(text, _medicine_names(self))))
 
@@ -96,9 +97,9 @@ class Formulary:
 
 @cache
 def load(path: str = "") -> Formulary:
-    """The formulary in the file at `path`, or ours. Read once for the process.
+    """The formulary in the file at `path`, or ours. Read once per process.
 
-    Raises BadSetting, which names the line, when the file cannot be read or used.
+    Raises BadSetting, which names the line, when the file cannot be read or is invalid.
     """
     groups = {group.key: group for group in _groups()}
     file = Path(path) if path else _DATA / "formulary.csv"
@@ -107,7 +108,7 @@ def load(path: str = "") -> Formulary:
         for number, row in _rows(file):
             medicine = _medicine(row, groups, f"CSSS_FORMULARY, line {number}")
             if medicine.name.lower() in medicines:
-                raise BadSetting(f"CSSS_FORMULARY, line {number}: {medicine.name} stands there twice.")
+                raise BadSetting(f"CSSS_FORMULARY, line {number}: {medicine.name} is listed twice.")
             medicines[medicine.name.lower()] = medicine
     except (OSError, UnicodeDecodeError) as error:
         raise BadSetting(f"CSSS_FORMULARY is {path!r}: the file cannot be read ({error}).") from error
@@ -165,7 +166,7 @@ def _list(cell: str) -> tuple[str, ...]:
 
 @cache
 def _medicine_names(formulary: Formulary) -> dict[tuple[str, ...], Medicine]:
-    """Every name of every medicine, in words."""
+    """Every name of every medicine, as words."""
     found: dict[tuple[str, ...], Medicine] = {}
     for medicine in formulary.medicines:
         parts = medicine.name.split(" and ")
@@ -176,7 +177,7 @@ def _medicine_names(formulary: Formulary) -> dict[tuple[str, ...], Medicine]:
 
 @dataclass(frozen=True)
 class Named(Generic[T]):
-    """What a stretch of a text means, and the words it is made of."""
+    """The meaning of a part of a text, and the words of that part."""
 
     meaning: T
     typed: tuple[str, ...]
@@ -184,7 +185,7 @@ class Named(Generic[T]):
 
 
 def named(text: str, names: Mapping[tuple[str, ...], T]) -> list[Named[T]]:
-    """Where `text` names something, in the order of the text. No word counts twice."""
+    """Find all names in `text`, in order. No word is used twice."""
     typed = tuple(words(text))
     longest = max(map(len, names), default=0)
     found: list[Named[T]] = []
@@ -213,12 +214,12 @@ def _alike(stretch: tuple[str, ...], names: Mapping[tuple[str, ...], object]) ->
 
 
 def words(text: str) -> Iterator[str]:
-    """The words of a text in small plain letters: "Ciclosporín-A" gives ciclosporin and a."""
+    """The words of a text in lower case without accents: "Ciclosporín-A" gives ciclosporin and a."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return iter(_WORD.findall(plain))
 
 
-# Spellings of one sound: amoxycillin, sulpha, cephalexin.
+# Different spellings of the same sound: amoxycillin, sulpha, cephalexin.
 _SOUNDS = (("ph", "f"), ("th", "t"), ("ae", "e"), ("oe", "e"), ("y", "i"), ("k", "c"), ("z", "s"))
 
 
@@ -230,9 +231,9 @@ def _sound(word: str) -> str:
 
 
 def alike(name: str, typed: str) -> bool:
-    """Whether `typed` means `name`: the same sound, or one slip of the hand in six letters and two in ten.
+    """Whether `typed` means `name`: the same sound, or one typing error in six letters and two in ten.
 
-    The first letter is taken to be right: pantoprazole is not lansoprazole.
+    The first letter must match: pantoprazole is not lansoprazole.
     """
     if name == typed:
         return True
@@ -246,7 +247,7 @@ def alike(name: str, typed: str) -> bool:
 
 
 def _distance(first: str, second: str, most: int) -> bool:
-    """Whether at most `most` letters are wrong, missing, too many or swapped (optimal string alignment)."""
+    """Whether at most `most` letters are wrong, missing, extra or swapped (optimal string alignment)."""
     before: list[int] = []
     row = list(range(len(second) + 1))
     for i, letter in enumerate(first, start=1):

@@ -1,4 +1,5 @@
-"""How many times a medicine is taken on a day on which it is taken: "twice a day", "1-0-1", "every 8 hours", "weekly"."""
+"""Parse how often a medicine is taken on a day on which it is taken: "twice a day", "1-0-1", "every 8 hours",
+"weekly"."""
 
 import re
 from fractions import Fraction
@@ -38,9 +39,9 @@ _CONTINUOUS = re.compile(r"\b(?:continuous(?:ly)?|infusion|infused)\b")
 
 
 def times_a_day(text: str) -> Fraction | None:
-    """The greatest number of doses on one day; of "every 4 to 6 hours" it is 6, of "once a week" 1.
+    """The greatest number of doses on one day: 6 for "every 4 to 6 hours", 1 for "once a week".
 
-    None where it cannot be told: "as needed", or words that are not understood.
+    None when it is unknown: "as needed", or words that are not understood.
     """
     plain = (
         normal(text)
@@ -63,7 +64,7 @@ def times_a_day(text: str) -> Fraction | None:
 
 
 def _by_pattern(plain: str) -> list[Fraction]:
-    """1-0-1: morning, noon, evening, night."""
+    """Parse 1-0-1: morning, noon, evening, night."""
     return [
         sum((Fraction(each) for each in re.split(r"\s*-\s*", found[1] + found[2])), Fraction(0))
         for found in _PATTERN.finditer(plain)
@@ -87,5 +88,5 @@ def _by_count(plain: str) -> list[Fraction]:
 
 
 def _counts(word: str, plain: str) -> bool:
-    """Whether it is meant so: "on" is an ordinary word, too."""
+    """Whether the word means a frequency here: "on" is an ordinary word, too."""
     return plain == word or word not in ("on", "om", "hs")

@@ -1,7 +1,7 @@
-"""What speaks against a line before it is signed: the patient's allergies, the same medicine twice, an unusual dose.
+"""Warn about a line before it is signed: the patient's allergies, the same medicine twice, an unusual dose.
 
-A warning asks; it forbids nothing. The pharmacist removes the line or writes why it stands (`override_reason`), and both
-are kept with the line.
+A warning forbids nothing. The pharmacist removes the line or writes why it is right (`override_reason`), and both
+are stored with the line.
 """
 
 import re
@@ -24,7 +24,7 @@ from csss.prescriptions.lines import Line
 from csss.prescriptions.models import Prescription, Route
 from csss.scans.models import Scan
 
-# How long a medicine may still be taken when its line says nothing that can be read.
+# How long a medicine may still be in use when its line has no readable duration.
 UNKNOWN_DURATION = timedelta(days=90)
 LOOKED_BACK = timedelta(days=3 * 366)
 _DAYS = {"d": 1, "w": 7, "m": 31, "y": 366}
@@ -42,7 +42,7 @@ class WarningKind(StrEnum):
 
 @dataclass(frozen=True)
 class LineWarning:
-    """Why a line needs a second thought, in a sentence for the pharmacist."""
+    """Why a line needs a second look, in a sentence for the pharmacist."""
 
     kind: WarningKind
     sentence: str
@@ -57,12 +57,12 @@ class Taken:
 
 
 def formulary() -> Formulary:
-    """That of this hospital."""
+    """The hospital's formulary."""
     return load(current_app.config["CSSS"].formulary)
 
 
 def warnings(scan: Scan, lines: Sequence[tuple[int, Line]]) -> dict[int, list[LineWarning]]:
-    """The warnings of each line that has any. `lines` are those that say something, each with its place."""
+    """The warnings of each line that has any. `lines` are the filled lines, each with its position."""
     book = formulary()
     known = allergies.read(scan.patient.allergies, book)
     taken = still_taken(scan) if lines else []
@@ -81,13 +81,13 @@ def warnings(scan: Scan, lines: Sequence[tuple[int, Line]]) -> dict[int, list[Li
 
 
 def dose_warning(line: Line) -> str | None:
-    """A sentence when a line comes to more a day than the formulary knows, whoever the patient is."""
+    """A sentence when a line exceeds the greatest dose a day in the formulary, whoever the patient is."""
     route = Route(line.route) if line.route in set(Route) else Route.OTHER
     return dose_checks.warning(line.drug, line.dose, route, line.frequency, formulary())
 
 
 def still_taken(scan: Scan) -> list[Taken]:
-    """What the patient's other scans of the last three years had prescribed and what may not have run out yet."""
+    """What the patient's other scans of the last three years prescribed and what may still be in use."""
     now = clock.now()
     rows = db.session.scalars(
         select(Prescription)
@@ -109,8 +109,8 @@ def still_taken(scan: Scan) -> list[Taken]:
 
 
 def lasts(duration: str) -> timedelta:
-    """How long "5 days", "1–2 weeks" or "a month" is, the longest where several are named, all of them where one follows
-    another ("10 days, then 6 months"); as far as we look back for "long-term"; 90 days where it cannot be told."""
+    """How long "5 days", "1–2 weeks" or "a month" is. Of several alternatives the longest counts; consecutive ones
+    are added ("10 days, then 6 months"). "Long-term" is as long as we look back; an unknown duration is 90 days."""
     text = re.sub(r"\b(an?|one)\b", "1", duration.lower())
     if _FOR_GOOD.search(text):
         return LOOKED_BACK
@@ -121,11 +121,11 @@ def lasts(duration: str) -> timedelta:
 
 
 def _twice(drug: str, earlier: Sequence[str], taken: Sequence[Taken], book: Formulary) -> str | None:
-    """A sentence when a medicine, an ingredient or a class stands on an earlier line or is still being taken."""
+    """A sentence when a medicine, ingredient or class is on an earlier line or may still be in use."""
     medicines = book.find(drug)
     for other in earlier:
         if _same(drug, medicines, other, book):
-            return _("The same medicine stands on another line: %(other)s.", other=other)
+            return _("The same medicine is on another line: %(other)s.", other=other)
     for each in taken:
         if _same(drug, medicines, each.drug, book):
             return _(
@@ -135,7 +135,7 @@ def _twice(drug: str, earlier: Sequence[str], taken: Sequence[Taken], book: Form
             )
     for other in earlier:
         if _same_class(medicines, other, book):
-            return _("A medicine of the same class stands on another line: %(other)s.", other=other)
+            return _("A medicine of the same class is on another line: %(other)s.", other=other)
     for each in taken:
         if _same_class(medicines, each.drug, book):
             return _(
@@ -153,7 +153,7 @@ def _same(drug: str, medicines: Sequence[Medicine], other: str, book: Formulary)
     if medicines or others:
         return False
     first, second = next(words(drug), ""), next(words(other), "")
-    return bool(first) and alike(first, second)  # unknown to the formulary: the first word is the name
+    return bool(first) and alike(first, second)  # not in the formulary: take the first word as the name
 
 
 def _same_class(medicines: Sequence[Medicine], other: str, book: Formulary) -> bool:
@@ -161,5 +161,5 @@ def _same_class(medicines: Sequence[Medicine], other: str, book: Formulary) -> b
 
 
 def _day(moment: datetime) -> str:
-    """A date in the hospital's zone: 3 May 2026."""
+    """Format a date in the hospital's time zone: 3 May 2026."""
     return str(format_date(moment.astimezone(current_app.config["CSSS"].zone).date(), "d MMMM y"))

@@ -1,4 +1,4 @@
-"""A line of a prescription as it is typed, and what it lacks."""
+"""Define a prescription line as typed, and check that it is complete."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from csss.prescriptions import dose_checks
 from csss.prescriptions.formulary import Formulary
 from csss.prescriptions.models import Route
 
-LIMITS = {"drug": 200, "dose": 100, "frequency": 100, "duration": 100}  # most characters
+LIMITS = {"drug": 200, "dose": 100, "frequency": 100, "duration": 100}  # maximum characters
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class Line:
     route: str = ""
     frequency: str = ""
     duration: str = ""
-    override_reason: str = ""  # why it stands in spite of a warning
+    override_reason: str = ""  # why it is right in spite of a warning
 
     @property
     def blank(self) -> bool:
-        """A line without drug, dose, frequency and duration is no line; its route is preset."""
+        """A line without drug, dose, frequency and duration counts as blank; its route is preset."""
         return not any(text.strip() for text in (self.drug, self.dose, self.frequency, self.duration))
 
 
 def line_problems(line: Line, place: int, book: Formulary) -> dict[str, str]:
-    """What a line lacks or cannot mean, by the field's id."""
+    """What a line lacks or gets wrong, by the field's id."""
     errors: dict[str, str] = {}
     for name, sentence in (
         ("drug", _("Enter the medicine.")),

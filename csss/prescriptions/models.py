@@ -1,4 +1,4 @@
-"""A prescription and its lines, and the templates that lines are filled from."""
+"""Tables of prescriptions, their lines, and the templates that fill lines."""
 
 import uuid
 from datetime import datetime
@@ -15,7 +15,7 @@ from csss.people.models import User
 
 
 class Route(StrEnum):
-    """How a medicine is given. Common routes of administration; the words follow EDQM standard terms."""
+    """Routes of administration; the names follow EDQM standard terms."""
 
     ORAL = "oral"
     INTRAVENOUS = "intravenous"
@@ -33,7 +33,7 @@ class Route(StrEnum):
 
     @property
     def human(self) -> str:
-        """In the reader's language."""
+        """The name in the reader's language."""
         return str(_ROUTES[self])
 
 
@@ -55,7 +55,7 @@ _ROUTES = {
 
 
 class Prescription(Model):
-    """The pharmacist's part. A correction is a further version; the old one stays."""
+    """The pharmacist's part. A correction adds a version; the old version stays."""
 
     __tablename__ = "prescriptions"
 
@@ -88,7 +88,7 @@ class PrescriptionItem(Model):
     route: Mapped[Route] = mapped_column(text_enum(Route))
     frequency: Mapped[str] = mapped_column(String(100))
     duration: Mapped[str] = mapped_column(String(100), default="")
-    # What was warned of when it was signed, a sentence a line, and why it stands all the same.
+    # The warnings when it was signed, one sentence per line, and why it is right in spite of them.
     warnings: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     override_reason: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
 
@@ -96,13 +96,13 @@ class PrescriptionItem(Model):
 
 
 class PrescriptionTemplate(Model):
-    """Lines that are written often, ready to be filled in; without an owner they belong to the whole hospital."""
+    """Prepared lines that are prescribed often; without an owner they belong to the whole hospital."""
 
     __tablename__ = "prescription_templates"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
-    # Who answers for it; nobody for those that came with CSSS.
+    # Who is responsible for it; nobody for those that came with CSSS.
     made_by_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
     name: Mapped[str] = mapped_column(String(100))
     lines: Mapped[list[dict[str, Any]]] = mapped_column(

@@ -1,4 +1,4 @@
-"""A prescription in the words that people read."""
+"""Present prescriptions in the words that people read."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from csss.prescriptions.models import Prescription
 
 @dataclass(frozen=True)
 class ItemView:
-    """One medicine as components/prescription_table.html takes it, with what was warned of and why it stands."""
+    """One medicine for components/prescription_table.html, with its warnings and the reason in spite of them."""
 
     drug: str
     dose: str

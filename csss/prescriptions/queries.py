@@ -1,4 +1,4 @@
-"""What the pharmacist has to act on."""
+"""Look up what the pharmacist has to act on."""
 
 from csss.paging import ListPage
 from csss.scans import queries
@@ -7,7 +7,7 @@ from csss.scans.states import HoldFor, Status
 
 
 def queue(*, search: str = "", sort: str = "priority", page: int = 1) -> ListPage[ListedScan]:
-    """Scans that wait for a prescription, and those held for a correction of one."""
+    """Scans that wait for a prescription, and those held for its correction."""
     return queries.queue(
         [Status.DOCTOR_VERIFIED], held=HoldFor.PHARMACIST, search=search, sort=sort, page=page
     )

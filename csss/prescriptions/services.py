@@ -1,4 +1,4 @@
-"""The pharmacist's step. Functions belong inside transaction()."""
+"""Complete and correct prescriptions, as pharmacists do. Functions belong inside transaction()."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -31,8 +31,8 @@ def complete(
 ) -> Prescription:
     """Add the prescription and move the scan on. Raises StateConflict, Invalid.
 
-    Invalid names a line's field by its place: `drug-0` is the drug of the first line. A line that is warned of
-    (checks.warnings) needs an `override_reason`.
+    Invalid names a field by its line's position: `drug-0` is the drug of the first line. A line with a warning
+    (line_warnings.warnings) needs an `override_reason`.
     """
     scan = workflow.lock(scan_id)
     policies.check_can_complete(scan)
@@ -44,7 +44,7 @@ def complete(
 def correct(
     scan_id: uuid.UUID, *, lines: Sequence[Line], none_needed: bool, notes: str, by: User
 ) -> Prescription:
-    """A further version, asked for by an administrator. The status does not move."""
+    """Add a version that an administrator asked for. The status does not change."""
     scan = workflow.lock(scan_id)
     policies.check_can_correct(scan, HoldFor.PHARMACIST)
     prescription = _prescription(scan, lines, none_needed, notes, by)
@@ -80,7 +80,7 @@ def _prescription(scan: Scan, lines: Sequence[Line], none_needed: bool, notes: s
     )
     db.session.add(prescription)
     for position, (place, _line) in enumerate(filled, start=1):
-        if place in warned:  # that it was done and of what kind; what was written stays with the line
+        if place in warned:  # record the fact and the kind; the text stays with the line
             kinds = [each.kind.value for each in warned[place]]
             record("prescription.warning_overridden", scan, by=by, line=position, kinds=kinds)
     return prescription
@@ -102,7 +102,7 @@ def _item(position: int, line: Line, warned: Sequence[LineWarning]) -> Prescript
 def _unanswered(
     filled: Sequence[tuple[int, Line]], warned: Mapping[int, Sequence[LineWarning]]
 ) -> dict[str, str]:
-    """A sentence for each line that is warned of and says nothing about it."""
+    """A sentence for each line that has a warning and no reason."""
     errors = {}
     for place, line in filled:
         if place in warned and not line.override_reason.strip():

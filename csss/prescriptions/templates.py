@@ -1,8 +1,9 @@
-"""Templates: lines written often, one's own or the hospital's. `keep` and `remove` belong inside transaction().
+"""Manage templates: lines prescribed often, one's own or the hospital's. `keep` and `remove` belong inside
+transaction().
 
-All pharmacists use the hospital's; only the one who made it changes or removes it, since colleagues fill it in without
-reading it anew each time. One that nobody answers for (it came with CSSS, or its maker's account is shut) may be changed
-by any pharmacist, who then answers for it.
+All pharmacists use the hospital's templates. Only the maker changes or removes one, because colleagues insert it
+without checking it again each time. A template without a responsible person (it came with CSSS, or its maker's
+account is deactivated) may be changed by any pharmacist, who then becomes responsible for it.
 """
 
 import uuid
@@ -25,12 +26,12 @@ from csss.prescriptions.services import MAX_NOTES
 
 MAX_NAME = 100
 MAX_LINES = 10
-MAX_TEMPLATES = 100  # of one pharmacist, and of the hospital
+MAX_TEMPLATES = 100  # per pharmacist, and for the hospital
 _KEPT = (*LIMITS, "route")
 
 
 def usable_by(user: User) -> Sequence[PrescriptionTemplate]:
-    """One's own first, then the hospital's, each by name."""
+    """The user's own first, then the hospital's, each sorted by name."""
     return db.session.scalars(
         select(PrescriptionTemplate)
         .where(or_(PrescriptionTemplate.owner_id == user.id, PrescriptionTemplate.owner_id.is_(None)))
@@ -39,7 +40,7 @@ def usable_by(user: User) -> Sequence[PrescriptionTemplate]:
 
 
 def usable(template_id: uuid.UUID, user: User) -> PrescriptionTemplate:
-    """Raises NotFound, also for somebody else's."""
+    """A template that the user may use. Raises NotFound, also for somebody else's."""
     found = db.session.get(PrescriptionTemplate, template_id)
     if found is None or found.owner_id not in (None, user.id):
         raise NotFound(_("There is no such template."))
@@ -53,12 +54,13 @@ def may_change(template: PrescriptionTemplate, user: User) -> bool:
 
 
 def _to_change(template_id: uuid.UUID, by: User) -> PrescriptionTemplate:
-    """Raises NotFound, and StateConflict where a colleague answers for it."""
+    """A template that the user may change. Raises NotFound, and StateConflict when a colleague is responsible for
+    it."""
     found = usable(template_id, by)
     db.session.refresh(found, with_for_update=True)
     if not may_change(found, by):
         raise StateConflict(
-            _("Only the colleague who made this template of the hospital changes or removes it.")
+            _("Only the colleague who made this template of the hospital can change or remove it.")
         )
     return found
 
@@ -70,7 +72,7 @@ def lines_of(template: PrescriptionTemplate) -> list[Line]:
 def keep(
     template_id: uuid.UUID | None, *, name: str, lines: Sequence[Line], notes: str, shared: bool, by: User
 ) -> PrescriptionTemplate:
-    """Make a template, or change one. `shared` makes it the hospital's. Raises Invalid, NotFound, StateConflict."""
+    """Create or change a template. `shared` makes it the hospital's. Raises Invalid, NotFound, StateConflict."""
     filled = [(place, line) for place, line in enumerate(lines) if not line.blank]
     owner_id = None if shared else by.id
     errors: dict[str, str] = {}
@@ -108,7 +110,7 @@ def keep(
 
 
 def remove(template_id: uuid.UUID, *, by: User) -> None:
-    """Take a template away. Raises NotFound, StateConflict."""
+    """Delete a template. Raises NotFound, StateConflict."""
     template = _to_change(template_id, by)
     record("prescription_template.removed", template, by=by, shared=template.owner_id is None)
     db.session.delete(template)

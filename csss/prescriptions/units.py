@@ -1,4 +1,4 @@
-"""Units of doses: how they are written, what they measure, by which routes they are given, how many a day are plausible."""
+"""Define units of doses: spellings, measure, allowed routes, and the plausible maximum a day."""
 
 import re
 from dataclasses import dataclass, field
@@ -27,9 +27,10 @@ _EYE_EAR_NOSE = (Route.OPHTHALMIC, Route.OTIC, Route.NASAL)
 
 @dataclass(frozen=True)
 class Unit:
-    """`factor` leads to mg, units, mmol or ml. `routes` are those it can be given by (and OTHER); empty: any.
+    """`factor` converts to mg, units, mmol or ml. `routes` are those by which it can be given (and OTHER); empty:
+    any.
 
-    `most_a_day` is a count above which anybody would look twice, whatever the medicine; None: no such count.
+    `most_a_day` is a count above which anybody would check again, whatever the medicine; None: no limit.
     """
 
     name: str
@@ -203,11 +204,11 @@ _BY_SPELLING = {spelling: unit for unit in UNITS for spelling in unit.spellings}
 
 
 def find(spelling: str) -> Unit:
-    """The unit that is written so, in small letters."""
+    """The unit with this spelling, in lower case."""
     return _BY_SPELLING[" ".join(spelling.split())]
 
 
 def unit_pattern(units: tuple[Unit, ...] = UNITS) -> str:
-    """A regular expression of all spellings, the longest first."""
+    """A regular expression of all spellings, longest first."""
     spellings = sorted((each for unit in units for each in unit.spellings), key=len, reverse=True)
     return "|".join(re.escape(each).replace(r"\ ", r"\s+") for each in dict.fromkeys(spellings))

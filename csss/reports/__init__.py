@@ -1,1 +1,1 @@
-"""The report: approval, rendering, versions."""
+"""Reports: approval, rendering, stored versions."""

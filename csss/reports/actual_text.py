@@ -1,7 +1,8 @@
-"""Beside each line of Devanagari or Tamil a PDF keeps the text itself (ActualText, ISO 32000-2, 14.9.4).
+"""Store the text of each line of Devanagari or Tamil in the PDF (ActualText, ISO 32000-2, 14.9.4).
 
-A PDF otherwise tells its text by glyphs, each with the letters that it stood for first. In these scripts letters join and
-change places, so a line that is copied, searched or read out would lose some and have others in the order of the paper.
+Otherwise a PDF derives text from glyphs: each glyph has the letters that it stood for first. In these scripts
+letters join and change places, so copying, searching or reading a line aloud would lose letters or give them in
+visual order.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ _marked = Stream.marked
 
 @contextmanager
 def _marked_with_text(stream: Stream, box: Box, tag: str) -> Iterator[None]:
-    """What WeasyPrint does around each line (`Stream.marked`), and inside it the text where glyphs do not tell it."""
+    """Do what WeasyPrint does around each line (`Stream.marked`), and add the text where glyphs do not give it."""
     with _marked(stream, box, tag):
         if not (isinstance(box, TextBox) and is_shaped(box.text)):
             yield
@@ -32,5 +33,5 @@ def _marked_with_text(stream: Stream, box: Box, tag: str) -> Iterator[None]:
 
 
 def install() -> None:
-    """From now on all PDFs of this process have it."""
+    """Enable it for all PDFs that this process makes."""
     Stream.marked = _marked_with_text

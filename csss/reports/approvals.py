@@ -1,4 +1,4 @@
-"""What an administrator looks up around a release: what waits for it, what has been released, what was mailed."""
+"""Queries for administrators around a release: what waits for it, what was released, what was mailed."""
 
 import uuid
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from csss.scans.states import Agreement, Status
 
 
 class SignedReading(NamedTuple):
-    """Of the doctor's version that counts, what a list shows."""
+    """What a list shows of the doctor's current version."""
 
     doctor: str
     findings: str
@@ -37,7 +37,7 @@ class SignedReading(NamedTuple):
 
 @dataclass(frozen=True)
 class Signers:
-    """The versions that count, and who wrote them; None where nothing has been written yet."""
+    """The current versions and their authors; None where nothing has been written yet."""
 
     review: SignedReading | None = None
     pharmacist: str | None = None
@@ -54,9 +54,9 @@ class Release:
 
 
 def waiting(*, search: str = "", page: int = 1) -> ListPage[ListedScan]:
-    """What waits for an administrator: answered holds first, then what can be approved, then unanswered holds.
+    """Scans that wait for an administrator: answered holds first, then what can be approved, then unanswered holds.
 
-    Within each, urgent first, then what has stood there longest.
+    Within each group, urgent first, then the longest waiting.
     """
     query, order = _waiting()
     words = searching.values(search)
@@ -68,20 +68,20 @@ def waiting(*, search: str = "", page: int = 1) -> ListPage[ListedScan]:
 
 @cache
 def _waiting() -> tuple[Select[uuid.UUID], tuple[Any, ...]]:
-    """The ids of what waits, and their order: put together once."""
+    """Select the ids of waiting scans and their order; cached."""
     held = select(ScanHold.scan_id).where(ScanHold.lifted_at.is_(None))
     answered = held.where(ScanHold.answered_at.is_not(None))
     turn = case((Scan.id.in_(answered), 0), (Scan.id.in_(held), 2), else_=1)
     return (
         select(Scan.id)
-        # A list of ids, not EXISTS, so that both halves of the OR are found by an index.
+        # A list of ids, not EXISTS, so that both sides of the OR use an index.
         .where(or_(Scan.status == Status.PHARMACIST_COMPLETED, Scan.id.in_(held)))
         .where(Scan.id.not_in(select(ScanClosure.scan_id)))
     ), (turn, Scan.priority.desc(), Scan.status_since, Scan.id)
 
 
 def signers(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Signers]:
-    """Who wrote the review and the prescription that count, for each of these scans (two queries)."""
+    """Who wrote the current review and prescription of each of these scans (two queries)."""
     reading, prescribing = _signers()
     wanted = {"ids": list(ids)}
     reviews = {
@@ -94,7 +94,7 @@ def signers(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Signers]:
 
 @cache
 def _signers() -> tuple[Any, Any]:
-    """The two statements, put together once."""
+    """Build the two statements; cached."""
     last = _newest(Review.scan_id, Review.version)
     reading = (
         select(
@@ -114,7 +114,7 @@ def _signers() -> tuple[Any, Any]:
 
 
 def released(*, search: str = "", page: int = 1) -> ListPage[Release]:
-    """The newest releases first, each with how far its mail has come; the number of queries is fixed."""
+    """List releases, newest first, each with the state of its mail, in a fixed number of queries."""
     query = select(Approval.scan_id)
     words = searching.values(search)
     if words:
@@ -125,7 +125,7 @@ def released(*, search: str = "", page: int = 1) -> ListPage[Release]:
         select(Scan, Approval).join(Approval, Approval.scan_id == Scan.id).where(Scan.id.in_(ids.rows))
     )
     both = {scan.id: (scan, approval) for scan, approval in rows}
-    found = [both[each] for each in ids.rows if each in both]  # one may have been erased since
+    found = [both[each] for each in ids.rows if each in both]  # one may have been erased meanwhile
     newest = queries.newest_versions([scan.id for scan, _ in found])
     messages = report_messages([version.id for version in newest.values()])
     releases = []
@@ -137,7 +137,7 @@ def released(*, search: str = "", page: int = 1) -> ListPage[Release]:
 
 def report_messages(version_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, MailMessage]:
     """The mail to the patient about each of these report versions, by the version's id."""
-    # The patients are named too: the unique index begins with kind and person.
+    # Naming the patients as well lets the query use the unique index, which begins with kind and person.
     people = (
         select(Patient.user_id)
         .join(Scan, Scan.patient_id == Patient.id)
@@ -155,12 +155,12 @@ def report_messages(version_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, MailMes
 
 
 def approval_code(user: User, subject_id: uuid.UUID, session_id: uuid.UUID) -> SentCode | None:
-    """The newest code that this session has asked for to approve this scan or batch."""
+    """The newest code that this session requested to approve this scan or batch."""
     return sent_code(user, CodePurpose.APPROVAL, subject_id, session_id)
 
 
 def _newest(scan_id: InstrumentedAttribute[uuid.UUID], version: InstrumentedAttribute[int]) -> Subquery:
-    """The number of the newest version of each of the scans `ids`."""
+    """The newest version number for each of the scans `ids`."""
     return (
         select(scan_id.label("scan_id"), func.max(version).label("version"))
         .where(scan_id.in_(bindparam("ids", expanding=True)))
@@ -170,7 +170,8 @@ def _newest(scan_id: InstrumentedAttribute[uuid.UUID], version: InstrumentedAttr
 
 
 def audit_subjects(text: str) -> Sequence[str]:
-    """The ids that the audit log may know something by: an id as it stands there, or all that belongs to a patient's MRN."""
+    """The ids under which the audit log may have entries for this text: an id itself, or everything that belongs to
+    a patient's MRN."""
     if not text.isdigit():
         return [text.lower()]
     patient = db.session.execute(select(Patient.id, Patient.user_id).where(Patient.mrn == text)).one_or_none()

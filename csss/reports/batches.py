@@ -1,8 +1,8 @@
-"""Approving several reports with one code: a fixed choice, shown once more before a code is asked for.
+"""Approve several reports with one code: a fixed selection, shown once more before a code is requested.
 
-Each report is a step of its own. What was chosen is kept with the versions that were shown. A code is bound to the
-batch, so it approves neither other reports nor other versions of these; choosing again makes another batch and cancels
-this one with its codes.
+Each report is a separate step. The selection is stored with the versions that were shown. A code is bound to the
+batch, so it approves neither other reports nor other versions of these. A new selection makes a new batch and
+cancels this one with its codes.
 """
 
 import uuid
@@ -31,7 +31,7 @@ MAX_REPORTS = 50
 
 @dataclass(frozen=True)
 class Choice:
-    """One report of a batch as it stands now; `problem` says why it cannot be approved (any more), else it is None."""
+    """The current state of one report of a batch; `problem` says why it cannot be approved (any more), else None."""
 
     item: ApprovalBatchItem
     scan: Scan
@@ -41,17 +41,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class BatchOutcome:
-    """How many were approved with the others, and how many stay."""
+    """How many reports were approved, and how many were left out."""
 
     approved: int
     left: int
 
 
 def prepare(scan_ids: Sequence[uuid.UUID], *, by: User) -> ApprovalBatch:
-    """Keep which reports are to be approved together; an earlier choice of this person and its codes stop working.
+    """Store which reports are to be approved together; the user's earlier selection and its codes stop working.
 
-    What cannot be approved now is kept too, so that the page can name it. Raises Invalid (`reports`). Belongs inside
-    transaction().
+    Reports that cannot be approved now are stored too, so that the page can name them. Raises Invalid (`reports`).
+    Belongs inside transaction().
     """
     wanted = list(dict.fromkeys(scan_ids))
     if not wanted:
@@ -82,13 +82,13 @@ def prepare(scan_ids: Sequence[uuid.UUID], *, by: User) -> ApprovalBatch:
 
 
 def _cancel_earlier(by: User) -> None:
-    """Two choices at once would each leave the other's code alive: the person is held meanwhile."""
+    """Cancel earlier selections. Two concurrent ones would each leave the other's code valid, so lock the user."""
     open_ids = select(ApprovalBatch.id).where(
         ApprovalBatch.admin_id == by.id,
         ApprovalBatch.approved_at.is_(None),
         ApprovalBatch.cancelled_at.is_(None),
     )
-    # Batches before the person, as an approval does it, or the two would wait for each other.
+    # Lock batches before the user, in the same order as an approval does, to avoid a deadlock.
     db.session.execute(open_ids.order_by(ApprovalBatch.id).with_for_update())
     db.session.refresh(by, with_for_update=True)
     earlier = db.session.scalars(open_ids).all()
@@ -100,7 +100,7 @@ def _cancel_earlier(by: User) -> None:
 
 
 def cancel_codes(user: User, subjects: Sequence[uuid.UUID]) -> None:
-    """No code of this person for approving one of these works any more."""
+    """Cancel all codes of this user for approving one of these."""
     db.session.execute(
         update(OneTimeCode)
         .where(
@@ -115,7 +115,7 @@ def cancel_codes(user: User, subjects: Sequence[uuid.UUID]) -> None:
 
 
 def batch_of(user: User, batch_id: uuid.UUID) -> ApprovalBatch:
-    """A person's own batch. Raises NotFound."""
+    """The user's own batch. Raises NotFound."""
     batch = db.session.get(ApprovalBatch, batch_id)
     if batch is None or batch.admin_id != user.id:
         raise NotFound(_("There is no such choice of reports."))
@@ -123,7 +123,7 @@ def batch_of(user: User, batch_id: uuid.UUID) -> ApprovalBatch:
 
 
 def check_open(batch: ApprovalBatch) -> None:
-    """Raises StateConflict when its code has been taken, or others have been chosen since."""
+    """Raise StateConflict when its code has been used, or another selection has replaced it."""
     if batch.approved_at is not None:
         raise StateConflict(_("These reports have been approved already."))
     if batch.cancelled_at is not None:
@@ -133,7 +133,7 @@ def check_open(batch: ApprovalBatch) -> None:
 
 
 def leave_out(batch_id: uuid.UUID, without: Collection[uuid.UUID], *, by: User) -> ApprovalBatch:
-    """The same choice without these reports: another choice, so this one and its codes stop working.
+    """Make a new selection without these reports; this one and its codes stop working.
 
     Raises NotFound; StateConflict when this one is closed or nothing would be left.
     """
@@ -146,7 +146,7 @@ def leave_out(batch_id: uuid.UUID, without: Collection[uuid.UUID], *, by: User) 
 
 
 def choices(batch: ApprovalBatch) -> list[Choice]:
-    """Every report of the batch with what an administrator looks at, in a fixed number of queries."""
+    """Each report of the batch with what an administrator reviews, in a fixed number of queries."""
     ids = [item.scan_id for item in batch.items]
     scans = {
         scan.id: scan
@@ -181,16 +181,17 @@ def choices(batch: ApprovalBatch) -> list[Choice]:
 
 
 def lock(batch_id: uuid.UUID, *, by: User) -> tuple[ApprovalBatch, Mapping[uuid.UUID, str | None]]:
-    """The batch and its scans, held until the transaction ends, with the reason why each cannot be approved, or None.
+    """Lock the batch and its scans until the transaction ends; give the reason why each cannot be approved, or
+    None.
 
-    Raises NotFound; StateConflict when the batch is closed or nothing in it can be approved, so that no code is used up
-    in vain.
+    Raises NotFound; StateConflict when the batch is closed or nothing in it can be approved, so that no code is
+    wasted.
     """
     batch = db.session.get(ApprovalBatch, batch_id, with_for_update=True, populate_existing=True)
     if batch is None or batch.admin_id != by.id:
         raise NotFound(_("There is no such choice of reports."))
     check_open(batch)
-    # In one order for everybody: two who approve the same reports at once must not wait for each other.
+    # Everybody locks in the same order: two who approve the same reports at once must not deadlock.
     held = {scan_id: workflow.lock(scan_id) for scan_id in sorted(item.scan_id for item in batch.items)}
     reviews, prescriptions = _versions(list(held))
     problems = {
@@ -208,10 +209,10 @@ def lock(batch_id: uuid.UUID, *, by: User) -> tuple[ApprovalBatch, Mapping[uuid.
 
 
 def approve_chosen(batch_id: uuid.UUID, *, second_factor: Callable[[], Proof], by: User) -> BatchOutcome:
-    """Release the reports of this choice. What has changed meanwhile stays, and is named.
+    """Release the reports of this selection. What has changed meanwhile is left out and named.
 
-    The state is checked before `second_factor` uses up a code or a passkey's answer. Raises as `lock` does, and what
-    `second_factor` raises.
+    The state is checked before `second_factor` uses up a code or a passkey's answer. Raises what `lock` and
+    `second_factor` raise.
     """
     batch, problems = lock(batch_id, by=by)
     return approve(batch, problems, proof=second_factor(), by=by)
@@ -220,7 +221,8 @@ def approve_chosen(batch_id: uuid.UUID, *, second_factor: Callable[[], Proof], b
 def approve(
     batch: ApprovalBatch, problems: Mapping[uuid.UUID, str | None], *, proof: Proof, by: User
 ) -> BatchOutcome:
-    """Release each report of a batch that `lock` has just found free of problems; what went wrong is kept beside it.
+    """Release each report of a batch that `lock` has just found free of problems; store what went wrong with the
+    others.
 
     Raises PermissionError when the proof is for something else.
     """
@@ -253,7 +255,7 @@ def _problem(item: ApprovalBatchItem, scan: Scan, reviewed: int, prescribed: int
 
 
 def _versions(ids: Sequence[uuid.UUID]) -> tuple[dict[uuid.UUID, int], dict[uuid.UUID, int]]:
-    """The number of the newest review and of the newest prescription of each of these scans."""
+    """The newest review version and the newest prescription version of each of these scans."""
 
     def newest(
         scan_id: InstrumentedAttribute[uuid.UUID], version: InstrumentedAttribute[int]

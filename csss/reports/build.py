@@ -1,4 +1,4 @@
-"""From the records to the plain values that a report shows."""
+"""Collect the plain values that a report shows from the records."""
 
 from flask import current_app
 
@@ -17,7 +17,7 @@ from csss.storage.files import storage
 
 @in_english()
 def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = False) -> context.ReportContext:
-    """Everything that version `version` of a scan's report says, as of now, in English whoever asks for it.
+    """The current content of version `version` of a scan's report, in English whatever the reader's language.
 
     A draft (the administrator's preview) has no approval yet. Raises ValueError before the pharmacist is done.
     """
@@ -67,7 +67,9 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
                 role=each.author.role.human,
                 written_at=each.created_at,
             )
-            for each in scan.addenda[: version - 1]  # a late version 1 tells nothing of a later addendum
+            for each in scan.addenda[
+                : version - 1
+            ]  # version 1 must not show a later addendum, even if it is made late
         ),
         signatures=_signatures(scan, scan.reviews[-1], prescribed[-1]),
     )

@@ -1,7 +1,7 @@
-"""What a report says, as plain values: the only thing that the renderer ever sees.
+"""Define the content of a report as plain values: the only input of the renderer.
 
-Nothing here knows the database, Flask or WeasyPrint. Whoever makes a report (a job, the administrator's preview, a test)
-fills a `ReportContext`; the same context always gives the same document.
+Nothing here knows the database, Flask or WeasyPrint. The caller (a job, the administrator's preview, a test) fills
+a `ReportContext`; the same context always gives the same document.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DISCLAIMER = (
     "professional before release."
 )
 
-# Month names are written out here because strftime follows the locale of the process.
+# Month names are listed here because strftime depends on the locale of the process.
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -33,9 +33,9 @@ _MONTHS = (
 def risk_level(label_name: str, confidence: float, threshold: float, uncertain: bool) -> RiskLevel:
     """The risk level of a prediction (design, section 6).
 
-    Uncertain, and a class that names no finding (`inference.classes`) → Indeterminate; Normal at or above the threshold
-    τ → Low; any other label at or above τ → High.
-    A confidence below τ is uncertain by definition, whatever the flag says. `confidence` and `threshold` lie in 0 to 1.
+    Uncertain, or a class that names no finding (`inference.classes`) → Indeterminate; Normal at or above the
+    threshold τ → Low; any other label at or above τ → High. A confidence below τ is uncertain by definition,
+    whatever the flag says. `confidence` and `threshold` are between 0 and 1.
     """
     if _is_uncertain(confidence, threshold, uncertain) or label_name in WITHOUT_FINDING:
         return "Indeterminate"
@@ -43,11 +43,11 @@ def risk_level(label_name: str, confidence: float, threshold: float, uncertain: 
 
 
 def _is_uncertain(confidence: float, threshold: float, uncertain: bool) -> bool:
-    return uncertain or not confidence >= threshold  # "not >=" lets a NaN count as uncertain
+    return uncertain or not confidence >= threshold  # "not >=" makes NaN count as uncertain
 
 
 def day(value: date) -> str:
-    """A date as people write it: 3 May 2026."""
+    """Format a date as people write it: 3 May 2026."""
     return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
 
 
@@ -61,7 +61,7 @@ class Hospital:
 
 @dataclass(frozen=True, kw_only=True)
 class PrintedPatient:
-    """`age` is that on the day of the scan."""
+    """Patient details on the report; `age` is the age on the day of the scan."""
 
     name: str
     mrn: str
@@ -77,7 +77,7 @@ class PrintedPatient:
 class ScanImage:
     """`image` is the stored scan (JPEG or PNG bytes); `width` and `height` are its size in pixels.
 
-    `sent_as` is the kind that the patient had chosen, where a doctor has corrected it.
+    `sent_as` is the kind that the patient had chosen, if a doctor has corrected it.
     """
 
     kind: str
@@ -91,7 +91,7 @@ class ScanImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Probability:
-    """`name` is the class as the model calls it, `human` as people do, `value` lies in 0 to 1."""
+    """`name` is the model's class name, `human` its display name, `value` is between 0 and 1."""
 
     name: str
     human: str
@@ -100,7 +100,7 @@ class Probability:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionSummary:
-    """The classifier's reading. `heatmap` is the layer to be laid over the scan (PNG bytes).
+    """The classifier's answer. `heatmap` is the overlay for the scan (PNG bytes).
 
     `about_kind` says what a corrected kind of scan means for it, `explanation` what the class means.
     """
@@ -124,18 +124,18 @@ class PredictionSummary:
 
     @property
     def is_uncertain(self) -> bool:
-        """Whether the label counts for nothing; one that counts may still be of Indeterminate risk."""
+        """Whether the label does not count; a label that counts may still be of Indeterminate risk."""
         return _is_uncertain(self.confidence, self.threshold, self.uncertain)
 
     @property
     def shown_label(self) -> str:
-        """The label that people see."""
+        """The label to display."""
         return UNCERTAIN if self.is_uncertain else self.human_label
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoPrediction:
-    """The scan was read without the classifier; it counts as uncertain."""
+    """The scan was read without the classifier, which counts as uncertain."""
 
     reason: str
     available: Literal[False] = False
@@ -199,9 +199,9 @@ class Signature:
 class ReportContext:
     """One version of one report.
 
-    `review` and `prescription` are the versions that count; earlier ones stand beside them because a correction never
-    removes what it corrects. Times are aware datetimes and are shown in `timezone` (an IANA name).
-    `draft` marks a report that has not been released.
+    `review` and `prescription` are the current versions; earlier ones are listed too, because a correction never
+    removes what it corrects. Times are aware datetimes, shown in `timezone` (an IANA name). `draft` marks a report
+    that has not been released.
     """
 
     report_id: str
@@ -218,7 +218,7 @@ class ReportContext:
     earlier_prescriptions: tuple[PrescriptionText, ...] = ()
     addenda: tuple[PrintedAddendum, ...] = ()
     timezone: str = "UTC"
-    language: str = "en-GB"  # of the texts around what people wrote: BCP 47, for screen readers
+    language: str = "en-GB"  # BCP 47; language of the fixed texts, for screen readers
     draft: bool = False
     _zone: ZoneInfo = field(init=False, repr=False, compare=False)
 
@@ -226,7 +226,7 @@ class ReportContext:
         object.__setattr__(self, "_zone", ZoneInfo(self.timezone))
 
     def when(self, value: datetime) -> str:
-        """A moment in the report's time zone: 3 May 2026, 14:05 IST. Raises ValueError for a naive datetime."""
+        """Format a time in the report's time zone: 3 May 2026, 14:05 IST. Raises ValueError for a naive datetime."""
         local = self.local(value)
         return f"{day(local)}, {local:%H:%M} {_zone_name(local)}"
 
@@ -238,7 +238,7 @@ class ReportContext:
 
 
 def _zone_name(value: datetime) -> str:
-    """The zone's abbreviation (IST), or its distance from UTC where it has none (UTC-03:00)."""
+    """The zone's abbreviation (IST), or its UTC offset where it has none (UTC-03:00)."""
     name = value.tzname() or ""
     if name.isalpha():
         return name

@@ -1,4 +1,4 @@
-"""From a report context to HTML: all of a report but its layout, so that it can be made without the layout engine."""
+"""Render a report context to HTML, without the layout engine."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ SCAN = f"{SCHEME}:scan"
 HEATMAP = f"{SCHEME}:heatmap"
 DRAFT = "DRAFT – not released"
 
-# Control characters have no place on paper, direction overrides could make a text read as something else, and a variation
-# selector asks for the coloured emoji of a sign, from whatever font the machine has.
+# Control characters do not print. Direction overrides could make text read as something else. A variation selector
+# requests a coloured emoji, from whatever font the machine has.
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufe00-\ufe0f\ufffe\uffff]"
 )
-_LINE_BREAKS = re.compile("[\u2028\u2029]")  # within a paragraph, some fonts show a box for them
+_LINE_BREAKS = re.compile("[\u2028\u2029]")  # some fonts show a box for them within a paragraph
 
 
 class ReportRenderError(RuntimeError):
-    """The report could not be made: a picture cannot be read, or something asked for a foreign address."""
+    """The report cannot be made: a picture cannot be read, or something requested an external address."""
 
 
 class UnprintableText(ReportRenderError):
-    """A text of the report has characters that its fonts lack; the sentence names the words."""
+    """The report has characters that its fonts lack; the message names the words."""
 
 
 def report_html(
@@ -42,10 +42,11 @@ def report_html(
     heatmap_src: str = HEATMAP,
     whole: bool = True,
 ) -> str:
-    """The report as HTML: a whole document, or with `whole=False` its one root element for a page to include.
+    """Render the report as HTML: a complete document, or with `whole=False` only its root element, for a page to
+    include.
 
-    `env` is the application's own environment (autoescape on). A page gives the addresses of its own pictures;
-    a draft is marked without being asked.
+    `env` is the application's environment (autoescape on). A page passes the addresses of its own pictures; a draft
+    is always marked as one.
     """
     if not env.autoescape:
         raise ValueError("The report needs an environment that escapes.")
@@ -67,7 +68,7 @@ _TAGS = re.compile("<[^>]*>")
 
 
 def printed_text(html: str) -> str:
-    """What of a report's HTML comes onto paper, without the tags: words that `report_fonts` can name."""
+    """The printed text of a report's HTML, without tags, as words that `report_fonts` can name."""
     return unescape(_TAGS.sub(" ", html))
 
 
@@ -75,7 +76,7 @@ _LENGTHS = struct.Struct(">III")
 
 
 class Sheet(NamedTuple):
-    """All that the layout engine is given; `identifier` is the PDF's own number of 16 bytes."""
+    """The complete input of the layout engine; `identifier` is the PDF's 16-byte file identifier."""
 
     identifier: bytes
     html: str
@@ -97,7 +98,7 @@ class Sheet(NamedTuple):
 
 
 def sheet(context: ReportContext, env: Environment, *, watermark: str | None = None) -> Sheet:
-    """The same version of the same report has the same number."""
+    """Build the sheet; the same version of the same report always gets the same identifier."""
     number = hashlib.sha256(f"{context.report_id} {context.version}".encode()).digest()[:16]
     html = report_html(context, env, watermark=watermark)
     return Sheet(number, html, context.scan.image, context.prediction.heatmap)

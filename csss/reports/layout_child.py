@@ -1,4 +1,4 @@
-"""The program that lays a report out in a child process (`csss.confinement.parent`): a sheet in, a PDF or a sentence out."""
+"""Lay out a report in a child process (`csss.confinement.parent`): a sheet in, a PDF or an error message out."""
 
 from csss.reports import render
 from csss.reports.document import ReportRenderError, Sheet
@@ -9,7 +9,7 @@ def warm_up() -> None:
 
 
 def answer(request: bytes) -> bytes:
-    """The PDF, or why it is refused."""
+    """Return the PDF, or the reason for refusing it."""
     try:
         return render.typeset(Sheet.unpack(request))
     except ReportRenderError as error:

@@ -1,7 +1,7 @@
-"""What of a report its fonts cannot print: looked at before the release, and told with who can change it.
+"""Find text that the report's fonts cannot print, before the release, and say who can change it.
 
-Who writes findings, a prescription or an indication is told at once, so here stand above all names and addresses, which
-somebody may have in other letters, and texts from before the fonts were looked at.
+People who write findings, a prescription or an indication are told at once. So this check is mainly for names and
+addresses, which may use other scripts, and for texts from before that check existed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Text(NamedTuple):
-    """A text of the report: where it stands, and who can change it, each in words."""
+    """A text of the report, with a phrase for its place and a sentence that says who can change it."""
 
     where: str
     text: str
@@ -31,16 +31,16 @@ class Text(NamedTuple):
 
 
 def check_can_print(scan: Scan, by: User) -> None:
-    """Raises StateConflict when the fonts lack a letter of the report that `by` would release."""
+    """Raise StateConflict when the fonts lack a letter of the report that `by` would release."""
     if found := obstacles(scan, by):
         raise StateConflict(" ".join(found))
 
 
 def obstacles(scan: Scan, by: User, prescription: Prescription | None = None) -> list[str]:
-    """For each text that the report cannot print: where it stands, which words, who can change it.
+    """For each text that the report cannot print: its place, the words, and who can change it.
 
-    `by` signs the release, so that name stands in the report, too. `prescription` is the one that counts, where it has
-    been loaded already.
+    `by` signs the release, so that name is printed, too. `prescription` is the current one, if it is already
+    loaded.
     """
     if prescription is None:
         prescription = next(reversed(prescriptions.versions(scan)), None)
@@ -52,16 +52,20 @@ def obstacles(scan: Scan, by: User, prescription: Prescription | None = None) ->
 
 
 def _texts(scan: Scan, by: User, prescription: Prescription | None) -> Iterator[Text]:
-    """All that people have written and that can still be changed before the first version is made."""
+    """All texts written by people that can still be changed before the first version is made."""
     settings, patient, review, prediction = (
         current_app.config["CSSS"],
         scan.patient,
         scan.review,
         scan.prediction,
     )
-    runner = _("Whoever runs CSSS changes it in the settings (%(name)s).", name="CSSS_HOSPITAL_NAME")
+    runner = _(
+        "The person who runs CSSS can change it in the settings (%(name)s).", name="CSSS_HOSPITAL_NAME"
+    )
     yield Text(_("Name of the hospital"), settings.hospital_name, runner)
-    runner = _("Whoever runs CSSS changes it in the settings (%(name)s).", name="CSSS_HOSPITAL_ADDRESS")
+    runner = _(
+        "The person who runs CSSS can change it in the settings (%(name)s).", name="CSSS_HOSPITAL_ADDRESS"
+    )
     yield Text(_("Address of the hospital"), "\n".join(settings.hospital_address_lines), runner)
     patients = _("The patient can change the spelling on their own account page.")
     yield Text(_("Name of the patient"), patient.user.name, patients)
@@ -96,10 +100,10 @@ def _signer(person: User) -> Text:
 
 
 def settled(context: ReportContext) -> ReportContext:
-    """The context with letters that the fonts lack given by number wherever nobody can change them any more.
+    """Replace letters that the fonts lack by their code points, wherever nobody can change the text any more.
 
-    That is: what was corrected before the release, the e-mail address, and in a later version all that the first one said.
-    An addendum must reach the patient even where the report that it corrects came out with boxes.
+    This concerns texts corrected before the release, the e-mail address, and in a later version everything that the
+    first one said. An addendum must reach the patient even when the report that it corrects was printed with boxes.
     """
     context = replace(
         context,
@@ -114,7 +118,7 @@ def settled(context: ReportContext) -> ReportContext:
 
 
 def _by_number(value: T) -> T:
-    """The same value with every text in it printable (`report_fonts.by_number`)."""
+    """The same value with every text in it made printable (`report_fonts.by_number`)."""
     made: Any = value
     if isinstance(value, str):
         made = report_fonts.by_number(value)

@@ -1,4 +1,4 @@
-"""The release of a report and the versions that were made of it."""
+"""Tables of a report's release and of its stored versions."""
 
 import uuid
 from datetime import datetime
@@ -13,7 +13,7 @@ from csss.scans.models import Scan
 
 
 class Approval(Model):
-    """An administrator's release of a report, and with which second factor."""
+    """An administrator's release of a report, and the second factor that was used."""
 
     __tablename__ = "approvals"
 
@@ -29,7 +29,7 @@ class Approval(Model):
 
 
 class ReportVersion(Model):
-    """One stored PDF. Version 1 follows the approval, each addendum makes one more."""
+    """One stored PDF. Version 1 follows the approval; each addendum makes one more."""
 
     __tablename__ = "report_versions"
 
@@ -47,8 +47,8 @@ class ReportVersion(Model):
 
 
 class ApprovalBatch(Model):
-    """Reports that an administrator wants to approve with one code. What stands in it never changes: another choice is
-    another batch, so that a code for this one approves nothing else."""
+    """Reports that an administrator wants to approve with one code. Its content never changes: another selection is
+    another batch, so a code for this one approves nothing else."""
 
     __tablename__ = "approval_batches"
 
@@ -56,7 +56,7 @@ class ApprovalBatch(Model):
     admin_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(default=now)
     approved_at: Mapped[datetime | None]  # when its code was accepted
-    cancelled_at: Mapped[datetime | None]  # the administrator has chosen others since
+    cancelled_at: Mapped[datetime | None]  # when another selection replaced it
 
     items: Mapped[list["ApprovalBatchItem"]] = relationship(
         order_by="ApprovalBatchItem.position", lazy="selectin"
@@ -66,7 +66,7 @@ class ApprovalBatch(Model):
 
 
 class ApprovalBatchItem(Model):
-    """One report of a batch, in the versions that were shown when it was chosen (0: there was none)."""
+    """One report of a batch, in the versions that were shown when it was selected (0: there was none)."""
 
     __tablename__ = "approval_batch_items"
 
@@ -76,7 +76,7 @@ class ApprovalBatchItem(Model):
     position: Mapped[int]
     review_version: Mapped[int]
     prescription_version: Mapped[int]
-    approved: Mapped[bool | None]  # None until the batch's code was accepted
+    approved: Mapped[bool | None]  # None until the batch's code is accepted
     left_because: Mapped[str] = mapped_column(Text, default="")  # why it was not approved with the others
 
     __table_args__ = (UniqueConstraint("batch_id", "scan_id"),)

@@ -1,4 +1,4 @@
-"""Which stored files the database names, of everybody or of some scans: for checks, and for erasing."""
+"""List the stored files that the database names, of all scans or of some, for checks and for erasing."""
 
 import hashlib
 import uuid
@@ -18,7 +18,7 @@ _BLOCK = 1_000
 
 @dataclass(frozen=True)
 class Kept:
-    """A file that has to be there; `sha256` of its contents where that was kept."""
+    """A file that must exist; `sha256` is the hash of its content, where it was recorded."""
 
     key: str
     sha256: str | None
@@ -46,7 +46,7 @@ def named(scan_ids: Sequence[uuid.UUID] | None = None) -> Iterator[Kept]:
 
 
 def with_small_ones(key: str) -> Iterator[str]:
-    """A file's key, and for a scan those of its preview and thumbnail, whether they have been made or not."""
+    """A file's key, and for a scan the keys of its preview and thumbnail, whether or not they exist."""
     yield key
     if key.startswith("scans/"):
         for size in previews.SIZES.values():
@@ -54,7 +54,7 @@ def with_small_ones(key: str) -> Iterator[str]:
 
 
 def problem(kept: Kept) -> str | None:
-    """Why this file is not as it was kept, in a sentence; None when it is there, opens, and is what it was."""
+    """Say what is wrong with this file; None when it exists, opens, and has its original content."""
     try:
         content = storage().read(kept.key)
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def problem(kept: Kept) -> str | None:
 
 
 def unnamed_problems() -> list[str]:
-    """Why files do not open that the database does not name: previews, thumbnails, orphans."""
+    """List files that the database does not name and that do not open: previews, thumbnails, orphans."""
     known, found = {kept.key for kept in named()}, []
     for key in storage().stored():
         if key in known:
@@ -82,12 +82,13 @@ def unnamed_problems() -> list[str]:
 
 
 def orphans() -> list[str]:
-    """Stored files that nothing in the database names: what a process left that was killed between file and row.
+    """Stored files that no row names: left by a process that was killed between writing the file and committing the
+    row.
 
-    A file stands before its row is committed, so what looks so is looked at once more.
+    A file is written before its row is committed, so each candidate is checked a second time.
     """
     found = set(storage().stored())
     for _ in range(2):
-        db.session.rollback()  # look at what has been committed by now
+        db.session.rollback()  # a new snapshot, to see what has been committed meanwhile
         found -= {each for kept in named() for each in with_small_ones(kept.key)}
     return sorted(found)

@@ -1,4 +1,4 @@
-"""What is done with a finished PDF: its fingerprint, the encrypted copy for the mail, and the fonts in it."""
+"""Process finished PDFs: fingerprint, the encrypted copy for the mail, and the fonts in them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import pikepdf
 
 from csss.report_fonts import CHARACTERS
 
-MAX_PASSPHRASE_BYTES = 127  # ISO 32000-2, 7.6.4.3.3: longer pass phrases are cut off without a word
+MAX_PASSPHRASE_BYTES = 127  # ISO 32000-2, 7.6.4.3.3: longer pass phrases are silently truncated
 
 
 def sha256(pdf: bytes) -> str:
-    """The SHA-256 of the kept file, 64 lower-case hexadecimal digits."""
+    """The SHA-256 of the stored file, 64 lower-case hexadecimal digits."""
     return hashlib.sha256(pdf).hexdigest()
 
 
 def encrypt_pdf(pdf: bytes, passphrase: str) -> bytes:
-    """A copy of `pdf` that opens only with `passphrase`: AES-256 (R=6), printing allowed, changing it not.
+    """A copy of `pdf` that opens only with `passphrase`: AES-256 (R=6), printing allowed, changes not allowed.
 
-    The owner's password is random and thrown away. The pass phrase is normalised to NFKC, as PDF readers do with what
-    is typed. The copy no longer calls itself PDF/A, which forbids encryption.
-    Raises ValueError when the pass phrase is blank or longer than 127 bytes in UTF-8.
+    The owner password is random and discarded. The pass phrase is normalised to NFKC, as PDF readers do with input.
+    The copy no longer declares PDF/A, which forbids encryption. Raises ValueError when the pass phrase is blank or
+    longer than 127 bytes in UTF-8.
     """
     normal = unicodedata.normalize("NFKC", passphrase)
     if not normal.strip():
@@ -53,7 +53,8 @@ def encrypt_pdf(pdf: bytes, passphrase: str) -> bytes:
 
 
 def foreign_fonts(pdf: bytes) -> list[str]:
-    """The fonts in `pdf` that are none of the report's own: the machine put them in for letters that those lack."""
+    """The fonts in `pdf` that are not the report's own: the layout engine took them from the machine for letters
+    that ours lack."""
     ours = {family.replace(" ", "-") for family in CHARACTERS}
     with pikepdf.open(io.BytesIO(pdf)) as document:
         names = {

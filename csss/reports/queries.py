@@ -1,4 +1,4 @@
-"""Looking reports up, each within what the asking person may see."""
+"""Look up reports, limited to what the user may see."""
 
 import uuid
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def versions(scan: Scan) -> Sequence[ReportVersion]:
 
 
 def newest_versions(scan_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, ReportVersion]:
-    """The newest stored version of each of these scans that has one (one query for a whole list)."""
+    """The newest stored version of each of these scans, where one exists (one query for a whole list)."""
     rows = db.session.scalars(
         select(ReportVersion)
         .where(ReportVersion.scan_id.in_(scan_ids))
@@ -35,7 +35,7 @@ def newest_versions(scan_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, ReportVers
 
 
 def released(scan: Scan) -> bool:
-    """Whether the patient may know: approved, and the report is stored."""
+    """Whether the patient may see it: approved, and the report is stored."""
     return scan.status is Status.REPORT_READY and bool(
         db.session.scalar(select(exists().where(ReportVersion.scan_id == scan.id)))
     )
@@ -46,7 +46,7 @@ def approval(scan: Scan) -> Approval | None:
 
 
 def report_visible_to(user: User, report_id: uuid.UUID) -> ReportVersion:
-    """Staff see any report, a patient the own ones. Raises NotFound."""
+    """Staff see any report, patients see their own. Raises NotFound."""
     report = db.session.get(ReportVersion, report_id)
     if report is None or (user.role is Role.PATIENT and report.scan.patient.user_id != user.id):
         raise NotFound(_("There is no such report."))

@@ -1,8 +1,8 @@
-"""From a report context to HTML and PDF/A-3u, with nothing but what is handed in.
+"""Render a report context to HTML and PDF/A-3u from nothing but the given input.
 
-WeasyPrint asks the fetcher below for everything that it loads: our fonts and two pictures, as bytes under made-up
-addresses. Anything else (a file, the network, a data address) stops the report instead of being left out silently. So
-does a letter that our fonts lack: it would be a box, or stand in whatever font this machine happens to have.
+WeasyPrint loads everything through the fetcher below: our fonts and two pictures, as bytes under made-up addresses.
+Anything else (a file, the network, a data URL) fails the report instead of being left out silently. A letter that
+our fonts lack fails it too: it would print as a box, or in whatever font this machine has.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ from csss.reports.document import (
 )
 from csss.reports.pdf import foreign_fonts
 
-# WeasyPrint lets Pillow accept truncated pictures everywhere in the process; an upload that is cut off must stay an error.
+# WeasyPrint makes Pillow accept truncated pictures in the whole process; a truncated upload must stay an error.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
-MAX_SIDE = 800  # pixels; about 240 to the inch at the size printed
-MAX_PICTURE_BYTES = 115_000  # two pictures, fonts and text then stay below 300 kB
+MAX_SIDE = 800  # pixels; about 240 dpi at the printed size
+MAX_PICTURE_BYTES = 115_000  # so that two pictures, fonts and text stay below 300 kB
 
-_A_LETTER = "A letter of the report stands in none of its fonts."
+_A_LETTER = "None of the report's fonts has a letter of its text."
 
-# WeasyPrint makes no promise about threads, and the count of missing glyphs belongs to one report.
+# WeasyPrint does not promise thread safety, and the count of missing glyphs belongs to one report.
 _layout = threading.Lock()
 
 
 class HandedOverFiles(URLFetcher):
-    """A fetcher that gives out the bytes it was given, by exact address, and refuses every other address."""
+    """A fetcher that returns the bytes it was given, by exact address, and refuses every other address."""
 
     def __init__(self, resources: Mapping[str, tuple[str, bytes]]) -> None:
         """`resources` maps an address to its media type and its bytes."""
@@ -61,7 +61,7 @@ class HandedOverFiles(URLFetcher):
         self._resources = dict(resources)
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> URLFetcherResponse:
-        """The bytes for `url`. Raises ValueError for an address that was not handed over."""
+        """The bytes for `url`. Raises ValueError for an unknown address."""
         if url not in self._resources:
             raise ValueError(f"The report may not load {url[:100]!r}.")
         media_type, body = self._resources[url]
@@ -69,7 +69,7 @@ class HandedOverFiles(URLFetcher):
 
 
 class _MissingGlyphs(logging.Filter):
-    """Counts the letters that no font has. WeasyPrint logs each of them in order, which spells out clinical text."""
+    """Counts letters that no font has, and drops WeasyPrint's log lines, which spell out clinical text in order."""
 
     count = 0
 
@@ -89,7 +89,7 @@ actual_text.install()
 
 @cache
 def _font_files() -> HandedOverFiles:
-    """The fonts, read once for the process."""
+    """The fonts, read once per process."""
     return HandedOverFiles(
         {
             _address(face): ("font/ttf", (STATIC / "fonts" / face.file).read_bytes())
@@ -104,22 +104,24 @@ def _address(face: report_fonts.Face) -> str:
 
 @cache
 def _styles() -> weasyprint.CSS:
-    """The style sheet, parsed once for the process."""
+    """The style sheet, parsed once per process."""
     text = (STATIC / "css" / "print.css").read_text(encoding="utf-8")
     return weasyprint.CSS(string=text, url_fetcher=HandedOverFiles({}))
 
 
 def warm_up() -> None:
-    """Read fonts and styles now. A worker may call it before it forks, so that its jobs need not (20 ms)."""
+    """Read fonts and styles now. A worker may call it before it forks, which saves each job 20 ms."""
     _font_files()
     _styles()
 
 
 @contextmanager
 def _font_faces(text: str) -> Iterator[tuple[FontConfiguration, weasyprint.CSS]]:
-    """Pango's view of the fonts that this text needs, for one report (about 6 ms, and 3 ms for each further script).
+    """The fonts that this text needs, as Pango sees them, for one report (about 6 ms, plus 3 ms per further
+    script).
 
-    Not kept for the process: newer Pango serves a font map from a thread of its own, which a forked worker would lack.
+    Not cached per process: newer Pango versions serve a font map from their own thread, which a forked worker would
+    lack.
     """
     faces = "".join(
         f'@font-face {{ font-family: "{face.family}"; font-weight: {face.weight}; src: url("{_address(face)}"); }}'
@@ -129,15 +131,17 @@ def _font_faces(text: str) -> Iterator[tuple[FontConfiguration, weasyprint.CSS]]
     try:
         yield config, weasyprint.CSS(string=faces, url_fetcher=_font_files(), font_config=config)
     finally:
-        # WeasyPrint leaves its copies of the font files to garbage collection, which a forked worker never reaches.
+        # WeasyPrint deletes its copies of the font files at garbage collection, which a forked worker never
+        # reaches.
         shutil.rmtree(config._folder, ignore_errors=True)
 
 
 def printable_jpeg(picture: bytes) -> bytes:
-    """`picture` (any format Pillow reads) as a JPEG of at most MAX_SIDE pixels a side and MAX_PICTURE_BYTES bytes.
+    """Convert `picture` (any format that Pillow reads) to a JPEG of at most MAX_SIDE pixels a side and
+    MAX_PICTURE_BYTES bytes.
 
-    Grey pictures stay grey; metadata is left out; quality and then size give way until the bytes suffice.
-    Raises ReportRenderError when the picture cannot be read.
+    Grey pictures stay grey; metadata is dropped; first quality and then size are reduced until the file is small
+    enough. Raises ReportRenderError when the picture cannot be read.
     """
     try:
         with Image.open(io.BytesIO(picture)) as opened:
@@ -170,23 +174,23 @@ def _laid_over(scan: bytes, layer: bytes) -> bytes:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A picture of 16 bits or more with the range that it uses brought to 8 bits."""
+    """Scale the used range of a picture with 16 bits or more to 8 bits."""
     pixels = np.asarray(image, dtype=np.float64)
     low, high = pixels.min(), pixels.max()
     return Image.fromarray(((pixels - low) * (255 / ((high - low) or 1))).astype(np.uint8))
 
 
 def render_pdf(context: ReportContext, env: Environment) -> bytes:
-    """The report as PDF/A-3u, tagged for screen readers. The same context gives the same bytes.
+    """Render the report as PDF/A-3u, tagged for screen readers. The same context gives the same bytes.
 
-    Here and now, without limits: pages and jobs go through `csss.reports.printing`.
-    Raises ReportRenderError when a picture cannot be read or when anything asks for a foreign address.
+    This runs in the calling process, without limits; pages and jobs use `csss.reports.printing`. Raises
+    ReportRenderError when a picture cannot be read or when anything requests an external address.
     """
     return typeset(sheet(context, env))
 
 
 def typeset(given: Sheet) -> bytes:
-    """The sheet as a PDF, with its two pictures and our fonts. Raises ReportRenderError."""
+    """Convert the sheet to a PDF, with its two pictures and our fonts. Raises ReportRenderError."""
     scan = printable_jpeg(given.scan)
     resources = {SCAN: ("image/jpeg", scan)}
     if given.heatmap:
@@ -204,7 +208,7 @@ def typeset(given: Sheet) -> bytes:
             )
             missing = _missing.count
     except FatalURLFetchingError as error:
-        # It derives from BaseException, which would take the worker down with the job.
+        # It derives from BaseException, which would stop the worker together with the job.
         raise ReportRenderError(str(error)) from error
     if missing or foreign_fonts(pdf):
         raise UnprintableText(report_fonts.problem(printed_text(given.html)) or _A_LETTER)

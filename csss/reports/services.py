@@ -1,4 +1,4 @@
-"""The administrator's step, and the report versions that follow. Functions belong inside transaction()."""
+"""Release, hold and correct reports, and store their versions. All functions belong inside transaction()."""
 
 import uuid
 from collections.abc import Callable
@@ -28,8 +28,8 @@ _REPORTS = uuid.UUID("6f6a9f5e-3f0b-4f43-9a57-5a5d0c6c5f10")  # namespace of rep
 
 
 def approve(scan_id: uuid.UUID, *, proof: Proof, by: User, batch: ApprovalBatch | None = None) -> Approval:
-    """Release the report. Only an administrator who has just shown a second factor for this very scan may, or for a
-    batch that this scan belongs to.
+    """Release the report. It needs an administrator who has just shown a second factor for this scan, or for a
+    batch that contains this scan.
 
     Raises StateConflict; PermissionError when the proof is for something else.
     """
@@ -50,10 +50,11 @@ def approve(scan_id: uuid.UUID, *, proof: Proof, by: User, batch: ApprovalBatch 
 def approve_as_seen(
     scan_id: uuid.UUID, *, seen: str, second_factor: Callable[[], Proof], by: User
 ) -> Approval:
-    """Release the report that was read on a page. `seen` is the `versions_to_approve` of that page.
+    """Release the report that was read on a page. `seen` is that page's `versions_to_approve`.
 
-    The state is checked before `second_factor` uses up a code or a passkey's answer, and the scan is held from the first
-    look: of two who send the same code at once the second is told that the report is released, not that the code is used.
+    The state is checked before `second_factor` uses up a code or a passkey's answer, and the scan is locked first.
+    So if two requests send the same code at once, the second learns that the report is released, not that the code
+    was used.
 
     Raises StateConflict, and what `second_factor` raises.
     """
@@ -73,12 +74,12 @@ def approve_as_seen(
 
 
 def versions_to_approve(scan: Scan, prescribed: int) -> str:
-    """Which versions of the reading and of the prescription would be released; both are counted from 1 without gaps."""
+    """Identify the versions of reading and prescription that would be released; both count from 1 without gaps."""
     return f"{len(scan.reviews)}.{prescribed}"
 
 
 def check_can_preview(scan: Scan) -> None:
-    """Whether there is something to look at before the release, and nothing has been released. Raises StateConflict."""
+    """Raise StateConflict unless there is something to preview and nothing has been released."""
     if not scan.reviews or not prescriptions.versions(scan):
         raise StateConflict(
             _("The report can be previewed once the doctor and the pharmacist have done their part.")
@@ -88,10 +89,8 @@ def check_can_preview(scan: Scan) -> None:
 
 
 def check_can_release(scan: Scan, *, by: User) -> None:
-    """Whether this person's approval would make a report now: the scan's state, and letters that can all be printed.
-
-    Raises StateConflict.
-    """
+    """Raise StateConflict unless this person's approval would make a report now: right state, and all letters
+    printable."""
     policies.check_can_approve(scan)
     lettering.check_can_print(scan, by)
 
@@ -109,9 +108,7 @@ def hold(scan_id: uuid.UUID, *, to: HoldFor | None, note: str, by: User) -> Scan
     scan = workflow.lock(scan_id)
     if to is None:
         if not askable(scan):
-            policies.check_can_hold(
-                scan, HoldFor.DOCTOR
-            )  # what nobody can be asked now comes before the input
+            policies.check_can_hold(scan, HoldFor.DOCTOR)  # check the state before the input
         raise Invalid(to=_("Choose who has to correct something."))
     policies.check_can_hold(scan, to)
     if not note.strip():
@@ -124,7 +121,7 @@ def hold(scan_id: uuid.UUID, *, to: HoldFor | None, note: str, by: User) -> Scan
 
 
 def lift(scan_id: uuid.UUID, *, by: User) -> None:
-    """End the hold, whether a correction was given or none was needed."""
+    """End the hold, whether or not a correction was given."""
     scan = workflow.lock(scan_id)
     policies.check_can_lift(scan)
     placed = scan.open_hold
@@ -134,7 +131,7 @@ def lift(scan_id: uuid.UUID, *, by: User) -> None:
 
 
 def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
-    """A signed note after release, and the new report version that carries it."""
+    """Add a signed note after release, and make the new report version that contains it."""
     addendum = scan_services.add_addendum(scan_id, note=note, by=by)
     db.session.flush()
     outbox.add(outbox.Queue.REPORTS, "render_report", scan_id, addendum.id)
@@ -142,15 +139,15 @@ def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
 
 
 def report_id(scan_id: uuid.UUID, version: int) -> uuid.UUID:
-    """The id of a report version: the same whenever it is made again, so that a repeated job makes no second one.
+    """The id of a report version. It is deterministic, so a repeated job makes no second version.
 
-    Random like the scan's own id, from which it cannot be guessed without knowing that one.
+    It is as random as the scan's id, and cannot be guessed without knowing that id.
     """
     return uuid.uuid5(_REPORTS, f"{scan_id}/{version}")
 
 
 def keep_version(scan: Scan, version: int, *, file_key: str, sha256: str, size: int) -> ReportVersion:
-    """Keep a stored PDF as a version of the report and owe it to the patient."""
+    """Record a stored PDF as a report version and queue its mail to the patient."""
     kept = ReportVersion(
         id=report_id(scan.id, version),
         scan_id=scan.id,

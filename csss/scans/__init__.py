@@ -1,1 +1,1 @@
-"""A scan and its life: intake, states, analysis, reading, queries, storage."""
+"""Scans from intake to release: states, analysis, reading, queries and storage."""

@@ -1,4 +1,4 @@
-"""The machine's part: runs of the classifier, their results and failures. Functions belong inside transaction()."""
+"""Record the classifier's runs, results and failures. All functions belong inside transaction()."""
 
 import uuid
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ MAX_REASON = 2_000
 
 
 def start(scan_id: uuid.UUID, *, by: User) -> AnalysisRun:
-    """A doctor asks for the analysis. Raises StateConflict when it has been asked for, or is done, already."""
+    """Queue the analysis that a doctor asks for. Raises StateConflict when it was requested or completed before."""
     scan = workflow.lock(scan_id)
     policies.check_can_analyse(scan)
     run = AnalysisRun(id=uuid.uuid4(), scan_id=scan.id, requested_by_id=by.id, state=RunState.QUEUED)
@@ -37,7 +37,7 @@ def start(scan_id: uuid.UUID, *, by: User) -> AnalysisRun:
 
 
 def begin_run(run_id: uuid.UUID) -> AnalysisRun | None:
-    """The run, marked as running; None when there is nothing left to do."""
+    """Mark the run as running and return it; None when nothing is left to do."""
     run = db.session.get(AnalysisRun, run_id, with_for_update=True)
     if run is None or run.state in {RunState.DONE, RunState.FAILED}:
         return None
@@ -46,9 +46,10 @@ def begin_run(run_id: uuid.UUID) -> AnalysisRun | None:
 
 
 def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -> bool:
-    """Keep a prediction and move the scan on, once. False when somebody was quicker, or the scan has moved on.
+    """Keep a prediction and move the scan on; idempotent. False when another worker was first, or the scan has
+    moved on.
 
-    A class of another kind than the scan is of now makes it uncertain.
+    A class that does not belong to the scan's current kind makes the prediction uncertain.
     """
     run = db.session.get(AnalysisRun, run_id)
     if run is None:
@@ -86,7 +87,8 @@ def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -
 
 
 def keep_failure(run_id: uuid.UUID, sentence: str) -> None:
-    """The run has failed for good: the scan stays where it is, the doctor sees why and can try again."""
+    """Record that the run has failed for good: the scan keeps its status, and the doctor sees why and can try
+    again."""
     run = db.session.get(AnalysisRun, run_id, with_for_update=True)
     if run is not None and run.state not in {RunState.DONE, RunState.FAILED}:
         run.state, run.finished_at, run.failure = RunState.FAILED, now(), sentence
@@ -94,9 +96,9 @@ def keep_failure(run_id: uuid.UUID, sentence: str) -> None:
 
 
 def read_without_classifier(scan_id: uuid.UUID, *, reason: str, by: User) -> Scan:
-    """Move a scan on without the classifier: after two failures, or for a reason the doctor gives.
+    """Move a scan on without the classifier: after two failures, or for a reason that the doctor gives.
 
-    It is then treated as uncertain. Raises StateConflict, Invalid.
+    The scan then counts as uncertain. Raises StateConflict, Invalid.
     """
     scan = workflow.lock(scan_id)
     policies.check_can_read_without_classifier(scan)

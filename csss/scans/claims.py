@@ -1,4 +1,4 @@
-"""Who reads a scan at the moment: advice to colleagues, never a lock. A claim expires by itself."""
+"""Show colleagues who is reading a scan. A claim is advice, never a lock, and it expires by itself."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ LIFE = timedelta(minutes=10)
 
 
 class ScanClaim(Model):
-    """A doctor has this scan open. At most one row for each scan; a row that has expired means nothing."""
+    """A doctor has this scan open. There is at most one row per scan; an expired row means nothing."""
 
     __tablename__ = "scan_claims"
 
@@ -30,10 +30,10 @@ class ScanClaim(Model):
 
 
 def take(scan_id: uuid.UUID, *, by: User, over: bool = False) -> ScanClaim | None:
-    """Claim a scan, or keep the own claim on it alive. Belongs inside transaction().
+    """Claim a scan, or renew the doctor's own claim. Belongs inside transaction().
 
-    Returns the claim that stands then: a colleague's, unless it has expired or is taken `over`. None for a scan that no
-    doctor has to act on. Raises NotFound.
+    Returns the claim that holds afterwards. That is a colleague's claim, unless it has expired or is taken `over`.
+    None for a scan that no doctor has to act on. Raises NotFound.
     """
     scan = workflow.lock(scan_id)
     if not _is_to_do(scan):
@@ -45,7 +45,7 @@ def take(scan_id: uuid.UUID, *, by: User, over: bool = False) -> ScanClaim | Non
         db.session.add(claim)
         db.session.flush()
     elif claim.doctor_id == by.id and claim.expires_at > at:
-        # Past the session's bookkeeping, so that no colleague's page hears of it: nothing changes for them.
+        # Bypass the session's change tracking, so that no colleague's page is refreshed: nothing changes for them.
         db.session.execute(update(ScanClaim).where(ScanClaim.scan_id == scan_id).values(expires_at=at + LIFE))
     elif over or claim.expires_at <= at:
         claim.doctor_id, claim.claimed_at, claim.expires_at = by.id, at, at + LIFE
@@ -55,7 +55,7 @@ def take(scan_id: uuid.UUID, *, by: User, over: bool = False) -> ScanClaim | Non
 
 
 def renew(scan_id: uuid.UUID, *, by: User) -> bool:
-    """Keep the own claim alive. False when it is not there any more. Belongs inside transaction()."""
+    """Renew the doctor's own claim. False when it no longer exists. Belongs inside transaction()."""
     at = now()
     own = update(ScanClaim).where(
         ScanClaim.scan_id == scan_id, ScanClaim.doctor_id == by.id, ScanClaim.expires_at > at
@@ -64,27 +64,27 @@ def renew(scan_id: uuid.UUID, *, by: User) -> bool:
 
 
 def release(scan_id: uuid.UUID, *, by: User) -> None:
-    """Give the own claim back; a colleague's stays. Belongs inside transaction()."""
-    # Held: a colleague who takes it over at this moment must not lose it by our leaving.
+    """Release the doctor's own claim; a colleague's claim stays. Belongs inside transaction()."""
+    # Lock the row: a colleague who takes the claim over at this moment must not lose it when we release ours.
     claim = db.session.get(ScanClaim, scan_id, with_for_update={"of": ScanClaim}, populate_existing=True)
     if claim is not None and claim.doctor_id == by.id:
         db.session.delete(claim)
 
 
 def end(scan_id: uuid.UUID) -> None:
-    """The scan has been dealt with, by whomever. Belongs inside transaction() that changes the scan."""
+    """Remove any claim once the scan has been dealt with. Belongs inside the transaction() that changes the scan."""
     db.session.execute(delete(ScanClaim).where(ScanClaim.scan_id == scan_id))
 
 
 def standing(scan_id: uuid.UUID) -> ScanClaim | None:
-    """The claim on a scan that has not expired."""
+    """The claim on a scan, unless it has expired."""
     return db.session.scalars(
         select(ScanClaim).where(ScanClaim.scan_id == scan_id, ScanClaim.expires_at > now())
     ).one_or_none()
 
 
 def is_to_do(scan_id: uuid.UUID) -> bool:
-    """Whether a doctor has to act on the scan, so that claiming it means something."""
+    """Whether a doctor still has to act on the scan. Only then a claim is useful."""
     scan = db.session.get(Scan, scan_id)
     return scan is not None and _is_to_do(scan)
 

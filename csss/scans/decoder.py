@@ -1,10 +1,11 @@
-"""The only code that opens pictures of strangers. It runs in a child process (`csss.confinement.parent`), knows neither the
-application nor the database, and imports little.
+"""Open untrusted pictures. No other code does this.
 
-What it gives back is never the file that was sent but one written from its pixels, so nothing can hide in it; and, since
-the pixels are at hand, the small versions of it. Whether all of a picture is there is asked in two places: of the
-file's own structure (`jpeg_structure`, `png_structure`), and of a decoder that reports what libjpeg only warns of.
-Which formats there are stands in `csss.picture_formats`; each is opened and written by its own module (`picture_codec`).
+It runs in a child process (`csss.confinement.parent`), knows neither the application nor the database, and imports
+little. It never returns the file that was sent. It writes a new file from the pixels, so nothing can hide in it,
+and it makes the small versions from the same pixels. Two checks tell whether a picture is complete: one reads the
+file's structure (`jpeg_structure`, `png_structure`), the other is a decoder that reports as errors what libjpeg
+only warns of. `csss.picture_formats` lists the formats; one module per format opens and writes it
+(`picture_codec`).
 """
 
 import io
@@ -21,24 +22,24 @@ from csss.scans import depth
 from csss.scans.picture_codec import MAX_PIXELS, PictureCodec, Unsupported, exif_of
 
 MIN_SIDE = 64
-MAX_RATIO = 10  # of the longer side to the shorter; whole legs and spines have about four
-# Loaded at once: in the child no file can be opened later.
+MAX_RATIO = 10  # longer side to shorter side; pictures of whole legs and spines have about 4
+# Loaded at import: the sandboxed child cannot open files later.
 CODECS: dict[PictureFormat, PictureCodec] = {
     each: cast(PictureCodec, import_module(each.codec)) for each in PICTURE_FORMATS
 }
-# What Pillow raises for files that are damaged or cut off (its SyntaxError says nothing of our own code).
+# What Pillow raises for damaged or truncated files (its SyntaxError does not concern our own code).
 _UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, struct.error, zlib.error)
 
 
 class Size(NamedTuple):
-    """How large a small version may be: the longer side in pixels, and bytes (powers of ten)."""
+    """Limits for a small version: its longer side in pixels, and its size in bytes (powers of ten)."""
 
-    area: str  # where it is kept
+    area: str  # the storage area that keeps it
     side: int
     bytes: int
 
 
-# 512 pixels are more than a phone shows and about what a column of the reading page shows.
+# 512 pixels are more than a phone shows, and about the width of a column on the reading page.
 PREVIEW = Size("previews", 512, 15_000)
 THUMBNAIL = Size("thumbnails", 112, 3_000)
 _QUALITIES = (82, 74, 66, 58, 50, 42)
@@ -55,9 +56,9 @@ class Verdict(IntEnum):
 
 
 class DecodedPicture(NamedTuple):
-    """What has become of a picture. Unless it was taken, there are no bytes.
+    """The result of decoding a picture. `content` is empty unless the picture was accepted.
 
-    `original` is a PNG of all sixteen bits where `content` shows fewer grey levels than were sent; else empty.
+    `original` is a 16-bit PNG where `content` has fewer grey levels than the upload; otherwise it is empty.
     """
 
     verdict: Verdict
@@ -69,7 +70,7 @@ class DecodedPicture(NamedTuple):
     original: bytes = b""
 
 
-# What is asked of the child
+# The first byte of a request says what the child should do.
 TAKE_IN = b"t"
 SHRINK = {PREVIEW: b"p", THUMBNAIL: b"n"}
 
@@ -77,7 +78,7 @@ _FRAME = struct.Struct(">BIIIIII")
 
 
 def warm_up() -> None:
-    """Load all that reading and writing needs: later no file can be opened."""
+    """Load everything that reading and writing need: the sandbox allows no opening of files later."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     for kind, codec in CODECS.items():
@@ -85,13 +86,13 @@ def warm_up() -> None:
             target = io.BytesIO()
             Image.new(mode, (MIN_SIDE, MIN_SIDE)).save(target, kind.name, exif=exif)
             rewrite(target.getvalue())
-    # Looked up by name only when such a file comes.
+    # Pillow looks this setting up only when such a file arrives, so check it now.
     if TiffImagePlugin.READ_LIBTIFF:
         raise RuntimeError("TIFF pictures inside others must be read by Pillow itself")
 
 
 def answer(request: bytes) -> bytes:
-    """The child's one piece of work: the first byte says what."""
+    """Serve one request in the child; its first byte says what to do."""
     what, content = request[:1], request[1:]
     if what == TAKE_IN:
         return pack(rewrite(content))
@@ -105,7 +106,7 @@ def pack(written: DecodedPicture) -> bytes:
 
 
 def unpack(answer: bytes) -> DecodedPicture:
-    """Read by the parent, which believes nothing. Raises ValueError."""
+    """Parse the child's answer in the parent, which does not trust the child. Raises ValueError."""
     try:
         verdict, width, height, *lengths = _FRAME.unpack_from(answer)
     except struct.error as error:
@@ -120,7 +121,7 @@ def unpack(answer: bytes) -> DecodedPicture:
 
 
 def rewrite(content: bytes) -> DecodedPicture:
-    """The picture anew: 8-bit grey or RGB, upright, nothing but pixels."""
+    """Write the picture again from its pixels: 8-bit grey or RGB, upright, with nothing else in the file."""
     kind = format_of(content)
     if kind is None:
         return DecodedPicture(Verdict.DAMAGED)
@@ -139,7 +140,7 @@ def rewrite(content: bytes) -> DecodedPicture:
     except _UNREADABLE:
         return DecodedPicture(Verdict.DAMAGED)
     picture = _upright(opened.picture, turn)
-    picture.info = {}  # Pillow would write colour profile, comment and transparency from here
+    picture.info = {}  # Pillow would write the colour profile, comment and transparency that are kept here
     small = _shrunk(picture, PREVIEW)
     written = codec.write(picture, opened.like if picture is opened.picture else None)
     thumbnail = _shrunk(_opened(small), THUMBNAIL)
@@ -147,7 +148,7 @@ def rewrite(content: bytes) -> DecodedPicture:
 
 
 def _upright(picture: Image.Image, turn: int | None) -> Image.Image:
-    """The picture itself unless it has to be turned."""
+    """Turn the picture upright; return the same object when no turn is needed."""
     if turn not in range(2, 9):
         return picture
     picture.info = {"exif": b"Exif\0\0" + exif_of(turn)}
@@ -164,18 +165,18 @@ def _size_refused(width: int, height: int) -> DecodedPicture | None:
     return None
 
 
-# Small versions
+# Small versions.
 
 
 def shrink(content: bytes, size: Size) -> bytes:
-    """A stored picture as a progressive JPEG within `size`, as sharp as the bytes allow."""
+    """Make a progressive JPEG of a stored picture within `size`, as sharp as the byte limit allows."""
     return _shrunk(_opened(content, size), size)
 
 
 def _opened(content: bytes, size: Size | None = None) -> Image.Image:
     original = CODECS[format_of(content) or JPEG].file_of(content)
     if size is not None:
-        original.draft(None, (size.side, size.side))  # a large JPEG is decoded only as finely as needed
+        original.draft(None, (size.side, size.side))  # decodes a large JPEG only at the needed resolution
     original.load()
     original.info = {}
     return original
@@ -193,7 +194,7 @@ def _shrunk(picture: Image.Image, size: Size) -> bytes:
             small.save(target, JPEG.name, quality=quality, optimize=True, progressive=True)
             if target.tell() <= size.bytes:
                 return target.getvalue()
-        # Noise that nothing compresses: fewer pixels.
+        # Noise does not compress, so reduce the number of pixels.
         small = small.resize(
             (max(1, small.width * 4 // 5), max(1, small.height * 4 // 5)), Image.Resampling.LANCZOS
         )

@@ -1,7 +1,7 @@
-"""Grey levels and transparency: what becomes of pictures that hold more than the 8-bit grey or colour we show.
+"""Convert pictures with 16-bit values or transparency to the 8-bit grey or RGB that we show.
 
-One rule for all of sixteen bits: darkest and brightest are taken from where nearly all of the picture lies, with room
-beside it, so that neither a burnt-in marker nor an empty upper half makes the rest black.
+One rule holds for all 16-bit pictures. Darkest and brightest come from the range that holds nearly all pixels, with
+a margin, so that neither a burnt-in marker nor an empty upper half of the range makes the rest black.
 """
 
 import io
@@ -14,27 +14,28 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-# Where the child is sealed, no thread can be started any more.
+# The sandboxed child cannot start threads.
 cv2.setNumThreads(1)
 
-# Of the values between the smallest and the greatest (background and markers are often exactly these).
+# Percentiles of the values strictly between the minimum and the maximum (background and markers often have exactly
+# those two).
 _PERCENTILES = (0.02, 0.98)
-_ROOM = 0.25  # beside them, as a part of what lies between
+_ROOM = 0.25  # margin on each side, as a fraction of the range between the percentiles
 _LEVELS = 1 << 16
-_ROWS = 256  # at a time: NumPy counts and looks up with eight bytes a value
+_ROWS = 256  # processed at a time: NumPy counts and looks up with 8 bytes per value
 
-# Edges may be drawn softly; more that shows through is a picture nobody can see the greys of.
+# Soft edges are fine. With more transparency, nobody can tell the true grey levels of the picture.
 _MOST_SEEN_THROUGH = 0.02
 _LEAST_OPAQUE = 0.25
-_NEARLY = 0.98  # of full opacity counts as opaque
+_NEARLY = 0.98  # this fraction of full opacity counts as opaque
 
 
 class Transparent(ValueError):
-    """What the picture shows depends on what is behind it."""
+    """How the picture looks depends on what is behind it."""
 
 
 def sixteen_bits(content: bytes, *, grey: bool) -> tuple[Image.Image, bool]:
-    """A whole PNG of sixteen bits as 8-bit grey or RGB, and whether levels were lost on the way.
+    """Convert a complete 16-bit PNG to 8-bit grey or RGB; the flag says whether grey levels were lost.
 
     Raises ValueError, Transparent, MemoryError.
     """
@@ -46,7 +47,7 @@ def sixteen_bits(content: bytes, *, grey: bool) -> tuple[Image.Image, bool]:
     if values.ndim == 3 and grey:
         values = values[:, :, 0]
     if values.ndim == 3:
-        values = values[:, :, ::-1]  # OpenCV begins with blue
+        values = values[:, :, ::-1]  # OpenCV's channel order is BGR
     counts = _counts(values)
     table = _table(counts)
     used = counts > 0
@@ -59,19 +60,20 @@ def sixteen_bits(content: bytes, *, grey: bool) -> tuple[Image.Image, bool]:
 
 
 def _decoded(content: bytes) -> NDArray[Any]:
-    """As OpenCV reads it. What it cannot read though Pillow can is whole, and too large for it: it takes two copies."""
+    """Decode with OpenCV. A picture that Pillow can read but OpenCV cannot is not damaged: it is too large for
+    OpenCV, which needs two copies in memory."""
     try:
         values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         values = None
     if values is None:
-        PngImageFile(io.BytesIO(content)).load()  # raises where the file is to blame
+        PngImageFile(io.BytesIO(content)).load()  # raises when the file is damaged
         raise MemoryError("OpenCV cannot read it")
     return values
 
 
 def opaque(picture: Image.Image) -> Image.Image:
-    """A picture of mode LA or RGBA over black, the background of X-rays. Raises Transparent."""
+    """Put a picture of mode LA or RGBA on black, the background of X-rays. Raises Transparent."""
     alpha = picture.getchannel("A")
     plain = picture.convert("L" if picture.mode == "LA" else "RGB")
     if alpha.getextrema() == (255, 255):
@@ -87,7 +89,7 @@ def _over_black(colours: NDArray[Any], alpha: NDArray[Any], most: int) -> NDArra
         raise Transparent("too much of it shows what is behind")
     if alpha.min() == most:
         return colours
-    for rows in _slices(colours.shape[0]):  # in place: a large picture fills most of what the child may hold
+    for rows in _slices(colours.shape[0]):  # in place: a large picture fills most of the child's memory limit
         part = alpha[rows].astype(np.uint32)
         colours[rows] = colours[rows] * (part[..., np.newaxis] if colours.ndim == 3 else part) // most
     if colours.min() == colours.max():
@@ -108,7 +110,7 @@ def _counts(values: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _table(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """The 8-bit level of each of the 65,536."""
+    """Map each of the 65,536 values to its 8-bit level."""
     used = np.flatnonzero(counts)
     darkest, brightest = int(used[0]), int(used[-1])
     between = np.cumsum(counts[darkest + 1 : brightest])
@@ -120,7 +122,7 @@ def _table(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
         room = _ROOM * (upper - lower)
         shown = used[(used >= lower - room) & (used <= upper + room)]
         low, high = float(shown[0]), float(shown[-1])
-    if high <= low:  # one level in all: as bright as it says
+    if high <= low:  # only one level: keep its brightness
         low, high = 0, _LEVELS - 1
     levels = (np.arange(_LEVELS) - low) * (255 / (high - low))
     return np.rint(levels.clip(0, 255)).astype(np.uint8)

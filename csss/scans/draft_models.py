@@ -1,4 +1,4 @@
-"""What lies on a doctor's desk and is no part of a scan's record: unsigned drafts, and blocks of text of their own."""
+"""Tables for a doctor's working material, which is not part of a scan's record: unsigned drafts and text templates."""
 
 import uuid
 from datetime import datetime
@@ -12,7 +12,8 @@ from csss.scans.states import Agreement, ScanKind
 
 
 class ReviewDraft(Model):
-    """What a doctor has typed about a scan and not yet signed. Only that doctor ever sees it; it may change and go."""
+    """What a doctor has typed about a scan and not yet signed. Only that doctor sees it. It may change and be
+    deleted."""
 
     __tablename__ = "review_drafts"
 
@@ -32,13 +33,13 @@ class ReviewDraft(Model):
 
 
 class ReportTemplate(Model):
-    """A block of text that a doctor puts into findings and impression. It never touches the diagnosis."""
+    """A text template that a doctor inserts into findings and impression. It never fills in the diagnosis."""
 
     __tablename__ = "report_templates"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     doctor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
-    position: Mapped[int]  # in the doctor's own order, from 1
+    position: Mapped[int]  # the doctor's own order; starts at 1
     title: Mapped[str] = mapped_column(String(80))
     kind: Mapped[ScanKind | None] = mapped_column(text_enum(ScanKind, "template_kind"))  # None: for any scan
     findings: Mapped[str] = mapped_column(Text, default="")

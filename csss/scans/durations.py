@@ -1,4 +1,5 @@
-"""How long the steps of a scan usually take, from this hospital's own last scans; nothing where there are too few."""
+"""Estimate how long each step of a scan usually takes, from this hospital's recent scans; no estimate from too few
+scans."""
 
 import uuid
 from collections import defaultdict
@@ -14,12 +15,12 @@ from csss.database import db
 from csss.scans.models import Scan, ScanEvent
 from csss.scans.states import Status
 
-LAST = 200  # released scans that are looked at
+LAST = 200  # number of released scans to evaluate
 SINCE = timedelta(days=90)
 ENOUGH = 20
 _KEEP_SECONDS = 600.0
 _KEY = "csss_usual_waits"
-# What a person waits for, and from when on.
+# What a person waits for, and the status in which that wait begins.
 _WAITS = {
     Status.DOCTOR_VERIFIED: Status.PENDING_AI,
     Status.PHARMACIST_COMPLETED: Status.DOCTOR_VERIFIED,
@@ -28,7 +29,7 @@ _WAITS = {
 
 
 def usual_waits() -> Mapping[Status, timedelta]:
-    """For each step the time within which three of four scans took it; reckoned anew every ten minutes."""
+    """For each step, the time within which three of four scans took it; recalculated every ten minutes."""
     kept: tuple[float, dict[Status, timedelta]] | None = current_app.extensions.get(_KEY)
     if kept is None or monotonic() - kept[0] > _KEEP_SECONDS:
         kept = current_app.extensions[_KEY] = (monotonic(), _reckon())
@@ -51,7 +52,8 @@ def _reckon() -> dict[Status, timedelta]:
 
 
 def three_of_four(steps: Iterable[tuple[uuid.UUID, Status, datetime]]) -> dict[Status, timedelta]:
-    """From (scan, status, when it came to be): the 75th percentile of each wait, where there are `ENOUGH` of it."""
+    """The 75th percentile of each wait, from (scan, status, time reached); only waits with at least `ENOUGH`
+    values."""
     taken: defaultdict[uuid.UUID, dict[Status, datetime]] = defaultdict(dict)
     for scan_id, became, at in steps:
         taken[scan_id][became] = at

@@ -1,7 +1,7 @@
-"""Taking in a picture: checked by its content, decoded, turned upright, stripped, written anew.
+"""Check and accept uploaded pictures: verify the content, decode, turn upright, strip metadata, write again.
 
-This process looks at no more than the first bytes. The picture is opened once, in a child process with limits on memory,
-time and pixels (`csss.scans.decoder`); what is stored is what that child wrote from the pixels.
+This process looks only at the first bytes. A child process with limits on memory, time and pixels opens the
+picture, once (`csss.scans.decoder`). Storage receives only what that child wrote from the pixels.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ from csss.scans.picture_codec import MAX_PIXELS
 
 log = logging.getLogger(__name__)
 
-# Measured on 40 million pixels, the most that is taken: up to 470 MB (a progressive JPEG for printing, a turned PNG with
-# transparency), 610 MB for sixteen bits in each of three colours, and 4 s of a processor. Sixteen bits with transparency
-# would take 1 GB: of such a picture no more than 25 million pixels are opened.
+# Measured with 40 million pixels, the most that is accepted: up to 470 MB (a progressive JPEG for printing, a
+# turned PNG with transparency), 610 MB for 16 bits in each of three colours, and 4 s of CPU time. 16 bits with
+# transparency would take 1 GB, so such a picture may have at most 25 million pixels.
 DECODER = Program(
     "csss.scans.decoder",
     memory=700_000_000,
@@ -31,7 +31,7 @@ DECODER = Program(
     largest_answer=64_000_000,
     sealed=True,
 )
-# Two at once fill two cores, and together they may hold what one scan of 40 million pixels needs, twice.
+# Two at once use two cores; together they may hold twice the memory that one scan of 40 million pixels needs.
 _room = Room(DECODER, at_once=2, patience=15, nice=5)
 
 
@@ -39,7 +39,7 @@ _room = Room(DECODER, at_once=2, patience=15, nice=5)
 class Intake:
     """An accepted picture. `content` is 8-bit grey or RGB, JPEG or PNG; `small` holds its preview and thumbnail.
 
-    `original` is a PNG with all sixteen bits where `content` has fewer grey levels than were sent; else empty.
+    `original` is a 16-bit PNG where `content` has fewer grey levels than the upload; otherwise it is empty.
     """
 
     content: bytes
@@ -53,7 +53,7 @@ class Intake:
 
 
 class TryLater(Invalid):
-    """Nothing is wrong with the picture: too many are being checked. What has arrived of it stays."""
+    """The picture itself is fine, but too many are being checked. The part that has arrived stays."""
 
 
 def try_later() -> TryLater:
@@ -61,7 +61,7 @@ def try_later() -> TryLater:
 
 
 def warm_up() -> None:
-    """Have a child ready before the first picture comes."""
+    """Start a child before the first picture arrives."""
     _room.prepare()
 
 
@@ -86,7 +86,7 @@ def take_in(content: bytes, *, limit: int) -> Intake:
 
 
 def look_at(content: bytes, *, limit: int) -> PictureFormat:
-    """The format, as far as the length and the first bytes tell: nothing is opened. Raises Invalid (`file`)."""
+    """Tell the format from the length and the first bytes; opens nothing. Raises Invalid (`file`)."""
     if not content:
         raise Invalid(file=_("The file is empty. Choose the picture again."))
     check_length(len(content), limit=limit)
@@ -97,14 +97,14 @@ def look_at(content: bytes, *, limit: int) -> PictureFormat:
 
 
 def shrink(content: bytes, size: Size) -> bytes:
-    """A stored picture as a small JPEG. Raises Unfinished."""
+    """Make a small JPEG of a stored picture. Raises Unfinished."""
     return _room.run(decoder.SHRINK[size] + content)
 
 
 def check_length(length: int, *, limit: int) -> None:
-    """Refuse a file of more than `limit` bytes, before it is read. Raises Invalid for the field `file`."""
+    """Refuse a file of more than `limit` bytes before reading it. Raises Invalid for the field `file`."""
     if length > limit:
-        # Rounded up, so that a file a little above the limit is not said to be exactly as large.
+        # Round up: a file slightly above the limit must not appear to have exactly the limit's size.
         megabytes = math.ceil(length / 1e5) / 10
         raise Invalid(
             file=_(
@@ -136,7 +136,7 @@ def _rewritten(content: bytes) -> DecodedPicture:
 
 
 def _check(written: DecodedPicture) -> None:
-    """Raises Invalid unless the picture was taken."""
+    """Raise Invalid unless the decoder accepted the picture."""
     if written.verdict is Verdict.DAMAGED:
         raise Invalid(
             file=_("The picture cannot be read to its end. It may be damaged or cut off; save it again.")

@@ -1,4 +1,4 @@
-"""Reads and writes JPEG: all that libjpeg only warns of is an error, and the quantisation tables of the file are kept."""
+"""Read and write JPEG. libjpeg's warnings count as errors, and the file's quantisation tables are kept."""
 
 import io
 
@@ -21,7 +21,7 @@ def file_of(content: bytes) -> JpegImageFile:
 
 
 def read(content: bytes, turn: int | None) -> OpenedPicture:
-    """All pixels of a JPEG of sound structure. Raises ValueError for all that libjpeg only warns of as well."""
+    """Read all pixels of a JPEG of sound structure. Raises ValueError, also for what libjpeg only warns of."""
     file = file_of(content)
     if file.mode not in {"L", "RGB", "CMYK"}:
         raise ValueError("components that mean no colours")
@@ -29,14 +29,14 @@ def read(content: bytes, turn: int | None) -> OpenedPicture:
     pixels = simplejpeg.decode_jpeg(content, mode, strict=True)
     if file.mode == "CMYK":
         del pixels
-        return OpenedPicture(file.convert("RGB"))  # Pillow knows which of them are inverted
+        return OpenedPicture(file.convert("RGB"))  # Pillow knows which CMYK files are inverted
     return OpenedPicture(Image.fromarray(pixels[:, :, 0] if file.mode == "L" else pixels), like=file)
 
 
 def write(picture: Image.Image, like: ImageFile.ImageFile | None) -> bytes:
     target = io.BytesIO()
     if isinstance(like, JpegImageFile):
-        # The same quantisation tables: reading it again gives (nearly) the same pixels.
+        # With the same quantisation tables, decoding it again gives (nearly) the same pixels.
         sampling = JpegImagePlugin.get_sampling(like)
         picture.save(target, "JPEG", quality=-1, qtables=like.quantization, subsampling=sampling)
     else:

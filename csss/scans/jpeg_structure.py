@@ -1,7 +1,7 @@
-"""Whether a JPEG is whole, as far as its markers and tables tell; what stands in its coded data, the decoder says.
+"""Check from its markers and tables whether a JPEG is complete; the decoder checks the coded data.
 
-Decoders forgive much: progressive scans that never come leave a picture without fine detail, and a table that was hit
-gives another picture. What is checked here costs no decoding.
+Decoders tolerate much. When progressive scans are missing they return a picture without fine detail, and a
+corrupted table gives a different picture. These checks need no decoding.
 """
 
 import re
@@ -16,19 +16,20 @@ _SOI, _EOI, _SOS, _DQT, _DHT, _DRI, _TEM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0
 _BASELINE, _EXTENDED, _PROGRESSIVE, _LOSSLESS = 0xC0, 0xC1, 0xC2, 0xC3
 _ARITHMETIC = {0xC9, 0xCA}
 _FRAMES = {*range(0xC0, 0xD0)} - {_DHT, 0xC8, 0xCC}
-# More than any camera, scanner or printing program writes. Files of nothing else cost seconds of a processor each: the
-# decoder goes over all pixels once for each scan. Programs that care for size write a dozen scans.
+# More than any camera, scanner or printing program writes. A file that consists of nothing else costs seconds of
+# CPU time, because the decoder passes over all pixels once per scan. Programs that optimise for size write about a
+# dozen scans.
 _MOST_SEGMENTS, _MOST_SCANNED = 5_000, 4_000_000_000
-# In coded data: a marker that ends it. Zeros behind a 0xff, restarts and fill bytes belong to it.
+# A marker that ends coded data. A zero after 0xff, restart markers and fill bytes are part of the data.
 _END_OF_CODED = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 
 class BrokenJpeg(ValueError):
-    """The file is not what its own head says."""
+    """The file does not match its own header."""
 
 
 class Costly(MemoryError):
-    """A whole file, perhaps, that would take more of a processor than a picture may."""
+    """The file may be complete, but decoding it would take more CPU time than a picture may use."""
 
 
 @dataclass
@@ -36,8 +37,9 @@ class _Frame:
     marker: int
     width: int
     height: int
-    tables: dict[int, int]  # component: its quantisation table
-    # How exactly each coefficient of a component is known: the bit that came last, or None before the first.
+    tables: dict[int, int]  # component id: number of its quantisation table
+    # How precisely each coefficient of a component is known: the last bit that was sent, or None before the first
+    # scan.
     known: dict[int, list[int | None]]
 
 
@@ -46,11 +48,11 @@ class _Walk:
     frame: _Frame | None = None
     quantisation: dict[int, tuple[int, ...]] = field(default_factory=dict)
     huffman: set[int] = field(default_factory=set)
-    scanned: int = 0  # pixels, once for each scan
+    scanned: int = 0  # pixels, counted once per scan
 
 
 def checked(content: bytes) -> bytes:
-    """The picture without what follows its end mark, with an end mark where only that is missing.
+    """Return the picture without anything after its end mark; add an end mark where only that is missing.
 
     Raises BrokenJpeg, Unsupported, Costly.
     """
@@ -68,7 +70,7 @@ def checked(content: bytes) -> bytes:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """Each marker, and where what it holds begins and ends; after the last scan the file may end."""
+    """Yield each marker with the start and end of its payload; the file may end after the last scan."""
     if not content.startswith(b"\xff\xd8"):
         raise BrokenJpeg("no JPEG")
     at, scans, segments = 2, 0, 0
@@ -134,7 +136,7 @@ def _take_huffman(walk: _Walk, body: bytes) -> None:
         lengths = body[at + 1 : at + 17]
         symbols = body[at + 17 : at + 17 + sum(lengths)]
         at += 17 + sum(lengths)
-        room = 0.0  # of all possible codes, the part that these take; the code of all ones is never given
+        room = 0.0  # fraction of the code space in use; the code of all ones is reserved
         for length, number_of in enumerate(lengths, start=1):
             room += number_of / 2**length
         if kind > 1 or number > 3 or at > len(body) or len(set(symbols)) < len(symbols) or room > 1:
@@ -160,7 +162,7 @@ def _frame(marker: int, body: bytes) -> _Frame:
 
 
 def _take_scan(walk: _Walk, body: bytes) -> None:
-    """A scan brings coefficients `first` to `last` down to bit `low`; `high` says down to where they were known."""
+    """Refine coefficients `first` to `last` down to bit `low`; `high` is the bit down to which they were known."""
     frame, count = walk.frame, body[0]
     if frame is None or len(body) != 2 * count + 4 or not 1 <= count <= 4:
         raise BrokenJpeg("no scan")
@@ -172,7 +174,9 @@ def _take_scan(walk: _Walk, body: bytes) -> None:
         right = (first, last, high, low) == (0, 63, 0, 0)
     if not right:
         raise BrokenJpeg("a scan of no known kind")
-    walk.scanned += min(frame.width * frame.height, MAX_PIXELS)  # larger ones are refused for their size
+    walk.scanned += min(
+        frame.width * frame.height, MAX_PIXELS
+    )  # larger pictures are refused later for their size
     if walk.scanned > _MOST_SCANNED:
         raise Costly("more scans than a picture has")
     for each in range(count):

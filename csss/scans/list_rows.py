@@ -1,4 +1,4 @@
-"""What one row of a list of scans shows: only those columns, of all the rows of a page in one query."""
+"""Load the rows of scan lists: only the columns that a list shows, for a whole page in one query."""
 
 import uuid
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ class ListedClosure(NamedTuple):
 
 @dataclass(frozen=True)
 class ListedScan:
-    """One scan of a list. Its names are those of a Scan, so that presenters and policies take it for one."""
+    """One scan of a list. It has the attribute names of Scan, so presenters and policies accept it."""
 
     id: uuid.UUID
     kind: ScanKind
@@ -71,18 +71,18 @@ class ListedScan:
 
 
 def rows_of(ids: Sequence[uuid.UUID]) -> list[ListedScan]:
-    """What the rows of these scans show, in one query and in this order; what has just been erased is left out."""
+    """Load the rows of these scans in one query and in this order; scans erased meanwhile are missing."""
     found = {row.id: row for row in db.session.execute(_row_query(), {"ids": ids, "at": now()})}
     return [_row_of(found[id_]) for id_ in ids if id_ in found]
 
 
 @cache
 def _row_query() -> Any:
-    """Each column has the name by which `_row_of` reads it."""
+    """Build the query; `_row_of` reads each column by its name."""
     doctor = aliased(User)
     later = aliased(AnalysisRun)
     newest = select(func.max(later.requested_at)).where(later.scan_id == Scan.id).scalar_subquery()
-    # Of no interest once there is a reading.
+    # The run does not matter once there is a reading.
     run = (
         Scan.status == Status.PENDING_AI,
         AnalysisRun.scan_id == Scan.id,
@@ -114,7 +114,7 @@ def _row_query() -> Any:
 
 
 def _row_of(row: Any) -> ListedScan:
-    """The columns of one row; a part of which there is none for this scan has no value in its first column."""
+    """Convert one row. A part that this scan does not have is NULL in its first column."""
     return ListedScan(
         id=row.id,
         kind=row.kind,

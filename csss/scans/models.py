@@ -1,4 +1,4 @@
-"""A scan and everything that is said about it before the prescription."""
+"""Tables of a scan and everything recorded about it before the prescription."""
 
 import uuid
 from datetime import datetime
@@ -13,7 +13,8 @@ from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, 
 
 
 class Scan(Model):
-    """One uploaded image of one patient. Only `scans.workflow` writes `status`, only `services.correct_kind` `kind`."""
+    """One uploaded image of one patient. Only `scans.workflow` writes `status`; only `services.correct_kind` writes
+    `kind`."""
 
     __tablename__ = "scans"
 
@@ -30,7 +31,7 @@ class Scan(Model):
     sha256: Mapped[str] = mapped_column(String(64))
     width: Mapped[int]
     height: Mapped[int]
-    # All sixteen bits, where the picture that is shown has fewer grey levels than were sent.
+    # All sixteen bits, when the shown picture has fewer grey levels than the upload.
     original_key: Mapped[str | None] = mapped_column(String(80))
     original_sha256: Mapped[str | None] = mapped_column(String(64))
 
@@ -47,7 +48,7 @@ class Scan(Model):
     addenda: Mapped[list["Addendum"]] = relationship(order_by="Addendum.number", viewonly=True)
 
     __table_args__ = (
-        # The id stands in it so that finding, sorting and counting a page never touch the table itself.
+        # The index includes the id, so that finding, sorting and counting a page never reads the table.
         Index("ix_scans_queue", "status", "priority", "uploaded_at", "id"),
         Index("ix_scans_priority", "priority", "uploaded_at", "id"),
         Index("ix_scans_patient", "patient_id", "uploaded_at"),
@@ -55,7 +56,7 @@ class Scan(Model):
 
     @property
     def review(self) -> "Review | None":
-        """The doctor's review that counts: the newest version."""
+        """The current review, which is the newest version."""
         return self.reviews[-1] if self.reviews else None
 
     @property
@@ -68,7 +69,7 @@ class Scan(Model):
 
 
 class ScanEvent(Model):
-    """One step of a scan's life: who, when and from where. Feeds the screen."""
+    """One step in a scan's life: who, when and from where. The screens show it; the audit log is separate."""
 
     __tablename__ = "scan_events"
 
@@ -82,7 +83,7 @@ class ScanEvent(Model):
 
     actor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
-    # One row per status and scan: a step that is taken twice fails in the database, too.
+    # One row per scan and status: a step that is taken twice fails in the database, too.
     __table_args__ = (
         UniqueConstraint("scan_id", "became"),
         Index("ix_scan_events_at", "at", "became"),
@@ -91,7 +92,7 @@ class ScanEvent(Model):
 
 
 class AnalysisRun(Model):
-    """One attempt of the machine at a scan, asked for by a doctor."""
+    """One attempt to analyse a scan, requested by a doctor."""
 
     __tablename__ = "analysis_runs"
 
@@ -109,7 +110,7 @@ class AnalysisRun(Model):
 
 
 class Prediction(Model):
-    """What the classifier said of a scan, or that and why it was not asked (`available` False)."""
+    """The classifier's answer for a scan, or the reason why the classifier was not asked (`available` False)."""
 
     __tablename__ = "predictions"
 
@@ -122,7 +123,7 @@ class Prediction(Model):
     )  # "Uncertain" when it is; "Not available" without a classifier
     top_label: Mapped[str] = mapped_column(String(60), default="")
     confidence: Mapped[float | None]
-    probabilities: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # in the model's order
+    probabilities: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # in the model's class order
     threshold_used: Mapped[float | None]
     uncertain: Mapped[bool]
     reason: Mapped[str] = mapped_column(Text, default="")  # why uncertain, or why not available
@@ -136,7 +137,7 @@ class Prediction(Model):
 
 
 class Review(Model):
-    """A doctor's reading of a scan. A correction is a further version; the old one stays."""
+    """A doctor's reading of a scan. A correction adds a version; the old version stays."""
 
     __tablename__ = "reviews"
 
@@ -157,7 +158,7 @@ class Review(Model):
 
 
 class ScanClosure(Model):
-    """A scan that will not be read, and why. It leaves every queue; the patient is asked to upload again."""
+    """A scan that will not be read, and why. It leaves all queues; the patient is asked to upload again."""
 
     __tablename__ = "scan_closures"
 
@@ -173,7 +174,7 @@ class ScanClosure(Model):
 
 
 class KindCorrection(Model):
-    """A doctor has found that a scan is of another kind than it was sent as. The newest version counts."""
+    """A doctor found that a scan is of another kind than declared. The newest version counts."""
 
     __tablename__ = "kind_corrections"
 
@@ -184,8 +185,10 @@ class KindCorrection(Model):
     was: Mapped[ScanKind] = mapped_column(text_enum(ScanKind, "was_kind"))
     became: Mapped[ScanKind] = mapped_column(text_enum(ScanKind, "became_kind"))
     reason: Mapped[str] = mapped_column(Text, default="")
-    status: Mapped[Status] = mapped_column(text_enum(Status, "corrected_at_status"))  # where the scan stood
-    after_review: Mapped[int]  # the newest version of the reading then; 0 before the first
+    status: Mapped[Status] = mapped_column(
+        text_enum(Status, "corrected_at_status")
+    )  # the scan's status at that time
+    after_review: Mapped[int]  # newest version of the reading at that time; 0 before the first
     corrected_at: Mapped[datetime] = mapped_column(default=now)
 
     doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
@@ -194,7 +197,7 @@ class KindCorrection(Model):
 
 
 class ScanHold(Model):
-    """An administrator's question to the doctor or pharmacist; while it is open nothing is approved."""
+    """An administrator's question to the doctor or pharmacist; while it is open, nothing can be approved."""
 
     __tablename__ = "scan_holds"
 
@@ -204,7 +207,9 @@ class ScanHold(Model):
     note: Mapped[str] = mapped_column(Text)
     placed_by_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     placed_at: Mapped[datetime] = mapped_column(default=now)
-    answered_at: Mapped[datetime | None]  # a correction has been given; the administrator looks and lifts
+    answered_at: Mapped[
+        datetime | None
+    ]  # the correction was given; the administrator checks it and lifts the hold
     lifted_by_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
     lifted_at: Mapped[datetime | None]
 
@@ -212,7 +217,7 @@ class ScanHold(Model):
 
 
 class Addendum(Model):
-    """A signed note after release. It makes a new report version; the old one stays."""
+    """A signed note after release. It makes a new report version; the old version stays."""
 
     __tablename__ = "addenda"
 

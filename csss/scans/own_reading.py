@@ -1,4 +1,4 @@
-"""When the classifier's answer does not carry a reading: what the doctor must add, and why."""
+"""Decide when the classifier's answer is not enough, what the doctor must add, and why."""
 
 from enum import Enum, auto
 
@@ -11,7 +11,7 @@ from csss.scans.states import ScanKind, Status
 
 
 class Why(Enum):
-    """Why the doctor's own diagnosis is asked for."""
+    """Why the doctor must give a diagnosis."""
 
     NOT_READ = auto()
     UNCERTAIN = auto()
@@ -37,7 +37,7 @@ STATEMENT_MISSING: dict[Why, LazyString] = {
 
 
 def why(scan: Scan) -> Why | None:
-    """Why a diagnosis is needed; None when the classifier's answer counts, and before there is one."""
+    """Why the doctor must give a diagnosis; None when the classifier's answer counts, and before there is one."""
     found = scan.prediction
     if found is None:
         return None
@@ -51,12 +51,13 @@ def why(scan: Scan) -> Why | None:
 
 
 def counts_as_uncertain(scan: Scan) -> bool:
-    """Whether the answer is shown as uncertain: it was kept so, or its class is of another kind than the scan is now."""
+    """Whether the answer is shown as uncertain: it was stored as uncertain, or its class does not belong to the
+    scan's current kind."""
     return why(scan) in {Why.NOT_READ, Why.UNCERTAIN, Why.OTHER_KIND}
 
 
 def kind_when_read(scan: Scan) -> ScanKind:
-    """The kind that the scan was taken for when the classifier read it; a doctor may have corrected it since."""
+    """The scan's kind when the classifier read it; a doctor may have corrected the kind since."""
     later = (each for each in scan.kind_corrections if each.status is not Status.PENDING_AI)
     first = next(later, None)
     return scan.kind if first is None else first.was

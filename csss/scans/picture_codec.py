@@ -1,48 +1,47 @@
-"""What a module that opens one format of pictures must do (`csss.picture_formats` names it). Used by the decoder alone."""
+"""Define what a module for one picture format must provide. `csss.picture_formats` names these modules; only the
+decoder uses them."""
 
 from typing import NamedTuple, Protocol
 
 from PIL import ExifTags, Image, ImageFile
 
-MAX_PIXELS = 40_000_000  # of one picture
+MAX_PIXELS = 40_000_000  # limit for one picture
 
 
 class Unsupported(ValueError):
-    """A whole file, perhaps, of a sort that is not read here: 12 bits, lossless, arithmetic coding."""
+    """The file may be complete, but its variant is not supported: 12 bits, lossless or arithmetic coding."""
 
 
 class OpenedPicture(NamedTuple):
-    """A picture of 8 bits, not yet upright, and what writing it anew has to know."""
+    """An 8-bit picture, not yet upright, and what is needed to write it again."""
 
     picture: Image.Image
-    original: bytes = b""  # a PNG of sixteen bits, where levels were lost
-    like: ImageFile.ImageFile | None = None  # the file that says how to compress it as it was
+    original: bytes = b""  # a 16-bit PNG, where grey levels were lost
+    like: ImageFile.ImageFile | None = None  # the source file, whose compression settings are reused
 
 
 class PictureCodec(Protocol):
-    """A module with these. What is damaged is a ValueError or what Pillow raises; nothing is skipped over."""
+    """The functions of a codec module. Damage raises ValueError or Pillow's own errors; nothing is skipped."""
 
-    SAMPLE_MODES: tuple[
-        str, ...
-    ]  # Pillow's modes of pictures that have everything loaded once they were read
+    SAMPLE_MODES: tuple[str, ...]  # Pillow modes in which a picture is fully loaded after reading
 
     def sound(self, content: bytes) -> bytes:
-        """The content when its structure is whole, as far as that has to be known before its size is asked. Raises
+        """Return the content when its structure is complete, as far as this must be known before the size. Raises
         ValueError, Unsupported."""
 
     def file_of(self, content: bytes) -> ImageFile.ImageFile:
-        """Opened by the format's own class, no pixel read: Image.open would make something else of a JPEG with a second
-        picture in it (MPO)."""
+        """Open with the format's own class, without reading pixels. Image.open would treat a JPEG that contains a
+        second picture as MPO."""
 
     def read(self, content: bytes, turn: int | None) -> OpenedPicture:
-        """All pixels. `turn` is how the picture stands (Exif). Raises ValueError, `depth.Transparent`."""
+        """Read all pixels. `turn` is the Exif orientation. Raises ValueError, `depth.Transparent`."""
 
     def write(self, picture: Image.Image, like: ImageFile.ImageFile | None) -> bytes:
-        """The pixels as a file that holds nothing else."""
+        """Encode the pixels as a file that contains nothing else."""
 
 
 def exif_of(turn: int | None) -> bytes:
-    """How a picture stands, and nothing else, as Exif; empty for one that stands upright."""
+    """Encode only the orientation as Exif; empty for an upright picture."""
     if turn not in range(2, 9):
         return b""
     exif = Image.Exif()

@@ -1,4 +1,4 @@
-"""Reads and writes PNG: sixteen bits and transparency are made into what can be shown."""
+"""Read and write PNG; convert 16-bit values and transparency to a form that can be shown."""
 
 import io
 
@@ -12,7 +12,7 @@ SAMPLE_MODES = ("RGBA", "I;16")
 
 
 def sound(content: bytes) -> bytes:
-    return content  # looked at in `read`, which unpacks it: its size must be known before
+    return content  # `read` checks it, because it unpacks the data; the size must be known before that
 
 
 def file_of(content: bytes) -> PngImageFile:
@@ -20,7 +20,7 @@ def file_of(content: bytes) -> PngImageFile:
 
 
 def read(content: bytes, turn: int | None) -> OpenedPicture:
-    """All pixels of a whole PNG. Raises ValueError, `depth.Transparent`."""
+    """Read all pixels of a complete PNG. Raises ValueError, `depth.Transparent`."""
     whole = png_structure.checked(content)
     head = png_structure.head_of(whole)
     if head.bits == 16:
@@ -35,7 +35,7 @@ def read(content: bytes, turn: int | None) -> OpenedPicture:
 
 
 def _shown(picture: Image.Image) -> Image.Image:
-    """As grey or RGB without transparency. Raises `depth.Transparent`."""
+    """Convert to grey or RGB without transparency. Raises `depth.Transparent`."""
     if "transparency" in picture.info and picture.mode in {"1", "L", "RGB", "P"}:
         grey = picture.mode in {"1", "L"}
         picture = picture.convert("RGBA")

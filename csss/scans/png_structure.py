@@ -1,4 +1,5 @@
-"""Whether a PNG is whole: every chunk as its checksum says, and exactly the rows that its head promises."""
+"""Check that a PNG is complete: all chunks match their checksums, and there are exactly the rows that the header
+promises."""
 
 import struct
 import zlib
@@ -8,21 +9,22 @@ from typing import NamedTuple
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
-# Values of a pixel by colour type, and the bits that each may have.
+# Channels per pixel by colour type, and the allowed bit depths.
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _BITS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
-# Adam7: where each pass begins, and its steps.
+# Adam7 interlacing: where each pass begins, and its steps.
 _PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 _PIECE = 1 << 20
-_MOST_CHUNKS = 200_000  # of 64 MB, the longest file that any setting takes, this is one for every 320 bytes
+_MOST_CHUNKS = 200_000  # in 64 MB, the largest file that any setting allows, one chunk per 320 bytes
 
 
 class BrokenPng(ValueError):
-    """The file is not what its own head and checksums say."""
+    """The file does not match its own header and checksums."""
 
 
 def checked(content: bytes) -> bytes:
-    """The picture without what follows its end, with an end where only that is missing. Raises BrokenPng."""
+    """Return the picture without anything after its end; add the end chunk where only that is missing. Raises
+    BrokenPng."""
     packed: list[bytes] = []
     head, last, whole, over = b"", b"", content + END, False
     for name, body, end in _chunks(content):
@@ -47,7 +49,7 @@ def checked(content: bytes) -> bytes:
 
 
 class PngHead(NamedTuple):
-    """What a PNG says of itself. Colour type and bits as in the PNG standard."""
+    """The header of a PNG. Colour type and bit depth as in the PNG standard."""
 
     width: int
     height: int
@@ -60,16 +62,16 @@ class PngHead(NamedTuple):
 
 
 def head_of(content: bytes) -> PngHead:
-    """Raises BrokenPng."""
+    """Read the header. Raises BrokenPng."""
     for _, body, _ in _chunks(content):
         return PngHead(*struct.unpack_from(">IIBB", body))
     raise BrokenPng("no head")
 
 
 def bare(content: bytes, *, turned: bytes = b"") -> bytes:
-    """A whole PNG bit for bit without all that is not needed for its pixels: no words, no profile, no second picture.
+    """Keep only the chunks that the pixels need, bit for bit: no text, no profile, no second picture.
 
-    `turned` is an Exif block to keep, which says how the picture stands.
+    `turned` is an Exif block with the orientation to keep.
     """
     parts = [SIGNATURE]
     for name, body, _ in _chunks(content):
@@ -89,13 +91,13 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """Name and contents of each chunk, and where it ends."""
+    """Yield name, content and end position of each chunk."""
     if not content.startswith(SIGNATURE):
         raise BrokenPng("no PNG")
     at, chunks = len(SIGNATURE), 0
     while at < len(content):
         if len(content) - at < 12:
-            # The beginning of the end, at most: a chunk that says more than it holds is no end mark.
+            # This can only be the start of the end chunk: a chunk that is longer than the file is no end mark.
             if END.startswith(content[at:]):
                 return
             raise BrokenPng("a chunk cut off")
@@ -115,7 +117,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, int]]:
 
 
 def _length(head: bytes) -> int:
-    """How many bytes the rows have once they are unpacked."""
+    """Calculate the size of the unpacked rows in bytes."""
     width, height, bits, colour, packing, filters, interlaced = struct.unpack(">IIBBBBB", head)
     if colour not in _CHANNELS or bits not in _BITS[colour] or packing or filters or interlaced > 1:
         raise BrokenPng("a head of no known kind")
@@ -129,7 +131,8 @@ def _length(head: bytes) -> int:
 
 
 def _check_rows(packed: list[bytes], expected: int) -> None:
-    """Unpacked once to be counted, a piece at a time: the stream ends itself, with its checksum, after the last row."""
+    """Unpack once to count the bytes, one piece at a time. The stream must end by itself, with its checksum, after
+    the last row."""
     unpacker, length = zlib.decompressobj(), 0
     for each in packed:
         rest = each

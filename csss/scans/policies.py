@@ -1,6 +1,6 @@
-"""When a step may be taken. `check_…` raises StateConflict with a sentence, `may` answers for buttons.
+"""Decide when a step may be taken. `check_…` raises StateConflict with a sentence; `may` answers for buttons.
 
-Who may take it is a permission, which row a query; these rules are the same for everybody.
+Permissions decide who may take it, and queries decide on which row. The rules here are the same for everybody.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def check_can_read_without_classifier(scan: Scan) -> None:
 
 
 def needs_reason_to_read_without(scan: Scan) -> bool:
-    """A reason is asked for until the analysis has failed twice."""
+    """Whether a reason is required, which is so until the analysis has failed twice."""
     return sum(run.state is RunState.FAILED for run in scan.runs) < FAILURES_BEFORE_READING_WITHOUT
 
 
@@ -51,7 +51,8 @@ def check_can_verify(scan: Scan) -> None:
 
 
 def check_can_correct_kind(scan: Scan) -> None:
-    """While a doctor can still act: until the reading is signed, and again when a correction has been asked for."""
+    """Allow it while a doctor can still act: until the reading is signed, and again when a correction was
+    requested."""
     if scan.open_hold is not None and scan.open_hold.to is HoldFor.DOCTOR:
         check_can_correct(scan, HoldFor.DOCTOR)
     else:
@@ -73,7 +74,7 @@ def check_can_approve(scan: Scan) -> None:
 
 
 def check_can_hold(scan: Scan, to: HoldFor) -> None:
-    """Before release; the pharmacist can only be asked about what the pharmacist has written."""
+    """Allow it before release; a pharmacist can be asked only about what the pharmacist has written."""
     allowed = [Status.PHARMACIST_COMPLETED]
     if to is HoldFor.DOCTOR:
         allowed.append(Status.DOCTOR_VERIFIED)
@@ -91,7 +92,7 @@ def check_can_lift(scan: Scan) -> None:
 
 
 def kind_not_signed(scan: Scan) -> str | None:
-    """What keeps a hold: the kind has been corrected after the reading that counts; None when it has not."""
+    """Why a hold cannot be lifted: the kind was corrected after the current reading. None when it was not."""
     if not scan.reviews or not scan.kind_corrections:
         return None
     if scan.kind_corrections[-1].after_review < len(scan.reviews):
@@ -102,7 +103,7 @@ def kind_not_signed(scan: Scan) -> str | None:
 
 
 def check_can_correct(scan: Scan, who: HoldFor) -> None:
-    """A correction is given only when an administrator has asked for it."""
+    """Allow a correction only when an administrator has asked for it."""
     _check_status(scan, Status.DOCTOR_VERIFIED, Status.PHARMACIST_COMPLETED)
     hold = scan.open_hold
     if hold is None or hold.to is not who:

@@ -1,4 +1,4 @@
-"""The words people read for what the records hold. Templates compare no statuses; they ask here."""
+"""Translate stored values into the words that people read. Templates never compare statuses; they ask this module."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Key = TypeVar("Key")
 
 
 class Words(Mapping[Key, str]):
-    """Names of choices, each in the language of whoever asks at that moment."""
+    """Names of choices, each in the current reader's language."""
 
     def __init__(self, words: dict[Key, LazyString]) -> None:
         self._words = words
@@ -58,7 +58,7 @@ PRIORITY_NAMES: Words[Priority] = Words({Priority.ROUTINE: _l("Routine"), Priori
 
 @dataclass(frozen=True)
 class Tag:
-    """A status in words, with the tone and icon that repeat it (never colour alone)."""
+    """A status in words, with a tone and an icon that repeat it (never colour alone)."""
 
     text: str
     tone: str  # of components/status_tag.html: neutral, wait, info, ok, warn or bad
@@ -67,7 +67,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A tag before it is put into somebody's language."""
+    """A tag before translation."""
 
     text: LazyString
     tone: str
@@ -85,7 +85,7 @@ _STAFF: dict[Status, _Kind] = {
     Status.REPORT_READY: _Kind(_l("Report released"), "ok", "file"),
 }
 STATUS_NAMES: Words[Status] = Words({status: kind.text for status, kind in _STAFF.items()})
-# For the patient nothing about the classifier, and no promise before the report is stored.
+# The patient sees nothing about the classifier, and no promise before the report is stored.
 _PATIENT: dict[Status, _Kind] = {
     Status.PENDING_AI: _Kind(_l("Received"), "wait", "hourglass"),
     Status.AI_ANALYZED: _Kind(_l("With the doctor"), "info", "stethoscope"),
@@ -108,7 +108,7 @@ _HELD: dict[HoldFor, _Kind] = {
 
 
 def status_for_staff(scan: Scan) -> Tag:
-    """The scan's status, or what stands in its way: closed, on hold, analysis running or failed, uncertain."""
+    """The scan's status, or what blocks it: closed, on hold, analysis running or failed, uncertain."""
     return _staff_kind(scan).tag()
 
 
@@ -133,13 +133,13 @@ def status_for_patient(scan: Scan, *, released: bool) -> Tag:
 
 
 def sent_as(scan: Scan) -> str | None:
-    """The kind that the scan was sent as, where a doctor has corrected it to another one since."""
+    """The kind that the scan was sent as, if a doctor has corrected it since."""
     sent = scan.kind_corrections[0].was if scan.kind_corrections else scan.kind
     return KIND_NAMES[sent] if sent is not scan.kind else None
 
 
 def kind_and_sent(scan: Scan) -> str:
-    """Chest X-ray, or Chest X-ray (sent as Cardiac MRI)."""
+    """For example: Chest X-ray, or Chest X-ray (sent as Cardiac MRI)."""
     kind, sent = KIND_NAMES[scan.kind], sent_as(scan)
     return _("%(kind)s (sent as %(sent)s)", kind=kind, sent=sent) if sent else kind
 
@@ -173,13 +173,13 @@ def kind_words(scan: Scan) -> str | None:
 
 
 def human_name(label: str) -> str:
-    """The words for a class of the active model; the plain name for one that only an older model knew."""
+    """The display name of a class of the active model; the plain label for a class that only an older model knew."""
     found = _labels(current_app.config["CSSS"].model or None).get(label)
     return found.title if found else label.replace("_", " ")
 
 
 def explanation(label: str) -> str | None:
-    """The active model's own sentence about a class; None when it does not know the class."""
+    """The active model's description of a class; None for an unknown class."""
     found = _labels(current_app.config["CSSS"].model or None).get(label)
     return found.explanation if found else None
 

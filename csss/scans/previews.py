@@ -1,8 +1,7 @@
-"""Small versions of a scan for slow lines: a preview to begin with, a thumbnail for lists.
+"""Provide small versions of a scan for slow connections: a preview to show first, and a thumbnail for lists.
 
-Both are made together with the picture itself, kept beside it, and made again when they are not there: they are a cache
-and no record. Nothing is read from a preview that a doctor could not read again from the full picture, which is one press
-away.
+Both are made together with the picture, stored beside it, and made again when they are missing: they are a cache
+and no record. A doctor never depends on a preview, because the full picture is one click away.
 """
 
 import logging
@@ -22,10 +21,11 @@ FORMAT = JPEG
 
 
 def small(file_key: str, size: Size) -> bytes:
-    """The scan stored under `file_key` as a JPEG of at most `size`; a small version that does not open is made anew.
+    """The scan stored under `file_key` as a JPEG of at most `size`; a small version that cannot be opened is made
+    again.
 
-    Raises FileNotFoundError without the scan, CannotOpen when it does not open, and `csss.confinement.parent.Unfinished`
-    when the small version could not be made.
+    Raises FileNotFoundError without the scan, CannotOpen when it does not open, and
+    `csss.confinement.parent.Unfinished` when the small version could not be made.
     """
     kept = storage()
     key = beside(file_key, size)
@@ -39,13 +39,13 @@ def small(file_key: str, size: Size) -> bytes:
 
 
 def beside(file_key: str, size: Size) -> str:
-    """The key of the small version, which follows from the scan's own: `scans/ab/….png` → `previews/ab/….jpg`."""
+    """The key of the small version, derived from the scan's key: `scans/ab/….png` → `previews/ab/….jpg`."""
     _, _, rest = file_key.partition("/")
     return f"{size.area}/{rest.rpartition('.')[0]}.{FORMAT.suffix}"
 
 
 def keep_after_commit(file_key: str, taken: Intake) -> None:
-    """Keep the small versions once the scan is in the database, so that the first doctor does not wait for them."""
+    """Store the small versions after the scan's commit, so that the first doctor does not wait for them."""
     after_commit(partial(_keep, file_key, taken.small))
 
 
@@ -54,6 +54,6 @@ def _keep(file_key: str, made: dict[Size, bytes]) -> None:
         for size, content in made.items():
             storage().keep(beside(file_key, size), content)
     except Exception:
-        # The scan is in the database: nothing that goes wrong now may look as if it had been refused. Whoever looks at
-        # it first makes the preview, and sees then what is wrong.
-        log.exception("the preview of %s could not be kept at intake", file_key)
+        # The scan is in the database, so an error now must not look like a refused upload. The first person who
+        # opens the scan makes the preview, and sees an error then.
+        log.exception("the preview of %s could not be stored at intake", file_key)

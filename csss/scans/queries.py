@@ -1,4 +1,4 @@
-"""Looking scans up, each within what the asking person may see. Lists use the indexes and one query each."""
+"""Look up scans, limited to what the user may see. Each list uses the indexes and one query."""
 
 import uuid
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ PAGE_SIZE = 25
 
 
 def scan_visible_to(user: User, scan_id: uuid.UUID) -> Scan:
-    """Staff see any scan, a patient the own ones. Raises NotFound, so that guessing an id tells nothing."""
+    """Staff see any scan, patients see their own. Raises NotFound for the rest, so that guessing an id reveals
+    nothing."""
     one_of_own = user.role is Role.PATIENT
     values = {"scan": scan_id, "person": user.id} if one_of_own else {"scan": scan_id}
     scan = db.session.scalars(_one(one_of_own), values).one_or_none()
@@ -34,7 +35,7 @@ def scan_visible_to(user: User, scan_id: uuid.UUID) -> Scan:
 
 @cache
 def _one(of_a_person: bool) -> Select[Scan]:
-    """A scan, and in the same question what there is at most one of and every page about it shows."""
+    """A scan together with its one-to-one relations, which every page about it shows, in one query."""
     query = select(Scan).where(Scan.id == bindparam("scan"))
     if of_a_person:
         query = query.join(Scan.patient).where(Patient.user_id == bindparam("person"))
@@ -42,25 +43,25 @@ def _one(of_a_person: bool) -> Select[Scan]:
 
 
 def those_that_exist(ids: Sequence[str]) -> set[str]:
-    """Which of these are ids of scans: a patient's are gone once the patient has been erased."""
+    """Which of these ids belong to existing scans: a patient's scans are gone once the patient has been erased."""
     found = db.session.scalars(select(Scan.id).where(Scan.id.in_({uuid.UUID(each) for each in ids})))
     return {str(each) for each in found}
 
 
 def is_open() -> ColumnElement[bool]:
-    # NOT IN, not NOT EXISTS: the few closed scans are read once, not looked for ten thousand times.
+    # NOT IN, not NOT EXISTS: reads the few closed scans once, instead of one lookup for each of ten thousand scans.
     return Scan.id.not_in(select(ScanClosure.scan_id))
 
 
 def held_for(to: HoldFor) -> Select[uuid.UUID]:
-    """The scans for which this role still has to give a correction; an answered hold waits for the administrator."""
+    """The scans for which this role still owes a correction; an answered hold waits for the administrator instead."""
     return select(ScanHold.scan_id).where(
         ScanHold.lifted_at.is_(None), ScanHold.answered_at.is_(None), ScanHold.to == to
     )
 
 
 SORTS: dict[str, tuple[Any, ...]] = {
-    # Urgent first, then who has waited longest.
+    # Urgent first, then the longest waiting.
     "priority": (Scan.priority.desc(), Scan.uploaded_at),
     "waiting": (Scan.uploaded_at,),
     "newest": (Scan.uploaded_at.desc(),),
@@ -75,10 +76,10 @@ def queue(
     sort: str = "priority",
     page: int = 1,
 ) -> ListPage[ListedScan]:
-    """The scans somebody has to act on: open, in one of `statuses`, or held for a correction by `held`.
+    """The scans that somebody has to act on: open, in one of `statuses`, or held for a correction by `held`.
 
-    `search` finds part of the patient's name or the beginning of the MRN. Unknown sorts mean priority. Past the end, the
-    last page.
+    `search` matches part of the patient's name or the start of the MRN. An unknown `sort` means priority. A page
+    past the end gives the last page.
     """
     words = searching.values(search)
     ids, number = _queue(tuple(statuses), held, bool(words), sort if sort in SORTS else "priority")
@@ -88,19 +89,19 @@ def queue(
     return ListPage(rows_of(found), page, total, PAGE_SIZE)
 
 
-# Put together once: that takes longer than the database needs to answer it.
+# Cached: building the statement takes longer than the database needs to answer it.
 @lru_cache(maxsize=64)
 def _queue(
     statuses: tuple[Status, ...], held: HoldFor | None, searched: bool, sort: str
 ) -> tuple[Select[uuid.UUID], Select[int]]:
-    """The ids of a page (from the index alone), and how many there are."""
+    """Select the ids of a page (from the index alone), and count them."""
     wanted: ColumnElement[bool] = Scan.status.in_(statuses)
     if held is not None:
         # IN, not EXISTS: beside an OR only this lets SQLite use its indexes.
         wanted = or_(wanted, Scan.id.in_(held_for(held)))
     query = select(Scan.id).where(wanted, is_open())
     if searched:
-        # Joined, not a list of all patients who fit: few scans wait here.
+        # A join, not a list of all matching patients: few scans wait here.
         query = query.join(Scan.patient).where(searching.name_or_mrn())
     number = query.with_only_columns(func.count(Scan.id), maintain_column_froms=True)
     most, skip = bindparam("most", type_=Integer), bindparam("skip", type_=Integer)
@@ -108,7 +109,7 @@ def _queue(
 
 
 def diagnoses(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
-    """The diagnosis that counts of each of these scans, in one query; blank when the doctor wrote none."""
+    """The current diagnosis of each of these scans, in one query; blank when the doctor wrote none."""
     return dict(db.session.execute(_diagnoses(), {"ids": list(ids)}).all())
 
 
@@ -126,7 +127,7 @@ def _diagnoses() -> Select[uuid.UUID, str]:
 
 
 def scans_of(user: User, page: int = 1) -> ListPage[Scan]:
-    """A patient's own scans, newest first. Past the end, the last page."""
+    """A patient's own scans, newest first. A page past the end gives the last page."""
     number, scans = _own()
     person = {"person": user.id}
     total = db.session.scalar(number, person) or 0
@@ -137,7 +138,7 @@ def scans_of(user: User, page: int = 1) -> ListPage[Scan]:
 
 @cache
 def _own() -> tuple[Select[int], Select[Scan]]:
-    """How many scans a person has, and those of a page with what a row of the own list shows."""
+    """Count a person's scans, and select those of a page with what their rows show."""
     query = (
         select(Scan)
         .join(Patient, Patient.id == Scan.patient_id)
@@ -150,20 +151,20 @@ def _own() -> tuple[Select[int], Select[Scan]]:
 
 
 def scan_ids_of(user: User) -> Sequence[uuid.UUID]:
-    """The ids of a patient's own scans, the newest thousand."""
+    """The ids of a patient's newest thousand scans."""
     query = select(Scan.id).join(Patient, Patient.id == Scan.patient_id).where(Patient.user_id == user.id)
     return db.session.scalars(query.order_by(Scan.uploaded_at.desc()).limit(1000)).all()
 
 
 def others_of_patient(scan: Scan, most: int) -> Sequence[ListedScan]:
-    """The patient's other scans, newest first, with what a line about each shows."""
+    """The patient's other scans, newest first, with what one line about each shows."""
     query = select(Scan.id).where(Scan.patient_id == scan.patient_id, Scan.id != scan.id)
     ids = db.session.scalars(query.order_by(Scan.uploaded_at.desc(), Scan.id).limit(most)).all()
     return rows_of(ids) if ids else []
 
 
 def other_of_patient(scan: Scan, other_id: uuid.UUID) -> Scan:
-    """Another scan of the same patient. Raises NotFound for anybody else's, and for this one."""
+    """Another scan of the same patient. Raises NotFound for any other scan, and for this one."""
     query = select(Scan).where(Scan.id == other_id, Scan.patient_id == scan.patient_id, Scan.id != scan.id)
     other = db.session.scalars(query).one_or_none()
     if other is None:
@@ -172,15 +173,15 @@ def other_of_patient(scan: Scan, other_id: uuid.UUID) -> Scan:
 
 
 def counts() -> dict[Status, int]:
-    """How many open scans stand in each status."""
+    """How many open scans are in each status."""
     by_status = select(Scan.status, func.count()).group_by(Scan.status)
-    # All of them from the index alone, less the few closed ones: much quicker than asking each whether it is closed.
+    # Count all from the index and subtract the few closed ones: much faster than checking each scan for a closure.
     closed = dict(db.session.execute(by_status.join(ScanClosure, ScanClosure.scan_id == Scan.id)).all())
     found = dict(db.session.execute(by_status).all())
     return {status: found.get(status, 0) - closed.get(status, 0) for status in Status}
 
 
 def scans_of_runs(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
-    """Which scan each of these analyses belongs to."""
+    """Map each of these analyses to its scan."""
     rows = db.session.execute(select(AnalysisRun.id, AnalysisRun.scan_id).where(AnalysisRun.id.in_(run_ids)))
     return {run: scan for run, scan in rows}

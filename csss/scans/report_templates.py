@@ -1,7 +1,8 @@
-"""Blocks of text for common findings, each doctor's own. All but the two that read belong inside transaction().
+"""Manage each doctor's own text templates for common findings. All functions that write belong inside
+transaction().
 
-A doctor who has changed nothing has the starter set (`starter_templates.py`); the first change makes a copy of it
-theirs. Whoever deletes the last block has the starter set again.
+A doctor who has changed nothing uses the starter set (`starter_templates.py`). The first change copies it into the
+doctor's own rows. A doctor who deletes the last template gets the starter set again.
 """
 
 import re
@@ -23,13 +24,13 @@ from csss.scans.states import ScanKind
 
 MAX_TITLE = 80
 MAX_BLOCK = 4_000
-MOST = 60  # blocks a doctor may have; the picker would be of no use with more
+MOST = 60  # templates per doctor; the picker is not usable with more
 _TO_FILL_IN = re.compile(r"\[[^\[\]\n]+\]")
 
 
 @dataclass(frozen=True)
 class Block:
-    """What is written in a block. `kind` None: for any scan."""
+    """The text of one template. `kind` None: for any scan."""
 
     title: str
     findings: str
@@ -38,14 +39,14 @@ class Block:
 
 
 def of(doctor: User, kind: ScanKind | None = None) -> Sequence[ReportTemplate]:
-    """This doctor's blocks in their order; with `kind` only those that fit such a scan."""
+    """This doctor's templates in their order; with `kind`, only those that fit such a scan."""
     query = select(ReportTemplate).where(ReportTemplate.doctor_id == doctor.id)
     found = db.session.scalars(query.order_by(ReportTemplate.position, ReportTemplate.id)).all()
     return [each for each in found or _starter(doctor) if kind is None or each.kind in {None, kind}]
 
 
 def find(template_id: uuid.UUID, doctor: User) -> ReportTemplate:
-    """One of this doctor's blocks. Raises NotFound for any other."""
+    """One of this doctor's templates. Raises NotFound for any other."""
     for each in of(doctor):
         if each.id == template_id:
             return each
@@ -53,9 +54,10 @@ def find(template_id: uuid.UUID, doctor: User) -> ReportTemplate:
 
 
 def unfilled(text: str, doctor: User) -> list[str]:
-    """What a block of this doctor leaves to be chosen, "[right/left]", and nobody has chosen in `text`.
+    """The choices, such as "[right/left]", that one of this doctor's templates left open and that are still in
+    `text`.
 
-    Square brackets of the doctor's own that stand in no block mean nothing.
+    Square brackets that come from no template are ignored.
     """
     left = _TO_FILL_IN.findall(text)
     if not left:
@@ -67,7 +69,7 @@ def unfilled(text: str, doctor: User) -> list[str]:
 
 
 def add(block: Block, *, by: User) -> ReportTemplate:
-    """A further block, at the end. Raises Invalid."""
+    """Append a template. Raises Invalid."""
     own = _own(by)
     if len(own) >= MOST:
         raise Invalid(title=_("You have %(most)s templates already; delete one first.", most=MOST))
@@ -79,7 +81,7 @@ def add(block: Block, *, by: User) -> ReportTemplate:
 
 
 def change(template_id: uuid.UUID, block: Block, *, by: User) -> ReportTemplate:
-    """Raises NotFound, Invalid."""
+    """Replace the text of a template. Raises NotFound, Invalid."""
     found = _own_one(template_id, by)
     _write(found, block)
     record("report_template.kept", found, by=by)
@@ -87,7 +89,7 @@ def change(template_id: uuid.UUID, block: Block, *, by: User) -> ReportTemplate:
 
 
 def remove(template_id: uuid.UUID, *, by: User) -> None:
-    """Raises NotFound."""
+    """Delete a template. Raises NotFound."""
     found = _own_one(template_id, by)
     record("report_template.removed", found, by=by)
     db.session.delete(found)
@@ -96,7 +98,7 @@ def remove(template_id: uuid.UUID, *, by: User) -> None:
 
 
 def move(template_id: uuid.UUID, *, up: bool, by: User) -> None:
-    """One place up or down; at the end nothing happens. Raises NotFound."""
+    """Move a template one place up or down; at either end nothing happens. Raises NotFound."""
     found = _own_one(template_id, by)
     order = list(_own(by))
     was = order.index(found)
@@ -105,12 +107,12 @@ def move(template_id: uuid.UUID, *, up: bool, by: User) -> None:
 
 
 def _own(doctor: User, *, copy: bool = True) -> Sequence[ReportTemplate]:
-    """The doctor's rows, locked against a second change; the starter set becomes theirs when there are none."""
+    """The doctor's rows, locked against concurrent changes; copies the starter set when there are none."""
     query = select(ReportTemplate).where(ReportTemplate.doctor_id == doctor.id).with_for_update()
     found = db.session.scalars(query.order_by(ReportTemplate.position, ReportTemplate.id)).all()
     if found or not copy:
         return found
-    # Two first changes at once (only on PostgreSQL): the person's row is what both wait for.
+    # Two first changes can race (only on PostgreSQL), so both lock the user's row.
     db.session.execute(select(User.id).where(User.id == doctor.id).with_for_update())
     if not (found := db.session.scalars(query).all()):
         found = _starter(doctor)
@@ -127,7 +129,8 @@ def _own_one(template_id: uuid.UUID, doctor: User) -> ReportTemplate:
 
 
 def _starter(doctor: User) -> list[ReportTemplate]:
-    """The starter set as if it were this doctor's; an id follows from person and block, so that a link stays good."""
+    """The starter set as rows of this doctor; each id is derived from user and template, so that a link stays
+    valid."""
     return [
         ReportTemplate(
             id=uuid.uuid5(doctor.id, key),

@@ -1,5 +1,7 @@
-"""Drafts of unsigned readings: per doctor and scan, seen by nobody else, gone once signed. All but `of` belong inside
-transaction()."""
+"""Keep drafts of unsigned readings: one per doctor and scan, visible to that doctor only, deleted once signed.
+
+All functions except `of` belong inside transaction().
+"""
 
 import uuid
 from datetime import timedelta
@@ -17,7 +19,7 @@ from csss.scans.models import Scan
 from csss.scans.review_text import MAX_TEXT, ReviewText
 from csss.scans.states import Agreement, HoldFor
 
-# A draft that nobody has signed or thrown away is no record and must not be kept for ever.
+# A draft that nobody signs or discards is no record and must not be kept for ever.
 KEEP = timedelta(days=30)
 
 
@@ -28,7 +30,8 @@ def of(scan_id: uuid.UUID, doctor: User) -> ReviewDraft | None:
 
 
 def check_can_draft(scan: Scan) -> None:
-    """While the reading can be signed, or corrected. Raises StateConflict with where the scan stands."""
+    """Allow drafts while the reading can be signed or corrected. Raises StateConflict with the scan's current
+    state."""
     if scan.open_hold is None or scan.open_hold.to is not HoldFor.DOCTOR:
         policies.check_can_verify(scan)
     else:
@@ -36,10 +39,10 @@ def check_can_draft(scan: Scan) -> None:
 
 
 def save(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> ReviewDraft | None:
-    """Keep what has been typed in place of what was kept before; nothing typed means no draft.
+    """Replace the draft with what has been typed; without any text there is no draft.
 
-    Raises StateConflict once the scan can no longer be signed, Invalid when a text is too long. What has been kept
-    stays in both cases. That somebody has read the scan is never kept: it is stated when signing.
+    Raises StateConflict once the scan can no longer be signed, Invalid when a text is too long. The stored draft
+    stays in both cases. The statement that the doctor has read the scan is never stored: it is made when signing.
     """
     scan = workflow.lock(scan_id)
     check_can_draft(scan)
@@ -65,11 +68,11 @@ def save(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> ReviewDraft | 
 
 
 def discard(scan_id: uuid.UUID, *, by: User) -> None:
-    """Throw this doctor's draft away; nothing happens when there is none."""
+    """Delete this doctor's draft; nothing happens when there is none."""
     own = (ReviewDraft.scan_id == scan_id, ReviewDraft.doctor_id == by.id)
     db.session.execute(delete(ReviewDraft).where(*own))
 
 
 def discard_all(scan: Scan) -> None:
-    """Nobody will sign anything about this scan any more."""
+    """Delete all drafts of a scan about which nobody can sign any more."""
     db.session.execute(delete(ReviewDraft).where(ReviewDraft.scan_id == scan.id))

@@ -1,4 +1,4 @@
-"""What a doctor writes about a scan, as it comes from a form: a draft and a signed reading alike."""
+"""Define the form data of a reading; drafts and signed readings share it."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ MAX_TEXT = 50_000  # characters of one text
 
 @dataclass(frozen=True)
 class ReviewText:
-    """What a doctor writes about a scan. `agreement` is kept only where there is a prediction to agree with."""
+    """What a doctor writes about a scan. `agreement` is stored only when there is a prediction to agree with."""
 
     findings: str
     impression: str = ""

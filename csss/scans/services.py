@@ -1,4 +1,4 @@
-"""What a patient and a doctor do with a scan. Every function belongs inside transaction()."""
+"""Submit, read, correct and close scans, as patients and doctors do. All functions belong inside transaction()."""
 
 import hashlib
 import uuid
@@ -39,12 +39,12 @@ def submit_scan(
     original_key: str | None = None,
     by: User,
 ) -> Scan:
-    """A patient's own scan, whose files have been stored under `file_key` and, where there is one, `original_key`.
+    """Create a patient's scan, whose files are stored under `file_key` and, if present, `original_key`.
 
     Raises NotFound, Invalid.
     """
     check_indication(indication)
-    patient = patients.held(by)  # of two at once the second counts the first
+    patient = patients.held(by)  # locks the patient: of two concurrent uploads, the second counts the first
     check_may_send(patient)
     scan = Scan(
         id=uuid.uuid4(),
@@ -67,7 +67,7 @@ def submit_scan(
 
 
 def check_indication(indication: str) -> None:
-    """Raises Invalid for a text that the report could not take."""
+    """Raises Invalid for a text that the report's fonts cannot print."""
     check_length(MAX_REASON, indication=indication)
     if sentence := report_fonts.problem(indication):
         advice = _("Write it in one of these, or leave it out and tell the doctor.")
@@ -78,11 +78,11 @@ A_DAY = timedelta(hours=24)
 
 
 class UsedUp(Invalid):
-    """Nothing is wrong with the picture: this patient has sent as many as a day allows."""
+    """The picture is fine, but this patient has reached the daily limit."""
 
 
 def check_may_send(patient: Patient) -> None:
-    """Whether one more scan fits into the day: nobody fills the disk or the doctors' worklist. Raises UsedUp (`file`)."""
+    """Check the daily limit, so that nobody can fill the disk or the doctors' worklist. Raises UsedUp (`file`)."""
     most = current_app.config["CSSS"].uploads_a_day
     sent = db.session.scalars(
         select(Scan.uploaded_at)
@@ -93,9 +93,9 @@ def check_may_send(patient: Patient) -> None:
     if len(sent) == most:
         raise UsedUp(
             file=_n(
-                "You have sent %(num)s scan within a day, which is all that can be taken. The next one can be sent from "
+                "You have sent %(num)s scan within a day, which is the limit. The next one can be sent from "
                 "%(when)s on.",
-                "You have sent %(num)s scans within a day, which is all that can be taken. The next one can be sent from "
+                "You have sent %(num)s scans within a day, which is the limit. The next one can be sent from "
                 "%(when)s on.",
                 most,
                 when=when(sent[-1] + A_DAY),
@@ -103,14 +103,15 @@ def check_may_send(patient: Patient) -> None:
         )
 
 
-# A form that comes a second time within this time is the same form; a picture may be sent again on purpose later.
+# A form that repeats within this time is a double submission; later, a patient may send the same picture again on
+# purpose.
 SAME_FORM = timedelta(minutes=2)
 
 
 def just_submitted(intake: Intake, *, by: User) -> Sequence[Scan]:
-    """The scans that this patient has made of the very same picture a moment ago, newest first, without closed ones.
+    """The scans that this patient made of the same picture a moment ago, newest first, without closed ones.
 
-    Holds the patient, so that of two forms at once the second one sees what the first one has made. Raises NotFound.
+    Locks the patient, so that of two concurrent forms the second sees the first one's scan. Raises NotFound.
     """
     patient = patients.held(by)
     return db.session.scalars(
@@ -126,17 +127,17 @@ def just_submitted(intake: Intake, *, by: User) -> Sequence[Scan]:
 
 
 def says_the_same(scan: Scan, *, kind: str, indication: str) -> bool:
-    """Whether a second form with the picture of this scan tells nothing new: it is the same form sent twice.
+    """Whether a second form with this scan's picture adds nothing: it is a double submission of the same form.
 
-    Without an indication it tells nothing new, either; with another one it must not be taken for the first form, because
-    what was written would be lost.
+    A form without an indication adds nothing either. A form with a different indication must not be taken for the
+    first one, because its text would be lost.
     """
     words = indication.split()
     return scan.kind == kind and words in ([], scan.indication.split())
 
 
 def verify(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Review:
-    """Only a doctor who has written findings moves a scan on; what else is needed says `own_reading`.
+    """Sign a reading and move the scan on. Findings are required; `own_reading` says what else is.
 
     Raises StateConflict, Invalid.
     """
@@ -149,7 +150,7 @@ def verify(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Review:
 
 
 def correct_review(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Review:
-    """A further version of the review, asked for by an administrator. The status does not move."""
+    """Add a review version that an administrator asked for. The status does not change."""
     scan = workflow.lock(scan_id)
     policies.check_can_correct(scan, HoldFor.DOCTOR)
     review = _review(scan, reading, by)
@@ -198,7 +199,7 @@ def _review(scan: Scan, reading: ReviewText, by: User) -> Review:
         read_myself=reading.read_myself,
     )
     db.session.add(review)
-    review_drafts.discard(scan.id, by=by)  # a colleague's stays: what was typed in vain can still be copied
+    review_drafts.discard(scan.id, by=by)  # a colleague's draft stays, so that its text can still be copied
     return review
 
 
@@ -207,7 +208,7 @@ def _predicted(scan: Scan) -> bool:
 
 
 def answer_hold(scan: Scan) -> None:
-    """Tell the administrator that the asked-for correction is there; lifting the hold stays with them."""
+    """Tell the administrator that the requested correction is there; only an administrator lifts the hold."""
     if scan.open_hold is not None:
         scan.open_hold.answered_at = now()
 
@@ -227,9 +228,9 @@ def close(scan_id: uuid.UUID, *, reason: str, by: User) -> ScanClosure:
 
 
 def set_priority(scan_id: uuid.UUID, wanted: str, *, by: User) -> None:
-    """`wanted` is a Priority as it was sent. Raises StateConflict, Invalid (`priority`)."""
+    """Set the priority; `wanted` is the submitted value. Raises StateConflict, Invalid (`priority`)."""
     scan = workflow.lock(scan_id)
-    policies.check_can_close(scan)  # the same moments: open and not released
+    policies.check_can_close(scan)  # same condition: open and not released
     if wanted not in set(Priority):
         raise Invalid(priority=_("Choose routine or urgent."))
     priority = Priority(wanted)
@@ -239,10 +240,10 @@ def set_priority(scan_id: uuid.UUID, wanted: str, *, by: User) -> None:
 
 
 def correct_kind(scan_id: uuid.UUID, *, was: str, became: str, reason: str = "", by: User) -> KindCorrection:
-    """The scan is of another kind than it was sent as. What the classifier has said of it stays as it is.
+    """Record that the scan is of another kind than declared. The classifier's answer stays unchanged.
 
-    Both kinds come as they were sent; `was` is the one that the doctor saw. Raises StateConflict when it is another one by
-    now, Invalid (`kind`, `was`, `reason`).
+    Both kinds are submitted values; `was` is the kind that the doctor saw. Raises StateConflict when the kind has
+    changed meanwhile, Invalid (`kind`, `was`, `reason`).
     """
     scan = workflow.lock(scan_id)
     policies.check_can_correct_kind(scan)
@@ -264,10 +265,10 @@ def correct_kind(scan_id: uuid.UUID, *, was: str, became: str, reason: str = "",
         after_review=len(scan.reviews),
     )
     db.session.add(correction)
-    db.session.flush()  # before the scan: the database lets its kind follow only a correction
+    db.session.flush()  # first: a database trigger allows a new kind only after a correction
     changed_rows(update(Scan).where(Scan.id == scan.id, Scan.kind == was).values(kind=became))
     if scan.open_hold is not None:
-        scan.open_hold.answered_at = None  # what was signed is about the other kind
+        scan.open_hold.answered_at = None  # the signed correction is about the other kind
     record("scan.kind_corrected", scan, by=by, was=was.value, became=became.value)
     db.session.refresh(scan)
     return correction
@@ -285,7 +286,8 @@ def _kinds(was: str, became: str) -> tuple[ScanKind, ScanKind]:
 
 
 def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
-    """A signed note after release. The caller owes the new report version (`reports.services.add_addendum`)."""
+    """Add a signed note after release. The caller must make the new report version
+    (`reports.services.add_addendum`)."""
     scan = workflow.lock(scan_id)
     policies.check_can_add_addendum(scan)
     if not note.strip():

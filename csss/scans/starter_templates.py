@@ -1,16 +1,16 @@
-"""The blocks of text that a doctor begins with, for chest X-rays and cardiac MRI.
+"""Provide the initial text templates for chest X-rays and cardiac MRI.
 
-Each is a beginning that has to be made true of the scan at hand: what differs from one scan to the next stands in square
-brackets, and a reading that still holds such a gap is not signed (`report_templates.unfilled`). They follow the order in
-which reports commonly go: airways, lungs, pleura, heart and mediastinum, bones; chambers, walls, pericardium. Nothing is
-measured that one uploaded picture cannot show, and no block fills in the diagnosis: that is the doctor's alone.
+Each text is a start that the doctor completes for the scan at hand. Square brackets mark what differs from scan to
+scan, and a reading that still holds such a gap cannot be signed (`report_templates.unfilled`). The texts follow the
+usual order of reports: airways, lungs, pleura, heart and mediastinum, bones; chambers, walls, pericardium. They
+measure nothing that one uploaded picture cannot show. No template fills in the diagnosis: only the doctor does.
 """
 
 from csss.scans.states import ScanKind
 
 _X, _M = ScanKind.CHEST_XRAY, ScanKind.CARDIAC_MRI
 
-# (key, kind or None for any scan, title, findings, impression); a key is never used again for another text.
+# (key, kind or None for any scan, title, findings, impression); a key is never reused for another text.
 STARTER: tuple[tuple[str, ScanKind | None, str, str, str], ...] = (
     (
         "cxr-normal",

@@ -1,10 +1,10 @@
-"""The life of a scan as a table. The table is the documentation; `csss diagram` prints it."""
+"""Define a scan's statuses and their order as one table. The table is the documentation; `csss diagram` prints it."""
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """What people have done with a scan. How the machine is getting on is kept in AnalysisRun, never here."""
+    """What people have done with a scan. The progress of the analysis is in AnalysisRun, never here."""
 
     PENDING_AI = "PENDING_AI"
     AI_ANALYZED = "AI_ANALYZED"
@@ -13,7 +13,7 @@ class Status(StrEnum):
     REPORT_READY = "REPORT_READY"
 
 
-# Forward only, one step at a time. Every status has a row, the last one too.
+# Forward only, one step at a time. Every status has a row, including the last.
 NEXT: dict[Status, Status | None] = {
     Status.PENDING_AI: Status.AI_ANALYZED,
     Status.AI_ANALYZED: Status.DOCTOR_VERIFIED,
@@ -22,7 +22,7 @@ NEXT: dict[Status, Status | None] = {
     Status.REPORT_READY: None,
 }
 
-# Who causes the step that leads to a status.
+# Who causes the step to each status.
 STEP: dict[Status, str] = {
     Status.PENDING_AI: "the patient uploads",
     Status.AI_ANALYZED: "a doctor starts the analysis, the worker does it",
@@ -38,7 +38,7 @@ class ScanKind(StrEnum):
 
 
 class Priority(StrEnum):
-    """In this order, so that sorting downwards puts urgent first."""
+    """In this order, so that sorting in descending order puts urgent first."""
 
     ROUTINE = "routine"
     URGENT = "urgent"
@@ -65,7 +65,7 @@ class HoldFor(StrEnum):
 
 
 def diagram() -> str:
-    """The life of a scan as a Mermaid state diagram, made from the table."""
+    """Render the table as a Mermaid state diagram."""
     lines = ["stateDiagram-v2", f"    [*] --> PENDING_AI: {STEP[Status.PENDING_AI]}"]
     for status, following in NEXT.items():
         if following:

@@ -1,7 +1,7 @@
-"""Sentences that the program itself writes into a scan's record, beside what people write there.
+"""Hold the sentences that the program itself stores in a scan's record, beside what people write there.
 
-They are kept in English, because whoever writes them, a worker or a doctor, is not the one who reads them, and the report
-carries some of them; a page puts them into its reader's language. What the classifier says stays as the model put it.
+They are stored in English, because the writer (a worker or a doctor) is not the reader, and the report shows some
+of them. A page translates them into its reader's language. The classifier's sentences stay as the model gave them.
 """
 
 from csss.i18n import N_, _
@@ -9,7 +9,7 @@ from csss.i18n import N_, _
 MOVED_ON = N_("The scan had moved on before the analysis was done.")
 READ_WITHOUT = N_("A doctor has decided to read the scan without the classifier.")
 FAILED_TWICE = N_("The analysis failed twice.")
-# What the doctor reads for what the log tells in full; the first word of a kept error is its class.
+# What the doctor reads; the log has the details. The first word of a stored error is its exception class.
 _FAILURES = {
     "ModelMissing": N_("The analysis could not be done. The classifier is not installed."),
     "ModelCorrupt": N_("The analysis could not be done. The classifier's files are damaged."),
@@ -24,10 +24,10 @@ _OURS = frozenset({MOVED_ON, READ_WITHOUT, FAILED_TWICE, _UNKNOWN, *_FAILURES.va
 
 
 def failure(error: str) -> str:
-    """Why an analysis failed, for the record."""
+    """The stored sentence that says why an analysis failed."""
     return _FAILURES.get(error.partition(":")[0], _UNKNOWN)
 
 
 def in_words(kept: str) -> str:
-    """A kept reason for the person at the screen; what a person or the classifier wrote stays as it is."""
+    """Translate a stored reason for the reader; text by people or by the classifier stays unchanged."""
     return _(kept) if kept in _OURS else kept

@@ -1,6 +1,6 @@
-"""A patient's picture becomes a scan: opened, stored, and taken away again when the database does not take the scan.
+"""Turn a patient's picture into a scan: open it, store it, and delete the file if the database refuses the scan.
 
-Every function opens its own transaction, because no lock waits while a picture is opened or stored.
+Every function opens its own transaction, because no lock may be held while a picture is opened or stored.
 """
 
 import uuid
@@ -24,16 +24,17 @@ from csss.storage.files import storage
 
 @dataclass(frozen=True)
 class Submitted:
-    """The scan that was made. `sent_anew`: the same picture had just been sent, with another kind or other words."""
+    """The new scan. `sent_anew`: the same picture had just been sent, with another kind or other words."""
 
     scan_id: uuid.UUID
     sent_anew: bool
 
 
 def take_in(content: bytes, *, form_is_valid: bool, by: User) -> Intake:
-    """The picture as it is stored. Raises NotFound, Invalid; always Invalid where the rest of the form is not valid.
+    """Check the picture and return what will be stored. Raises NotFound, Invalid; always Invalid if the rest of the
+    form is.
 
-    No picture is opened for such a form, but all that is wrong is told at once, as far as it can be seen.
+    With an invalid form the picture is not decoded, but as many of its errors as possible are reported at once.
     """
     limit = current_app.config["CSSS"].upload_bytes
     if by.patient is None:
@@ -45,13 +46,13 @@ def take_in(content: bytes, *, form_is_valid: bool, by: User) -> Intake:
 
 
 def take_in_upload(upload_id: uuid.UUID, *, form_is_valid: bool, by: User) -> Intake:
-    """As `take_in`, of a picture that came in pieces; what is no scan is not kept."""
+    """Like `take_in`, for a chunked upload; deletes a file that is no acceptable scan."""
     try:
         return take_in(uploads.content(upload_id, by), form_is_valid=form_is_valid, by=by)
     except (uploads.Incomplete, intake.TryLater, services.UsedUp):
         raise
     except Invalid as refusal:
-        if refusal.errors:  # else it is the rest of the form
+        if refusal.errors:  # without errors, only the rest of the form is invalid
             with transaction(), suppress(NotFound):
                 uploads.cancel(upload_id, by=by)
         raise
@@ -60,17 +61,17 @@ def take_in_upload(upload_id: uuid.UUID, *, form_is_valid: bool, by: User) -> In
 def submit(
     taken: Intake, *, kind: ScanKind, indication: str, upload_id: uuid.UUID | None, by: User
 ) -> Submitted:
-    """Store the picture and begin its life; the file goes again when the database does not take the scan.
+    """Store the picture and create the scan; delete the file again if the database refuses the scan.
 
-    Raises NotFound, Invalid, and AlreadyFinished with the scan of the first form when a form comes twice (a second press, an
-    answer that was lost). With another kind or other words it is a form of its own.
+    Raises NotFound, Invalid, and AlreadyFinished with the scan of the first form when the same form arrives twice
+    (a second click, a lost response). A form with another kind or other words counts as a separate form.
     """
     key = storage().put("scans", taken.suffix, taken.content)
     original = storage().put("originals", PNG.suffix, taken.original) if taken.original else None
     committed: list[str] = []
     try:
         with transaction():
-            after_commit(lambda: committed.append(key))  # the first thing: what follows it may fail
+            after_commit(lambda: committed.append(key))  # registered first, because later callbacks may fail
             earlier = services.just_submitted(taken, by=by)
             same = [
                 each for each in earlier if services.says_the_same(each, kind=kind, indication=indication)
@@ -83,11 +84,11 @@ def submit(
             made = Submitted(scan.id, sent_anew=bool(earlier) and not same)
             if upload_id:
                 uploads.finish(upload_id, made.scan_id, by=by)
-    except IntegrityError:  # the database has looked and said no: nothing was committed
+    except IntegrityError:  # the database refused: nothing was committed
         _take_away(key, original)
         raise
     except DBAPIError:
-        raise  # a line that broke at the commit leaves open whether it happened: the file stays, or is swept
+        raise  # connection lost during commit: unknown whether it committed; the file stays, the sweeper decides
     except BaseException:
         if not committed:
             _take_away(key, original)
@@ -98,6 +99,6 @@ def submit(
 
 
 def _take_away(*keys: str | None) -> None:
-    """Files of a scan that did not come to be."""
+    """Delete the files of a scan that was not created."""
     for key in filter(None, keys):
         storage().delete(key)

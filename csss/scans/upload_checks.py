@@ -1,8 +1,9 @@
-"""Whose picture is opened, and when: the quota comes before the work, and each patient has one decoder at a time.
+"""Decide whose picture is decoded, and when: the quota is checked before the work, one decoder at a time per
+patient.
 
-Opening a picture may take seconds of a processor and half a gigabyte, and all web processes together open a few at once.
-Of one patient's pictures that come at once the second waits its turn. Each process counts for itself; the limits of
-`csss.scans.intake` hold beside this.
+Decoding may take seconds of CPU time and half a gigabyte, and all web processes together decode only a few pictures
+at once. When one patient sends several at once, the second waits its turn. Each process counts for itself; the
+limits in `csss.scans.intake` apply in addition.
 """
 
 import hashlib
@@ -17,31 +18,32 @@ from csss.people.models import Patient
 from csss.scans import intake, services
 from csss.scans.intake import Intake, TryLater
 
-# Longer than the first one can take, with its wait for a place: DECODER's seconds and the room's patience.
+# Longer than the first one can take with its wait for a slot: DECODER's seconds plus the room's patience.
 PATIENCE = 60.0
 
 
 class _Check:
-    """One picture that is being opened. For it may wait: one form that sends the same, and one other picture."""
+    """One picture that is being decoded. Two may wait for it: a repeat of the same form, and one other picture."""
 
     def __init__(self, digest: bytes) -> None:
         self.digest, self.awaited, self.followed = digest, False, False
         self.taken: Future[Intake] = Future()
 
 
-# Each who waits holds a thread of a web process, beside those of `intake`'s room: pages need threads, too.
+# Each waiter holds a web thread, in addition to those in `intake`'s room; pages need threads, too.
 _may_wait = threading.BoundedSemaphore(4)
 _lock = threading.Lock()
 _open: dict[uuid.UUID, _Check] = {}
-# What was opened last, and until when it counts as the same form.
+# The picture each patient had decoded last, and until when a repeat counts as the same form.
 _lately: dict[uuid.UUID, tuple[bytes, float]] = {}
 
 
 def take_in(content: bytes, *, limit: int, patient: Patient) -> Intake:
-    """The picture as it is stored. Raises Invalid, among it UsedUp, and TryLater where too many wait already.
+    """Check the picture and return what will be stored. Raises Invalid, UsedUp among them, and TryLater when too
+    many wait.
 
-    A form that is sent twice brings the same picture again: it gets past the quota, which it may have used up itself, and
-    at the same moment it waits for the first one's answer.
+    A form that is sent twice brings the same picture again. It bypasses the quota, which the first one may have
+    used up, and a concurrent repeat waits for the first one's result.
     """
     patient_id, digest = patient.id, hashlib.sha256(content).digest()
     if not _came_lately(patient_id, digest):
@@ -82,7 +84,7 @@ def _opened(mine: _Check, patient_id: uuid.UUID, open_it: Callable[[], Intake]) 
     finally:
         with _lock:
             del _open[patient_id]
-        # Told last, so that the one who follows finds the place free.
+        # Set the result last, so that the next one finds a free slot.
         if error is None:
             mine.taken.set_result(taken)
         else:
@@ -90,7 +92,7 @@ def _opened(mine: _Check, patient_id: uuid.UUID, open_it: Callable[[], Intake]) 
 
 
 def _wait_for(check: _Check, until: float) -> None:
-    """Until it has been opened or refused. Raises TryLater."""
+    """Wait until it has been accepted or refused. Raises TryLater."""
     if not _may_wait.acquire(blocking=False):
         raise _another_first()
     try:
@@ -114,7 +116,8 @@ def _came_lately(patient_id: uuid.UUID, digest: bytes, *, open_ones: bool = True
 
 
 def _remember(patient_id: uuid.UUID, digest: bytes) -> None:
-    """From the first time on: whoever sends it again and again must not get past the quota for ever."""
+    """Start the time only at the first acceptance: otherwise somebody who keeps sending it could bypass the quota
+    for ever."""
     if _came_lately(patient_id, digest, open_ones=False):
         return
     at = time.monotonic()

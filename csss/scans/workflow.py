@@ -1,4 +1,4 @@
-"""The life of a scan. Nothing else in the project writes a status, and the database refuses what is not in `NEXT`."""
+"""Change a scan's status. No other code writes it, and the database refuses steps that are not in `NEXT`."""
 
 import uuid
 
@@ -24,7 +24,7 @@ STATE_SENTENCE: dict[Status, LazyString] = {
 
 
 def lock(scan_id: uuid.UUID) -> Scan:
-    """The scan as it is now, held against everybody else until the transaction ends. Raises NotFound.
+    """Lock the scan until the transaction ends and return its current state. Raises NotFound.
 
     SQLite has no row lock; there the whole transaction holds the write lock.
     """
@@ -40,16 +40,16 @@ def lock(scan_id: uuid.UUID) -> Scan:
 
 
 def begin(scan: Scan, *, by: User) -> None:
-    """The first step of a scan that has just been uploaded."""
+    """Record the first step of a scan that was just uploaded."""
     db.session.add(scan)
     db.session.flush()
     _keep_step(scan, None, Status.PENDING_AI, by)
 
 
 def move(scan: Scan, to: Status, *, by: User) -> None:
-    """Take one step forward, as a compare-and-set. Raises StateConflict with the current state.
+    """Move one step forward with a compare-and-set. Raises StateConflict with the current state.
 
-    The caller has locked the scan and checked who and when; this checks the order once more.
+    The caller has locked the scan and checked who may do it and when; this function checks the order again.
     """
     was = scan.status
     if scan.closure is not None:

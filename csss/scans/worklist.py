@@ -1,4 +1,4 @@
-"""The doctor's list, found through the indexes; and what comes next."""
+"""Load the doctor's worklist through its indexes, and find the next scan to read."""
 
 import uuid
 from collections.abc import Sequence
@@ -37,14 +37,15 @@ from csss.scans.states import HoldFor, Priority, Status
 TO_DO = (Status.PENDING_AI, Status.AI_ANALYZED)
 SORTS: dict[str, tuple[Any, ...]] = {
     **queries.SORTS,
-    # What the classifier is least sure of; what it has not read comes last.
+    # Lowest confidence first; scans without a classifier answer last.
     "confidence": (Prediction.confidence.is_(None), Prediction.confidence, Scan.uploaded_at),
 }
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Open scans in each status; those a doctor has to act on; those that wait for being analysed."""
+    """Number of open scans in each status, of those a doctor has to act on, and of those that wait for the
+    analysis."""
 
     by_status: dict[Status, int]
     held: int
@@ -64,10 +65,10 @@ def page(
     sort: str = "priority",
     number: int = 1,
 ) -> ListPage[ListedScan]:
-    """Open scans in one of `statuses`, with `held` also those an administrator has sent back to the doctor.
+    """Open scans in one of `statuses`, with `held`, also those that an administrator has sent back to the doctor.
 
-    `counted` is how many there are now. `search` finds part of the patient's name or the beginning of the MRN. Past the
-    end, the last page. `sort` is one of SORTS.
+    `counted` has the current counts. `search` matches part of the patient's name or the start of the MRN. A page
+    past the end gives the last page. `sort` is one of SORTS.
     """
     asked = tuple(statuses)
     words = searching.values(search)
@@ -83,7 +84,7 @@ def page(
     return ListPage(rows_of(found), number, total, PAGE_SIZE)
 
 
-# Statements are put together once and kept: that takes longer than the database needs to answer them.
+# Statements are cached: building them takes longer than the database needs to answer them.
 
 
 @lru_cache(maxsize=256)
@@ -106,13 +107,14 @@ def _ids(
 
 @lru_cache(maxsize=256)
 def _number(statuses: tuple[Status, ...], held: bool, priority: Priority | None = None) -> Select[int]:
-    """How many the search finds, or, with a priority, how many of it there are."""
+    """Count what the search finds, or, with a priority, the scans of that priority."""
     query = _ids(statuses, held, priority is None, "waiting", priority).limit(None).offset(None)
     return select(func.count()).select_from(query.order_by(None).subquery())
 
 
 def _by_priority(statuses: tuple[Status, ...], skip: int) -> list[uuid.UUID]:
-    """Of one status or of all: urgent ones, then the others, each straight from the index, without sorting an archive."""
+    """Ids of one status or of all: urgent ones first, then the rest, straight from the index, without sorting the
+    archive."""
     chosen: list[uuid.UUID] = []
     for priority in sorted(Priority, reverse=True):
         cut = {"most": PAGE_SIZE - len(chosen), "skip": skip}
@@ -120,13 +122,13 @@ def _by_priority(statuses: tuple[Status, ...], skip: int) -> list[uuid.UUID]:
         chosen += found
         if len(chosen) == PAGE_SIZE:
             break
-        # Past the end of these: so many of the others are skipped as are left.
+        # Past the end of the urgent ones: reduce the offset by their number.
         skip = 0 if found or not skip else skip - (db.session.scalar(_number(statuses, False, priority)) or 0)
     return chosen
 
 
 def counts() -> Counts:
-    """From the index alone: all scans by status, less the few closed ones."""
+    """Count all scans by status from the index alone, and subtract the few closed ones."""
     found: dict[tuple[str, Status | None], int] = {}
     for what, status, number in db.session.execute(_count_query()):
         found[what, status] = number
@@ -152,7 +154,8 @@ def _count_query() -> Any:
 
 
 def _to_analyse() -> Select[uuid.UUID]:
-    """Open scans that nobody has sent to the classifier yet; one that has failed is looked at, not tried for ever."""
+    """Open scans that nobody has sent for analysis yet; a failed one needs a doctor's decision, not endless
+    retries."""
     return select(Scan.id).where(
         Scan.status == Status.PENDING_AI, is_open(), ~exists().where(AnalysisRun.scan_id == Scan.id)
     )
@@ -166,9 +169,10 @@ def waiting_for_analysis(most: int) -> Sequence[uuid.UUID]:
 
 
 def next_scan_for(doctor: User, *, but: uuid.UUID | None = None) -> uuid.UUID | None:
-    """What this doctor reads next: ready to read, claimed by no colleague; urgent first, then the longest waiting.
+    """The scan that this doctor reads next: ready to read, not claimed by a colleague; urgent first, then the
+    longest waiting.
 
-    `but` is left out: the scan that is open now. None when nothing is ready.
+    `but` is excluded: the scan that is open now. None when nothing is ready.
     """
     others = select(ScanClaim.scan_id).where(ScanClaim.expires_at > now(), ScanClaim.doctor_id != doctor.id)
     query = select(Scan.id).where(Scan.status == Status.AI_ANALYZED, is_open(), Scan.id.not_in(others))

@@ -1,1 +1,1 @@
-"""Figures about the whole clinic's work: counted by the database, about nobody in particular."""
+"""Statistics on the whole clinic's work: the database counts, and no figure identifies a person."""

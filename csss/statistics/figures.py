@@ -1,4 +1,4 @@
-"""What is counted and for which time: plain values, and the little arithmetic that they need."""
+"""Define the figures and their periods: plain values, and the little arithmetic that they need."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _Z = 1.959964  # the normal quantile of a two-sided 95 % interval
 
 @dataclass(frozen=True)
 class Bucket:
-    """A day, or a week of a longer period: from `begins` (included) to `ends` (not), both at local midnight."""
+    """A day, or a week in a longer period: from `begins` (inclusive) to `ends` (exclusive), both local midnight."""
 
     first_day: date
     begins: datetime
@@ -24,7 +24,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Wait:
-    """How long scans stood before they came to a status, by nearest rank. `count` scans came to it."""
+    """How long scans waited before they reached a status, by nearest rank. `count` scans reached it."""
 
     count: int
     median: timedelta
@@ -33,7 +33,8 @@ class Wait:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What doctors said of the classifier's readings with one label. `unsaid`: the doctor was not asked or said nothing."""
+    """What doctors said about the classifier's predictions with one label. `unsaid`: the doctor was not asked or
+    gave no answer."""
 
     counts: Mapping[Agreement, int]
     unsaid: int
@@ -49,7 +50,7 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Readings:
-    """How many scans the classifier has read, on how many of them it was uncertain, and how many were read without it."""
+    """How many scans the classifier has read, how many of them were uncertain, and how many were read without it."""
 
     certain: int
     uncertain: int
@@ -62,23 +63,23 @@ class Readings:
 
 @dataclass(frozen=True)
 class Figures:
-    """Everything the page shows for one period, as of `made_at`."""
+    """Everything that the page shows for one period, as of `made_at`."""
 
     days: int
     made_at: datetime
     buckets: tuple[Bucket, ...]
-    steps: Mapping[Status, tuple[int, ...]]  # how many scans came to a status in each bucket
-    standing: Mapping[Status, int]  # how many open scans stand there now
+    steps: Mapping[Status, tuple[int, ...]]  # how many scans reached a status in each bucket
+    standing: Mapping[Status, int]  # how many open scans are in the status now
     closed: tuple[int, ...]  # scans closed in each bucket
     waits: Mapping[Status, Wait]
     whole_way: Wait | None  # from the upload to the release
-    verdicts: Mapping[str, Verdicts]  # by the label of the reading; "Uncertain" is one of them
+    verdicts: Mapping[str, Verdicts]  # by the predicted label; "Uncertain" is one of them
     readings: Readings
     mails: Mapping[tuple[MailKind, MailState], int]
 
 
 def buckets(days: int, zone: ZoneInfo, at: datetime) -> tuple[Bucket, ...]:
-    """The last `days` days including today, day by day up to a month, else week by week (the last one ends today)."""
+    """The last `days` days including today: daily up to a month, otherwise weekly (the last week ends today)."""
     today = at.astimezone(zone).date()
     step = 1 if days <= 31 else 7
     number = -(-days // step)
@@ -89,7 +90,8 @@ def buckets(days: int, zone: ZoneInfo, at: datetime) -> tuple[Bucket, ...]:
 
 
 def wilson(hits: int, total: int) -> tuple[float, float] | None:
-    """The 95 % interval of a share after Wilson (J. Am. Stat. Assoc. 22, 1927), as fractions; None of nothing."""
+    """The 95 % confidence interval of a proportion (Wilson, J. Am. Stat. Assoc. 22, 1927), as fractions; None
+    without data."""
     if total == 0:
         return None
     share, square = hits / total, _Z * _Z

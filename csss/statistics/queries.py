@@ -1,4 +1,4 @@
-"""Counting, by the database alone. What a page asks for is kept for a minute: it is the same for everybody."""
+"""Count with the database alone. Results are cached for a minute, because they are the same for everybody."""
 
 import threading
 import time
@@ -50,7 +50,7 @@ def figures(days: int) -> Figures:
 
 
 def count(days: int) -> Figures:
-    """The figures of the last `days` days as they are now."""
+    """The current figures of the last `days` days."""
     at = now()
     parts = buckets(days, current_app.config["CSSS"].zone, at)
     since, until = parts[0].begins, parts[-1].ends
@@ -70,7 +70,7 @@ def count(days: int) -> Figures:
 
 
 def _table(parts: tuple[Bucket, ...]) -> CTE:
-    """The buckets as a table, so that each is one stretch of an index."""
+    """The buckets as a table, so that each becomes one range of an index."""
     return (
         values(
             column("number", Integer),
@@ -118,7 +118,7 @@ def _seconds(start: Any, end: Any) -> ColumnElement[float]:
 
 
 def _waits(since: datetime, until: datetime, *, whole: bool) -> Mapping[Status, Wait]:
-    """Median and ninetieth percentile by nearest rank of the time since the step before, or since the upload."""
+    """Median and ninetieth percentile, by nearest rank, of the time since the previous step, or since the upload."""
     before = aliased(ScanEvent)
     seconds = _seconds(before.at, ScanEvent.at)
     earlier = before.became == (Status.PENDING_AI if whole else ScanEvent.was)
@@ -150,7 +150,7 @@ def _waits(since: datetime, until: datetime, *, whole: bool) -> Mapping[Status, 
 
 
 def _verdicts(since: datetime, until: datetime) -> Mapping[str, Verdicts]:
-    """What the newest version of each reading in this time says of the classifier."""
+    """What the newest version of each reading in this period says about the classifier."""
     newer = aliased(Review)
     replaced = exists().where(newer.scan_id == Review.scan_id, newer.version > Review.version)
     rows = db.session.execute(

@@ -1,9 +1,9 @@
-"""Where files are kept. Nothing else knows folders; S3 would be a further module beside `folder.py`.
+"""Store files. No other package knows folders; S3 would be one more module beside `folder.py`.
 
-- `files`: the interface, which every store has, and the storage of this application
-- `folder`: the store that is a folder of this machine
-- `encrypted`: what lies around a store: encryption at rest; `keys`: its keys
-- `unfinished_uploads`: files that arrive in pieces
+- `files`: the interface that every store has, and the storage of this application
+- `folder`: a store in a folder of this machine
+- `encrypted`: a wrapper around a store, for encryption at rest; `keys`: its keys
+- `unfinished_uploads`: chunked uploads in progress
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def open_storage(settings: "Settings", keys: "Sequence[StorageKey] | None" = None) -> "Storage":
-    """The storage that the settings ask for, with their keys or with others. The only place that chooses one.
+    """The storage that the settings name, with their keys or with others. The only place that chooses a store.
 
-    Nothing is made and nothing is looked at: the store may be away.
+    It creates and checks nothing, because the store may be unreachable.
     """
     from csss.storage.encrypted import storage_with
     from csss.storage.folder import FolderStorage

@@ -1,4 +1,4 @@
-"""`csss storage`: keys, encrypting anew, and whether every stored file is there and opens."""
+"""`csss storage`: make keys, re-encrypt files, and check that every stored file exists and opens."""
 
 import sys
 from datetime import UTC, datetime
@@ -11,13 +11,13 @@ from csss.storage.keys import new_key
 
 @click.group()
 def storage() -> None:
-    """Stored scans and reports: their encryption, and whether all are there."""
+    """Manage stored scans and reports: their encryption and completeness."""
 
 
 @storage.command("new-key")
 @click.option("--id", "key_id", help="Id of the key (default: the day, such as k20261126).")
 def make_key(key_id: str | None) -> None:
-    """Print a fresh key for CSSS_STORAGE_KEYS. Keep a copy apart: without it nothing opens."""
+    """Print a new key for CSSS_STORAGE_KEYS. Keep a copy elsewhere: without it no file can be opened."""
     try:
         click.echo(new_key(key_id or f"k{datetime.now(UTC):%Y%m%d}"))
     except ValueError as error:
@@ -28,7 +28,7 @@ def make_key(key_id: str | None) -> None:
 def rotate() -> None:
     """Encrypt every stored file with the first key of CSSS_STORAGE_KEYS.
 
-    Safe while the system runs, and may be broken off and begun again: what has been done is left alone.
+    Safe while the system runs. It can be interrupted and started again: files that are done are skipped.
     """
     from csss.keys.start import open_app
     from csss.storage import unfinished_uploads
@@ -66,11 +66,11 @@ def rotate() -> None:
     "--remove-orphans", is_flag=True, help="Delete the files that nothing in the database names (see below)."
 )
 def check(remove_orphans: bool) -> None:
-    """Look whether every file that the database names is there and every file opens, and name files that it does not
-    know.
+    """Check that every file named in the database exists and every file opens, and list files that the database
+    does not name.
 
-    Such orphans are left by processes that were killed between storing a file and its row. After a restored backup
-    of the database they may be newer scans instead: look before you delete.
+    Such orphans are left by processes that were killed between storing a file and its row. After restoring an older
+    backup of the database they may be newer scans instead: check before you delete.
     """
     from csss.keys.start import open_app
     from csss.reports import named_files

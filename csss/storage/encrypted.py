@@ -1,8 +1,8 @@
-"""Stored files encrypted at rest: a storage around a store (AES-256-GCM).
+"""Encrypt stored files at rest: a storage that wraps a store (AES-256-GCM).
 
 An encrypted file begins with a small header: a mark, the version, and the id of its key; then the nonce, then the
-ciphertext with its tag. Header and storage key are authenticated with the contents, so a file that was changed, or put
-in another one's place, does not open.
+ciphertext with its tag. Header and storage key are authenticated with the content, so a file that was changed, or
+moved to another file's place, does not open.
 """
 
 import os
@@ -24,14 +24,14 @@ from csss.storage.files import (
 )
 from csss.storage.keys import StorageKey
 
-# No JPEG, PNG or PDF begins so. The last byte is the version of what follows.
+# No JPEG, PNG or PDF begins like this. The last byte is the format version.
 _MARK = b"\x00CSSS-sealed\x00\x01"
 _NONCE_BYTES = 12
 _LONGEST_HEADER = len(_MARK) + 1 + 255
 
 
 def key_id_of(content: bytes) -> str | None:
-    """The id of the key that a stored file was encrypted with; None for one that is not encrypted."""
+    """The id of the key that encrypted a stored file; None for a plain file."""
     header = _header_of(content)
     return header[len(_MARK) + 1 :].decode("ascii", "replace") if header is not None else None
 
@@ -43,7 +43,7 @@ def _header_of(content: bytes) -> bytes | None:
 
 
 class _Around:
-    """What encryption leaves as it is: handed on to the store. Uploads are encrypted in `unfinished_uploads`."""
+    """Operations that encryption does not change: delegate to the store. `unfinished_uploads` encrypts uploads."""
 
     def __init__(self, inner: FileStore) -> None:
         self._inner = inner
@@ -96,9 +96,9 @@ class _Around:
 
 
 class EncryptedStorage(_Around):
-    """What is written is encrypted with the first key; what was written with any of them is read.
+    """Encrypts with the first key and decrypts with any of them.
 
-    `plain`: whether files from before encryption are read as they are.
+    `plain`: whether unencrypted files from before encryption can be read.
     """
 
     def __init__(self, inner: FileStore, keys: Sequence[StorageKey], *, plain: bool = True) -> None:
@@ -121,10 +121,10 @@ class EncryptedStorage(_Around):
         return self._open(key, self._inner.read(key))
 
     def rotate(self, key: str) -> bool:
-        """Encrypt one file with the first key; False when it is so already, or is gone. Raises CannotOpen, also for a
-        file that names the first key and does not open with it.
+        """Encrypt one file with the first key; False when it already is, or no longer exists. Raises CannotOpen,
+        also for a file that names the first key and does not open with it.
 
-        The old file stays until the new one is whole. Whoever reads meanwhile gets the one or the other.
+        The old file stays until the new one is complete. A concurrent reader gets one or the other.
         """
         try:
             stored = self._inner.read(key)
@@ -133,7 +133,7 @@ class EncryptedStorage(_Around):
         if key_id_of(stored) == self._writes:
             self._open(key, stored)
             return False
-        # Plain files are taken whatever `plain` says: encrypting them is what this is for.
+        # Plain files are accepted whatever `plain` says: encrypting them is the purpose.
         content = stored if key_id_of(stored) is None else self._open(key, stored)
         return self._inner.replace(key, self._seal(key, content))
 
@@ -161,7 +161,7 @@ class EncryptedStorage(_Around):
                 f"The stored file {key} was encrypted with the key {key_id!r}, which CSSS_STORAGE_KEYS does not name. "
                 "Add that key at the end of the setting."
             )
-        sealed = memoryview(stored)[len(header) :]  # no copy: a scan may have megabytes
+        sealed = memoryview(stored)[len(header) :]  # no copy: a scan may have many megabytes
         try:
             return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], header + key.encode())
         except (InvalidTag, ValueError):
@@ -172,7 +172,7 @@ class EncryptedStorage(_Around):
 
 
 class LockedStorage(_Around):
-    """A storage without keys: plain files are written and read, and an encrypted one says which key it needs."""
+    """A storage without keys: reads and writes plain files, and names the needed key for an encrypted one."""
 
     def put(self, area: str, suffix: str, content: bytes) -> str:
         return self._inner.put(area, suffix, content)
@@ -193,5 +193,5 @@ class LockedStorage(_Around):
 
 
 def storage_with(inner: FileStore, keys: Sequence[StorageKey], *, plain: bool) -> Storage:
-    """The storage that the settings ask for."""
+    """The storage with these keys: encrypted, or without keys locked."""
     return EncryptedStorage(inner, keys, plain=plain) if keys else LockedStorage(inner)

@@ -1,7 +1,7 @@
-"""Where files are kept: what every store can do, a folder today and an S3-compatible one later.
+"""Define the interface of a store: a folder today, an S3-compatible store later.
 
-Contents are bytes, or are read and written in pieces; names are texts. Whatever a store refuses is an OSError with a
-`strerror` that the deployer can read. Everything that a name stands for is there as a whole, or not at all.
+Contents are bytes, or are read and written in chunks; names are strings. Every failure of a store is an OSError
+with a `strerror` that the deployer can understand. A name always stands for a complete file, or for none.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Protocol
 from csss.picture_formats import PICTURE_FORMATS
 
 AREAS = ("scans", "originals", "heatmaps", "reports", "previews", "thumbnails")
-# The first part of the names of unfinished uploads, among everything that a store holds.
+# First part of the names of unfinished uploads, among everything in a store.
 ARRIVING = "uploads"
 SUFFIXES = (*(each.suffix for each in PICTURE_FORMATS), "pdf")
 _PLACE = rf"({'|'.join(AREAS)})/[0-9a-f]{{2}}/[0-9a-f]{{32}}"
@@ -24,144 +24,145 @@ INTERRUPTED = re.compile(rf"{_PLACE}\.[0-9a-f]{{8}}\.partial")
 
 
 class CannotOpen(Exception):
-    """A stored file is there and does not open. The text is a sentence for the deployer; people read one of ours."""
+    """A stored file exists but does not open. The message is for the deployer; users see one of ours."""
 
 
 def new_name(area: str, suffix: str) -> str:
-    """A fresh random key."""
+    """A new random key."""
     name = uuid.uuid4().hex
     return f"{area}/{name[:2]}/{name}.{suffix}"
 
 
 class Readable(Protocol):
-    """Bytes that are read in pieces."""
+    """Bytes that can be read in chunks."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
 class StoredBytes:
-    """A file as it lies in the store, encrypted or not."""
+    """A file as the store holds it, encrypted or not."""
 
-    place: str  # as the deployer finds it
+    place: str  # where the deployer finds it
     size: int  # bytes
     content: Readable
 
 
 class PieceWriter(Protocol):
-    """Writes pieces of one unfinished upload."""
+    """Writes chunks of one unfinished upload."""
 
     def write(self, offset: int, piece: bytes) -> None:
-        """All of `piece`, at its place; what was there goes."""
+        """Write all of `piece` at `offset`; overwrites what was there."""
 
 
 class UploadStore(Protocol):
-    """Files that arrive in pieces, as they lie in the store. A name is 32 hexadecimal digits and a suffix."""
+    """Files that arrive in chunks, as the store holds them. A name is 32 hexadecimal digits and a suffix."""
 
     def create(self, name: str, beginning: bytes) -> None:
-        """A file that holds `beginning`. Nothing else makes one."""
+        """Create a file with this content. No other function creates one."""
 
     def length(self, name: str) -> int:
-        """How many bytes have arrived. Raises FileNotFoundError."""
+        """The number of bytes that have arrived. Raises FileNotFoundError."""
 
     def read(self, name: str, size: int = -1) -> bytes:
         """What has arrived, or its first bytes. Raises FileNotFoundError."""
 
     def writing(self, name: str) -> AbstractContextManager[PieceWriter]:
-        """For some pieces; all of them are kept at the end, and what came before an interruption. Raises
-        FileNotFoundError."""
+        """A context for writing several chunks; all are durable at its end, and those before an interruption are
+        kept. Raises FileNotFoundError."""
 
     def remove(self, name: str) -> None:
-        """Remove it; nothing happens when it is not there."""
+        """Delete it; nothing happens when it does not exist."""
 
     def names(self) -> Iterator[str]:
-        """Every upload that is there."""
+        """All existing uploads."""
 
 
 class IncomingFiles(Protocol):
-    """The files of a backup: beside what is stored, until they take its place."""
+    """The files of a backup: kept beside the stored files until they replace them."""
 
     def add(self, name: str, content: Readable) -> None:
-        """Keep it durably. Raises OSError, among it FileExistsError."""
+        """Store a file durably. Raises OSError, among it FileExistsError."""
 
     def take_over(self, aside: str) -> str | None:
-        """Put all that is stored aside under the hidden name `aside`, and these files in its place.
+        """Move all stored files aside under the hidden name `aside`, and put these files in their place.
 
-        Returns where the old files lie now, as the deployer finds them; None when there were none.
+        Returns where the deployer finds the old files; None when there were none.
         """
 
 
 class FileStore(Protocol):
-    """Files under random names, as they are. A key says nothing about the person it belongs to."""
+    """Files under random names, as they are. A key reveals nothing about the person it belongs to."""
 
     @property
     def place(self) -> str:
-        """Where the files are, as the deployer reads it."""
+        """Where the files are, for the deployer."""
 
     @property
     def uploads(self) -> UploadStore:
-        """The uploads under way."""
+        """The uploads in progress."""
 
     def put(self, area: str, suffix: str, content: bytes) -> str:
-        """Keep `content` durably and return its key."""
+        """Store `content` durably and return its key."""
 
     def keep(self, key: str, content: bytes) -> None:
-        """Keep `content` under a key that follows from another one (a preview); what was there goes."""
+        """Store `content` under a key that is derived from another one (a preview); overwrites an existing file."""
 
     def read(self, key: str) -> bytes:
         """The content. Raises FileNotFoundError, CannotOpen."""
 
     def delete(self, key: str) -> None:
-        """Remove it; nothing happens when it is not there."""
+        """Delete it; nothing happens when it does not exist."""
 
     def replace(self, key: str, content: bytes) -> bool:
-        """Put `content` in the place of a file that is there; False when there is none (any more)."""
+        """Replace an existing file's content; False when the file does not exist (any more)."""
 
     def stored(self, area: str = "") -> Iterator[str]:
-        """The key of every file there is (in one area)."""
+        """The keys of all files (of one area)."""
 
     def old_files(self, shard: str, age: timedelta) -> Iterator[str]:
-        """What has been kept for longer than `age` under names that begin with these two digits: keys, and the names
-        of interrupted writes."""
+        """What is older than `age` under names that begin with these two digits: keys, and the names of interrupted
+        writes."""
 
     def beginning(self, key: str, size: int) -> bytes:
-        """The first bytes as they lie in the store. Raises FileNotFoundError."""
+        """The first bytes as the store holds them. Raises FileNotFoundError."""
 
-    # For the deployer: is there room, can it be written, backup and restore
+    # For the deployer: free space, write checks, backup and restore.
 
     def prepare(self) -> None:
-        """Make what is missing so that files can be kept. Raises OSError."""
+        """Create what is missing so that files can be stored. Raises OSError."""
 
     def check_writable(self) -> None:
-        """Try whether files can be kept, or would be after `prepare`; makes nothing that stays. Raises OSError."""
+        """Check that files can be stored, or could be after `prepare`; leaves nothing behind. Raises OSError."""
 
     def free_space(self) -> int | None:
-        """How many bytes are left; None where there is no bound that could be told. Raises OSError."""
+        """The number of free bytes; None when no limit is known. Raises OSError."""
 
     def everything(self) -> Iterator[str]:
-        """The name of all that is there, in order: also of unfinished uploads, and of what is named like no file of
-        ours. What is hidden (put aside) or still being written is left out."""
+        """The names of all files, sorted, including unfinished uploads and files with foreign names. Hidden files
+        (moved aside) and files that are still being written are left out."""
 
     def opened(self, name: str) -> AbstractContextManager[StoredBytes]:
-        """One of them, as it lies in the store. Raises FileNotFoundError, OSError."""
+        """Open one of them, as the store holds it. Raises FileNotFoundError, OSError."""
 
     def incoming(self) -> AbstractContextManager[IncomingFiles]:
-        """Room for the files of a backup. What has not taken over at the end is removed."""
+        """A place for the files of a backup. Removes at the end what has not taken over."""
 
 
 class Storage(FileStore, Protocol):
-    """A store whose files are encrypted as the settings say: what the rest of the application uses."""
+    """A store whose files are encrypted as the settings say; the rest of the application uses this."""
 
     def key_id(self, key: str) -> str | None:
-        """The id of the key that a file was encrypted with; None for one that is not. Raises FileNotFoundError."""
+        """The id of the key that encrypted a file; None for a plain file. Raises FileNotFoundError."""
 
     def key_ids(self) -> Iterator[tuple[str, str | None]]:
-        """Every stored file with the id of its key, by its first bytes alone."""
+        """Every stored file with the id of its key, read from its first bytes alone."""
 
 
 def storage() -> Storage:
     """The storage of this application."""
-    # Here, so that the interface needs Python alone: backups are written with any (`csss.backup.archive`).
+    # Imported here, so that the interface needs only Python: a backup can be read with any Python
+    # (`csss.backup.archive`).
     from flask import current_app
 
     found: Storage = current_app.extensions["csss_storage"]

@@ -1,4 +1,4 @@
-"""The store that is a folder of this machine. Every write is whole or not there at all, and for its owner alone."""
+"""Store files in a folder of this machine. Writes are atomic, and files are readable only by their owner."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ _UPLOAD = re.compile(r"[0-9a-f]{32}\.[a-z]+")
 
 
 class FolderStorage:
-    """Files in `folder`, under their keys as paths."""
+    """Files in `folder`; each key is a relative path."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -51,14 +51,14 @@ class FolderStorage:
 
     def _write(self, path: Path, content: bytes, *, only_over: bool = False) -> bool:
         private_folder(path.parent)
-        # A name of its own: two people may look at the same scan for the first time at once.
+        # A unique temporary name: two people may open the same scan for the first time at once.
         partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}.partial")
         try:
             with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            if only_over and not path.exists():  # deleted meanwhile: it must not come back
+            if only_over and not path.exists():  # deleted meanwhile: do not bring it back
                 partial.unlink(missing_ok=True)
                 return False
             partial.replace(path)
@@ -129,7 +129,7 @@ class FolderStorage:
     @contextmanager
     def incoming(self) -> Iterator[IncomingFiles]:
         self.prepare()
-        # Beside the stored files, so that they need only be renamed into their places.
+        # In the same folder, so that the files only need to be renamed into their places.
         with tempfile.TemporaryDirectory(prefix=".restore-", dir=self._folder) as beside:
             yield _Incoming(self._folder, Path(beside))
 
@@ -140,7 +140,7 @@ class FolderStorage:
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """A path in the folder, whatever the name says; nothing hidden. Raises FileNotFoundError."""
+    """A path inside the folder, whatever the name contains; never a hidden one. Raises FileNotFoundError."""
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or any(part.startswith(".") for part in parts):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
@@ -172,7 +172,7 @@ class _Incoming:
 
 
 class FolderUploads:
-    """Files that are written in place: `uploads/ab/ab….part` in the folder of the storage."""
+    """Files that are written in place: `uploads/ab/ab….part` in the storage folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

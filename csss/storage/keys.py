@@ -1,4 +1,4 @@
-"""The keys that stored files are encrypted with, as `CSSS_STORAGE_KEYS` lists them: `id:base64,id:base64`."""
+"""Parse the encryption keys of stored files from `CSSS_STORAGE_KEYS`: `id:base64,id:base64`."""
 
 import base64
 import binascii
@@ -12,16 +12,16 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 @dataclass(frozen=True)
 class StorageKey:
-    """One key. Its id stands in every file that it has encrypted; the key itself stands nowhere but in the setting."""
+    """One key. Every file that it encrypts contains its id; the key itself is only in the setting."""
 
     id: str
     secret: bytes = field(repr=False)
 
 
 def parse_keys(text: str) -> tuple[StorageKey, ...]:
-    """The keys in their order: the first one encrypts, all of them decrypt. Raises ValueError with what is wrong.
+    """The keys in order: the first one encrypts, all of them decrypt. Raises ValueError that says what is wrong.
 
-    No message repeats what stands after a colon.
+    The message never repeats what follows a colon.
     """
     keys: list[StorageKey] = []
     for number, part in enumerate((each.strip() for each in text.split(",") if each.strip()), start=1):
@@ -31,7 +31,7 @@ def parse_keys(text: str) -> tuple[StorageKey, ...]:
         if not _ID.fullmatch(key_id):
             raise ValueError(f"the id of key {number} must have 1 to 32 letters, digits, dots, dashes or _")
         if key_id in {key.id for key in keys}:
-            raise ValueError(f"the id {key_id} stands there twice")
+            raise ValueError(f"the id {key_id} is listed twice")
         try:
             secret = base64.b64decode(encoded.strip(), validate=True)
         except (binascii.Error, ValueError):
@@ -43,7 +43,7 @@ def parse_keys(text: str) -> tuple[StorageKey, ...]:
 
 
 def new_key(key_id: str) -> str:
-    """A fresh random key as the setting takes it. Raises ValueError for an id that it would refuse."""
+    """A new random key in the form of the setting. Raises ValueError for an id that the setting would refuse."""
     text = f"{key_id}:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}"
     parse_keys(text)
     return text

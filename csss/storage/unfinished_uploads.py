@@ -1,8 +1,9 @@
-"""The files of uploads under way, `….part` in the storage, readable only by their owner.
+"""Store the files of uploads in progress, `….part` in the storage, readable only by their owner.
 
-Where stored files are encrypted, these are, too (`….sealed`): AES-256 in counter mode, which can be written piece by
-piece at any offset, with a key of each upload's own. It does not tell whether a file was changed; the digest of the whole
-does, at the end. An upload whose key has gone from the settings counts as gone: the browser sends it anew.
+Where stored files are encrypted, these are too (`….sealed`): AES-256 in counter mode, which can write chunks at any
+offset, with a separate key for each upload. This mode does not detect changes; the digest of the whole file does,
+at the end. If the key of an upload is removed from the settings, the upload counts as gone, and the browser sends
+it again.
 """
 
 import uuid
@@ -18,19 +19,19 @@ from flask import current_app
 from csss.storage.files import storage
 from csss.storage.keys import StorageKey
 
-_BLOCK = 16  # of AES
-_HEAD = 33  # the length of the key's id, and the id filled up to 32 bytes
+_BLOCK = 16  # AES block size in bytes
+_HEAD = 33  # the length of the key's id, and the id padded to 32 bytes
 _PLAIN, _SEALED = ".part", ".sealed"
 
 
 def create(upload_id: uuid.UUID) -> None:
-    """An empty file. Nothing else makes one, so that a late piece cannot bring back what has been removed."""
+    """Create an empty file. Only this creates one, so that a late chunk cannot bring back a removed upload."""
     keys = _keys()
     storage().uploads.create(_name(upload_id, _SEALED if keys else _PLAIN), _head(keys[0]) if keys else b"")
 
 
 def length(upload_id: uuid.UUID) -> int:
-    """How many bytes have arrived. Raises FileNotFoundError."""
+    """The number of bytes that have arrived. Raises FileNotFoundError."""
     name = _found(upload_id)
     return storage().uploads.length(name) - _head_bytes(name)
 
@@ -43,18 +44,18 @@ def read(upload_id: uuid.UUID) -> bytes:
 
 
 def remove(upload_id: uuid.UUID) -> None:
-    """Remove it; nothing happens when it is not there."""
+    """Delete it; nothing happens when it does not exist."""
     for kind in (_PLAIN, _SEALED):
         storage().uploads.remove(_name(upload_id, kind))
 
 
 def not_with(key_id: str) -> int:
-    """How many uploads under way need another key than this one."""
+    """The number of uploads in progress that need another key than this one."""
     return sum(_key_id(name) != key_id for name in storage().uploads.names() if name.endswith(_SEALED))
 
 
 class UploadWriter:
-    """Writes pieces at their places. Raises FileNotFoundError at the beginning when the upload is gone."""
+    """Writes chunks at their offsets. Raises FileNotFoundError at the start when the upload is gone."""
 
     def __init__(self, upload_id: uuid.UUID, offset: int) -> None:
         self._name, self.offset = _found(upload_id), offset
@@ -69,14 +70,14 @@ class UploadWriter:
         self._open.close()
 
     def write(self, piece: bytes) -> None:
-        """All of `piece`, at the offset that has been reached."""
+        """Write all of `piece` at the current offset."""
         self._pieces.write(self._before + self.offset, self._stream.over(piece, self.offset))
         self.offset += len(piece)
 
 
 class _Stream:
-    """What lies over the bytes of a file: nothing, or the key stream of its upload. Raises FileNotFoundError without
-    the key."""
+    """The cipher over a file's bytes: none, or the key stream of its upload. Raises FileNotFoundError without the
+    key."""
 
     def __init__(self, name: str, upload_id: uuid.UUID) -> None:
         self._key: bytes | None = None
@@ -85,11 +86,11 @@ class _Stream:
             key = next((each for each in _keys() if each.id == key_id), None)
             if key is None:
                 raise FileNotFoundError(name)
-            # A key of its own for each upload, so that every counter may begin at nought.
+            # Each upload has its own key, so every counter may start at zero.
             self._key = HKDF(SHA256(), 32, None, b"csss:upload:" + upload_id.bytes).derive(key.secret)
 
     def over(self, content: bytes, offset: int) -> bytes:
-        """Encrypt or decrypt `content`, which stands at `offset`: in counter mode both are the same."""
+        """Encrypt or decrypt `content` at `offset`: in counter mode both are the same operation."""
         if self._key is None:
             return content
         counter = (offset // _BLOCK).to_bytes(_BLOCK, "big")
@@ -112,7 +113,7 @@ def _key_id(name: str) -> str:
 
 
 def _found(upload_id: uuid.UUID) -> str:
-    """Its name as it was begun: encryption may have been switched on since."""
+    """The name under which it was started: encryption may have been switched on since."""
     for kind in (_SEALED, _PLAIN):
         with suppress(FileNotFoundError):
             name = _name(upload_id, kind)

@@ -1,1 +1,1 @@
-"""Counting tries in a store that all processes share: Redis, and the database while Redis is down."""
+"""Count attempts in a store that all processes share: Redis, or the database while Redis is down."""

@@ -1,4 +1,4 @@
-"""What is counted while Redis is down."""
+"""Table of the counters used while Redis is down."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from csss.database import Model
 
 
 class ThrottleCounter(Model):
-    """How often something was tried within a window that ends at `expires_at`; afterwards the row means nothing."""
+    """How often something was tried within a window that ends at `expires_at`; an expired row means nothing."""
 
     __tablename__ = "throttle_counters"
 

@@ -1,4 +1,4 @@
-"""Storages for `limits`: one on our database, and one that takes Redis and turns to the database when Redis fails."""
+"""Storages for `limits`: one on our database, and one on Redis that falls back to the database."""
 
 import logging
 import threading
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 SCHEME = "csss"
 STORE = "csss_throttle"
-# After a Redis that did not answer it is left alone for so long: a sign-in must not wait a second for it each time.
+# After a failure, do not ask Redis for this long: otherwise each sign-in would wait a second for it.
 REST_SECONDS = 5.0
 T = TypeVar("T")
 
 
 class DatabaseStorage(Storage):
-    """Counters as rows. Each increment is one statement in a short transaction of its own, so it belongs outside
+    """Counters as rows. Each increment is one statement in its own short transaction, so it belongs outside
     transaction()."""
 
     STORAGE_SCHEME = [f"{SCHEME}+database"]
@@ -38,7 +38,7 @@ class DatabaseStorage(Storage):
         return SQLAlchemyError
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count one more in the running window, or begin a new one; returns the count. Exact for any number at once."""
+        """Increment the current window, or start a new one; returns the count. Exact under concurrency."""
         at = now()
         insert: Any = (
             sqlite.insert(ThrottleCounter)
@@ -83,7 +83,7 @@ def _running(key: str) -> tuple[Any, ...]:
 
 
 class SharedStorage(Storage):
-    """The storage of the application that is running: Flask-Limiter's is one object, applications are many in tests."""
+    """The storage of the current application: Flask-Limiter has one object, tests have many applications."""
 
     STORAGE_SCHEME = [SCHEME]
 
@@ -111,7 +111,8 @@ class SharedStorage(Storage):
 
 
 class Store:
-    """Redis as long as it answers, else the database. Counters do not move over: a Redis that dies begins new windows."""
+    """Redis while it answers, otherwise the database. Counters are not transferred: a failing Redis starts new
+    windows."""
 
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = RedisStorage(
@@ -128,7 +129,7 @@ class Store:
             except redis.RedisError as error:
                 with self._lock:
                     self._resting_until = time.monotonic() + REST_SECONDS
-                log.warning("Redis does not count tries (%s); the database does", error)
+                log.warning("Redis does not count attempts (%s); the database does", error)
         return question(self._database)
 
 
@@ -138,12 +139,12 @@ def _store() -> Store:
 
 
 def init_store(app: Flask) -> None:
-    """Needs the connection of `csss.jobs.queues.init_jobs`."""
+    """Initialise it; needs the connection of `csss.jobs.queues.init_jobs`."""
     app.extensions[STORE] = Store(app.extensions["csss_redis"])
 
 
 def sweep_expired() -> int:
-    """Remove counters whose window is over; returns how many. Any number of processes may."""
+    """Delete expired counters; returns how many. Safe to run in several processes at once."""
     over = ThrottleCounter.expires_at <= now()
     found = db.session.scalar(select(ThrottleCounter.key).where(over).limit(1))
     db.session.commit()

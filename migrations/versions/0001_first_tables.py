@@ -1,8 +1,8 @@
-"""All tables of the first release, and the rules that the database itself keeps.
+"""Create all tables of the first release, and the rules that the database itself enforces.
 
 Revision: 0001, the first. Made 2026-11-23.
 
-The release before this one must still run beside it, and it enqueues nothing. SQLite's batch mode makes a table anew
+The previous release must still run beside this one, and it enqueues nothing. SQLite's batch mode recreates a table
 and loses its triggers: create them again (see 0001).
 """
 
@@ -15,7 +15,7 @@ branch_labels = None
 depends_on = None
 
 
-# The only steps a scan's status may take. Written out here and not imported: a migration tells what was, then.
+# The only steps that a scan's status may take. Copied here and not imported: a migration describes a past state.
 STEPS = (
     ("PENDING_AI", "AI_ANALYZED"),
     ("AI_ANALYZED", "DOCTOR_VERIFIED"),
@@ -109,7 +109,7 @@ def _create_rules_postgresql() -> None:
 
 
 def drop_rules() -> None:
-    """The triggers go with their tables; PostgreSQL's functions do not."""
+    """The triggers are dropped with their tables; PostgreSQL's functions are not."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION csss_scan_step")
         op.execute("DROP FUNCTION csss_refuse")

@@ -1,6 +1,6 @@
-"""Indexes for the administrator's lists: each begins with what is searched by and ends with what is sorted by.
+"""Add indexes for the administrator's lists: each begins with a search column and ends with a sort column.
 
-The release before runs beside it: only indexes change.
+The previous release runs beside it: only indexes change.
 """
 
 from alembic import op
@@ -18,7 +18,7 @@ _NEW: dict[str, tuple[str, list[str]]] = {
     "ix_mail_messages_kind": ("mail_messages", ["kind", "created_at"]),
     "ix_mail_messages_state": ("mail_messages", ["state", "created_at"]),
 }
-# Of the same name before and after: (table, columns before, columns after).
+# Same name before and after: (table, columns before, columns after).
 _CHANGED: dict[str, tuple[str, list[str], list[str]]] = {
     "ix_audit_events_subject": ("audit_events", ["subject_type", "subject_id"], ["subject_id", "at"]),
     "ix_users_state": ("users", ["state"], ["state", "created_at"]),

@@ -1,6 +1,6 @@
-"""A doctor's desk: drafts of unsigned readings, and blocks of text for them.
+"""Add drafts of unsigned readings, and text templates for them.
 
-The release before runs beside it: two tables it does not know.
+The previous release runs beside it: two tables that it does not know.
 """
 
 import sqlalchemy as sa

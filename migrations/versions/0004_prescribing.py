@@ -1,6 +1,6 @@
-"""Prescribing: what a line was warned of and why it stands, and templates that lines are filled from.
+"""Add the warnings of a prescription line with the reason in spite of them, and prescription templates.
 
-The release before runs beside it: two columns with defaults, and a table it does not know.
+The previous release runs beside it: two columns with defaults, and a table that it does not know.
 """
 
 import uuid
@@ -17,7 +17,7 @@ depends_on = None
 _NAMES = uuid.UUID("0b3f7f8e-52a9-4a53-8d59-6a4f6a2d1c77")  # namespace of the starter set's ids
 _ADDED = ("warnings", "override_reason")
 
-# The starter set: usual adult courses, for the hospital to change to its own guideline. Name, lines, notes.
+# The starter set: usual adult courses, which the hospital adapts to its own guideline. Name, lines, notes.
 _STARTER: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...], str], ...] = (
     (
         "Fever or pain",
@@ -67,7 +67,7 @@ _STARTER: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...], str], ...
 
 
 def upgrade() -> None:
-    # Without batch mode: SQLite would make the table anew, and its triggers would be lost.
+    # Not in batch mode: SQLite would recreate the table and lose its triggers.
     for name in _ADDED:
         op.add_column(
             "prescription_items", sa.Column(name, sa.Text(), nullable=False, server_default=sa.text("''"))

@@ -1,6 +1,6 @@
-"""Approving several reports with one code, and indexes for the statistics and for given-up jobs.
+"""Add the approval of several reports with one code, and indexes for the statistics and for failed jobs.
 
-The release before runs beside it: two tables and indexes that it does not know.
+The previous release runs beside it: two tables and indexes that it does not know.
 """
 
 import sqlalchemy as sa

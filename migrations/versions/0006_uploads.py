@@ -1,6 +1,6 @@
-"""Uploads that survive a broken line.
+"""Add resumable uploads.
 
-The release before runs beside it: one table it does not know.
+The previous release runs beside it: one table that it does not know.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
-"""Who reads a scan at the moment.
+"""Add claims: who is reading a scan at the moment.
 
-The release before runs beside it: one table that it does not know.
+The previous release runs beside it: one table that it does not know.
 """
 
 import sqlalchemy as sa

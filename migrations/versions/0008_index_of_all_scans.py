@@ -1,6 +1,6 @@
-"""An index for the list of all scans, whatever their status: urgent ones first, then who has waited longest.
+"""Add an index for the list of all scans, whatever their status: urgent ones first, then the longest waiting.
 
-The release before runs beside it: only an index is new.
+The previous release runs beside it: only an index is new.
 """
 
 from alembic import op

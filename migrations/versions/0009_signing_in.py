@@ -1,7 +1,7 @@
-"""Signing in: codes know the session that asked for them, links that reset a password, counters of tries.
+"""Bind codes to the session that requested them; add password reset links and attempt counters.
 
-The release before runs beside it: a column that may be empty, two tables that it does not know, an index, and kinds of mail
-that it does not send. Going back removes the mail of these kinds from the list.
+The previous release runs beside it: a nullable column, two tables that it does not know, an index, and kinds of
+mail that it does not send. A downgrade deletes mail of these kinds.
 """
 
 import sqlalchemy as sa
@@ -56,7 +56,7 @@ def downgrade() -> None:
 
 
 def _allow_kinds(kinds: tuple[str, ...]) -> None:
-    # SQLite makes the table anew; it has no triggers, and its named checks are carried over.
+    # SQLite recreates the table; it has no triggers, and its named checks are copied.
     name = op.f("ck_mail_messages_mailkind")
     with op.batch_alter_table("mail_messages") as batch_op:
         batch_op.drop_constraint(name, type_="check")

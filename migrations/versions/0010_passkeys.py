@@ -1,6 +1,6 @@
-"""Passkeys, the challenges they answer, and how each session was begun.
+"""Add passkeys, their challenges, and the sign-in method of each session.
 
-The release before runs beside it: it does not know the tables, and leaves the new column at its default.
+The previous release runs beside it: it does not know the tables, and leaves the new column at its default.
 """
 
 import sqlalchemy as sa

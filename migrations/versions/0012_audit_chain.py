@@ -1,6 +1,6 @@
-"""The seals of the audit log's chain; the events that are there already are sealed in their order.
+"""Add the seals of the audit chain; existing events are sealed in order.
 
-The release before runs beside it, but its events are not sealed: `csss audit seal` does that afterwards.
+The previous release runs beside it, but its events are not sealed: `csss audit seal` does that afterwards.
 """
 
 import hashlib
@@ -61,9 +61,9 @@ def downgrade() -> None:
     op.drop_table("audit_seals")
 
 
-# The lock is any number that nobody else locks in this database. Being volatile, the function reads after the lock what
-# was committed before it. A process that is cut off between seal and commit must not hold up everybody else until its
-# connection is given up.
+# The lock's number is arbitrary, but nothing else in this database may use it. Because the function is volatile, it
+# sees, after taking the lock, what was committed before. The timeout is for a process that loses its connection
+# between seal and commit: it must not block everybody else until its connection is closed.
 _HEAD = """
     CREATE FUNCTION csss_audit_head(OUT number bigint, OUT hash varchar) LANGUAGE plpgsql VOLATILE AS $$
     BEGIN
@@ -74,7 +74,7 @@ _HEAD = """
 """
 
 
-# As the audit chain is made today. Written out here and not imported: a migration tells what was, then.
+# A copy of the current audit chain code, not imported: a migration describes a past state.
 
 
 def _seal_what_is_there() -> None:

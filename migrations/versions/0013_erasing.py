@@ -1,13 +1,13 @@
 # ruff: noqa: S608 - every name that is put into a statement stands in this file
-"""Erasing a patient: the one way past the rules that nothing is removed, and legal holds.
+"""Add the erasing of patients, the only exception to the append-only rules, and legal holds.
 
-The release before runs beside it: new tables, a column that may stay empty, and triggers that refuse what it never does.
+The previous release runs beside it: new tables, a nullable column, and triggers that refuse what it never does.
 
-How the database keeps the way narrow, on SQLite and PostgreSQL alike. Rows of a scan can be deleted only while a row of
-`erasures` for exactly its patient is open (`opened` is 1). `opened` points, deferred, into `erasure_door`, where no row
-may ever stand: so an open row cannot be committed, and the way is shut again when the transaction ends. A row begins
-open, is closed once, when nothing of the patient is left, and is append-only else. A legal hold keeps it from beginning.
-Nothing is added for somebody who has been erased, and what is left of the account never changes.
+How the database limits the exception, identically on SQLite and PostgreSQL: rows of a scan can be deleted only
+while a row of `erasures` for exactly its patient is open (`opened` is 1). `opened` is a deferred foreign key to
+`erasure_door`, which never has a row. So an open row cannot be committed, and the exception ends with the
+transaction. A row begins open, is closed once, when nothing of the patient is left, and is otherwise append-only. A
+legal hold prevents it. Nothing can be added for an erased person, and what is left of the account never changes.
 """
 
 import sqlalchemy as sa
@@ -30,7 +30,7 @@ OF_A_SCAN = {
     "scan_closures": "scan_id",
     "scan_events": "scan_id",
 }
-# Where nothing may be added for somebody who has been erased, each with the column that names the person.
+# Tables where nothing may be added for an erased person, each with the column that names the person.
 NEVER_AGAIN = {
     "legal_holds": "patient_id",
     "one_time_codes": "user_id",
@@ -127,7 +127,7 @@ def _sqlite(name: str, when: str, table: str, condition: str, message: str) -> N
 
 
 def _patient_of(table: str) -> str:
-    """A subquery for the patient to whom the deleted row belongs."""
+    """A subquery for the patient who owns the deleted row."""
     if table == "scans":
         return "SELECT OLD.patient_id"
     scan = "OLD.scan_id"
@@ -241,7 +241,7 @@ def _rules_postgresql() -> None:
         """,
         "DECLARE patient uuid;",
     )
-    # The person's row is held first: an erasure that is under way is then over when we look.
+    # Lock the person's row first, so that an erasure in progress is finished before we check.
     _function(
         "csss_not_of_erased",
         f"""
@@ -328,7 +328,7 @@ def _rules_postgresql() -> None:
     _row_trigger("patients_erased", "UPDATE", "patients", "csss_patient_erased")
 
 
-# The way back
+# The downgrade.
 
 
 def downgrade() -> None:

@@ -1,7 +1,7 @@
-"""Mail that tells of a change of what lets somebody in; who answers for a template of the hospital.
+"""Add mails about changed sign-in methods, and who is responsible for a hospital template.
 
-The release before runs beside it: a column that may be empty, and kinds of mail that it does not send. Going back removes
-the mail of these kinds from the list.
+The previous release runs beside it: a nullable column, and kinds of mail that it does not send. A downgrade deletes
+mail of these kinds.
 """
 
 import sqlalchemy as sa
@@ -45,7 +45,7 @@ def upgrade() -> None:
 
 
 def _name_makers() -> None:
-    """One's own are one's own work; for the hospital's the audit log knows who kept them last."""
+    """A private template belongs to its owner; for the hospital's, the audit log names who last saved it."""
     templates = sa.table(
         "prescription_templates",
         sa.column("id", sa.Uuid()),
@@ -80,7 +80,7 @@ def downgrade() -> None:
 
 
 def _allow_kinds(kinds: tuple[str, ...]) -> None:
-    # SQLite makes the table anew; it has no triggers, and its named checks are carried over.
+    # SQLite recreates the table; it has no triggers, and its named checks are copied.
     name = op.f("ck_mail_messages_mailkind")
     with op.batch_alter_table("mail_messages") as batch_op:
         batch_op.drop_constraint(name, type_="check")

@@ -1,6 +1,6 @@
-"""Where all sixteen bits of a picture are kept, and what they were.
+"""Add the key and the hash of the 16-bit original of a picture.
 
-The release before runs beside it: columns that may be empty, which it neither reads nor writes.
+The previous release runs beside it: nullable columns, which it neither reads nor writes.
 """
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Not as a batch, which on SQLite would make the table anew and lose its triggers.
+    # Not in batch mode, which on SQLite would recreate the table and lose its triggers.
     op.add_column("scans", sa.Column("original_key", sa.String(80), nullable=True))
     op.add_column("scans", sa.Column("original_sha256", sa.String(64), nullable=True))
 

@@ -1,7 +1,8 @@
 # ruff: noqa: S608 - every name that is put into a statement stands in this file
-"""A doctor can correct the kind of a scan: each correction is a row, and the database lets the kind follow only that.
+"""Let a doctor correct the kind of a scan: each correction is a row, and the database allows a new kind only after
+it.
 
-The release before runs beside it: a table that it does not know, and a rule about what it never does.
+The previous release runs beside it: a table that it does not know, and a rule about what it never does.
 """
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ depends_on = None
 
 TABLE = "kind_corrections"
 FOLLOWS = "the kind of a scan changes only with a correction of it"
-# Whether the newest correction of a scan says what its kind becomes.
+# Whether the newest correction of a scan states its new kind.
 _CORRECTED = (
     f"SELECT 1 FROM {TABLE} WHERE scan_id = NEW.id AND was = OLD.kind AND became = NEW.kind "
     f"AND version = (SELECT max(version) FROM {TABLE} WHERE scan_id = NEW.id)"

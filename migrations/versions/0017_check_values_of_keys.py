@@ -1,6 +1,7 @@
-"""What the database keeps of each key, so that another one is noticed; it is filled when a process first opens it.
+"""Store a check value of each key, so that a wrong key is noticed; the first process that opens the database fills
+it.
 
-The release before runs beside it: it does not look, and goes on with the function of 0012.
+The previous release runs beside it: it does not check, and still uses the function of 0012.
 """
 
 import sqlalchemy as sa
@@ -30,8 +31,8 @@ def downgrade() -> None:
     op.drop_table("key_checks")
 
 
-# `csss_audit_head` of 0012, and the check value of the secret key with it. It is read after the lock, too: who waited while
-# the key was changed learns of it.
+# `csss_audit_head` of 0012, plus the check value of the secret key. It is also read after the lock, so that a
+# process that waited during a key change sees the new value.
 _END = """
     CREATE FUNCTION csss_audit_end(OUT number bigint, OUT hash varchar, OUT secret_key varchar)
     LANGUAGE plpgsql VOLATILE AS $$

@@ -1,6 +1,6 @@
-"""What somebody had typed when the session ended, for an hour.
+"""Store for an hour what somebody had typed when the session ended.
 
-The release before runs beside it: one table it does not know.
+The previous release runs beside it: one table that it does not know.
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
-"""The plain words of people's names, by which they are found without accents, apostrophes or the right order.
+"""Store the plain words of people's names, so that the search ignores accents, apostrophes and order.
 
-The release before knows nothing of them and may run beside this one: the database drops the words of a name that is
-changed, so that none of somebody who has been erased is left, and workers fill in what is missing.
+The previous release does not know the table and may run beside this one. A trigger deletes the words of a changed
+name, so that nothing of an erased person is left, and workers add missing words.
 """
 
 import re

@@ -264,7 +264,7 @@ def _pharmacist_swaps(page: Page, addresses: list[str]) -> Iterator[str]:
         page.locator("[name=frequency]").nth(line).fill(frequency)
     complete.first.click()
     expect(page.locator("[data-error-summary]")).to_be_focused()
-    expect(page.get_by_text("The same medicine stands on another line").first).to_be_visible()
+    expect(page.get_by_text("The same medicine is on another line").first).to_be_visible()
     yield "a warning about two equal medicines"
 
 

@@ -133,7 +133,7 @@ def test_a_backup_made_while_people_work_brings_everything_back(
 
     destroy(settings)
     told = done(settings, "restore", tmp_path / "quiet")
-    assert "The audit log is whole" in told
+    assert "The audit log is intact" in told
     assert_same(rows_then, snapshot())
     assert files_of(settings) == files_then
     assert described() == rules, "a trigger, an index or a check is not what it was"
@@ -201,7 +201,7 @@ def test_nothing_is_overwritten_unless_told_so(small: tuple[Settings, Path]) -> 
     settings, copy = small
     before, files = snapshot(), files_of(settings)
     assert "--force" in refused(settings, "restore", copy)
-    assert "is there already" in refused(settings, "backup", copy)
+    assert "already exists" in refused(settings, "backup", copy)
     assert (snapshot(), files_of(settings)) == (before, files)
     anchors.keep(chain.head())
     told = done(settings, "restore", "--force", copy)
@@ -251,7 +251,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_touched(
         "cut off",
     ):
         told = refused(settings, "restore", "--force", harmed(name))
-        assert "damaged" in told or "no whole backup" in told, name
+        assert "damaged" in told or "an incomplete backup" in told, name
     assert (snapshot(), files_of(settings)) == (before, files)
 
 
@@ -279,7 +279,7 @@ def test_with_another_secret_key_it_is_said_what_cannot_be_read(
     other = Settings(instance=str(tmp_path / "other"), bcrypt_rounds=4)
     assert "The secret key is not the one" in refused(other, "restore", copy)
     told = done(other, "restore", "--other-key", copy)
-    assert "not checked" in told and "The audit log is whole" in told
+    assert "not checked" in told and "The audit log is intact" in told
     full = tmp_path / "full.tar"
     done(settings, "backup", "--with-secret-key", full)
     fresh = Settings(instance=str(tmp_path / "fresh"), bcrypt_rounds=4)
@@ -333,7 +333,7 @@ def test_a_system_that_grows_moves_from_sqlite_to_postgresql(
     create_database(name, migrated_postgres)
     try:
         grown = replace(settings, instance=str(tmp_path / "grown"), database_url=f"{POSTGRES}/{name}")
-        assert "The audit log is whole" in done(grown, "restore", copy)
+        assert "The audit log is intact" in done(grown, "restore", copy)
         with sa.create_engine(grown.database).connect() as connection:
             count = sa.select(sa.func.count())
             for table in ("scans", "users", "predictions", "outbox"):

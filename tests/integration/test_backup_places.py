@@ -91,7 +91,7 @@ def test_what_a_pipe_carries_is_restored_as_it_was(settings: Settings, tmp_path:
     after = snapshot()
     for table in ("scans", "users", "predictions", "outbox"):
         assert after[table] == before[table]
-    assert "The audit log is whole" in done(settings, "restore", "--force", tmp_path / "stream.tar.gz")
+    assert "The audit log is intact" in done(settings, "restore", "--force", tmp_path / "stream.tar.gz")
 
 
 def test_a_pipe_that_breaks_is_told_and_what_came_of_it_is_refused(
@@ -102,9 +102,7 @@ def test_a_pipe_that_breaks_is_told_and_what_came_of_it_is_refused(
     big.write_bytes(os.urandom(4_000_000))  # more than a pipe holds
     broken = in_a_shell(settings, "set -o pipefail; csss backup - | head -c 100000 > cut.tar.gz", tmp_path)
     assert broken.returncode == 1
-    assert (
-        b"Error: Whoever reads this backup went away" in broken.stderr and b"Traceback" not in broken.stderr
-    )
+    assert b"Error: The reader of this backup stopped" in broken.stderr and b"Traceback" not in broken.stderr
     assert b"Exception ignored" not in broken.stderr
     before = snapshot()
     for line in (
@@ -113,7 +111,7 @@ def test_a_pipe_that_breaks_is_told_and_what_came_of_it_is_refused(
         "csss restore - < /dev/null",
     ):
         refused = in_a_shell(settings, line, tmp_path)
-        assert refused.returncode == 1 and b"is no whole backup" in refused.stderr, refused.stderr
+        assert refused.returncode == 1 and b"an incomplete backup" in refused.stderr, refused.stderr
         assert b"Traceback" not in refused.stderr
     assert snapshot() == before
 
@@ -127,7 +125,7 @@ def test_a_backup_that_fails_half_way_in_a_pipe_is_no_backup(settings: Settings,
     assert b"Traceback" not in failed.stderr
     assert in_a_shell(settings, "gzip --test half.tar.gz", tmp_path).returncode != 0
     refused = in_a_shell(settings, "csss restore --force half.tar.gz", tmp_path)
-    assert refused.returncode == 1 and b"no whole backup" in refused.stderr
+    assert refused.returncode == 1 and b"an incomplete backup" in refused.stderr
 
 
 def test_a_place_that_is_none_is_told_in_a_sentence(settings: Settings, tmp_path: Path) -> None:
@@ -142,10 +140,10 @@ def test_a_place_that_is_none_is_told_in_a_sentence(settings: Settings, tmp_path
         ("nowhere/copy.tar.gz", "nowhere does not exist: make the folder for backups first"),
         ("nowhere/copy", "nowhere does not exist: make the folder for backups first"),
         ("notes.txt/copy.tar", "notes.txt is no folder"),
-        ("notes.txt", "is there already; nothing is overwritten."),
-        ("full", "is there already; nothing is overwritten."),
-        ("empty.tar.gz", "is there already; nothing is overwritten."),
-        ("link", "is there already; nothing is overwritten."),
+        ("notes.txt", "already exists; nothing is overwritten."),
+        ("full", "already exists; nothing is overwritten."),
+        ("empty.tar.gz", "already exists; nothing is overwritten."),
+        ("link", "already exists; nothing is overwritten."),
         ("x" * 300, "File name too long. Nothing of it is left."),
     ):
         assert sentence in in_a_sentence(settings, f"{place}/{target}", beside=tmp_path)

@@ -84,9 +84,9 @@ def test_apps_and_pass_phrases_are_kept_and_the_log_is_whole_with_the_new_key_al
     new = replace(settings, secret_key=OTHER)
     told = done(new, "change-secret-key", "--old-key-file", old_key)
     for sentence in (
-        "Encrypted anew: 1 authenticator apps and 1 pass phrases.",
+        "Re-encrypted: 1 authenticator apps and 1 pass phrases.",
         "Ended: 10 recovery codes.",
-        "Ended: 1 sessions. Everybody has to sign in anew.",
+        "Ended: 1 sessions. Everybody has to sign in again.",
         "The secret key has been changed.",
     ):
         assert sentence in told
@@ -172,7 +172,7 @@ def test_a_log_that_is_not_whole_is_not_sealed_over_unless_told_so(
     )
     before, new = snapshot(), replace(settings, secret_key=OTHER)
     told = refused(new, "change-secret-key", "--old-key-file", old_key)
-    assert "Event 3 (scan.closed" in told and "The audit log is not whole as the old key sees it" in told
+    assert "Event 3 (scan.closed" in told and "The audit log is not intact according to the old key" in told
     assert snapshot() == before
     done(new, "change-secret-key", "--old-key-file", old_key, "--force")
     event = db.session.scalars(sa.select(AuditEvent).where(AuditEvent.action == "secret_key.changed")).one()
@@ -202,7 +202,7 @@ def test_a_wrong_old_key_changes_nothing(app: Flask, clinic: Clinic, settings: S
     furnish(clinic)
     before = snapshot()
     told = refused(replace(settings, secret_key=OTHER), "change-secret-key", typed=f"{THIRD}\n")
-    assert "The old key that was given is not the one that this database is used with." in told
+    assert "The given old key is not the key of this database." in told
     assert snapshot() == before
 
 
@@ -235,7 +235,7 @@ def test_after_an_accident_of_an_earlier_release_the_command_leads_out(
     wrong = tmp_path / "wrong-key"
     wrong.write_text(OTHER)
     told = done(settings, "change-secret-key", "--old-key-file", wrong)
-    assert "Encrypted anew: 1 authenticator apps and 1 pass phrases." in told
+    assert "Re-encrypted: 1 authenticator apps and 1 pass phrases." in told
     done(settings, "migrate")
     done(settings, "audit", "verify")
 
@@ -284,7 +284,7 @@ def test_a_change_that_was_cut_off_before_the_key_was_in_its_place_is_finished(
     old.rename(settings.secret_key_file)
     beside.write_text(OTHER)  # the database has it, and then the power went
     refused(in_folder, "audit", "verify")
-    assert "brought to its end" in done(in_folder, "change-secret-key", "--make-new")
+    assert "interrupted change has been completed" in done(in_folder, "change-secret-key", "--make-new")
     assert in_folder.secret() == OTHER and not beside.exists()
     done(in_folder, "audit", "verify")
 

@@ -260,14 +260,14 @@ def test_a_variable_that_is_no_setting_is_told_with_the_nearest_name(csss: Run, 
     told = csss("diagram", treshold="0.9", base_uri="https://x.example", test_postgres="for the tests")
     assert told.exit_code == 0
     assert told.stderr.splitlines() == [
-        "Note: CSSS_BASE_URI is no setting of CSSS and changes nothing; did you mean CSSS_BASE_URL?",
-        "Note: CSSS_SECRETKEY is no setting of CSSS and changes nothing; did you mean CSSS_SECRET_KEY?",
-        "Note: CSSS_TRESHOLD is no setting of CSSS and changes nothing; did you mean CSSS_THRESHOLD?",
+        "Note: CSSS_BASE_URI is not a setting of CSSS and has no effect; did you mean CSSS_BASE_URL?",
+        "Note: CSSS_SECRETKEY is not a setting of CSSS and has no effect; did you mean CSSS_SECRET_KEY?",
+        "Note: CSSS_TRESHOLD is not a setting of CSSS and has no effect; did you mean CSSS_THRESHOLD?",
     ]
     far = csss("check", xyzzy="1").output
     assert (
         "note  Settings: " in far
-        and "CSSS_XYZZY is no setting of CSSS and changes nothing; `csss settings`" in far
+        and "CSSS_XYZZY is not a setting of CSSS and has no effect; `csss settings`" in far
     )
 
 

@@ -452,9 +452,9 @@ def test_fewer_reasons_than_lines_belong_to_the_lines_that_were_warned_of(
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ("amoxicilin 250 mg", "The same medicine stands on another line"),
-        ("Co-amoxiclav", "The same medicine stands on another line"),
-        ("Ampicillin", "A medicine of the same class stands on another line"),
+        ("amoxicilin 250 mg", "The same medicine is on another line"),
+        ("Co-amoxiclav", "The same medicine is on another line"),
+        ("Ampicillin", "A medicine of the same class is on another line"),
     ],
 )
 def test_the_same_medicine_or_class_twice_blocks(

@@ -62,7 +62,7 @@ def test_the_command_lists_what_was_lost_and_the_database_knows_the_new_key(
         "Lost: 1 authenticator apps do not open.",
         "Lost: 1 report pass phrases do not open.",
         "Ended: 10 recovery codes.",
-        "Everybody has to sign in anew.",
+        "Everybody has to sign in again.",
     ):
         assert sentence in told
     done(new, "finish-erasures")
@@ -161,7 +161,7 @@ def test_another_storage_key_is_refused_and_a_missing_one_is_told_with_its_files
     done(settings, "backup", tmp_path / "copy")
     new = replace(settings, instance=str(tmp_path / "new"))
     told = refused(replace(new, storage_keys=WRONG), "restore", tmp_path / "copy")
-    assert "holds another key under the id k1" in told
+    assert "The key with the id k1 in CSSS_STORAGE_KEYS is not this database's key" in told
     assert not list(FolderStorage(new.storage_folder).stored())
     told = done(replace(new, storage_keys=""), "restore", tmp_path / "copy")
     assert (

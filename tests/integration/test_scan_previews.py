@@ -127,5 +127,5 @@ def test_a_full_disk_does_not_refuse_an_upload(
 
     monkeypatch.setattr(FolderStorage, "keep", full)
     scan = clinic.scan()
-    assert "could not be kept at intake" in caplog.text
+    assert "could not be stored at intake" in caplog.text
     assert db.session.get(Scan, scan.id) is not None

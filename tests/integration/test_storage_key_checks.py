@@ -39,7 +39,7 @@ def key(key_id: str, seed: str) -> str:
 
 
 RIGHT, WRONG, NEXT = key("k1", "right"), key("k1", "wrong"), key("k2", "next")
-SENTENCE = "CSSS_STORAGE_KEYS holds another key under the id k1 than the one that this database is used with"
+SENTENCE = "The key with the id k1 in CSSS_STORAGE_KEYS is not this database's key of that id"
 encrypted = pytest.mark.parametrize("settings", [{"storage_keys": RIGHT}], indirect=True)
 
 

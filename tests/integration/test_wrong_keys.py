@@ -30,7 +30,7 @@ from tests.integration.world import snapshot
 from tests.visitor import Visitor, words
 
 OTHER = "another key, which is long enough to be taken as one"
-SENTENCE = "CSSS_SECRET_KEY is another key than the one that this database is used with."
+SENTENCE = "CSSS_SECRET_KEY is not the key of this database."
 COMMANDS = (
     ("migrate",),
     ("web",),
@@ -152,7 +152,7 @@ def test_a_key_that_was_made_anew_in_the_folder_is_named_with_its_file(
     in_folder = replace(settings, secret_key="")
     in_folder.secret()
     told = refused(in_folder, "audit", "verify")
-    assert f"The secret key in {settings.secret_key_file} is another one" in told
+    assert f"The secret key in {settings.secret_key_file} is not the key of this database" in told
 
 
 # A process that runs already, or came before the database did

@@ -111,7 +111,7 @@ def test_every_promise_names_its_test() -> None:
 def test_security_md_says_what_people_look_for() -> None:
     found = _sections(SECURITY.read_text("utf-8"))
     for heading in (
-        "reporting-a-weakness",
+        "reporting-a-vulnerability",
         "supported-versions",
         "threat-model",
         "what-you-have-to-do",

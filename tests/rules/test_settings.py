@@ -17,7 +17,7 @@ def table() -> dict[str, tuple[str, str]]:
     """Name → (default, what it is about) of the settings table in the README."""
     text = README.read_text("utf-8")
     rows = re.findall(r"^\|\s*`(CSSS_[A-Z_]+)`\s*\|(.*?)\|(.*?)\|\s*$", text, flags=re.MULTILINE)
-    assert len(rows) == len({name for name, _, _ in rows}), "a setting stands there twice"
+    assert len(rows) == len({name for name, _, _ in rows}), "a setting is listed twice"
     return {name: (default.strip().strip("`"), about.strip()) for name, default, about in rows}
 
 

@@ -146,7 +146,7 @@ def test_where_the_end_cannot_be_told_it_may_still_be_taken_for_three_months(dur
         ("Wondermycin;J01XX99;tablet;by magic;;", "'by magic' is no route"),
         ("Wondermycin;J01XX99;tablet;oral;wonders;", "'wonders' is no allergy group"),
         ("# nothing", "there is no medicine in the file"),
-        ("A;J01XX99;t;oral;;\nA;J01XX98;t;oral;;", "line 2: A stands there twice"),
+        ("A;J01XX99;t;oral;;\nA;J01XX98;t;oral;;", "line 2: A is listed twice"),
         ("Wondermycin;J01XX99;tablet;oral;;;much", "'much' is no greatest dose a day"),
         ("Wondermycin;J01XX99;tablet;oral;;;-4 g", "'-4 g' is no greatest dose a day"),
         ("Wondermycin;J01XX99;tablet;oral;;;4", "'4' is no greatest dose a day"),

@@ -111,7 +111,7 @@ def test_a_file_deleted_while_it_is_encrypted_anew_does_not_come_back(
     [
         ("nocolon", "has no colon"),
         ("bad id:AAAA", "the id of key 1"),
-        (f"{setting(NEW)},{setting(NEW)}", "the id new stands there twice"),
+        (f"{setting(NEW)},{setting(NEW)}", "the id new is listed twice"),
         ("a:not base64!", "the key a is not base64"),
         ("a:QUJD", "the key a has 3 bytes, and must have 32"),
     ],

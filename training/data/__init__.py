@@ -1,1 +1,1 @@
-"""The data set: its manifest, who is in it, how it is split, and how its pictures are read and varied."""
+"""The data set: its manifest, findings, split, and how its pictures are read and augmented."""

@@ -1,8 +1,9 @@
-"""Random views of a picture, repeatable: the random numbers depend only on seed, pass and the picture's place.
+"""Make random views of a picture, reproducibly: the random numbers depend only on seed, pass and the picture's
+index.
 
-`paper` is the published augmentation, in the meaning of Keras's `ImageDataGenerator` (independent zoom of both axes,
-edges continued), applied to the network's input. `csss` works on the stored picture and takes away what tells the
-source of a picture from its content: resolution, compression, borders, and brightness.
+`paper` is the published augmentation, with the meaning of Keras's `ImageDataGenerator` (independent zoom of both
+axes, edges replicated), applied to the network's input. `csss` works on the stored picture and removes what reveals
+a picture's source apart from its content: resolution, compression, borders, and brightness.
 """
 
 import math
@@ -21,8 +22,9 @@ CROP = 0.08
 REDUCED = (96, 160)
 QUALITY = (30, 95)
 REDUCED_SHARE = 0.3
-"""Of the images, how many are reduced first. With a half the stored pictures suffer (small pictures are then often
-thought to be reduced ones of other classes); with none the class is read from the resolution."""
+"""Fraction of images whose resolution is reduced first. With one half, accuracy on stored pictures falls (small
+pictures are then often taken for reduced ones of other classes); with zero, the network reads the class from the
+resolution."""
 
 View = Callable[[NDArray[np.uint8], int, int, str, np.random.Generator], NDArray[np.float32]]
 
@@ -30,7 +32,7 @@ View = Callable[[NDArray[np.uint8], int, int, str, np.random.Generator], NDArray
 def warp(
     image: NDArray[np.float32], random: np.random.Generator, *, flip: bool, shift: float
 ) -> NDArray[np.float32]:
-    """Rotate, zoom, move and perhaps mirror an image (height, width, 3) about its centre; edges are continued."""
+    """Rotate, zoom, shift and perhaps mirror an image (height, width, 3) about its centre; edges are replicated."""
     angle = math.radians(random.uniform(-ROTATION_DEGREES, ROTATION_DEGREES))
     zoom_x, zoom_y = random.uniform(1 - ZOOM, 1 + ZOOM, size=2)
     mirror = -1.0 if flip and random.random() < 0.5 else 1.0
@@ -45,7 +47,7 @@ def warp(
     offset = centre - linear @ centre
     if shift:
         offset += random.uniform(-shift, shift, size=2) * (width, height)
-    # WARP_INVERSE_MAP: the matrix says where in the source each output pixel comes from.
+    # WARP_INVERSE_MAP: the matrix maps each output pixel to its place in the source.
     warped = cv2.warpAffine(
         image,
         np.column_stack([linear, offset]),
@@ -59,23 +61,23 @@ def warp(
 def paper_view(
     stored: NDArray[np.uint8], width: int, height: int, resize: str, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The paper's: rotation up to 10 degrees, zoom up to 10 %, horizontal flip."""
+    """The paper's augmentation: rotation up to 10 degrees, zoom up to 10 %, horizontal flip."""
     return warp(preprocess(stored, width, height, resize), random, flip=True, shift=0.0)
 
 
 def unflipped_view(
     stored: NDArray[np.uint8], width: int, height: int, resize: str, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The paper's without the flip, to measure what the flip does."""
+    """The paper's augmentation without the flip, to measure the effect of the flip."""
     return warp(preprocess(stored, width, height, resize), random, flip=False, shift=0.0)
 
 
 SMALL_SIDE = 128
-"""The native side of most images of two classes; reduced to it, resolution no longer tells the class."""
+"""The native size of most images of two classes; at this size, the resolution no longer reveals the class."""
 
 
 def reduce_to(stored: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
-    """The picture with its longest side at most `longest` pixels, by area; smaller pictures stay as they are."""
+    """Reduce the longest side to at most `longest` pixels, by area; smaller pictures are unchanged."""
     scale = longest / max(stored.shape[:2])
     if scale >= 1:
         return stored
@@ -101,7 +103,8 @@ def _pressed(stored: NDArray[np.uint8], random: np.random.Generator) -> NDArray[
 def csss_view(
     stored: NDArray[np.uint8], width: int, height: int, resize: str, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Ours: cropped borders, resolution and compression of chance, moved a little, other brightness; no flip.
+    """Our augmentation: cropped borders, random resolution and compression, small shifts, brightness changes; no
+    flip.
 
     A mirrored chest has its heart on the right, which is a finding of its own.
     """

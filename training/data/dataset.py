@@ -1,4 +1,4 @@
-"""The data folder: its manifest, and reading its pictures."""
+"""Find the data folder, read its manifest and its pictures."""
 
 import csv
 import os
@@ -41,13 +41,14 @@ CLASSES: tuple[Label, ...] = (
         "The chest X-ray resembles those of children with pneumonia caused by a virus.",
     ),
 )
-"""The classes in the order of the network's output; export writes them to the model folder, which is then the source."""
+"""The classes in the order of the network's output. Export writes them to the model folder, which is the source
+afterwards."""
 
 LABELS = tuple(label.name for label in CLASSES)
 
 
 class DataMissing(Exception):
-    """The data folder is not there; the message says how to name it."""
+    """The data folder does not exist; the message says how to name it."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,12 @@ class Image:
 
     @property
     def kind(self) -> str:
-        """`cardiac_mri` for slices of ACDC and of the CAD set, else `chest_xray`."""
+        """`cardiac_mri` for slices of ACDC and of the CAD set, otherwise `chest_xray`."""
         return "cardiac_mri" if self.group.startswith(("acdc-", "cad-")) else "chest_xray"
 
     @property
     def stratum(self) -> str:
-        """What the split keeps in proportion: the class and, as Normal holds two modalities, the kind of scan."""
+        """The unit of stratification: the class plus the kind of scan, because Normal contains two modalities."""
         return f"{self.label}/{self.kind}"
 
 

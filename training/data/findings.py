@@ -1,8 +1,9 @@
-"""What the data say beyond the class: findings, view, readings of opacity, the diseases behind Sick.
+"""Load what the data say beyond the class: findings, view, readings of opacity, the diseases behind Sick.
 
-While training, a second output of the network learns them from the same pooled features; export leaves it out. They
-tell the network what to look at where the class alone is thin: what an opacity is (readings of radiologists, findings
-of NIH), what comes with it (a portable AP picture), and what makes a heart sick (ACDC's four groups).
+During training, a second output of the network learns them from the same pooled features; export leaves it out.
+They tell the network what to look at where the class alone says little: what an opacity is (readings of
+radiologists, findings of NIH), what accompanies it (a portable AP picture), and what makes a heart sick (ACDC's
+four groups).
 """
 
 import csv
@@ -40,7 +41,7 @@ UNKNOWN = -1.0
 
 
 def findings(images: list[Image], data: Path) -> NDArray[np.float32]:
-    """What is known of each image: (images, len(NAMES)), 1 for yes, 0 for no, `UNKNOWN` where nobody has said."""
+    """What is known about each image: (images, len(NAMES)); 1 for yes, 0 for no, `UNKNOWN` where there is no label."""
     known = _table(data / FINDINGS_FILE)
     rows = np.full((len(images), len(NAMES)), UNKNOWN, np.float32)
     for row, image in zip(rows, images, strict=True):
@@ -68,7 +69,7 @@ def _fill(row: NDArray[np.float32], said: dict[str, str]) -> None:
 
 
 def _table(file: Path) -> dict[str, dict[str, str]]:
-    """Rows by path; none where the data come without this file, and then nothing is learned from it."""
+    """Rows by path; empty when the data come without this file, and then nothing is learned from it."""
     if not file.is_file():
         return {}
     with file.open(newline="", encoding="utf-8") as lines:

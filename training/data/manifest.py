@@ -1,7 +1,8 @@
-"""`python -m training manifest`: hash the original data sets into one manifest.csv, in the format of the data folder.
+"""`python -m training manifest`: hash the original data sets into one manifest.csv, in the format of the data
+folder.
 
-Hashes and thumbnails are kept as they are made, so a killed run goes on where it stopped. A picture that is there twice
-is listed once; pictures that look nearly the same get one group, so that no split can put them on two sides.
+Hashes and thumbnails are saved as they are made, so an interrupted run continues where it stopped. A duplicate
+picture is listed once. Near duplicates get one group, so that no split can separate them.
 """
 
 import csv
@@ -34,7 +35,7 @@ READERS: dict[str, Callable[[Path, sources.LeftOut], Iterator[sources.Entry]]] =
 
 @dataclass(frozen=True)
 class Hashed:
-    """What is kept of a file: its state when it was read, SHA-256, and size in pixels (0 x 0: not a picture)."""
+    """What is stored about a file: its state when it was read, SHA-256, and size in pixels (0 x 0: not a picture)."""
 
     state: str
     sha256: str
@@ -45,7 +46,7 @@ class Hashed:
 def build(folders: dict[str, Path], out: Path, *, join: bool = True) -> dict[str, Any]:
     """Write `manifest.csv`, `nih_findings.csv` (if there is NIH) and `manifest.json` into `out`; return the last.
 
-    `folders` has the keys `nih`, `covid`, `cad`, or some of them. Paths in the manifest are relative to `out`. With
+    `folders` has some or all of the keys `nih`, `covid`, `cad`. Paths in the manifest are relative to `out`. With
     `join`, pictures whose thumbnails correlate above 0.99 get one group. Raises `sources.SourceWrong`.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -88,7 +89,7 @@ def build(folders: dict[str, Path], out: Path, *, join: bool = True) -> dict[str
 def _listed(
     entries: Sequence[sources.Entry], hashes: Sequence[Hashed], out: Path, left_out: sources.LeftOut
 ) -> tuple[list[dict[str, str]], dict[str, dict[str, str]]]:
-    """The manifest's rows, each picture once, and NIH's columns of the person by path."""
+    """The manifest's rows, each picture once, and NIH's patient columns by path."""
     seen: dict[str, sources.Entry] = {}
     rows, people = [], {}
     for entry, hashed in zip(entries, hashes, strict=True):
@@ -111,7 +112,8 @@ def _listed(
 
 
 def hash_all(files: Sequence[Path], kept: Path) -> list[Hashed]:
-    """Hash every file, with a progress bar; `kept` is a CSV to which each is added, and from which a new run goes on."""
+    """Hash every file, with a progress bar; `kept` is a CSV that stores each result, from which a new run
+    continues."""
     known = _known(kept)
     new = not kept.is_file()
     with kept.open("a", newline="", encoding="utf-8") as stream:
@@ -119,7 +121,7 @@ def hash_all(files: Sequence[Path], kept: Path) -> list[Hashed]:
         if new:
             writer.writerow(["path", "state", "sha256", "width", "height"])
         elif not kept.read_bytes().endswith(b"\n"):
-            stream.write("\n")  # a kill tore the last line
+            stream.write("\n")  # an interruption left a partial last line
         found = []
         for number, file in enumerate(tqdm(files, desc="hashing", unit="file")):
             path, status = str(file.resolve()), file.stat()
@@ -154,7 +156,7 @@ def _hash(file: Path) -> Hashed:
         with Picture.open(file) as picture:
             picture.load()
             return Hashed("", digest, *picture.size)
-    except (UnidentifiedImageError, OSError, SyntaxError):  # Pillow's words for a damaged PNG
+    except (UnidentifiedImageError, OSError, SyntaxError):  # Pillow raises these for damaged PNG files
         return Hashed("", digest, 0, 0)
 
 
@@ -168,7 +170,7 @@ def _write(file: Path, columns: Sequence[str], rows: Sequence[dict[str, str]]) -
 
 
 def in_words(record: dict[str, Any], out: Path) -> str:
-    """The record for the terminal."""
+    """Describe the record for the terminal."""
     near = record["near"]
     lines = [f"{label:<18}{count:>8}" for label, count in record["by_class"].items()]
     lines += [f"{'all':<18}{record['images']:>8}", *record["left_out"]]

@@ -1,10 +1,10 @@
-"""Pictures that are nearly the same: correlation of 32 x 32 thumbnails, all pairs or, for very many, by hashing.
+"""Find near duplicates: correlation of 32 x 32 thumbnails, for all pairs or, for very many pictures, by hashing.
 
-Up to `ALL_PAIRS` pictures every pair is compared. Above that only pictures that fall into one bucket of at least one of
-`TABLES` hash tables: a bucket is the signs of `BITS` random projections of the thumbnail less the mean thumbnail
-(random hyperplanes, Charikar 2002, https://doi.org/10.1145/509907.509965). Two thumbnails of correlation 0.99 lie about
-8 degrees apart, 16 less the mean; a sign then differs with a chance of 0.09, so they share a bucket of 12 signs with a
-chance of 0.32, and one of 24 tables finds them with a chance above 0.9999.
+Up to `ALL_PAIRS` pictures, every pair is compared. Above that, only pictures that share a bucket in at least one of
+`TABLES` hash tables: a bucket is the signs of `BITS` random projections of the thumbnail minus the mean thumbnail
+(random hyperplanes, Charikar 2002, https://doi.org/10.1145/509907.509965). Two thumbnails of correlation 0.99 are
+about 8 degrees apart, 16 after subtracting the mean. A sign then differs with probability 0.09, so they share a
+bucket of 12 signs with probability 0.32, and one of 24 tables finds them with probability above 0.9999.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from tqdm import tqdm
 from training.data.dataset import Image
 
 NEAR = 0.99
-"""Correlation of thumbnails above which two pictures count as the same."""
+"""Correlation of thumbnails above which two pictures count as near duplicates."""
 SIDE = 32
 ALL_PAIRS = 30_000
 BITS = 12
@@ -33,7 +33,7 @@ SEED = 42
 
 @dataclass(frozen=True)
 class NearPair:
-    """Two pictures that look the same, by their places in the list of images, the smaller first."""
+    """Two near duplicates, by their indices in the list of images, the smaller index first."""
 
     first: int
     second: int
@@ -41,7 +41,8 @@ class NearPair:
 
 
 def thumbnails(folder: Path, images: Sequence[Image], keep: Path | None = None) -> NDArray[np.uint8]:
-    """Grey thumbnails (n, 1024). With `keep`, a file, they are stored as they are made, and a killed run goes on there.
+    """Grey thumbnails (n, 1024). With the file `keep`, they are saved as they are made, and an interrupted run
+    continues there.
 
     Raises `OSError` for a picture that cannot be read.
     """
@@ -58,7 +59,7 @@ def thumbnails(folder: Path, images: Sequence[Image], keep: Path | None = None) 
 
 
 def _store(images: Sequence[Image], keep: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Room for the thumbnails and marks of those that are there; on disk, named after the list of images."""
+    """Arrays for the thumbnails and for flags of finished ones; on disk, named after the list of images."""
     if keep is None:
         return np.zeros((len(images), SIDE * SIDE), np.uint8), np.zeros(len(images), np.uint8)
     listed = hashlib.sha256("\n".join(image.path for image in images).encode()).hexdigest()[:12]
@@ -72,7 +73,7 @@ def _store(images: Sequence[Image], keep: Path | None) -> tuple[NDArray[np.uint8
 
 
 def _unit(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Mean 0 and length 1, so that a dot product is a correlation; a picture of one grey is like nothing."""
+    """Mean 0 and length 1, so that a dot product is a correlation; a uniform picture correlates with nothing."""
     values = thumbs.astype(np.float32)
     values -= values.mean(axis=1, keepdims=True)
     return np.asarray(values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6), np.float32)
@@ -81,7 +82,7 @@ def _unit(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
 def near_pairs(
     thumbs: NDArray[np.uint8], above: float = NEAR, all_pairs: int = ALL_PAIRS, tables: int = TABLES
 ) -> list[NearPair]:
-    """Every pair of thumbnails (n, 1024) that correlate by more than `above`, the most alike first."""
+    """Every pair of thumbnails (n, 1024) that correlates by more than `above`, the most similar first."""
     found: dict[tuple[int, int], float] = {}
     everybody = np.arange(len(thumbs))
     buckets = [everybody] if len(thumbs) <= all_pairs else _buckets(thumbs, tables)
@@ -95,7 +96,7 @@ def near_pairs(
 def _alike(
     thumbs: NDArray[np.uint8], members: NDArray[np.int64], above: float
 ) -> Iterator[tuple[int, int, float]]:
-    """The alike pairs among some thumbnails, compared block by block, each pair once."""
+    """The similar pairs among some thumbnails, compared block by block, each pair once."""
     for start in range(0, len(members), BLOCK):
         rows = _unit(thumbs[members[start : start + BLOCK]])
         for other in range(start, len(members), BLOCK):
@@ -108,7 +109,7 @@ def _alike(
 
 
 def _buckets(thumbs: NDArray[np.uint8], tables: int) -> Iterator[NDArray[np.int64]]:
-    """Places of thumbnails that share a bucket, for every table and bucket of two or more; places rise."""
+    """Indices of thumbnails that share a bucket, in increasing order, for every table and bucket of two or more."""
     random = np.random.default_rng(SEED)
     starts = range(0, len(thumbs), BLOCK)
     mean = sum(_unit(thumbs[start : start + BLOCK]).sum(axis=0) for start in starts) / len(thumbs)
@@ -127,7 +128,7 @@ def _buckets(thumbs: NDArray[np.uint8], tables: int) -> Iterator[NDArray[np.int6
 
 
 def joined(groups: Sequence[str], pairs: Sequence[NearPair]) -> list[str]:
-    """Groups after those of every pair have become one, under the name that comes first in the alphabet."""
+    """Merge the groups of every pair, under the name that is first in alphabetical order."""
     leader: dict[str, str] = {}
 
     def find(group: str) -> str:
@@ -142,7 +143,8 @@ def joined(groups: Sequence[str], pairs: Sequence[NearPair]) -> list[str]:
 
 
 def largest(groups: Sequence[str]) -> int:
-    """Images in the largest group: a large one after joining hints at pictures that are alike by chance."""
+    """Images in the largest group: a large group after merging indicates that different pictures were merged by
+    chance."""
     counts: dict[str, int] = defaultdict(int)
     for group in groups:
         counts[group] += 1

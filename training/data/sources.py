@@ -1,9 +1,10 @@
-"""One manifest for the three original data sets, in the layouts in which their publishers hand them out.
+"""List the three original data sets for one manifest, in the layouts in which their publishers distribute them.
 
 - NIH ChestX-ray14: `images_*/images/*.png` (or `images/*.png`) and `Data_Entry_2017*.csv` with `Image Index`,
   `Finding Labels` and `Patient ID`. Every image is NIH_MERGED, as in the paper.
-- COVID-19 Radiography Database: `COVID`, `Lung_Opacity`, `Normal` and `Viral Pneumonia`, in each `images/*.png` (older
-  versions: the pictures themselves). `masks/` holds outlines of the lungs, which are no scans. No patient is known.
+- COVID-19 Radiography Database: `COVID`, `Lung_Opacity`, `Normal` and `Viral Pneumonia`, in each `images/*.png`
+  (older versions: the pictures themselves). `masks/` holds outlines of the lungs, which are no scans. The patients
+  are unknown.
 - CAD Cardiac MRI: `Normal/Directory_*/…` and `Sick/Directory_*/…`; a directory is one patient.
 """
 
@@ -29,7 +30,7 @@ class SourceWrong(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture before it is hashed; `person` are NIH's columns of the person, where they are known."""
+    """One picture before it is hashed; `person` has NIH's patient columns, where they are known."""
 
     file: Path
     label: str
@@ -40,7 +41,7 @@ class Entry:
 
 @dataclass
 class LeftOut:
-    """Files that are in the folders and are no scans of the data sets, by reason."""
+    """Files in the folders that are no scans of the data sets, by reason."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -85,7 +86,7 @@ def nih(folder: Path, left_out: LeftOut) -> Iterator[Entry]:
 
 
 def covid(folder: Path, left_out: LeftOut) -> Iterator[Entry]:
-    """The images of the COVID-19 Radiography Database; masks are counted and left out. Raises `SourceWrong`."""
+    """The images of the COVID-19 Radiography Database; masks are counted and excluded. Raises `SourceWrong`."""
     missing = [name for name in COVID_CLASSES if not (folder / name).is_dir()]
     if missing:
         raise SourceWrong(
@@ -94,7 +95,7 @@ def covid(folder: Path, left_out: LeftOut) -> Iterator[Entry]:
     for name, label in COVID_CLASSES.items():
         inside = folder / name / "images"
         for file in _pictures(inside if inside.is_dir() else folder / name, deep=False):
-            # One name may stand in two classes' folders.
+            # The same name may occur in the folders of two classes.
             yield Entry(file, label, "COVID-19 Radiography Database", f"crd-{label}-{file.stem}")
         left_out.counts[MASKS] += len(list(_pictures(folder / name / "masks", deep=True)))
 

@@ -1,4 +1,4 @@
-"""Share the images out to train, val and test: by patient, in proportion within every class."""
+"""Split the images into train, val and test: by patient, stratified by class."""
 
 import csv
 import random
@@ -15,12 +15,12 @@ SEED = 42
 
 
 class LeakFound(Exception):
-    """A patient stands on two sides of the split."""
+    """A patient is on two sides of the split."""
 
 
 @dataclass(frozen=True)
 class Leak:
-    """Two pictures on different sides that look the same."""
+    """Two near duplicates on different sides."""
 
     first: str
     second: str
@@ -30,9 +30,9 @@ class Leak:
 def split(images: Sequence[Image], seed: int = SEED) -> dict[str, str]:
     """Map each image's path to its side.
 
-    Groups are shuffled, then taken from the largest to the smallest; each goes to the side whose strata (class and
-    kind of scan) it leaves least unbalanced, measured as the squared shortfall relative to the wanted share. Large
-    groups first, because only small ones can still mend a proportion.
+    Groups are shuffled, then assigned from the largest to the smallest. Each goes to the side that it leaves least
+    unbalanced in its strata (class and kind of scan), measured as the squared shortfall relative to the target
+    fraction. Large groups come first, because only small ones can still correct a proportion.
     """
     groups: dict[str, list[Image]] = defaultdict(list)
     for image in images:
@@ -47,7 +47,7 @@ def split(images: Sequence[Image], seed: int = SEED) -> dict[str, str]:
         needs = Counter(image.stratum for image in groups[group])
 
         def gain(side: str, needs: Counter[str] = needs) -> float:
-            """How much this side's relative shortfall shrinks when it takes the group."""
+            """By how much this side's relative shortfall shrinks when it takes the group."""
             total = 0.0
             for stratum, count in needs.items():
                 goal = wanted[stratum] * SIDES[side]
@@ -63,7 +63,7 @@ def split(images: Sequence[Image], seed: int = SEED) -> dict[str, str]:
 
 
 def check_groups(images: Iterable[Image], sides: dict[str, str]) -> None:
-    """Raise `LeakFound` when one group is on two sides."""
+    """Raise `LeakFound` when a group is on two sides."""
     seen: dict[str, str] = {}
     for image in images:
         if seen.setdefault(image.group, sides[image.path]) != sides[image.path]:
@@ -86,7 +86,7 @@ def near_duplicates(
 
 
 def write_split(file: Path, images: Iterable[Image], sides: dict[str, str]) -> None:
-    """Write `path,label,group,kind,side`, one row an image."""
+    """Write `path,label,group,kind,side`, one row per image."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")

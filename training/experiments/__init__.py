@@ -1,1 +1,1 @@
-"""Runs beside the shipped model: several seeds, single changes, synthetic scans."""
+"""Experiments besides the released model: several seeds, single changes, synthetic scans."""

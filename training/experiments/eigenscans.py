@@ -1,12 +1,12 @@
-"""A principal-component model of scans that look alike: of their shape and of their texture.
+"""Model the shape and the texture of similar scans by principal components.
 
-Components of unaligned pictures give fog, since no two chests are cut alike. So, as in active appearance models
-(Cootes, Edwards, Taylor 2001), pictures of different patients that resemble each other are first warped onto their
-common mean by optical flow; components are then taken of the warped pictures (texture) and of the flows (shape).
+Components of unaligned pictures give only blur, since no two chests are framed alike. So, as in active appearance
+models (Cootes, Edwards, Taylor 2001), similar pictures of different patients are first warped onto their common
+mean by optical flow. Components are then computed of the warped pictures (texture) and of the flows (shape).
 
-What belongs to one patient alone (burned-in writing, a device, a medal) must not come through. So each warped pixel is
-first clipped to the range that eight patients reach at that place, and a component that rests mainly on one picture is
-left out.
+What belongs to one patient alone (burned-in text, a device, a medal) must not appear. So each warped pixel is first
+clipped to the range that eight patients reach at that place, and a component that depends mainly on one picture is
+dropped.
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from training.data.dataset import Image
 
 SIDE = 256
-"""Pixels a side while modelling and drawing."""
+"""Pixels per side for modelling and drawing."""
 PATIENTS = 40
-"""Pictures that one model is made of, each of another patient."""
+"""Number of pictures in one model, each of another patient."""
 TEXTURE_RANK, SHAPE_RANK = 20, 8
 SMOOTHING = (10.0, 8.0, 6.0, 4.0)
 """Standard deviation, in pixels, of the smoothing of the flow in each round of alignment."""
 
 SHARED = 0.20
-"""Grey levels above and below these shares of the patients' at a place are clipped."""
+"""Grey levels below this quantile of the patients' values at a place, or above its counterpart, are clipped."""
 MAX_SHARE = 0.20
-"""A component of which one picture makes up more than this share is left out."""
+"""A component of which one picture makes up more than this fraction is dropped."""
 
 Floats = NDArray[np.float32]
 
@@ -49,14 +49,14 @@ def read_pictures(data: Path, images: Sequence[Image]) -> NDArray[np.uint8]:
 
 
 def unit_rows(pictures: NDArray[np.floating]) -> Floats:
-    """Each picture as a row without its mean, of length 1, so that products of rows are correlations."""
+    """Each picture as a row with mean 0 and length 1, so that products of rows are correlations."""
     rows = pictures.reshape(len(pictures), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), dtype=np.float32)
 
 
 def alike(pictures: NDArray[np.uint8], images: Sequence[Image], anchor: int) -> list[int]:
-    """The pictures most like the anchor's, by 32 x 32 thumbnails, one per patient, at most `PATIENTS`."""
+    """The pictures most similar to the anchor, by 32 x 32 thumbnails, one per patient, at most `PATIENTS`."""
     small = np.stack([cv2.resize(row, (32, 32), interpolation=cv2.INTER_AREA) for row in pictures])
     rows = unit_rows(small.astype(np.float32))
     chosen: dict[str, int] = {}
@@ -68,7 +68,7 @@ def alike(pictures: NDArray[np.uint8], images: Sequence[Image], anchor: int) -> 
 
 
 def _warp(picture: Floats, flow: Floats) -> Floats:
-    """The picture read at each pixel's place plus the flow there."""
+    """Sample the picture at each pixel's position plus the flow there."""
     return np.asarray(
         cv2.remap(
             picture,
@@ -82,7 +82,7 @@ def _warp(picture: Floats, flow: Floats) -> Floats:
 
 
 def _align(pictures: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-    """Textures (pictures, pixels) on the common mean, and the flows (pictures, SIDE, SIDE, 2) that lead there."""
+    """Textures (pictures, pixels) on the common mean, and the flows (pictures, SIDE, SIDE, 2) to it."""
     equalise = cv2.createCLAHE(2.0, (8, 8))
     even = np.stack([equalise.apply(row) for row in pictures])
     optical_flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -103,7 +103,7 @@ def _align(pictures: NDArray[np.uint8]) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class Components:
-    """Mean (n) and principal axes (rank, n), each axis as long as the standard deviation along it."""
+    """Mean (n) and principal axes (rank, n), each axis scaled to the standard deviation along it."""
 
     mean: Floats
     axes: Floats
@@ -115,20 +115,20 @@ class Components:
         values, vectors = np.linalg.eigh(centred @ centred.T)  # far fewer rows than columns
         resting = (vectors**2).max(
             axis=0
-        )  # the columns have length 1: the share of the picture that has the most
+        )  # columns have length 1, so this is the largest contribution of one picture
         order = np.argsort(values)[::-1][: len(rows) - 1]
         keep = order[resting[order] <= MAX_SHARE][:rank]
-        axes = vectors[:, keep].T @ centred  # as long as the square root of the eigenvalue
+        axes = vectors[:, keep].T @ centred  # its length is the square root of the eigenvalue
         return cls(mean, np.asarray(axes / np.sqrt(len(rows)), dtype=np.float32))
 
     def draw(self, weights: NDArray[np.float64]) -> Floats:
-        """Mean plus axes with the given weights; standard normal weights have the spread of the real ones."""
+        """Mean plus weighted axes; standard normal weights give the variance of the real pictures."""
         return np.asarray(self.mean + weights[: len(self.axes)] @ self.axes, dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class EigenScans:
-    """The two component models of one family of pictures."""
+    """The two component models of one family of similar pictures."""
 
     texture: Components
     shape: Components

@@ -1,8 +1,8 @@
-"""The same recipe with several seeds: how much of a figure is chance of initial weights, order and augmentation.
+"""Train the same recipe with several seeds: how much of a metric is due to random weights, order and augmentation.
 
-Every seed is trained and calibrated by itself, as the networks are that teach the shipped one, and measured on the same
-held-back images, as stored and reduced to 128 pixels. All share the augmented passes, and differ in initial weights, order
-and mixing.
+Every seed is trained and calibrated separately, like the teachers of the released network, and evaluated on the
+same held-out test set, as stored and reduced to 128 pixels. All share the augmented passes, and differ in initial
+weights, order and mixing.
 """
 
 import json
@@ -29,9 +29,9 @@ SEEDS = (42, 43, 44)
 
 
 def several(run: Run, data: Path, weights: str, seeds: Sequence[int] = SEEDS) -> dict[str, Any]:
-    """Train what is not trained yet, measure every seed, and return the record kept as `seeds.json`.
+    """Train missing seeds, evaluate all of them, and return the record stored as `seeds.json`.
 
-    It goes into the model folder's metrics.json, too, where there is one.
+    It is also added to the model folder's metrics.json, if there is one.
     """
     rows = {str(seed): _measured(run.of_seed(seed), data, weights) for seed in seeds}
     record = {
@@ -76,7 +76,7 @@ def _measured(run: Run, data: Path, weights: str) -> dict[str, Any]:
 
 
 def figures(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> dict[str, float]:
-    """Accuracy, macro-F1, calibration error, and what the threshold lets through, before outliers are refused."""
+    """Accuracy, macro-F1, calibration error, and the effect of the threshold, before outliers are refused."""
     right = probabilities.argmax(axis=1) == truth
     accepted = probabilities.max(axis=1) >= DEFAULT_THRESHOLD
     return {

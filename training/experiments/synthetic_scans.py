@@ -1,9 +1,9 @@
-"""Draw pictures that look like scans and are nobody's, for the demo.
+"""Draw pictures for the demo that look like scans but show no real person.
 
-Each is drawn from a principal-component model of 40 patients' training pictures (`eigenscans`) with random weights,
-so none is reproduced. Besides, a picture is refused when it is nearer to any training picture than all but one in
-twenty real pictures are to their nearest neighbour of another patient, in the whole picture and in its fine detail.
-The words "SYNTHETIC - NOT A PATIENT" are drawn into each picture.
+Each is drawn with random weights from a principal-component model of 40 patients' training pictures (`eigenscans`),
+so none is reproduced. In addition, a picture is refused if it is nearer to any training picture than 95 % of real
+pictures are to their nearest neighbour of another patient, in the whole picture and in its fine detail. The words
+"SYNTHETIC - NOT A PATIENT" are drawn into each picture.
 """
 
 from collections import Counter
@@ -21,25 +21,26 @@ from training.data.dataset import LABELS, Image
 from training.experiments.eigenscans import PATIENTS, EigenScans, Floats, alike, read_pictures, unit_rows
 
 FINAL = 512
-"""Pixels a side of the picture that is kept."""
+"""Pixels per side of the final picture."""
 WORDS = "SYNTHETIC - NOT A PATIENT"
 FAMILIES = 6
-"""Families of like pictures tried for each drawing."""
+"""Families of similar pictures tried for each drawing."""
 STEP = 0.3
-"""How far one step of the search moves through the space of weights."""
+"""Step size of the search in the space of weights."""
 DETAIL = 8.0
-"""Fine detail is what remains when the picture smoothed by so many pixels is taken away."""
+"""Fine detail is the picture minus the picture smoothed with this many pixels."""
 SURE, UNSURE = 0.93, 0.60
 AIMS = dict.fromkeys(LABELS, (SURE, SURE)) | {
     "Lung_Opacity": (SURE, UNSURE),
     "NIH_MERGED": (SURE, UNSURE),
 }
-"""Probability of its own class that each drawing of a class is to get; two are to come out uncertain."""
+"""Target probability of its own class for each drawing of a class; two should come out uncertain."""
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """Highest correlation with a picture of the class: of the whole picture without the class mean, and of detail."""
+    """Highest correlation with a picture of the class: of the whole picture minus the class mean, and of fine
+    detail."""
 
     whole: float
     detail: float
@@ -49,7 +50,7 @@ class Likeness:
 
 
 class Neighbours:
-    """Training pictures of a class, to be kept clear of."""
+    """Training pictures of a class from which drawings must differ."""
 
     def __init__(self, pictures: NDArray[np.uint8], images: Sequence[Image]) -> None:
         self._mean = pictures.mean(axis=0)
@@ -66,7 +67,7 @@ class Neighbours:
         self.limit = Likeness(*(float(np.quantile(row, 0.95)) for row in nearest))
 
     def nearest(self, picture: Floats) -> Likeness:
-        """How like the nearest training picture a drawing is."""
+        """Similarity of a drawing to the nearest training picture."""
         whole = self._whole @ unit_rows((picture - self._mean)[np.newaxis])[0]
         return Likeness(
             float(whole.max()), float((self._detail @ unit_rows(_detail(picture)[np.newaxis])[0]).max())
@@ -80,7 +81,7 @@ def _detail(picture: NDArray[np.floating] | NDArray[np.uint8]) -> Floats:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One synthetic picture as JPEG, the class it was drawn from, what the engine reads in it, and how near it is."""
+    """One synthetic picture as JPEG, its class, the engine's prediction, and its similarity to training pictures."""
 
     jpeg: bytes
     label: str
@@ -91,14 +92,14 @@ class Drawn:
 
 
 def finish(grey: Floats, native: int) -> bytes:
-    """Bring a drawing to the class's usual sharpness, `native` pixels, enlarge, write the words, encode as JPEG."""
+    """Adjust a drawing to the class's usual sharpness, `native` pixels, enlarge, add the words, encode as JPEG."""
     picture = grey.astype(np.uint8)
     if native < len(picture):
         picture = cv2.resize(picture, (native, native), interpolation=cv2.INTER_AREA).astype(np.uint8)
     picture = cv2.resize(picture, (FINAL, FINAL), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
     font, scale, thickness = cv2.FONT_HERSHEY_SIMPLEX, 0.72, 2
     (width, height), below = cv2.getTextSize(WORDS, font, scale, thickness)
-    top = FINAL - height - below - 12  # a black strip: white words on a white diaphragm cannot be read
+    top = FINAL - height - below - 12  # a black strip: white words on a white diaphragm are not readable
     cv2.rectangle(picture, (0, top), (FINAL, FINAL), (0,), cv2.FILLED)
     cv2.putText(
         picture, WORDS, ((FINAL - width) // 2, FINAL - below - 5), font, scale, (255,), thickness, cv2.LINE_AA
@@ -122,9 +123,9 @@ class Artist:
         self.neighbours = Neighbours(self.pictures, self.images)
 
     def draw(self, random: np.random.Generator, aim: float, steps: int) -> Drawn:
-        """The drawing whose own class gets a probability nearest to `aim`, out of several families.
+        """The drawing, of several families, whose own class has the probability nearest to `aim`.
 
-        Raises `RuntimeError` when none kept clear of the training pictures.
+        Raises `RuntimeError` when all of them were too similar to training pictures.
         """
         found = []
         for _ in range(FAMILIES):
@@ -139,7 +140,7 @@ class Artist:
     def _search(
         self, family: EigenScans, random: np.random.Generator, aim: float, steps: int
     ) -> Drawn | None:
-        """A random walk whose steps keep the weights' normal distribution; a step nearer to the aim is kept."""
+        """A random walk that preserves the weights' normal distribution; keeps each step that is nearer to the aim."""
         weights = random.normal(size=family.rank)
         best: Drawn | None = None
         for _ in range(steps):
@@ -149,7 +150,7 @@ class Artist:
             result = self.engine.predict(jpeg, heatmap=False)
             if best is not None and self._miss(result, aim) >= self._miss(best.result, aim):
                 continue
-            nearest = self.neighbours.nearest(picture)  # the dearest step, hence the last
+            nearest = self.neighbours.nearest(picture)  # the most expensive check, hence the last
             if nearest.below(self.neighbours.limit):
                 best = Drawn(jpeg, self.label, result, nearest, self.neighbours.usual, self.neighbours.limit)
                 weights = tried
@@ -158,7 +159,7 @@ class Artist:
         return best
 
     def _miss(self, result: Result, aim: float) -> float:
-        """How far from the aim; a drawing that is to be read surely must also look like a scan to the engine."""
+        """Distance from the aim; a drawing with a confident prediction must also look like a scan to the engine."""
         strange = 0.0
         if aim >= self.engine.threshold and result.outlier_score is not None:
             strange = max(0.0, result.outlier_score / self.engine.info.outliers_threshold - 1)
@@ -168,7 +169,7 @@ class Artist:
 def choose(
     data: Path, images: list[Image], engine: Engine, *, steps: int, seed: int
 ) -> Iterator[tuple[str, Drawn]]:
-    """File name and picture, two of each class, the one that is read more surely first."""
+    """File name and picture, two per class, the more confident one first."""
     with tqdm(total=sum(len(aims) for aims in AIMS.values()), desc="drawing", unit="picture") as bar:
         for number, label in enumerate(LABELS):
             artist = Artist(data, images, label, engine)
@@ -198,7 +199,7 @@ non-commercial.
 
 
 def write_set(folder: Path, chosen: Iterable[tuple[str, Drawn]]) -> list[tuple[str, Drawn]]:
-    """Write the pictures and a README with what was measured; returns what was written."""
+    """Write the pictures and a README with the measurements; returns what was written."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = list(chosen)
     text = README.format(patients=PATIENTS)

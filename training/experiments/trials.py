@@ -1,7 +1,7 @@
-"""Single changes to the published recipe, measured on the validation images: the scaled input, and no flip.
+"""Evaluate single changes of the published recipe on the validation images: scaled input, and no flip.
 
-Only the head is trained, on one augmented pass over the frozen base, so that each change stands alone and takes minutes.
-Three seeds each; the test images take no part.
+Only the head is trained, on one augmented pass over the frozen base, so that each change is isolated and takes
+minutes. Each has three seeds; the test images are not used.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ TRIALS: dict[str, Recipe] = {
 
 
 def trials(run: Run, data: Path, weights: str, seeds: Sequence[int] = SEEDS) -> dict[str, Any]:
-    """Measure every trial and return the record kept as `trials.json` and in the model folder's metrics.json."""
+    """Run every trial and return the record stored as `trials.json` and in the model folder's metrics.json."""
     rows = {name: _tried(run, recipe, data, weights, seeds) for name, recipe in TRIALS.items()}
     record = {"passes": PASSES, "seeds": list(seeds), "by_trial": rows}
     run.write("trials", record)

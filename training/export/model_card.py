@@ -1,4 +1,4 @@
-"""The model card: every figure in it comes from metrics.json and labels.json."""
+"""Write the model card; every figure in it comes from metrics.json and labels.json."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ PARTS = (
     "training",
     "validation",
 )
-"""What of metrics.json the template reads by its own name."""
+"""The parts of metrics.json that the template uses by name."""
 
 
 def model_card(info: ModelInfo, metrics: dict[str, Any]) -> str:

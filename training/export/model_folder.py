@@ -36,10 +36,10 @@ def head_weights(head: Any) -> ClassifierHead:
 
 
 def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[str, Any]:
-    """Export the best epoch and return the record kept as `export.json`.
+    """Export the best epoch and return the record stored as `export.json`.
 
-    Half-precision weights are taken when no probability moves by more than 1e-3 against Keras, else float32;
-    `ParityFailed` when float32 moves more than that. Eight bits are tried and taken only if `quantise.trial` says so.
+    Half-precision weights are used if no probability differs by more than 1e-3 from Keras, otherwise float32;
+    raises `ParityFailed` if float32 differs by more. int8 is tried, and used only if `quantise.trial` says so.
     """
     trained, calibrated = run.read("train"), run.read("calibrate")
     head = keras.models.load_model(run.kept_file(trained), compile=False)
@@ -97,7 +97,8 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
 
 
 def try_int8(folder: Path, data: Path) -> dict[str, Any]:
-    """The int8 trial for a model folder as it is shipped; kept in its metrics.json, the model file is left alone."""
+    """Run the int8 trial for a released model folder; store it in its metrics.json and leave the model file
+    unchanged."""
     metrics = read_metrics(folder)
     model = network.load_model(folder / KERAS)
     learned, known = (held_back(data, metrics, side) for side in ("train", "val"))

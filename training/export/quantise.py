@@ -1,8 +1,9 @@
-"""A trial of int8: is the network as good and faster with weights and activations of eight bits?
+"""Try int8: whether the network is as good, and faster, with 8-bit weights and activations.
 
-Post-training quantisation with a representative set of training images, as LiteRT's converter does it; inputs and
-outputs stay float32, so that the engine takes either file. It is worth shipping only when it costs less than half a
-point of macro-F1 on the validation images, is faster, and moves no probability by more than the parity limit of export.
+This is post-training quantisation with a representative set of training images, by LiteRT's converter; inputs and
+outputs stay float32, so that the engine accepts either file. It is worth releasing only if it costs less than half
+a point of macro-F1 on the validation images, is faster, and changes no probability by more than the parity limit of
+export.
 """
 
 import statistics
@@ -28,7 +29,7 @@ from training.measuring.metrics import macro_f1
 
 REPRESENTATIVE = 240
 MOST_LOST = 0.005
-"""Macro-F1 that eight bits may cost."""
+"""Maximum loss of macro-F1 for int8."""
 ROUNDS = 40
 
 
@@ -50,7 +51,7 @@ def to_int8(model: Any, pictures: Sequence[NDArray[np.float32]]) -> bytes:
 
 
 class _Runner:
-    """A LiteRT file: (height, width, 3) to probabilities (classes)."""
+    """Runs a LiteRT file: (height, width, 3) to probabilities (classes)."""
 
     def __init__(self, content: bytes) -> None:
         self.interpreter = Interpreter(model_content=content, num_threads=min(MAX_THREADS, usable_cores()))
@@ -68,7 +69,7 @@ class _Runner:
 
 
 def _milliseconds(runners: Sequence[_Runner], picture: NDArray[np.float32]) -> list[float]:
-    """Median of one call for each, taken in turn so that a busy machine is as unkind to both."""
+    """Median time of one call for each, measured alternately so that a busy machine affects both equally."""
     times: list[list[float]] = [[] for _ in runners]
     for _ in range(ROUNDS):
         for runner, kept in zip(runners, times, strict=True):
@@ -81,10 +82,10 @@ def _milliseconds(runners: Sequence[_Runner], picture: NDArray[np.float32]) -> l
 def trial(
     model: Any, info: ModelInfo, data: Path, learned: Sequence[Image], known: Sequence[Image], *, limit: float
 ) -> tuple[bytes, dict[str, Any]]:
-    """The int8 file and how it fares beside the shipped one, on the validation images `known`.
+    """The int8 file and its comparison with the released one, on the validation images `known`.
 
-    `learned` are training images, of which evenly spaced ones set the ranges; `limit` is the largest difference of a
-    probability that export allows.
+    `learned` are training images, of which evenly spaced ones set the ranges; `limit` is the largest difference of
+    a probability that export allows.
     """
 
     def read(image: Image) -> NDArray[np.float32]:

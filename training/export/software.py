@@ -1,4 +1,4 @@
-"""What a model is made and measured with."""
+"""Record the software versions with which a model is made and evaluated."""
 
 import platform
 from importlib import metadata
@@ -12,6 +12,8 @@ def software() -> dict[str, str]:
     for name in PACKAGES:
         try:
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # TensorFlow goes by two names, and measuring needs none of it
+        except (
+            metadata.PackageNotFoundError
+        ):  # TensorFlow has two package names, and evaluation does not need it
             continue
     return found

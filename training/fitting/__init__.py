@@ -1,1 +1,1 @@
-"""Everything that fits a network or a score to images: training, calibration, outlier score. Needs the extra `train`."""
+"""Fit networks and scores to images: training, calibration, outlier score. Needs the extra `train`."""

@@ -1,4 +1,4 @@
-"""Calibration on the validation set: temperature scaling, and for a recipe with uneven sampling a bias for each class."""
+"""Calibrate on the validation set: temperature scaling, and for a recipe with uneven sampling a bias per class."""
 
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from training.measuring.scaling import counted, fit_temperature, fit_with_bias, 
 from training.run import Run
 
 EVENED, RIDGE = 0.75, 0.01
-"""How far the classes count alike, and what a bias costs. Chosen on the validation images, the biases of each fifth of
-the patients fitted on the others: without either, two healthy hearts of 33 slices decided the biases (log loss 0.42
-instead of 0.39), and the rare class was given up."""
+"""How far the classes are weighted equally, and the penalty on a bias. Chosen on the validation images by
+cross-validation: the biases for each fifth of the patients were fitted on the others. Without these two values, two
+healthy hearts with 33 slices decided the biases (log loss 0.42 instead of 0.39), and the rare class was hardly ever
+predicted."""
 
 
 def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
-    """Fit the temperature with the best epoch's head and return the record kept as `calibrate.json`."""
+    """Fit the temperature with the best epoch's head and return the record stored as `calibrate.json`."""
     trained = run.read("train")
     images = run.images(data)["val"]
     cache = feature_cache(run, data, weights)

@@ -1,4 +1,4 @@
-"""Where the training runs: on the processor, on one graphics card, or on several; with halves where a card has them."""
+"""Choose where the training runs: CPU, one GPU, or several, with half precision where a GPU supports it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,19 +8,19 @@ FULL, MIXED = "float32", "mixed_float16"
 
 @dataclass(frozen=True)
 class Plan:
-    """How many graphics cards share a batch (0: the processor alone) and in which precision the layers work."""
+    """How many GPUs share a batch (0: CPU only) and in which precision the layers work."""
 
     cards: int
     policy: str
 
 
 def plan(cards: int) -> Plan:
-    """Half precision only where a card does it quickly; on a processor it is slower than single precision."""
+    """Half precision only where a GPU does it quickly; on a CPU it is slower than single precision."""
     return Plan(cards, MIXED if cards else FULL)
 
 
 def apply(chosen: Plan | None = None) -> Any:
-    """Set the precision and return the `tf.distribute` strategy; without a plan, the one for the cards that are there."""
+    """Set the precision and return the `tf.distribute` strategy; without a plan, the one for the available GPUs."""
     import keras
     import tensorflow as tf
 

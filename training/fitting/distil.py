@@ -1,10 +1,10 @@
-"""One network that answers as several do together.
+"""Distil several networks into one.
 
-The mean of what networks of several seeds say is better than what each says, and takes as many times as long for each
+The mean prediction of networks with several seeds is better than each of them, but takes several times as long per
 scan. So a network of the same size learns that mean: distillation of an ensemble (Hinton et al. 2015,
-https://arxiv.org/abs/1503.02531). The panel sees the very picture that the learner sees, mixed and augmented, and
-answers it anew at each step: "patient and consistent" teaching (Beyer et al. 2022, https://arxiv.org/abs/2106.05237).
-Labels take no part; the panel has learned them, and what the second output learns is as in every other training.
+https://arxiv.org/abs/1503.02531). The teachers see the same picture as the student, mixed and augmented, and
+predict it at each step: "patient and consistent" teaching (Beyer et al. 2022, https://arxiv.org/abs/2106.05237).
+Labels are not used, because the teachers have learned them; the second output learns as in every other training.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from training.run import SEED, Run, RunDiffers
 
 
 def seeds_of(run: Run) -> list[int]:
-    """The seeds of the networks that teach: as many as the recipe says, the default seed first."""
+    """The seeds of the teacher networks: as many as the recipe says, the default seed first."""
     return list(range(SEED, SEED + run.recipe.panel))
 
 
 def panel(files: Sequence[Path]) -> Teacher:
-    """From a batch (images, ...) to the mean of the probabilities (images, classes) that the networks in `files` give."""
+    """A function from a batch (images, ...) to the mean probabilities (images, classes) of the networks in `files`."""
     members = [network.classifier(keras.models.load_model(file, compile=False)) for file in files]
 
     @tf.function(reduce_retracing=True)
@@ -39,10 +39,10 @@ def panel(files: Sequence[Path]) -> Teacher:
 
 
 def distil(run: Run, data: Path, weights: str, resize: str | None = None) -> dict[str, Any]:
-    """Train the panel as far as it is not trained yet, then the network that learns from it; its record is returned.
+    """Train missing teachers, then the network that learns from them; returns its record.
 
-    Raises `RunDiffers` where the networks were trained on pictures that were resized in different ways, and where a
-    learner has begun with another panel.
+    Raises `RunDiffers` when the teachers were trained with different resize methods, or when a student was started
+    with other teachers.
     """
     files = []
     for seed in seeds_of(run):
@@ -51,7 +51,7 @@ def distil(run: Run, data: Path, weights: str, resize: str | None = None) -> dic
         resize = resize or record["resize"]["chosen"]
         if record["resize"]["chosen"] != resize:
             raise RunDiffers(
-                f"The network of seed {seed} was trained on pictures resized by another way than {resize}."
+                f"The network of seed {seed} was trained on pictures resized with another method than {resize}."
             )
         files.append(member.kept_file(record))
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]

@@ -1,4 +1,4 @@
-"""One pass over the training images, and how good the network is after it."""
+"""Run one pass over the training images, and validate the network afterwards."""
 
 import math
 from collections import Counter
@@ -21,7 +21,7 @@ from training.measuring.metrics import log_loss, macro_f1
 from training.measuring.scaling import fit_with_bias, with_bias
 from training.recipes import Recipe
 
-# From a batch (images, ...) to what is to be learned of it, (images, classes).
+# From a batch (images, ...) to the target probabilities (images, classes).
 Teacher = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -31,13 +31,13 @@ def targets(images: list[Image]) -> NDArray[np.int64]:
 
 
 def one_hot(images: list[Image]) -> NDArray[np.float32]:
-    """The labels of images as rows of noughts and a one."""
+    """The labels of images as one-hot rows."""
     rows: NDArray[np.float32] = keras.utils.to_categorical(targets(images), len(LABELS)).astype(np.float32)
     return rows
 
 
 def sampling_order(images: list[Image], balance: float, random: np.random.Generator) -> NDArray[np.int64]:
-    """The images of one epoch, as many as there are: each once, or drawn so that rare strata come more often.
+    """The images of one epoch, as many as there are: each once, or sampled so that rare strata occur more often.
 
     A stratum (class and kind of scan) of n images has a share proportional to n ** (1 - balance).
     """
@@ -45,7 +45,7 @@ def sampling_order(images: list[Image], balance: float, random: np.random.Genera
         return random.permutation(len(images))
     counts = Counter(image.stratum for image in images)
     weights = np.array([counts[image.stratum] ** -balance for image in images])
-    # Low variance: an image of weight 2.3 comes twice or three times, never not at all.
+    # Low variance: an image of weight 2.3 occurs two or three times, never zero times.
     wanted = weights / weights.sum() * len(images)
     times = np.floor(wanted).astype(np.int64) + (random.random(len(images)) < wanted % 1)
     return random.permutation(np.repeat(np.arange(len(images)), times))
@@ -54,10 +54,12 @@ def sampling_order(images: list[Image], balance: float, random: np.random.Genera
 def mixed(
     random: np.random.Generator, share: float, arrays: Sequence[NDArray[np.float32]]
 ) -> list[NDArray[np.float32]]:
-    """Each image of a batch with a part of another one, and its class with the same part of the other's.
+    """Mix each image of a batch with a fraction of another one, and its class with the same fraction of the
+    other's.
 
-    Mixup of Zhang et al. 2018 (https://arxiv.org/abs/1710.09412) on feature maps; `share` is the parameter of the beta
-    distribution. The first image of a pair always has the larger part, so what else is known of it may stay as it is.
+    Mixup (Zhang et al. 2018, https://arxiv.org/abs/1710.09412) on feature maps; `share` is the parameter of the
+    beta distribution. The first image of a pair always has the larger fraction, so its other labels may stay
+    unchanged.
     """
     other = random.permutation(len(arrays[0]))
     part = random.beta(share, share, size=len(other)).astype(np.float32)
@@ -71,9 +73,9 @@ def mixed(
 
 @dataclass(frozen=True)
 class Lesson:
-    """What there is to learn from: features, classes as one-hot rows, and what else is known (`training.data.findings`).
+    """Training data: features, classes as one-hot rows, and further labels (`training.data.findings`).
 
-    A teacher answers each batch as it is shown, and the classes do not count (`training.fitting.distil`).
+    With a teacher, its predictions for each batch replace the classes (`training.fitting.distil`).
     """
 
     x: NDArray[Any]
@@ -107,10 +109,11 @@ def one_epoch(
     classes: NDArray[np.float32] | None = None,
     teacher: Teacher | None = None,
 ) -> dict[str, float]:
-    """One pass of gradient steps in an order that depends on seed and epoch only, so that a resumed run is equal.
+    """One pass of gradient steps in an order that depends only on seed and epoch, so that a resumed run is
+    identical.
 
-    `known` is what `training.data.findings` says of the images, `classes` what to learn instead of their labels, and a
-    `teacher` answers instead of either. Several graphics cards share each batch.
+    `known` are the labels of `training.data.findings`, `classes` are targets that replace the images' labels, and a
+    `teacher` replaces both. Several GPUs share each batch.
     """
     random = np.random.default_rng((seed, epoch))
     order = sampling_order(images, recipe.balance, random)
@@ -118,18 +121,18 @@ def one_epoch(
     known = np.full((len(images), len(NAMES)), UNKNOWN, np.float32) if known is None else known
 
     def batches() -> Iterator[tuple[Any, tuple[Any, ...]]]:
-        """The same ones each time: `fit` looks at the first before it begins."""
+        """The same batches each time: `fit` looks at the first one before it begins."""
         return _batches(Lesson(x, classes, known, teacher), recipe, order, deepcopy(random))
 
     if model.distribute_strategy.num_replicas_in_sync > 1:
         return _one_epoch_on_several(model, batches, x.shape[1:], recipe)
     total: Counter[str] = Counter()
-    quiet = recipe.first_trained is None  # a second or two
+    quiet = recipe.first_trained is None  # takes only a second or two
     steps = math.ceil(len(order) / recipe.batch)
     for pictures, wanted in tqdm(
         batches(), total=steps, desc=f"epoch {epoch + 1}", unit="batch", disable=quiet, leave=False
     ):
-        model.reset_metrics()  # what comes back is then of this batch alone, in every version of Keras
+        model.reset_metrics()  # the result then covers only this batch, in every version of Keras
         found = model.train_on_batch(pictures, list(wanted), return_dict=True)
         total.update({name: float(value) * len(pictures) for name, value in found.items()})
     return _named({name: value / len(order) for name, value in total.items()})
@@ -138,7 +141,7 @@ def one_epoch(
 def _one_epoch_on_several(
     model: Any, batches: Callable[[], Iterator[Any]], shape: tuple[int, ...], recipe: Recipe
 ) -> dict[str, float]:
-    """The same where several graphics cards share each batch: `fit` hands every card its part."""
+    """The same for several GPUs that share each batch: `fit` distributes it."""
     kinds = [tf.TensorSpec((None, width), tf.float32) for width in (len(LABELS), len(NAMES))]
     signature = (tf.TensorSpec((None, *shape), tf.float32), tuple(kinds[: 2 if recipe.findings else 1]))
     data = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
@@ -147,7 +150,7 @@ def _one_epoch_on_several(
 
 
 def _named(found: dict[str, float]) -> dict[str, float]:
-    """Loss and accuracy, by one name whether there is a second output or not."""
+    """Loss and accuracy under the same names, with or without a second output."""
     names = {"loss": "loss", "accuracy": "accuracy", "probabilities_accuracy": "accuracy"}
     names["findings_loss"] = "findings_loss"
     return {names[name]: value for name, value in found.items() if name in names}
@@ -164,7 +167,7 @@ def predict(model: Any, x: NDArray[Any]) -> NDArray[np.float32]:
 def validate(model: Any, x: NDArray[Any], y: NDArray[np.int64]) -> dict[str, float]:
     """Loss, accuracy and macro-F1 on the validation set; the loss is plain cross-entropy for every recipe.
 
-    `val_scaled_loss` is the loss that is left once temperature and class biases are fitted, as calibration will do.
+    `val_scaled_loss` is the loss after fitting temperature and class biases, as calibration will do.
     """
     found = predict(model, x)
     temperature, bias = fit_with_bias(y, found)
@@ -179,12 +182,12 @@ def validate(model: Any, x: NDArray[Any], y: NDArray[np.int64]) -> dict[str, flo
 
 
 def stalled(history: list[dict[str, float]], recipe: Recipe) -> bool:
-    """Whether the monitored figure has not improved for as many epochs as the recipe's patience."""
+    """Whether the monitored metric has not improved for as many epochs as the recipe's patience."""
     return len(history) - best_epoch(history, recipe) >= recipe.patience
 
 
 def best_epoch(history: list[dict[str, float]], recipe: Recipe) -> int:
-    """The first epoch, from 1, with the best value of the monitored figure."""
+    """The first epoch, from 1, with the best value of the monitored metric."""
     best = 0
     for index, row in enumerate(history):
         if recipe.better(row[recipe.monitor], history[best][recipe.monitor]):

@@ -1,10 +1,10 @@
-"""Cached output of the layers that stay as they are.
+"""Cache the output of the frozen layers.
 
-What a frozen layer makes of an image never changes, so each augmented pass over the training set is computed once, up
-to the last frozen layer, and kept as a file: pooled features where the whole base is frozen, in half precision a
-feature map (14 x 14 x 64) where the upper blocks are trained. A pass is computed when an epoch asks for it, so early
-stopping saves the rest, and a killed run goes on with the pass it was at. The layers run through LiteRT, about three
-times as fast on a CPU as TensorFlow, and the very arithmetic of run time.
+The output of a frozen layer for an image never changes. So each augmented pass over the training set is computed
+once, up to the last frozen layer, and stored as a file: pooled features when the whole base is frozen, and
+half-precision feature maps (14 x 14 x 64) when the upper blocks are trained. A pass is computed when an epoch needs
+it, so early stopping saves the rest, and an interrupted run continues with its current pass. The layers run through
+LiteRT, which is about three times as fast on a CPU as TensorFlow and has exactly the arithmetic of run time.
 """
 
 import math
@@ -29,20 +29,20 @@ from training.recipes import Recipe
 
 BATCH = 16
 AHEAD = 3
-"""Batches of pictures that are made while the network works on another."""
+"""Batches of pictures that are prepared while the network works on another one."""
 PLAIN = "plain"
 LARGE = "large"
 SMALL = "small"
 LARGE_SIDE = 1024
 LARGE_GRAIN = 2.6
-"""Standard deviation, in grey levels, of the detail that two full-size NIH scans lose on the way to 320 pixels."""
+"""Standard deviation, in grey levels, of the detail that two full-size NIH scans lose when reduced to 320 pixels."""
 
 
 def as_large_scan(picture: NDArray[np.uint8], seed: int, index: int) -> NDArray[np.uint8]:
-    """The picture at the size a hospital's scan has, with grain in place of the detail that it lost when stored.
+    """The picture at the size of a hospital's scan, with noise in place of the detail that it lost when stored.
 
-    The data folder holds nothing above 320 pixels a side, but scans in use have 1,000 to 4,000; this stands in for
-    them where two ways of shrinking are compared.
+    The data folder has nothing above 320 pixels per side, but real scans have 1,000 to 4,000; this simulates them
+    for the comparison of two resize methods.
     """
     scale = LARGE_SIDE / max(picture.shape[:2])
     size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
@@ -60,10 +60,11 @@ def _convert_lower(weights: str, recipe: Recipe, width: int, height: int) -> byt
 
 
 class FeatureCache:
-    """What the trained part of a recipe takes, by side, resize and pass, computed once and kept under `folder`.
+    """The input of a recipe's trained part, by side, resize and pass, computed once and stored under `folder`.
 
-    `seed` decides the augmented passes, and is part of their files' names; all seeds of a recipe may share a folder.
-    Pooled features are (images, 1280) in float32, feature maps (images, height, width, channels) in float16.
+    `seed` determines the augmented passes, and is part of their files' names; all seeds of a recipe may share a
+    folder. Pooled features are (images, 1280) in float32, feature maps (images, height, width, channels) in
+    float16.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class FeatureCache:
         features = self._compute(images, resize, pass_number, f"features {file.stem}")
         partial = file.with_suffix(f".{os.getpid()}.partial.npy")
         np.save(partial, features)
-        partial.replace(file)  # a killed run leaves no half pass that looks whole
+        partial.replace(file)  # an interrupted run must not leave a partial pass that looks complete
         return features
 
     def _compute(
@@ -116,7 +117,7 @@ class FeatureCache:
     def _batches(
         self, images: Sequence[Image], resize: str, pass_number: int | str
     ) -> Iterator[tuple[NDArray[np.float32], int]]:
-        """Batches of pictures with the number of places that are filled; the next ones are made meanwhile."""
+        """Batches of pictures with the number of filled rows; the next ones are prepared meanwhile."""
 
         def made(start: int) -> tuple[NDArray[np.float32], int]:
             part = images[start : start + BATCH]

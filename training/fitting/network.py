@@ -1,12 +1,12 @@
-"""The network of the paper: MobileNetV2, global average pooling, Dense(128, ReLU), Dense(n, softmax).
+"""Build the network of the paper: MobileNetV2, global average pooling, Dense(128, ReLU), Dense(n, softmax).
 
-The only module that imports TensorFlow; everything in it needs the `train` extra.
+This is the only module that imports TensorFlow; everything in it needs the `train` extra.
 
-What a recipe trains is a model of its own, from the output of the last layer that stays as it is. Batch
-normalisation stays frozen: its moving averages (momentum 0.999) lag far behind in a fine-tuning of a few thousand
-steps. Frozen it is an affine map of each channel, so it is folded into the convolution before it while training,
-which takes a third less time, and taken out again (exactly, up to rounding) when the network is put together. A
-convolution of one pixel is trained as the matrix product that it is, which takes another fifth less on a processor.
+The trained part of a recipe is a separate model that starts at the output of the last frozen layer. Batch
+normalisation stays frozen: its moving averages (momentum 0.999) are too slow for a fine-tuning of a few thousand
+steps. A frozen one is an affine map per channel, so during training it is folded into the convolution before it,
+which saves a third of the time. It is separated again (exactly, up to rounding) when the network is put together. A
+1 x 1 convolution is trained as the matrix product that it is, which saves another fifth on a CPU.
 """
 
 import os
@@ -34,13 +34,13 @@ def build_base(weights: str, width: int = 224, height: int = 224) -> Any:
 
 
 def last_frozen(base: Any, first_trained: str) -> Any:
-    """The layer whose output the first trained block takes."""
+    """The layer whose output is the input of the first trained block."""
     names = [layer.name for layer in base.layers]
     return base.layers[names.index(f"{first_trained}_expand") - 1]
 
 
 def lower_part(base: Any, recipe: Recipe) -> Any:
-    """From a picture in 0..1 to what the trained part takes: pooled features, or a feature map."""
+    """From a picture in 0..1 to the input of the trained part: pooled features, or a feature map."""
     picture = keras.Input(base.input_shape[1:], name="picture")
     if recipe.first_trained is None:
         feature_map = base(scaling(recipe.scaled)(picture), training=False)
@@ -50,12 +50,12 @@ def lower_part(base: Any, recipe: Recipe) -> Any:
 
 
 def scaling(scaled: bool) -> Any:
-    """From 0..1 to what the base is given."""
+    """From 0..1 to the input range of the base."""
     return keras.layers.Rescaling(2.0, offset=-1.0, name="scale") if scaled else keras.layers.Identity()
 
 
 def folded(layer: Any, normalisation: Any) -> list[Any]:
-    """Kernel and bias of a convolution that does the work of itself and its frozen batch normalisation."""
+    """Kernel and bias of a convolution that includes its frozen batch normalisation."""
     (kernel,) = layer.get_weights()
     gamma, beta, mean, variance = normalisation.get_weights()
     factor = gamma / np.sqrt(variance + normalisation.epsilon)
@@ -63,10 +63,10 @@ def folded(layer: Any, normalisation: Any) -> list[Any]:
 
 
 def unfold(layer: Any, normalisation: Any, kernel: Any, bias: Any) -> None:
-    """Give kernel and bias of `folded` back to a convolution and its batch normalisation.
+    """Write kernel and bias of `folded` back to a convolution and its batch normalisation.
 
-    The factor gamma / sqrt(variance) stays, so the kernel is divided by it and the bias goes to beta. A channel whose
-    factor is nought has no kernel to give back; its folded kernel is taken over and its factor set to 1.
+    The factor gamma / sqrt(variance) is kept, so the kernel is divided by it and the bias goes to beta. A channel
+    whose factor is zero has no original kernel; its folded kernel is used and its factor is set to 1.
     """
     gamma, _, mean, variance = normalisation.get_weights()
     root = np.sqrt(variance + normalisation.epsilon)
@@ -78,12 +78,12 @@ def unfold(layer: Any, normalisation: Any, kernel: Any, bias: Any) -> None:
 
 
 def _along(kernel: Any, factor: Any) -> Any:
-    """The factor shaped for the channels of a kernel: the last axis, or the one before for depthwise kernels."""
+    """The factor, reshaped for the channels of a kernel: the last axis, or the one before for depthwise kernels."""
     return factor[:, np.newaxis] if kernel.shape[-1] == 1 and len(factor) > 1 else factor
 
 
 def round_to_half(base: Any, head: Any) -> None:
-    """Let every folded kernel and bias, and those of the head, be a number that half precision can hold."""
+    """Round every folded kernel and bias, and those of the head, to half precision."""
     for conv, normalisation in _pairs(base, None):
         unfold(conv, normalisation, *(_half(array) for array in folded(conv, normalisation)))
     for name in ("hidden", "probabilities"):
@@ -96,7 +96,7 @@ def _half(array: Any) -> Any:
 
 
 def _pairs(base: Any, first_trained: str | None) -> list[tuple[Any, Any]]:
-    """The convolutions from a block on (None: all), each with the batch normalisation behind it."""
+    """The convolutions from a block on (None: all), each with the batch normalisation after it."""
     start = 0 if first_trained is None else base.layers.index(last_frozen(base, first_trained)) + 1
     layers = base.layers[start:]
     normal = (layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization))
@@ -105,7 +105,7 @@ def _pairs(base: Any, first_trained: str | None) -> list[tuple[Any, Any]]:
 
 
 def upper_part(base: Any, first_trained: str) -> Any:
-    """The base from a block on, batch normalisation folded in: feature map in, last feature map out."""
+    """The base from a block on, with batch normalisation folded in: feature map in, last feature map out."""
     behind = {conv.name: normal for conv, normal in _pairs(base, first_trained)}
     start = last_frozen(base, first_trained)
     inner = keras.Input(start.output.shape[1:], name="activations")
@@ -128,7 +128,7 @@ def upper_part(base: Any, first_trained: str) -> Any:
 
 
 def _trainable(layer: Any, *, with_bias: bool) -> Any:
-    """A trainable layer that does the same; a convolution of one pixel as a matrix product."""
+    """A trainable layer with the same function; a 1 x 1 convolution as a matrix product."""
     config = layer.get_config()
     one_pixel = type(layer) is keras.layers.Conv2D and layer.kernel_size == (1, 1) == layer.strides
     if one_pixel and with_bias:
@@ -140,7 +140,7 @@ def _trainable(layer: Any, *, with_bias: bool) -> Any:
 
 @keras.saving.register_keras_serializable("csss")
 def known_crossentropy(truth: Any, found: Any) -> Any:
-    """Binary cross-entropy over the findings that somebody has judged; nought for an image of which none is known."""
+    """Binary cross-entropy over the labelled findings; zero for an image without any label."""
     known = keras.ops.cast(keras.ops.not_equal(truth, UNKNOWN), "float32")
     found = keras.ops.clip(keras.ops.cast(found, "float32"), 1e-6, 1 - 1e-6)
     each = -(truth * keras.ops.log(found) + (1 - truth) * keras.ops.log(1 - found)) * known
@@ -148,9 +148,10 @@ def known_crossentropy(truth: Any, found: Any) -> Any:
 
 
 def build_trained_part(recipe: Recipe, weights: str, classes: int, seed: int, steps: int = 1) -> Any:
-    """What a recipe trains, compiled: the head on pooled features, or upper blocks and head on activations.
+    """The trained part of a recipe, compiled: the head on pooled features, or upper blocks and head on feature
+    maps.
 
-    `steps` is the number of steps in an epoch, which the learning-rate schedule needs.
+    `steps` is the number of steps per epoch, which the learning-rate schedule needs.
     """
     base = None if recipe.first_trained is None else build_base(weights)
     keras.utils.set_random_seed(seed)
@@ -163,7 +164,7 @@ def build_trained_part(recipe: Recipe, weights: str, classes: int, seed: int, st
     if recipe.dropout:
         pooled = keras.layers.Dropout(recipe.dropout, seed=seed, name="drop")(pooled)
     hidden = keras.layers.Dense(HIDDEN, activation="relu", name="hidden")(pooled)
-    # Probabilities are of single precision even where the layers before them work in halves.
+    # Probabilities are in single precision even where the layers before them use half precision.
     outputs = [
         keras.layers.Dense(classes, activation="softmax", name="probabilities", dtype="float32")(hidden)
     ]
@@ -189,13 +190,13 @@ def build_trained_part(recipe: Recipe, weights: str, classes: int, seed: int, st
         loss=losses,
         loss_weights=[1.0, recipe.findings][: len(losses)],
         metrics=[["accuracy"], []][: len(losses)],
-        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,  # on a processor slower
+        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,  # slower on a CPU
     )
     return model
 
 
 def _optimizer(recipe: Recipe, rate: Any) -> Any:
-    """Adam; with decoupled weight decay (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101) where asked."""
+    """Adam; with decoupled weight decay (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101) if set."""
     if not recipe.weight_decay:
         return keras.optimizers.Adam(rate)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
@@ -204,15 +205,15 @@ def _optimizer(recipe: Recipe, rate: Any) -> Any:
 
 
 def classifier(trained: Any) -> Any:
-    """The trained part with one output, the probabilities of the classes."""
+    """The trained part with one output, the class probabilities."""
     return keras.Model(trained.input, trained.get_layer("probabilities").output, name="classifier")
 
 
 def join(base: Any, trained: Any, recipe: Recipe) -> Any:
-    """The whole network, from a picture in 0..1 to (probabilities, feature map).
+    """The complete network, from a picture in 0..1 to (probabilities, feature map).
 
-    The base's upper blocks take over what the trained part learned. A network of which more than the head was trained
-    is rounded to half precision, so that its run-time file may be half as large and still be the same network.
+    The base's upper blocks get the trained weights. A network of which more than the head was trained is rounded to
+    half precision, so that its run-time file can be half as large and still be the same network.
     """
     if recipe.first_trained is not None:
         for conv, normalisation in _pairs(base, recipe.first_trained):
@@ -227,7 +228,7 @@ def join(base: Any, trained: Any, recipe: Recipe) -> Any:
 
 
 def to_litert(model: Any, float16: bool = False, batch: int = 1) -> bytes:
-    """Convert a Keras model to LiteRT for a fixed batch; half-precision weights when asked, arithmetic in float32."""
+    """Convert a Keras model to LiteRT for a fixed batch; optionally half-precision weights; arithmetic in float32."""
     picture = keras.Input(model.input_shape[1:], batch_size=batch, name="picture")
     converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(picture, model(picture, training=False)))
     if float16:
@@ -237,5 +238,5 @@ def to_litert(model: Any, float16: bool = False, batch: int = 1) -> bytes:
 
 
 def load_model(file: Path) -> Any:
-    """The Keras file of a model folder."""
+    """Load the Keras file of a model folder."""
     return keras.models.load_model(file, compile=False)

@@ -1,11 +1,13 @@
-"""Fit the outlier score of `csss.inference.outliers` on the training images, and its threshold on the validation images.
+"""Fit the outlier score of `csss.inference.outliers` on the training images, and its threshold on the validation
+images.
 
-Two ways are measured, the Mahalanobis distance to the nearest class mean and the distance to the k-th nearest of a
-sample of training pictures, each on whitened features; the one that tells validation images from drawn and found
-pictures of other kinds best is kept. Hearts vary more than chests, and in other directions: for the Mahalanobis distance
-each kind of scan has a covariance of its own (Lee et al. 2018 tie one over all classes), and distances from a class mean
-count in units of what the class's own training pictures reach. New pictures reach a little further, above all those of
-few patients; so of the 2 % of the validation images that the threshold lets be refused most are still hearts.
+Two methods are compared, each on whitened features: the Mahalanobis distance to the nearest class mean, and the
+distance to the k-th nearest of a sample of training pictures. The one that best separates validation images from
+drawn and found unrelated pictures is used. Hearts vary more than chests, and in other directions. So for the
+Mahalanobis distance each kind of scan has its own covariance (Lee et al. 2018 share one over all classes), and
+distances from a class mean are in units of the distances of the class's own training pictures. New pictures are
+slightly further away, especially in classes with few patients; so most of the 2 % of the validation images that the
+threshold refuses are still hearts.
 """
 
 import hashlib
@@ -29,23 +31,23 @@ from training.run import Run
 FILE = "outliers.npz"
 FALSE_ALARMS = 0.02
 REACH = 0.98
-"""The share of a class's training pictures whose distance from its mean is the unit for that class."""
+"""The quantile of a class's training distances from its mean that is the unit of distance for that class."""
 AXES = 384
 BANK = 800
 NEIGHBOUR = 5
 SHRINKAGE = 0.1
 EVERY = 2
-"""Every second chest X-ray is enough for a covariance that is shrunk; of hearts there are few, and all are taken."""
+"""Every second chest X-ray is enough for a covariance with shrinkage; hearts are few, so all are used."""
 SEED = 42
 
 
 def whitening(
     pooled: NDArray[np.float32], strata: Sequence[str], axes: int = AXES
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Centre and projection to axes of unit variance within the strata, the widest axes of all pictures first.
+    """Centre, and projection to axes of unit variance within the strata, sorted by the variance of all pictures.
 
-    The covariance within the strata is shrunk towards a multiple of the identity (Ledoit and Wolf 2004, with a fixed
-    share), so that axes on which training pictures hardly vary do not count without limit.
+    The covariance within the strata is shrunk towards a multiple of the identity (Ledoit and Wolf 2004, with a
+    fixed weight), so that axes on which training pictures hardly vary do not get unlimited weight.
     """
     x = pooled.astype(np.float64)
     centre = x.mean(axis=0)
@@ -65,7 +67,7 @@ def whitening(
 
 
 def candidates(pooled: NDArray[np.float32], strata: Sequence[str]) -> dict[str, Outliers]:
-    """The two ways, fitted on training pictures."""
+    """The two methods, fitted on training pictures."""
     centre, projection = whitening(pooled, strata)
     bare = Outliers(centre, projection, np.zeros((1, projection.shape[1]), np.float32), 1, True)
     chosen = np.sort(np.random.default_rng(SEED).permutation(len(pooled))[:BANK])
@@ -78,7 +80,7 @@ def candidates(pooled: NDArray[np.float32], strata: Sequence[str]) -> dict[str, 
 def _by_kind(pooled: NDArray[np.float32], strata: NDArray[np.str_]) -> Outliers:
     """Distances from the class means, each on the axes of its kind of scan (`chest_xray` in `Normal/chest_xray`).
 
-    Of pooled features (n, channels) and n strata. An axis of another kind is not a number in a mean's row of the bank.
+    From pooled features (n, channels) and n strata. In a mean's row of the bank, axes of another kind are NaN.
     """
     kind_of = {name: name.rpartition("/")[2] for name in sorted(set(strata.tolist()))}
     kinds = np.array([kind_of[name] for name in strata.tolist()])
@@ -98,12 +100,12 @@ def _by_kind(pooled: NDArray[np.float32], strata: NDArray[np.str_]) -> Outliers:
     plain = Outliers(centre, projection, means.astype(np.float32), 1, False)
     apart = plain.distances(pooled)
     scale = [np.quantile(apart[strata == name, place], REACH) for place, name in enumerate(kind_of)]
-    # A class of one or two pictures reaches nowhere; then it may lie half as wide as the others.
+    # A class of one or two pictures has almost no spread; use at least half of the median scale.
     return replace(plain, scale=np.maximum(scale, np.median(scale) / 2).astype(np.float32))
 
 
 def fit(run: Run, data: Path) -> dict[str, Any]:
-    """Fit, choose, write `outliers.npz`, name it in labels.json, and return the record kept as `outliers.json`."""
+    """Fit, choose, write `outliers.npz`, name it in labels.json, and return the record stored as `outliers.json`."""
     folder = run.model_folder
     engine = Engine.load(folder)
     sides = run.images(data)
@@ -175,7 +177,7 @@ def _measured(known: NDArray[Any], strange: NDArray[Any], kinds: Sequence[str]) 
 def _features(
     run: Run, engine: Engine, data: Path, images: Sequence[Image], side: str
 ) -> NDArray[np.float32]:
-    """Pooled features of the shipped file, kept with its fingerprint so that a second fit is quick."""
+    """Pooled features of the released file, stored with its fingerprint so that a second fit is quick."""
     file = run.folder / "features" / f"shipped-{side}-{engine.info.model_sha256[:12]}.npy"
     kept: NDArray[np.float32] | None = np.load(file) if file.is_file() else None
     if kept is None or len(kept) != len(images):

@@ -1,4 +1,4 @@
-"""A recipe in words."""
+"""Describe a recipe in words."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from training.recipes import Recipe
 
 
 def recipe_in_words(recipe: Recipe) -> dict[str, Any]:
-    """What metrics.json and the model card say of a recipe."""
+    """The description of a recipe in metrics.json and the model card."""
     frozen = recipe.first_trained is None
     smoothing = f", label smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""
     schedule = ", short warm-up, then cosine" if recipe.cosine else ""

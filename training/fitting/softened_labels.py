@@ -1,9 +1,9 @@
-"""Labels softened by networks that have not seen the patient.
+"""Soften labels with networks that have not seen the patient.
 
-Lung_Opacity and NIH_MERGED are told apart by one reading, and readers differ; a network that learns such labels as
-certain is sure of itself where nobody is. So the training images are shared into folds by patient, networks of the same
-recipe are trained on the other folds, and a part of each label is replaced by what these say of the image: distillation
-(Hinton et al. 2015, https://arxiv.org/abs/1503.02531) from teachers that cannot have learned the image by heart.
+Lung_Opacity and NIH_MERGED are distinguished by a single reading, and readers disagree. A network that learns such
+labels as certain becomes overconfident. So the training images are divided into folds by patient, networks of the
+same recipe are trained on the other folds, and a part of each label is replaced by their predictions: distillation
+(Hinton et al. 2015, https://arxiv.org/abs/1503.02531) from teachers that cannot have memorised the image.
 """
 
 import math
@@ -22,12 +22,13 @@ from training.run import SEED, Run
 
 FOLDS = 3
 TEACHERS = 1
-"""Networks for each fold, with seeds of their own; the mean of what they say counts. A second one costs two cores as much
-time again as the network that learns from them."""
+"""Networks per fold, with different seeds; the mean of their predictions counts. A second one takes two cores as
+much time again as the student network."""
 
 
 def fold_of(images: list[Image], folds: int = FOLDS) -> NDArray[np.int64]:
-    """The fold of each image: all images of a patient in one, the patients of a class and kind of scan dealt in turn."""
+    """The fold of each image: all images of a patient are in one fold; the patients of a class and kind of scan are
+    dealt in turn."""
     groups = sorted({(image.stratum, image.group) for image in images})
     random.Random(SEED).shuffle(groups)
     dealt: dict[str, int] = {}
@@ -40,9 +41,10 @@ def softened(
     run: Run, cache: FeatureCache, images: list[Image], *, classes: NDArray[np.float32], known: NDArray[np.float32],
     resize: str,
 ) -> NDArray[np.float32]:  # fmt: skip
-    """Classes (images, classes) in which `recipe.softened` of each label is what the teachers say.
+    """Classes (images, classes) in which the teachers determine the fraction `recipe.softened` of each label.
 
-    Each teacher's answers are kept in the run's folder, so that a killed run goes on with the next one.
+    Each teacher's predictions are stored in the run's folder, so that an interrupted run continues with the next
+    one.
     """
     share, folds = run.recipe.softened, fold_of(images)
     said = np.zeros_like(classes)
@@ -63,7 +65,7 @@ def _answers(
     cache: FeatureCache, images: list[Image], *, known: NDArray[np.float32], resize: str, held: NDArray[np.int64],
     seed: int,
 ) -> NDArray[np.float32]:  # fmt: skip
-    """What a network that learned from all other images says of the held ones."""
+    """Predictions for the held-out images by a network that learned from all other images."""
     recipe = cache.recipe
     others = np.setdiff1d(np.arange(len(images)), held)
     chosen = [images[index] for index in others]
@@ -79,4 +81,4 @@ def _answers(
 def _keep(file: Path, answers: NDArray[np.float32]) -> None:
     partial = file.with_suffix(".partial.npy")
     np.save(partial, answers)
-    partial.replace(file)  # a killed run leaves no half file that looks whole
+    partial.replace(file)  # an interrupted run must not leave a partial file that looks complete

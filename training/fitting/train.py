@@ -1,4 +1,4 @@
-"""Train as a recipe says, on cached output of the layers that stay as they are; early stopping, best epoch kept."""
+"""Train a recipe on the cached output of the frozen layers, with early stopping; the best epoch is stored."""
 
 import hashlib
 import math
@@ -28,9 +28,9 @@ def choose_resize(
 ) -> dict[str, Any]:
     """Train a head per resize method and seed on the first augmented pass; the better validation macro-F1 wins.
 
-    Each head is scored on the validation pictures as they are stored and on the same ones as large scans. The stored
-    ones, 320 pixels at most, cannot show what bilinear sampling loses on a scan of full size, and both kinds will be
-    met; so the mean of the two scores decides.
+    Each head is scored on the validation pictures as stored, and on the same ones as large scans. The stored ones,
+    320 pixels at most, cannot show what bilinear sampling loses on a full-size scan, and both kinds occur in use;
+    so the mean of the two scores decides.
     """
     y_val = targets(sides["val"])
     scores: dict[str, dict[str, list[float]]] = {}
@@ -65,10 +65,10 @@ def train(
     teacher: Teacher | None = None,
     taught_by: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Train, or go on with a killed training, and return the record that is kept as `train.json`.
+    """Train, or continue an interrupted training, and return the record that is stored as `train.json`.
 
-    `taught_by` are the SHA-256 of the files of the networks behind `teacher`. Raises `RunDiffers` when the training was
-    begun with other settings.
+    `taught_by` are the SHA-256 of the network files behind `teacher`. Raises `RunDiffers` when the training was
+    started with other settings.
     """
     recipe, seed = run.recipe, run.seed
     sides = run.images(data)
@@ -144,17 +144,18 @@ def _last(epochs: int, recipe: Recipe) -> range:
 
 
 def average(files: Sequence[Path]) -> list[NDArray[np.float32]]:
-    """The mean of the weights of several files; they lie in one valley of the loss, the mean lower than each.
+    """The mean of the weights of several files. They are in the same valley of the loss, and the mean has a lower
+    loss than each.
 
-    Weight averaging is of Izmailov et al. 2018 (https://arxiv.org/abs/1803.05407). Batch normalisation is folded into
-    the weights, so nothing needs to be measured again.
+    Weight averaging is by Izmailov et al. 2018 (https://arxiv.org/abs/1803.05407). Batch normalisation is folded
+    into the weights, so no statistics need to be computed again.
     """
     rows = [keras.models.load_model(file, compile=False).get_weights() for file in files]
     return [np.mean(column, axis=0) for column in zip(*rows, strict=True)]
 
 
 def _started(run: Run, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The record so far; refuses to go on with other settings."""
+    """The record so far; refuses to continue with other settings."""
     if not (run.folder / "train.json").is_file():
         return None
     record = run.read("train")
@@ -170,7 +171,7 @@ def _begin(
 ) -> dict[str, Any]:
     """A new record: the settings, the recipe in words, and the resize method.
 
-    The method is measured with the `paper` recipe unless it is given; `csss` takes the better one, `area`.
+    With the `paper` recipe the method is measured unless given; `csss` uses the better one, `area`.
     """
     seed, recipe = settings["seed"], cache.recipe
     if resize is None and recipe is PAPER:

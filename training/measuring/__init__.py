@@ -1,1 +1,1 @@
-"""Figures of a trained model: metrics with intervals, subgroups, mistakes, shortcuts. No TensorFlow."""
+"""Evaluate a trained model: metrics with intervals, subgroups, mistakes, shortcuts. No TensorFlow."""

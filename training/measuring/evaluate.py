@@ -1,4 +1,4 @@
-"""Figures of the shipped model on the held-back images, with the engine of run time and without TensorFlow."""
+"""Evaluate the released model on the held-out test set, with the run-time engine and without TensorFlow."""
 
 import hashlib
 import json
@@ -26,11 +26,11 @@ from training.measuring.subgroups import subgroups
 
 
 class FiguresDiffer(Exception):
-    """What was measured is not what metrics.json says."""
+    """The measured metrics differ from metrics.json."""
 
 
 def split_record(images: Sequence[Image], sides: dict[str, str], seed: int) -> dict[str, Any]:
-    """The split in figures, with a fingerprint, for `split.json` and metrics.json."""
+    """The split in numbers, with a fingerprint, for `split.json` and metrics.json."""
     lines = "\n".join(f"{path} {sides[path]}" for path in sorted(sides))
     counts = {
         side: dict(sorted(Counter(image.label for image in images if sides[image.path] == side).items()))
@@ -50,9 +50,9 @@ def split_record(images: Sequence[Image], sides: dict[str, str], seed: int) -> d
 
 
 def held_back(data: Path, metrics: dict[str, Any], side: str = "test") -> list[Image]:
-    """The images of a side (the test side unless named).
+    """The images of a side (by default the test side).
 
-    The split is drawn again from the manifest; raises `FiguresDiffer` when it is not the one that was trained on,
+    The split is recomputed from the manifest. Raises `FiguresDiffer` when it is not the one used for training,
     since training images would then be among the test images.
     """
     images = read_manifest(data)
@@ -65,10 +65,10 @@ def held_back(data: Path, metrics: dict[str, Any], side: str = "test") -> list[I
 
 @dataclass(frozen=True)
 class Read:
-    """What an engine makes of n images.
+    """An engine's results for n images.
 
-    Probabilities (n, classes) without and with the temperature, pooled features (n, channels), who is strange (n), and
-    the heat maps (n, 7, 7) in 0..1 for the likeliest class.
+    Probabilities (n, classes) without and with the temperature, pooled features (n, channels), outlier flags (n),
+    and the heat maps (n, 7, 7) in 0..1 for the most likely class.
     """
 
     before: NDArray[np.float64]
@@ -78,7 +78,7 @@ class Read:
     heat: NDArray[np.float32]
 
     def accepted(self, threshold: float) -> NDArray[np.bool_]:
-        """As at run time: confident enough, and not strange."""
+        """As at run time: confident enough, and no outlier."""
         return (self.after.max(axis=1) >= threshold) & ~self.strange
 
 
@@ -113,7 +113,7 @@ def read_all(
 
 @dataclass(frozen=True)
 class Side:
-    """The images of one side of the split, their classes as numbers (n), and what an engine makes of them."""
+    """The images of one side of the split, their class numbers (n), and an engine's results for them."""
 
     images: list[Image]
     truth: NDArray[np.int64]
@@ -121,7 +121,7 @@ class Side:
 
 
 def read_side(engine: Engine, data: Path, metrics: dict[str, Any], side: str = "test") -> Side:
-    """Every image of a side as stored, read by the engine."""
+    """Every image of a side as stored, run through the engine."""
     images = held_back(data, metrics, side)
     return Side(images, truths(engine, images), read_all(engine, stored(data, images, f"reading {side}")))
 
@@ -138,12 +138,12 @@ def truths(engine: Engine, images: Sequence[Image]) -> NDArray[np.int64]:
 
 
 def evaluate(engine: Engine, data: Path, metrics: dict[str, Any], side: str = "test") -> dict[str, Any]:
-    """The figures of one side (`test` or `validation` in metrics.json), measured now."""
+    """The metrics of one side (`test` or `validation` in metrics.json), measured now."""
     return side_figures(engine, read_side(engine, data, metrics, side), metrics["calibration"])
 
 
 def side_figures(engine: Engine, side: Side, calibration: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a side that has been read; `calibration` is that record of metrics.json."""
+    """The metrics of a side that has been run; `calibration` is that record of metrics.json."""
     return dict(rounded(figures(engine, side.images, side.truth, side.read, calibration)))
 
 
@@ -154,7 +154,7 @@ def figures(
     read: Read,
     calibration: dict[str, Any],
 ) -> dict[str, Any]:
-    """Every figure of one reading of the images, with intervals."""
+    """All metrics of one run over the images, with intervals."""
     names, after = engine.info.names, read.after
     groups = [image.group for image in test]
     areas = {name: auroc(truth == index, after[:, index]) for index, name in enumerate(names)}
@@ -185,7 +185,7 @@ def figures(
 
 
 def _answers(said: NDArray[np.bool_], true: NDArray[np.bool_]) -> dict[str, float | None]:
-    """Of the accepted images: how many were read as a class, and the share of these that belong to it."""
+    """For the accepted images: how many were predicted as a class, and the fraction of these that belong to it."""
     return {"accepted": int(said.sum()), "right": float(true[said].mean()) if said.any() else None}
 
 
@@ -217,7 +217,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures as text for the terminal."""
+    """The metrics as text for the terminal."""
     lines = [f"{'class':<18}{'precision':>10}{'sensitivity':>12}{'specificity':>12}{'F1':>8}{'images':>8}"]
     for name, row in [*figures["per_class"].items(), ("macro average", figures["macro"])]:
         lines.append(

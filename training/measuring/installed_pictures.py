@@ -1,6 +1,6 @@
-"""Other body parts and other pictures from packages of the extra `trial`, each used only where it is installed.
+"""Collect other body parts and unrelated pictures from packages of the extra `trial`, each only if installed.
 
-`pydicom` and `pydicom-data` bring DICOM files of other parts of the body and of other machines, `nibabel` a head MRI,
+`pydicom` and `pydicom-data` bring DICOM files of other body parts and machines, `nibabel` a head MRI,
 `scikit-image` photographs, textures, microscopy and a retina. Nothing is trained on them.
 """
 
@@ -17,7 +17,7 @@ from csss.inference.preprocessing import decode
 
 Picture = NDArray[np.uint8]
 EACH = 12
-"""Views of each file: other windows, parts and turns."""
+"""Views per file: different windows, crops and rotations."""
 
 DICOM: dict[str, tuple[str, ...]] = {
     "leg X-ray": ("RG3_UNCR",),
@@ -29,7 +29,7 @@ DICOM: dict[str, tuple[str, ...]] = {
     "ultrasound": ("US1_UNCR", "OBXXXX1A", "gdcm-US-ALOKA-16", "examples_ybr_color"),
     "monitor test picture": ("mlut_18", "vlut_04"),
 }
-"""Kind to file names without suffix; in each file is what the kind says, looked at by eye."""
+"""Kind to file names without suffix; a person has checked that each file shows what its kind says."""
 NIBABEL_HEAD = "example4d.nii.gz"
 SKIMAGE: dict[str, tuple[str, ...]] = {
     "more photographs": (
@@ -49,25 +49,25 @@ def _files(package: str) -> dict[str, Path]:
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return {}
-    root = Path(next(iter(spec.submodule_search_locations)))  # without importing it
+    root = Path(next(iter(spec.submodule_search_locations)))  # without importing the package
     return {file.name: file for file in sorted(root.rglob("*")) if file.is_file() and file.suffix != ".py"}
 
 
 def _to_grey(values: NDArray[Any], low: float, high: float) -> Picture:
-    """Any numbers (height, width) between two percentiles, as RGB."""
+    """Scale any numbers (height, width) between two percentiles, as RGB."""
     bottom, top = np.percentile(values, [low, high])
     grey = np.clip((values.astype(np.float64) - bottom) / max(float(top - bottom), 1e-9), 0, 1)
     return np.ascontiguousarray(np.repeat((grey * 255).astype(np.uint8)[:, :, None], 3, axis=2))
 
 
 def _dicom(name: str) -> NDArray[Any] | None:
-    """Pixels of a file, (height, width) or (height, width, 3); None when it is not there."""
+    """Pixels of a file, (height, width) or (height, width, 3); None when it does not exist."""
     file = _files("pydicom").get(f"{name}.dcm") or _files("data_store").get(f"{name}.dcm")
     if file is None:
         return None
     import pydicom
 
-    # pydicom warns of what is odd in its own test files; their pixels are fine.
+    # pydicom warns about oddities in its own test files; their pixels are fine.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     dataset = pydicom.dcmread(file, force=True)
     pixels: NDArray[Any] = dataset.pixel_array
@@ -77,7 +77,7 @@ def _dicom(name: str) -> NDArray[Any] | None:
 
 
 def _views(pixels: NDArray[Any], random: np.random.Generator) -> Iterator[Picture]:
-    """Whole and parts of at least 70 % of each side, at several windows, upright or turned."""
+    """The whole picture and crops of at least 70 % of each side, at several windows, upright or rotated."""
     for number in range(EACH):
         share = 1.0 if number < 2 else random.uniform(0.7, 1)
         height, width = int(pixels.shape[0] * share), int(pixels.shape[1] * share)

@@ -1,4 +1,5 @@
-"""95 % intervals by the bootstrap (Efron 1979) of whole patients, since one patient's images are not independent."""
+"""Compute 95 % intervals by bootstrap (Efron 1979) over whole patients, since one patient's images are not
+independent."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ Indices = NDArray[np.int64]
 
 
 def resamples(groups: Sequence[str], draws: int = DRAWS, seed: int = SEED) -> list[Indices]:
-    """For each draw the images of as many groups as there are, drawn with replacement."""
+    """For each draw, the images of as many groups as there are, drawn with replacement."""
     random = np.random.default_rng(seed)
     _, number = np.unique(np.array(groups), return_inverse=True)
     members = [np.flatnonzero(number == group) for group in range(int(number.max()) + 1)]
@@ -36,7 +37,7 @@ def resamples(groups: Sequence[str], draws: int = DRAWS, seed: int = SEED) -> li
 
 
 def interval(values: Sequence[float]) -> list[float]:
-    """The 2.5th and 97.5th percentile; draws for which there is no figure (a class was not drawn) do not count."""
+    """The 2.5th and 97.5th percentile; draws without a value (a class was not drawn) do not count."""
     low, high = np.nanpercentile(np.array(values), [2.5, 97.5])
     return [float(low), float(high)]
 
@@ -48,7 +49,7 @@ def intervals(
     accepted: NDArray[np.bool_],
     groups: Sequence[str],
 ) -> dict[str, Any]:
-    """Intervals of accuracy, macro and per-class figures, calibration error, and what the threshold does."""
+    """Intervals of accuracy, macro and per-class metrics, calibration error, and the effect of the threshold."""
     predicted = probabilities.argmax(axis=1)
     kept: dict[str, list[float]] = {}
 
@@ -81,7 +82,7 @@ def calibration_figures(
 ) -> dict[str, Any]:
     """Calibration before and after: error with its interval, log loss, and the bins of the reliability diagram.
 
-    Resampling itself adds to a calibration error, so an interval may lie above the figure that it belongs to.
+    Resampling itself increases a calibration error, so an interval may lie above its own value.
     """
     record: dict[str, Any] = {"bins": ECE_BINS}
     drawn = resamples(groups)
@@ -98,7 +99,7 @@ def calibration_figures(
 def paired(
     figure: Callable[[Indices], tuple[float, float]], groups: Sequence[str], count: int
 ) -> dict[str, Any]:
-    """A figure of two models on the same images, their difference, and its interval over the same draws."""
+    """A metric of two models on the same images, their difference, and its interval over the same draws."""
     ours, other = figure(np.arange(count))
     found = [figure(chosen) for chosen in resamples(groups)]
     return {

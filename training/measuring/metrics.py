@@ -1,4 +1,4 @@
-"""Figures from labels and probabilities. Plain numpy; every function is deterministic."""
+"""Compute metrics from labels and probabilities. Plain numpy; every function is deterministic."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def _share(part: float, whole: float) -> float:
 
 
 def per_class(counts: NDArray[np.int64]) -> list[dict[str, float]]:
-    """Precision, sensitivity, specificity, F1 and support of each class, one against the rest."""
+    """Precision, sensitivity, specificity, F1 and support of each class, one versus the rest."""
     rows = []
     for index in range(len(counts)):
         hit = int(counts[index, index])
@@ -86,7 +86,7 @@ def calibration_error(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> 
 def selective(
     truth: NDArray[np.int64], probabilities: NDArray[Any], accepted: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """What refusing does: share of scans accepted, error among them, and error of all."""
+    """The effect of refusing: fraction of scans accepted, error among them, and error of all."""
     wrong = probabilities.argmax(axis=1) != truth
     return {
         "acceptance_rate": float(accepted.mean()),
@@ -98,7 +98,7 @@ def selective(
 def risk_coverage(
     truth: NDArray[np.int64], probabilities: NDArray[Any], points: int = 50
 ) -> list[list[float]]:
-    """(share of scans accepted, error among them) as the confidence asked for falls; equal steps of the share."""
+    """(fraction of scans accepted, error among them) as the required confidence falls; equal steps of the fraction."""
     order = np.argsort(-probabilities.max(axis=1), kind="stable")
     wrong = (probabilities.argmax(axis=1) != truth)[order]
     counts = np.unique(np.ceil(np.linspace(0, 1, points + 1)[1:] * len(truth)).astype(int))
@@ -106,7 +106,8 @@ def risk_coverage(
 
 
 def auroc(positive: NDArray[np.bool_], score: NDArray[Any]) -> float:
-    """Area under the ROC curve: how often a positive has the higher score (ties count half); NaN when one kind is missing.
+    """Area under the ROC curve: how often a positive has the higher score (ties count half); NaN without positives
+    or negatives.
 
     The Mann-Whitney statistic (Hanley and McNeil 1982) from mean ranks.
     """

@@ -1,7 +1,8 @@
-"""The worst mistakes on the held-back images: what they are, where their heat lies, and a sheet of pictures.
+"""Collect the worst mistakes on the held-out test set: what they are, where their heat maps are hot, and a sheet of
+pictures.
 
-The sheet shows patients' images, so it goes into the run's folder, which the repository leaves out; the model folder
-and its card get the same mistakes in words and figures.
+The sheet shows patients' images, so it goes into the run's folder, which git ignores; the model folder and its card
+get the same mistakes as text and numbers.
 """
 
 import csv
@@ -22,13 +23,13 @@ from training.run import Run
 
 COUNT = 9
 CENTRE = 0.6
-"""Side of the central part, as a share of the picture's: lungs and heart lie mostly in it."""
+"""Side of the central part, as a fraction of the picture's side: it contains most of lungs and heart."""
 FINE = 70
-"""Side of the grid on which heat is added up."""
+"""Side of the grid on which heat is summed."""
 
 
 def worst(side: Side, count: int = COUNT) -> list[int]:
-    """Places of the wrong answers that the model was surest of, the surest first and one a patient."""
+    """Indices of the most confident wrong predictions, sorted by confidence, one per patient."""
     predicted = side.read.after.argmax(axis=1)
     wrong = np.flatnonzero(predicted != side.truth)
     order = wrong[np.argsort(-side.read.after.max(axis=1)[wrong], kind="stable")]
@@ -39,9 +40,9 @@ def worst(side: Side, count: int = COUNT) -> list[int]:
 
 
 def central_share(heat: NDArray[np.float32]) -> float:
-    """Share of a heat map's sum (height, width) that lies in the central 60 % x 60 %; NaN for an empty map.
+    """Fraction of a heat map's sum (height, width) in the central 60 % x 60 %; NaN for an empty map.
 
-    A map that is hot everywhere has the share of the area, 0.36.
+    A uniform map has the fraction of the area, 0.36.
     """
     fine = cv2.resize(heat.astype(np.float32), (FINE, FINE), interpolation=cv2.INTER_LINEAR)
     edge = round(FINE * (1 - CENTRE) / 2)
@@ -50,7 +51,7 @@ def central_share(heat: NDArray[np.float32]) -> float:
 
 
 def hottest_place(heat: NDArray[np.float32]) -> str:
-    """Where the hottest cell lies, in words of the picture, not of the body."""
+    """Where the hottest cell is, in terms of the picture, not of the body."""
     row, column = np.unravel_index(int(heat.argmax()), heat.shape)
     high = ("top", "middle", "bottom")[int(row) * 3 // heat.shape[0]]
     wide = ("left", "centre", "right")[int(column) * 3 // heat.shape[1]]
@@ -97,7 +98,7 @@ def record(info: ModelInfo, side: Side, places: list[int]) -> dict[str, Any]:
 
 
 def sheet(run: Run, data: Path, info: ModelInfo, side: Side, places: list[int]) -> Path:
-    """Write `mistakes.png` (scan and heat map, side by side) and `mistakes.csv` (which files) into the run's folder."""
+    """Write `mistakes.png` (scan and heat map, side by side) and `mistakes.csv` (file names) into the run's folder."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -116,7 +117,7 @@ def sheet(run: Run, data: Path, info: ModelInfo, side: Side, places: list[int]) 
         shown = (data / image.path).read_bytes()
         scan = decode(shown)
         overlay = decode(blend(shown, heatmap_png(side.read.heat[place], scan.shape[1], scan.shape[0])))
-        size = (overlay.shape[1], overlay.shape[0])  # blend makes large scans smaller
+        size = (overlay.shape[1], overlay.shape[0])  # blend reduces large scans
         beside = cv2.resize(scan, size, interpolation=cv2.INTER_AREA) if scan.shape != overlay.shape else scan
         axes.imshow(np.concatenate([beside, overlay], axis=1))
         axes.set_title(f"{image.label} read as {answer}, {probabilities.max():.0%}", fontsize=9)

@@ -1,8 +1,8 @@
-"""Pictures that are neither chest X-rays nor cardiac MRI, drawn or found in installed packages.
+"""Provide pictures that are neither chest X-rays nor cardiac MRI, drawn or found in installed packages.
 
-They measure the outlier score; nothing is trained on them. What is drawn depends on a seed only. Photographs come from
-matplotlib's sample data, and from scikit-learn where it is installed; other body parts
-from `training.measuring.installed_pictures`.
+They measure the outlier score; nothing is trained on them. Drawn pictures depend only on a seed. Photographs come
+from matplotlib's sample data, and from scikit-learn if installed; other body parts from
+`training.measuring.installed_pictures`.
 """
 
 import gzip
@@ -51,7 +51,7 @@ def _read(file: Any) -> Picture:
 
 
 def photographs() -> list[Picture]:
-    """Whole photographs: one from matplotlib, two more from scikit-learn where it is there."""
+    """Whole photographs: one from matplotlib, two more from scikit-learn if installed."""
     found = [_read(str(files("matplotlib") / "mpl-data" / "sample_data" / "grace_hopper.jpg"))]
     if find_spec("sklearn") is not None:
         folder = Path(str(files("sklearn.datasets") / "images"))
@@ -60,7 +60,7 @@ def photographs() -> list[Picture]:
 
 
 def _photographs(random: np.random.Generator) -> Iterator[Picture]:
-    """Whole, and random parts of at least a quarter of each side; every second one in grey."""
+    """Whole photographs, and random crops of at least a quarter of each side; every second one in grey."""
     for picture in photographs():
         yield picture
         yield _grey(picture)
@@ -124,7 +124,7 @@ def _charts(random: np.random.Generator) -> Iterator[Picture]:
 
 
 def _blank(random: np.random.Generator) -> Iterator[Picture]:
-    """One colour, one grey, or a smooth change from one grey to another."""
+    """One colour, one grey, or a smooth gradient from one grey to another."""
     for number in range(EACH):
         picture = np.empty((300, 300, 3), np.uint8)
         if number % 3 == 0:
@@ -158,7 +158,7 @@ def _shapes(random: np.random.Generator) -> Iterator[Picture]:
 
 
 def _brain(random: np.random.Generator) -> Iterator[Picture]:
-    """The head MR slice of matplotlib's sample data, at several windows, sizes and turns: another body part."""
+    """The head MR slice of matplotlib's sample data, at several windows, sizes and rotations: another body part."""
     packed = (files("matplotlib") / "mpl-data" / "sample_data" / "s1045.ima.gz").read_bytes()
     slice_ = (
         np.frombuffer(gzip.decompress(packed), np.uint16).reshape(BRAIN_SIDE, BRAIN_SIDE).astype(np.float32)
@@ -184,7 +184,7 @@ KINDS: dict[str, Callable[[np.random.Generator], Iterator[Picture]]] = {
 
 
 def note(kinds: Iterable[str]) -> str:
-    """For the card: where these kinds come from, and what has not been tried."""
+    """For the model card: the sources of these kinds, and what has not been tried."""
     kinds = set(kinds)
     if kinds.isdisjoint(DICOM):
         return (

@@ -1,4 +1,4 @@
-"""The pictures in a model folder: confusion matrix, learning curves, reliability."""
+"""Draw the plots of a model folder: confusion matrix, learning curves, reliability."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def _save(figure: Any, file: Path) -> None:
 
 
 def confusion_plot(figures: dict[str, Any], file: Path) -> None:
-    """Counts in each cell, colour by the share of the true class."""
+    """Counts in each cell, colour by the fraction of the true class."""
     names = [name.replace("_", " ") for name in figures["per_class"]]
     counts = np.array(figures["confusion"])
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -44,7 +44,7 @@ def confusion_plot(figures: dict[str, Any], file: Path) -> None:
 
 
 def learning_plot(history: list[dict[str, float]], best: int, file: Path) -> None:
-    """Loss and accuracy of training and validation by epoch, with the epoch that was kept."""
+    """Loss and accuracy of training and validation by epoch, with the selected epoch."""
     epochs = range(1, len(history) + 1)
     figure, both = plt.subplots(1, 2, figsize=(9, 3.6))
     for axes, key in zip(both, ("loss", "accuracy"), strict=True):
@@ -87,7 +87,7 @@ def reliability_plot(figures: dict[str, Any], file: Path) -> None:
 
 
 def coverage_plot(figures: dict[str, Any], file: Path) -> None:
-    """Error among the accepted against the share accepted, the most confident first; the threshold is marked."""
+    """Error among accepted scans against the fraction accepted, the most confident first; the threshold is marked."""
     points, chosen = figures["risk_coverage"], figures["selective"]
     figure, axes = plt.subplots(figsize=(4.8, 4.2))
     axes.plot([share for share, _ in points], [error for _, error in points], color=BLUE)

@@ -1,8 +1,8 @@
-"""Temperature and class biases: how they are fitted, put in and taken out. Plain numpy.
+"""Fit, apply and undo temperature and class biases. Plain numpy.
 
-Temperature scaling is of Guo et al. 2017 (https://arxiv.org/abs/1706.04599); with a bias for each class it is the
-bias-corrected temperature scaling of Alexandari et al. 2020 (https://arxiv.org/abs/1901.06852). The bias undoes what
-sampling did to the frequency of the classes; export adds it to the bias of the last layer.
+Temperature scaling is by Guo et al. 2017 (https://arxiv.org/abs/1706.04599). With a bias per class it is the
+bias-corrected temperature scaling of Alexandari et al. 2020 (https://arxiv.org/abs/1901.06852). The bias undoes the
+effect of sampling on the class frequencies; export adds it to the bias of the last layer.
 """
 
 from collections import Counter
@@ -39,11 +39,11 @@ def fit_with_bias(
     weights: NDArray[np.float64] | None = None,
     ridge: float = 0.0,
 ) -> tuple[float, NDArray[np.float64]]:
-    """Temperature T and class biases b (sum nought) with the lowest log loss of softmax(log p / T + b).
+    """Temperature T and class biases b (sum zero) with the lowest log loss of softmax(log p / T + b).
 
-    `weights` is how much each image counts, all the same when not given; ridge / 2 times the squared biases is added to
-    the loss, so that a bias needs a reason. The log loss is convex in (1/T, b): Newton's
-    method, each step halved until the loss does not rise.
+    `weights` are the weights of the images, by default equal. ridge / 2 times the squared biases is added to the
+    loss, so that a bias needs evidence. The log loss is convex in (1/T, b): Newton's method, with each step halved
+    until the loss does not rise.
     """
     logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
     count, classes = logs.shape
@@ -63,7 +63,7 @@ def fit_with_bias(
 
     for _ in range(100):
         found = applied(place)
-        # The derivative of the scaled logits: by 1/T the log probabilities, by each bias 1.
+        # The derivative of the scaled logits: with respect to 1/T the log probabilities, to each bias 1.
         design = np.concatenate(
             [logs[:, None, :], np.broadcast_to(np.eye(classes), (count, classes, classes))], axis=1
         )
@@ -78,7 +78,7 @@ def fit_with_bias(
         while loss(applied(place - step), (place - step)[1:]) > now and np.abs(step).max() > 1e-12:
             step = step / 2
         place = place - step
-        place[1:] -= place[1:].mean()  # a bias common to all classes changes nothing
+        place[1:] -= place[1:].mean()  # a bias common to all classes has no effect
         if np.abs(step).max() < 1e-9:
             break
     return float(1 / place[0]), place[1:]
@@ -94,9 +94,10 @@ def with_bias(
 
 
 def as_trained(probabilities: NDArray[np.float64], calibration: dict[str, Any]) -> NDArray[np.float64]:
-    """What the network said before it was calibrated, from what the shipped one says before its temperature.
+    """The network's probabilities before calibration, computed from those of the released network before its
+    temperature.
 
-    `calibration` is the record of that name in metrics.json; its class biases are part of the shipped network.
+    `calibration` is the record of that name in metrics.json; its class biases are part of the released network.
     """
     if "bias" not in calibration:
         return probabilities
@@ -104,11 +105,11 @@ def as_trained(probabilities: NDArray[np.float64], calibration: dict[str, Any]) 
 
 
 def counted(groups: Sequence[str], classes: Sequence[str], evened: float) -> NDArray[np.float64]:
-    """How much an image counts where temperature and biases are fitted.
+    """The weight of each image for fitting temperature and biases.
 
-    The n images of a patient count as much together as the square root of n single ones, since they are alike; without
-    this, two patients of 30 slices each decide how a class is weighed. A class of n images counts n ** -evened, so
-    that the rare class is not given up for the frequent one that looks like it.
+    The n images of a patient together weigh as much as the square root of n single ones, since they are similar;
+    otherwise two patients of 30 slices each would decide the weight of a class. A class of n images has weight n **
+    -evened, so that the rare class is still predicted, and not the frequent one that looks similar.
     """
     by_group, by_class = Counter(groups), Counter(classes)
     return np.array(

@@ -1,8 +1,10 @@
-"""What the model leans on besides disease, what it makes of other pictures, and how it stands beside another model.
+"""Measure what the model uses besides disease, how it treats unrelated pictures, and how it compares with another
+model.
 
-The shortcut audit reads the held-back images again: all reduced to 128 pixels first (resolution is confounded with
-class in this data), with the central part masked out, and with the border alone. A model that reads the lungs and the
-heart must lose nearly everything when these are gone; what it keeps is source, not disease.
+The shortcut audit runs the held-out test set again: first reduced to 128 pixels (resolution is confounded with
+class in this data), then with the central part masked, and then with only the border. A model that reads lungs and
+heart must lose nearly all of its accuracy when these are gone; what remains comes from the source, not from
+disease.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,20 +24,20 @@ from training.measuring.metrics import auroc, confusion, macro, macro_f1, per_cl
 from training.measuring.other_pictures import note, outsiders
 
 CENTRE = 0.6
-"""Side of the masked central part, as a share of the picture's."""
+"""Side of the masked central part, as a fraction of the picture's side."""
 BORDER = 0.1
-"""Width of the border that is left alone, as a share of the picture's side."""
+"""Width of the visible border, as a fraction of the picture's side."""
 
 Picture = NDArray[np.uint8]
 
 
 def small(picture: Picture) -> Picture:
-    """Reduced to 128 pixels, as most images of two classes are from the start."""
+    """Reduced to 128 pixels, like most original images of two classes."""
     return reduce_to(picture, SMALL_SIDE)
 
 
 def _filled(picture: Picture, share: float, *, inside: bool) -> Picture:
-    """The central part (or all but it) in the picture's mean grey."""
+    """Fill the central part (or everything else) with the picture's mean grey."""
     height, width = picture.shape[:2]
     top, left = round(height * (1 - share) / 2), round(width * (1 - share) / 2)
     centre = np.zeros((height, width), bool)
@@ -46,17 +48,17 @@ def _filled(picture: Picture, share: float, *, inside: bool) -> Picture:
 
 
 def centre_masked(picture: Picture) -> Picture:
-    """Without its central 60 % x 60 %."""
+    """Mask the central 60 % x 60 %."""
     return _filled(picture, CENTRE, inside=True)
 
 
 def border_only(picture: Picture) -> Picture:
-    """Nothing but a border of a tenth of each side."""
+    """Show only a border of a tenth of each side."""
     return _filled(picture, 1 - 2 * BORDER, inside=True)
 
 
 def centre_only(picture: Picture) -> Picture:
-    """Nothing but its central 60 % x 60 %."""
+    """Show only the central 60 % x 60 %."""
     return _filled(picture, CENTRE, inside=False)
 
 
@@ -71,9 +73,9 @@ CHANGES: dict[str, Callable[[Picture], Picture]] = {
 def audit(
     engine: Engine, data: Path, metrics: dict[str, Any], other: Engine | None, side: Side
 ) -> dict[str, Any]:
-    """The `audit` part of metrics.json; `other` is the model to stand beside, measured on the same images now.
+    """The `audit` part of metrics.json; `other` is a model for comparison, evaluated now on the same images.
 
-    `side` is the held-back images as the engine reads them.
+    `side` is the held-out test set with the engine's results.
     """
     test, truth, plain = side.images, side.truth, side.read
     changed = {name: read_all(engine, stored(data, test, name), change) for name, change in CHANGES.items()}
@@ -122,9 +124,9 @@ def _table(
 
 
 def source_shown(read: Read, images: Sequence[Image]) -> dict[str, Any]:
-    """How well the features tell the source of chest X-rays, by the nearest other patient's picture (cosine).
+    """How well the features reveal the source of chest X-rays, by the nearest other patient's picture (cosine).
 
-    Within Normal, where two sources show the same finding, it is source alone that is told apart.
+    Within Normal, where two sources show the same finding, this measures the source alone.
     """
     record = {}
     for name, chosen in {
@@ -134,7 +136,7 @@ def source_shown(read: Read, images: Sequence[Image]) -> dict[str, Any]:
         ],
     }.items():
         if not chosen:
-            continue  # a small data set may have none
+            continue  # a small data set may have none of them
         features = read.pooled[chosen]
         features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
         groups = np.array([images[i].group for i in chosen])
@@ -153,7 +155,7 @@ def source_shown(read: Read, images: Sequence[Image]) -> dict[str, Any]:
 
 
 def _others(engine: Engine, plain: Read, test: Sequence[Image]) -> dict[str, Any]:
-    """How pictures of other kinds fare: refused as strange, and accepted after all. Held-back scans for comparison."""
+    """How unrelated pictures fare: refused as outliers, or accepted. Includes held-out scans for comparison."""
     kinds, pictures = zip(*outsiders(), strict=True)
     read = read_all(engine, pictures)
     accepted, names = read.accepted(engine.threshold), np.array(kinds)

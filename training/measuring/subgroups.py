@@ -1,4 +1,4 @@
-"""Accuracy of parts of the held-back images: by kind of scan, size, and, where it is known, the person."""
+"""Compute accuracy by subgroup of the held-out test set: kind of scan, size, and patient data if known."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ def _accuracy(mask: Sequence[bool], right: NDArray[np.bool_]) -> dict[str, float
 
 
 def subgroups(images: Sequence[Image], right: NDArray[np.bool_]) -> dict[str, dict[str, float]]:
-    """Images and accuracy by kind of scan and native size; `right` (n) says which answers were right."""
+    """Images and accuracy by kind of scan and native size; `right` (n) says which predictions were right."""
     return {
         "chest X-ray": _accuracy([image.kind == "chest_xray" for image in images], right),
         "cardiac MRI": _accuracy([image.kind == "cardiac_mri" for image in images], right),
@@ -36,7 +36,7 @@ def subgroups(images: Sequence[Image], right: NDArray[np.bool_]) -> dict[str, di
 
 
 def _age(row: Row) -> int:
-    """In years; -1 where it is not known, which belongs to no group."""
+    """Age in years; -1 when unknown, which belongs to no group."""
     return int(row["patient_age"]) if row["patient_age"].isdigit() else -1
 
 
@@ -52,7 +52,7 @@ _PEOPLE: dict[str, Callable[[Row], bool]] = {
 
 
 def people(data: Path, side: "Side") -> dict[str, dict[str, float]] | None:
-    """Images and accuracy by sex, age and view of the NIH images, the only ones of which these are known; else None."""
+    """Images and accuracy by sex, age and view of the NIH images, the only ones with these data; otherwise None."""
     file = data / FINDINGS_FILE
     if not file.is_file():
         return None

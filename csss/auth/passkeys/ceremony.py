@@ -1,6 +1,6 @@
-"""WebAuthn, as far as this system speaks it: options for a browser, and the check of what comes back.
+"""Speak WebAuthn, as far as this system needs it: options for a browser, and verification of the answer.
 
-The library is imported inside the functions: it takes 0.2 s and 16 MB, which workers and commands need not carry.
+The library is imported inside the functions: it takes 0.2 s and 16 MB, which workers and commands can avoid.
 """
 
 import uuid
@@ -19,12 +19,12 @@ _TIMEOUT = 120_000  # milliseconds that the browser waits for the person
 
 
 class NotTaken(Exception):
-    """An answer that proves nothing. The text is a word for the audit log, made of none of the answer's own words."""
+    """The answer proves nothing. The text is our own word for the audit log; nothing from the answer goes into it."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a browser is told of a passkey that there is already."""
+    """What a browser is told about an existing passkey."""
 
     credential_id: str
     transports: str
@@ -41,7 +41,7 @@ class Registered:
 
 @dataclass(frozen=True)
 class ClaimedPasskey:
-    """Which passkey an answer says it comes from. Nothing of it is proven yet."""
+    """Which passkey an answer claims to come from. Nothing is proven yet."""
 
     credential_id: str
     user_id: uuid.UUID | None
@@ -63,7 +63,7 @@ def registration_options(
     name: str,
     known: Sequence[Known],
 ) -> str:
-    """JSON for `navigator.credentials.create()`. No attestation: we ask for no make of device."""
+    """JSON for `navigator.credentials.create()`. No attestation: the make of the device does not matter."""
     import webauthn
     from webauthn.helpers.structs import (
         AttestationConveyancePreference,
@@ -92,7 +92,8 @@ def registration_options(
 
 
 def assertion_options(party: RelyingParty, challenge: bytes, known: Sequence[Known]) -> str:
-    """JSON for `navigator.credentials.get()`; with no `known` one the device offers what it has for this site."""
+    """JSON for `navigator.credentials.get()`; with an empty `known`, the device offers all passkeys that it has for
+    this site."""
     import webauthn
     from webauthn.helpers.structs import UserVerificationRequirement
 
@@ -118,7 +119,7 @@ def _descriptor(known: Known) -> "PublicKeyCredentialDescriptor":
 
 
 def check_registration(party: RelyingParty, challenge: bytes, given: str) -> Registered:
-    """The new passkey that this answer proves. Raises NotTaken."""
+    """Verify the answer and return the new passkey. Raises NotTaken."""
     import webauthn
     from webauthn.helpers import bytes_to_base64url, parse_registration_credential_json
 
@@ -134,14 +135,14 @@ def check_registration(party: RelyingParty, challenge: bytes, given: str) -> Reg
     except NotTaken:
         raise
     except Exception as error:
-        # The library parses what a stranger sent, and fails in many ways besides its own exceptions.
+        # The library parses untrusted input, and raises many exceptions besides its own.
         raise NotTaken("not verified") from error
     if len(found.credential_id) > LONGEST_ID:
         raise NotTaken("not verified")
     return Registered(
         credential_id=bytes_to_base64url(
             found.credential_id
-        ),  # the signed one, not what the browser calls it
+        ),  # the signed id, not the one that the browser states
         public_key=found.credential_public_key,
         sign_count=found.sign_count,
         transports=",".join(dict.fromkeys(each.value for each in answer.response.transports or ())),
@@ -150,7 +151,7 @@ def check_registration(party: RelyingParty, challenge: bytes, given: str) -> Reg
 
 
 def claim(given: str) -> ClaimedPasskey:
-    """Raises NotTaken when this is no answer of a passkey at all."""
+    """Parse which passkey an answer claims to be from. Raises NotTaken when it is no passkey's answer at all."""
     from webauthn.helpers import parse_authentication_credential_json
 
     try:
@@ -159,14 +160,14 @@ def claim(given: str) -> ClaimedPasskey:
         return ClaimedPasskey(answer.id, uuid.UUID(bytes=handle) if handle else None)
     except NotTaken:
         raise
-    except Exception as error:  # as above
+    except Exception as error:  # for the same reason as above
         raise NotTaken("unreadable") from error
 
 
 def check_assertion(
     party: RelyingParty, challenge: bytes, given: str, *, public_key: bytes, sign_count: int
 ) -> Shown:
-    """That the holder of this key has just answered this challenge, here. Raises NotTaken."""
+    """Verify that the holder of this key has just answered this challenge, on this site. Raises NotTaken."""
     import webauthn
 
     try:
@@ -179,8 +180,9 @@ def check_assertion(
             credential_current_sign_count=sign_count,
             require_user_verification=True,
         )
-    except Exception as error:  # as above
-        # A counter that has not gone on tells of a copied device: worth a word of its own in the audit log.
+    except Exception as error:  # for the same reason as above
+        # A counter that has not increased indicates a cloned device, so the audit log gets a word of its own for
+        # it.
         raise NotTaken("counter" if "sign count" in str(error) else "not verified") from error
     return Shown(found.new_sign_count, found.credential_backed_up)
 

@@ -1,4 +1,4 @@
-"""The tables of passkeys."""
+"""Tables of passkeys and their challenges."""
 
 import uuid
 from datetime import datetime
@@ -24,13 +24,13 @@ class Passkey(Model):
     name: Mapped[str] = mapped_column(String(NAME_MAX))
     credential_id: Mapped[str] = mapped_column(String(1400), unique=True)  # base64url of at most 1023 bytes
     public_key: Mapped[bytes] = mapped_column(LargeBinary)  # COSE
-    sign_count: Mapped[int] = mapped_column(BigInteger)  # 32 bits without a sign; many devices keep it at 0
+    sign_count: Mapped[int] = mapped_column(BigInteger)  # unsigned 32 bits; many devices keep it at 0
     transports: Mapped[str] = mapped_column(
         String(100), default=""
-    )  # how the browser reaches it, with commas
+    )  # WebAuthn transports, separated by commas
     synced: Mapped[
         bool
-    ]  # kept in the owner's account with Apple, Google, …, so that a lost phone does not lose it
+    ]  # synced to the owner's account with Apple, Google, …, so that it survives a lost phone
     created_at: Mapped[datetime] = mapped_column(default=now)
     last_used_at: Mapped[datetime | None]
 
@@ -38,7 +38,7 @@ class Passkey(Model):
 
 
 class Ceremony(StrEnum):
-    """What a challenge is for. An answer to one is never taken for another."""
+    """The purpose of a challenge. An answer for one purpose is never accepted for another."""
 
     REGISTER = "register"
     SIGN_IN = "sign_in"  # the second step, after the password
@@ -47,7 +47,7 @@ class Ceremony(StrEnum):
 
 
 class PasskeyChallenge(Model):
-    """One question to a passkey; the answer uses it up. Without a session only for signing in without a password."""
+    """One challenge to a passkey; the answer uses it up. It has no session only for signing in without a password."""
 
     __tablename__ = "passkey_challenges"
 

@@ -1,4 +1,5 @@
-"""The rules of passkeys: registering, showing and removing them. What changes something belongs inside transaction()."""
+"""Register, use and remove passkeys. Functions that change something belong inside
+transaction()."""
 
 import secrets as random
 import uuid
@@ -24,16 +25,16 @@ from csss.notices.models import MailKind
 from csss.notices.services import owe
 from csss.people.models import User
 
-PASSKEY = "passkey"  # the method of a Proof, and of a session that was begun with one
+PASSKEY = "passkey"  # the method of a Proof, and of a session that began with a passkey
 LIFE = timedelta(minutes=5)
 MOST = 10
 _CEREMONIES = {CodePurpose.SIGN_IN: Ceremony.SIGN_IN, CodePurpose.APPROVAL: Ceremony.APPROVAL}
 _REFUSED = _l("This passkey was not accepted. Try again, or use another way.")
-_TOO_LATE = _l("The question to your passkey is over: it works once, for five minutes. Try again.")
+_TOO_LATE = _l("This passkey request has expired: it works once, for five minutes. Try again.")
 
 
 def available() -> bool:
-    """Whether browsers make passkeys for this site at all."""
+    """Whether browsers can create passkeys for this site at all."""
     return current_app.config["CSSS"].relying_party is not None
 
 
@@ -45,7 +46,7 @@ def _party() -> RelyingParty:
 
 
 def is_confined(session: UserSession) -> bool:
-    """Whether this session may do nothing but register a passkey: its person needs one and has not shown one."""
+    """Whether this session may only register a passkey, because its user needs one and has not shown one."""
     return second_factor_tries.needs_passkey(session.user) and session.method != PASSKEY
 
 
@@ -55,17 +56,18 @@ def offered(user: User) -> bool:
 
 
 def of(user: User) -> Sequence[Passkey]:
-    """A person's passkeys, the oldest first."""
+    """A person's passkeys, oldest first."""
     return db.session.scalars(
         select(Passkey).where(Passkey.user_id == user.id).order_by(Passkey.created_at, Passkey.id)
     ).all()
 
 
-# Registering and removing
+# Register and remove passkeys.
 
 
 def begin_registration(asked: UserSession, *, name: str, password_is_right: bool) -> str:
-    """Options for the browser. The password is asked again: a screen left open must not gain a second owner.
+    """Options for the browser. Requires the password again: somebody at an unlocked screen must not gain access to
+    the account.
 
     The caller compares the password before transaction(), because that takes a quarter of a second. Raises Invalid.
     """
@@ -89,13 +91,13 @@ def begin_registration(asked: UserSession, *, name: str, password_is_right: bool
 
 
 def register(asked: UserSession, *, name: str, given: str) -> Passkey:
-    """Keep the passkey that the browser has just made. Raises Counted (`passkey`), Invalid (`name`)."""
+    """Store the passkey that the browser has just created. Raises Counted (`passkey`), Invalid (`name`)."""
     user = asked.user
     name = _good_name(name)
     db.session.refresh(user, with_for_update=True)
     db.session.refresh(asked)
     try:
-        if asked.ended_at is not None:  # all sessions were ended until the person was locked
+        if asked.ended_at is not None:  # somebody ended all sessions before we got the lock
             raise NotTaken("too late")
         kept = _take_challenge(_of_session(Ceremony.REGISTER, asked, asked.id))
         found = ceremony.check_registration(_party(), kept, given)
@@ -137,7 +139,7 @@ def _good_name(name: str) -> str:
 
 
 def remove(asked: UserSession, passkey_id: uuid.UUID, *, password_is_right: bool) -> str:
-    """Remove one of the own passkeys; returns its name. The last one of somebody who needs one stays.
+    """Remove one of the user's own passkeys; returns its name. Refuses the last one of somebody who needs one.
 
     Raises NotFound, StateConflict, Counted (`current_password`).
     """
@@ -159,15 +161,15 @@ def remove(asked: UserSession, passkey_id: uuid.UUID, *, password_is_right: bool
 
 
 def remove_all(user: User, *, made_before: datetime) -> int:
-    """For a reset of the second factor (`csss.auth.account_decisions`); returns how many there were."""
+    """For a reset of the second factor (`csss.auth.account_decisions`); returns how many were removed."""
     return changed_rows(delete(Passkey).where(Passkey.user_id == user.id, Passkey.created_at < made_before))
 
 
-# Showing one
+# Use a passkey.
 
 
 def ask(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID) -> str:
-    """Options with which this person's browser asks a passkey for this very purpose and subject."""
+    """Options with which the user's browser requests a passkey for exactly this purpose and subject."""
     party, known = _party(), of(asked.user)
     if not known:
         raise StateConflict(_("No passkey is registered for this account."))
@@ -178,7 +180,7 @@ def ask(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID) -> str:
 
 
 def show(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, given: str) -> Proof:
-    """Take a passkey's answer as the second factor. Raises Counted (`passkey`), so that failed tries count."""
+    """Accept a passkey's answer as the second factor. Raises Counted (`passkey`), so that failed attempts count."""
     user = asked.user
     db.session.refresh(user, with_for_update=True)
     try:
@@ -191,13 +193,13 @@ def show(asked: UserSession, purpose: CodePurpose, subject_id: uuid.UUID, given:
 
 
 def ask_anybody() -> tuple[uuid.UUID, str]:
-    """For signing in without address and password: the number of the question, and options that name nobody."""
+    """Sign-in without address and password: the id of the challenge, and options that name nobody."""
     party, kept = _party(), _new_challenge(Ceremony.WITHOUT_PASSWORD, None, None)
     return kept.id, ceremony.assertion_options(party, kept.challenge, [])
 
 
 def person_of(question_id: uuid.UUID | None, given: str) -> User:
-    """Whose passkey has answered this question, whatever the state of the account. Raises Counted (`passkey`)."""
+    """The person whose passkey answered this challenge, whatever the account's state. Raises Counted (`passkey`)."""
     try:
         kept = _take_challenge(
             (PasskeyChallenge.ceremony == Ceremony.WITHOUT_PASSWORD) & (PasskeyChallenge.id == question_id)
@@ -214,7 +216,7 @@ def person_of(question_id: uuid.UUID | None, given: str) -> User:
 
 
 def _checked(kept: bytes, given: str, passkeys: Sequence[Passkey]) -> Passkey:
-    """The one of these passkeys that has answered; its counter goes on. Raises NotTaken."""
+    """The passkey that has answered; updates its counter. Raises NotTaken."""
     claim = ceremony.claim(given)
     passkey = next((each for each in passkeys if each.credential_id == claim.credential_id), None)
     if passkey is None or claim.user_id not in {None, passkey.user_id}:
@@ -226,7 +228,7 @@ def _checked(kept: bytes, given: str, passkeys: Sequence[Passkey]) -> Passkey:
     return passkey
 
 
-# Challenges
+# Challenges.
 
 
 def _of_session(purpose: Ceremony, asked: UserSession, subject_id: uuid.UUID) -> ColumnElement[bool]:
@@ -240,10 +242,12 @@ def _of_session(purpose: Ceremony, asked: UserSession, subject_id: uuid.UUID) ->
 def _new_challenge(
     purpose: Ceremony, asked: UserSession | None, subject_id: uuid.UUID | None
 ) -> PasskeyChallenge:
-    """A question nobody can foresee; the one before it, and what is over, goes."""
+    """Store a random challenge; delete the previous one, and expired ones."""
     over = PasskeyChallenge.expires_at < now()
     if asked is not None and subject_id is not None:
-        db.session.refresh(asked.user, with_for_update=True)  # two questions at once would both live
+        db.session.refresh(
+            asked.user, with_for_update=True
+        )  # otherwise two concurrent challenges would both stay valid
         over |= _of_session(purpose, asked, subject_id)
     db.session.execute(delete(PasskeyChallenge).where(over))
     kept = PasskeyChallenge(
@@ -260,7 +264,7 @@ def _new_challenge(
 
 
 def _take_challenge(which: ColumnElement[bool]) -> bytes:
-    """The question that is open; it is used up whatever comes of the answer. Raises NotTaken."""
+    """The open challenge; it is used up whatever the answer. Raises NotTaken."""
     kept = db.session.scalars(select(PasskeyChallenge).where(which).with_for_update()).one_or_none()
     if kept is None:
         raise NotTaken("no question")
@@ -272,7 +276,7 @@ def _take_challenge(which: ColumnElement[bool]) -> bytes:
 
 
 def _refuse(refusal: Exception, asked: UserSession | None, purpose: Ceremony) -> Counted:
-    """Keep that an answer was refused, and say so without telling what was wrong with it."""
+    """Record that an answer was refused, and say so without revealing why."""
     reason = str(refusal)
     user = asked.user if asked else None
     record("passkey.refused", user, by=user, purpose=purpose.value, reason=reason)
@@ -286,7 +290,8 @@ def _refuse(refusal: Exception, asked: UserSession | None, purpose: Ceremony) ->
 
 
 def password_is_right(user: User, password: str) -> bool:
-    """Reads only, and belongs outside transaction(): hashing takes a quarter of a second, in which no lock may be held."""
+    """Only reads, and belongs outside transaction(): hashing takes a quarter of a second, and no lock may be held
+    that long."""
     password_hash = user.password_hash
     db.session.commit()
     return secrets.password_matches(password, password_hash)

@@ -1,4 +1,4 @@
-"""The ways a notice travels: one module for each, with the functions of `Channel`. E-mail is the first."""
+"""Deliver notices: one module per channel, with the functions of `Channel`. E-mail is the first."""
 
 from typing import Any, Protocol
 
@@ -7,28 +7,29 @@ from csss.notices.texts import Draft
 
 
 class NotTakenError(Exception):
-    """The channel has surely not taken the message; trying again may help."""
+    """The channel has surely not accepted the message; a retry may help."""
 
 
 class NoLineError(NotTakenError):
-    """No message of anybody goes just now: the server is not there, does not answer, or does not let us in."""
+    """No message at all can be sent now: the server is unreachable, does not answer, or refuses our sign-in."""
 
 
 class RefusedError(Exception):
-    """The channel will never take this message (for e-mail, an answer of 500 or above): trying again is of no use."""
+    """The channel will never accept this message (for e-mail, a reply of 500 or above): a retry is useless."""
 
 
 class Channel(Protocol):
-    """What the worker asks of a channel. A module with these functions is one."""
+    """The interface of a channel. A module with these functions implements it."""
 
     def compose(self, message: MailMessage, draft: Draft) -> Any:
-        """What goes out, made while the message's row is held."""
+        """Build the outgoing message while its row is locked."""
 
     def send(self, message: Any) -> None:
-        """Hand it over now. Raises RefusedError or NotTakenError; any other error leaves open whether it was taken."""
+        """Deliver it now. Raises RefusedError or NotTakenError; after any other error it is unknown whether it was
+        accepted."""
 
     def answers(self) -> bool:
-        """Whether the channel would take a message now."""
+        """Whether the channel would accept a message now."""
 
     def remove_copy(self, message_id: str) -> None:
-        """Remove a copy that this installation keeps of what was sent."""
+        """Delete the copy that this installation keeps of a sent message."""

@@ -1,4 +1,4 @@
-"""E-mail: composing a message and handing it to the mail server, or in the demo to a folder."""
+"""Compose e-mails and hand them to the mail server, or in the demo to a folder."""
 
 import os
 import re
@@ -20,10 +20,11 @@ TIMEOUT_SECONDS = 10
 
 
 class _Connection(Connection):
-    """Flask-Mail's connection with a time limit, a checked certificate, and a goodbye that may fail."""
+    """Flask-Mail's connection with a timeout, a verified certificate, and a QUIT that may fail."""
 
     def configure_host(self) -> smtplib.SMTP:
-        """Raises NoLineError: whatever fails here, also a wrong password, is ours or the server's to mend."""
+        """Raises NoLineError: any failure here, a wrong password included, is a fault of our setup or of the
+        server."""
         settings = current_app.config["CSSS"]
         host = None
         try:
@@ -39,7 +40,7 @@ class _Connection(Connection):
         return host
 
     def __exit__(self, exc_type: type[BaseException], exc_value: BaseException, tb: TracebackType) -> None:
-        # The message has been accepted by now; a failing QUIT must not look like a failed sending.
+        # The message has already been accepted; a failing QUIT must not look like a failed sending.
         try:
             super().__exit__(exc_type, exc_value, tb)
         except (smtplib.SMTPException, OSError):
@@ -56,12 +57,12 @@ def init_mail(app: Flask) -> None:
 
 
 def compose(message: MailMessage, draft: Draft) -> Message:
-    """The message as it goes out: plain text, with the Message-ID it has had from the beginning."""
+    """The outgoing message: plain text, with the Message-ID assigned when it was queued."""
     settings = current_app.config["CSSS"]
     name, hospital = message.user.name, settings.hospital_name
-    if message.kind is MailKind.CODE:  # a number in an address or a name must not be taken for the code
+    if message.kind is MailKind.CODE:  # a number in an address or a name must not be mistaken for the code
         name, hospital = _without_numbers(name), _without_numbers(hospital)
-    # The bare environment: a mail knows nothing of requests, sessions and navigation.
+    # The plain environment: a mail knows nothing of requests, sessions and navigation.
     body = current_app.jinja_env.get_template(f"email/{draft.template}.txt").render(
         name=name,
         hospital=hospital,
@@ -75,7 +76,7 @@ def compose(message: MailMessage, draft: Draft) -> Message:
     composed = Message(
         subject=" ".join(
             subject.split()
-        ),  # one line, whatever a setting holds: a header ends where the line ends
+        ),  # one line, whatever a setting contains: a line break would end the header
         recipients=[message.user.email],
         body=body,
         extra_headers=headers,
@@ -91,7 +92,8 @@ def _without_numbers(text: str) -> str:
 
 
 def send(message: Message) -> None:
-    """Send now. Raises RefusedError or NotTakenError; any other error leaves open whether it was taken."""
+    """Send now. Raises RefusedError or NotTakenError; after any other error it is unknown whether the message was
+    accepted."""
     folder = current_app.config["CSSS"].mail_folder
     if folder:
         _write(Path(folder), message)
@@ -105,12 +107,12 @@ def send(message: Message) -> None:
     except smtplib.SMTPDataError as error:
         raise _sorted_out(error.smtp_code, error.smtp_error) from error
     except smtplib.SMTPResponseException as error:
-        # About us (greeting, sender, sign-in) and not about the message: it goes once that is mended.
+        # This concerns our setup (greeting, sender, sign-in), not the message: it is sent once that is fixed.
         raise NotTakenError(f"The mail server answered {error.smtp_code}: {error.smtp_error!r}") from error
 
 
 def answers() -> bool:
-    """Whether the mail server lets us in now."""
+    """Whether the mail server accepts our sign-in now."""
     if current_app.config["CSSS"].mail_folder:
         return True
     try:
@@ -136,7 +138,8 @@ def _write(folder: Path, message: Message) -> None:
 
 
 def remove_copy(message_id: str) -> None:
-    """Where mail is written to a folder: the copy of this message goes. What has been sent is out of reach."""
+    """Where mail is written to a folder: delete the copy of this message. A message that was sent cannot be
+    recalled."""
     folder = current_app.config["CSSS"].mail_folder
     if folder:
         for name in (f"{message_id}.eml", f"{message_id}.partial"):

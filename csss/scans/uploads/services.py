@@ -1,4 +1,4 @@
-"""Beginning, finding, finishing and removing uploads. What changes rows belongs inside transaction()."""
+"""Begin, find, finish and remove uploads. Functions that change rows belong inside transaction()."""
 
 import hashlib
 import logging
@@ -25,11 +25,15 @@ GONE = _l("There is no such upload.")
 
 
 def begin(*, length: int, digest: str, limit: int, by: User) -> tuple[Upload, bool]:
-    """A new upload of `length` bytes, or this patient's unfinished one of the same file; True when it is new.
+    """Create an upload of `length` bytes, or return this patient's unfinished one of the same file; True when it is
+    new.
 
-    `digest` is the SHA-256 of the file as hex, or empty. Belongs inside transaction(). Raises NotFound, Invalid (`file`).
+    `digest` is the SHA-256 of the file as hex, or empty. Belongs inside transaction(). Raises NotFound, Invalid
+    (`file`).
     """
-    patient = patients.held(by)  # of several at once each counts those before it
+    patient = patients.held(
+        by
+    )  # locks the patient: each of several concurrent uploads counts the earlier ones
     if length == 0:
         raise Invalid(file=_("The file is empty. Choose the picture again."))
     intake.check_length(length, limit=limit)
@@ -41,7 +45,7 @@ def begin(*, length: int, digest: str, limit: int, by: User) -> tuple[Upload, bo
     for known in open_ones:
         if digest and known.digest == digest and known.length == length and _is_there(known):
             return known, False
-    services.check_may_send(patient)  # told before a slow line has carried the picture
+    services.check_may_send(patient)  # refuse before a slow connection has sent the picture
     for old in open_ones[: max(0, len(open_ones) - MAX_OPEN + 1)]:
         _remove(old.id)
     upload = Upload(
@@ -49,7 +53,9 @@ def begin(*, length: int, digest: str, limit: int, by: User) -> tuple[Upload, bo
     )
     db.session.add(upload)
     upload_id = upload.id
-    after_commit(lambda: unfinished_uploads.create(upload_id))  # a file without a row would stay for ever
+    after_commit(
+        lambda: unfinished_uploads.create(upload_id)
+    )  # after the commit, because a file without a row would stay for ever
     return upload, True
 
 
@@ -76,7 +82,7 @@ def _find(upload_id: uuid.UUID, by: User) -> Upload | None:
 
 
 def offset(upload: Upload) -> int:
-    """How much of it has arrived, in bytes. Raises NotFound when its file is gone."""
+    """The number of bytes that have arrived. Raises NotFound when the file is gone."""
     try:
         return unfinished_uploads.length(upload.id)
     except FileNotFoundError:
@@ -90,11 +96,11 @@ def scan_made_of(upload_id: uuid.UUID, by: User) -> uuid.UUID | None:
 
 
 class Incomplete(Invalid):
-    """The file is not (or no longer) here, or not all of it. What has arrived stays."""
+    """The file is not here (any more), or not complete. What has arrived stays."""
 
 
 def content(upload_id: uuid.UUID, by: User) -> bytes:
-    """The whole file. Raises Incomplete, or Invalid when it was damaged on its way (both for the field `file`)."""
+    """The whole file. Raises Incomplete, or Invalid when it was damaged in transit (both for the field `file`)."""
     upload = _find(upload_id, by)
     try:
         found = unfinished_uploads.read(upload_id) if upload is not None and upload.scan_id is None else b""
@@ -108,7 +114,7 @@ def content(upload_id: uuid.UUID, by: User) -> bytes:
 
 
 class AlreadyFinished(Refused):
-    """The same form came twice at once; `scan_id` is what the other one has made of the upload."""
+    """The same form arrived twice at once; `scan_id` is the scan that the other one made of the upload."""
 
     def __init__(self, scan_id: uuid.UUID) -> None:
         super().__init__(_("This upload has become a scan already."))
@@ -116,8 +122,8 @@ class AlreadyFinished(Refused):
 
 
 def finish(upload_id: uuid.UUID, scan_id: uuid.UUID, *, by: User) -> None:
-    """Keep which scan it has become. Belongs inside transaction(). Raises AlreadyFinished, NotFound."""
-    db.session.flush()  # the scan's row must be there before this one points to it
+    """Record which scan it has become. Belongs inside transaction(). Raises AlreadyFinished, NotFound."""
+    db.session.flush()  # insert the scan's row first, because this row refers to it
     open_one = update(Upload).where(Upload.id == upload_id, Upload.scan_id.is_(None))
     if changed_rows(open_one.values(scan_id=scan_id)):
         return
@@ -128,23 +134,23 @@ def finish(upload_id: uuid.UUID, scan_id: uuid.UUID, *, by: User) -> None:
 
 
 def forget_file(upload_id: uuid.UUID) -> None:
-    """The scan is stored; what was sent is not needed any more."""
+    """Delete the uploaded file once the scan is stored."""
     unfinished_uploads.remove(upload_id)
 
 
 def cancel(upload_id: uuid.UUID, *, by: User) -> None:
-    """Take it back. Belongs inside transaction(). Raises NotFound."""
+    """Cancel an upload. Belongs inside transaction(). Raises NotFound."""
     _remove(own(upload_id, by).id)
 
 
 def _remove(upload_id: uuid.UUID) -> None:
-    # The file first: should we stop in between, the row leads the sweeper here once more.
+    # Delete the file first: if the process stops in between, the row leads the sweeper here again.
     unfinished_uploads.remove(upload_id)
     db.session.execute(delete(Upload).where(Upload.id == upload_id))
 
 
 def sweep_expired() -> int:
-    """Remove what nobody has finished in time, rows and files; returns how many. Any number of processes may."""
+    """Remove expired uploads, rows and files; returns how many. Safe to run in several processes at once."""
     query = select(Upload.id).where(Upload.expires_at <= now()).limit(500)
     found = db.session.scalars(query).all()
     db.session.commit()
