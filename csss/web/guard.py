@@ -38,6 +38,7 @@ from csss.people.permissions import Permission
 from csss.web import unsent
 from csss.web.fragments import asks_only, is_htmx, redirect_after
 from csss.web.live_region.refresh import REFRESH_HEADER
+from csss.web.long_bodies import count_body, init_long_bodies
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,7 @@ def init_guard(app: Flask) -> None:
     manager.user_loader(_load)
     # Not a before_request: it comes before the form token is looked for, which reads the whole request.
     app.url_value_preprocessor(_limit_request)
+    init_long_bodies(app)
     app.before_request(_refuse_unreadable)
     app.before_request(_check_keys)
     app.before_request(_set_origin)
@@ -145,6 +147,8 @@ def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None
     """A stranger's 70 MB are not read, wherever they are sent, nor any body that a thread would have to wait for."""
     view = current_app.view_functions.get(endpoint or "")
     if getattr(view, "takes_files", False) and _may_send_files(view.permission):  # type: ignore[union-attr]
+        if current_user.is_authenticated:
+            count_body(current_user.id)
         return
     coded = "Transfer-Encoding" in request.headers
     if is_long(request.method, request.content_length, coded=coded) and not current_user.is_authenticated:

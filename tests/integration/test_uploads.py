@@ -24,7 +24,7 @@ from csss.scans.uploads.models import Upload
 from csss.storage import unfinished_uploads
 from csss.storage.files import storage
 from tests.factories import Clinic, picture
-from tests.visitor import Visitor, soup
+from tests.visitor import Visitor, soup, words
 
 PIECE = "application/offset+octet-stream"
 
@@ -350,3 +350,47 @@ def test_what_fails_after_the_scan_is_in_the_database_takes_no_picture_away(
     assert line.finish(upload).status_code == 500
     scan = db.session.scalars(select(Scan)).one()
     assert storage().read(scan.file_key)
+
+
+class Pauses(io.RawIOBase):
+    """A request's body that comes only when it is told to."""
+
+    def __init__(self, content: bytes) -> None:
+        self.left, self.is_read, self.goes_on = content, threading.Event(), threading.Event()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        self.is_read.set()
+        assert self.goes_on.wait(60)
+        piece, self.left = self.left[: len(buffer)], self.left[len(buffer) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.mark.parametrize("settings", [{"web_threads": 8}], indirect=True)
+def test_one_patient_holds_two_of_eight_threads_and_others_can_still_send(
+    app: Flask, clinic: Clinic, patient: Visitor
+) -> None:
+    lines = [Line(clinic.visitor(patient.user)) for _ in range(3)]
+    contents = [os.urandom(40_000) for _ in lines]
+    urls = [line.begin(content).headers["Location"] for line, content in zip(lines, contents, strict=True)]
+    bodies = [Pauses(content) for content in contents]
+
+    def send(number: int) -> TestResponse:
+        arrives = {"wsgi.input": bodies[number], "CONTENT_LENGTH": "40000"}
+        with app.app_context():
+            return lines[number].send(urls[number], b"", 0, environ_overrides=arrives)
+
+    with ThreadPoolExecutor() as threads:
+        sent = [threads.submit(send, number) for number in range(2)]
+        assert all(body.is_read.wait(60) for body in bodies[:2])
+        refused = send(2)
+        assert refused.status_code == 429 and not bodies[2].is_read.is_set()
+        assert "You are sending 2 pictures already" in words(refused)
+        assert Line(clinic.visitor(clinic.person("patient"))).whole(picture())
+        for body in bodies:
+            body.goes_on.set()
+        assert [each.result().status_code for each in sent] == [204, 204]
+    assert send(2).status_code == 204
