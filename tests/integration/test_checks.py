@@ -72,7 +72,7 @@ def test_when_the_day_is_used_up_no_picture_is_opened(
     assert (first.status_code, decoder.opened) == (303, 1)
     for number in range(3):
         answer = send(patient, picture(81 + number, 80))
-        assert answer.status_code == 422 and "which is all that can be taken" in words(answer)
+        assert answer.status_code == 422 and "which is the limit" in words(answer)
     assert decoder.opened == 1
     # The same form again leads to its scan; called something else it counts anew, and not for ever.
     assert send(patient, picture(80, 80)).location == first.location

@@ -137,7 +137,7 @@ def test_what_the_mail_server_took_is_kept_although_the_database_is_locked(
         other.execute("BEGIN IMMEDIATE")
         locked.set()
         with suppress(AssertionError):  # the test itself says what was missing
-            eventually(lambda: "could not be kept yet" in caplog.text, 10, 0.01)
+            eventually(lambda: "could not be stored yet" in caplog.text, 10, 0.01)
         other.execute("ROLLBACK")
         other.close()
 
@@ -155,7 +155,7 @@ def test_what_the_mail_server_took_is_kept_although_the_database_is_locked(
     runner.perform(row.id)
     thread.join()
     db.session.rollback()
-    assert "could not be kept yet" in caplog.text
+    assert "could not be stored yet" in caplog.text
     assert (message.state, message.attempts, message.maybe_repeated) == (MailState.SENT, 1, False)
     assert len(clinic.mail) == 1
 

@@ -157,6 +157,6 @@ def test_a_session_that_was_ended_meanwhile_registers_no_passkey(clinic: Clinic,
     with transaction():
         row = db.session.get_one(UserSession, doctor.session_id)
         sessions.end_all(doctor.user)
-        with pytest.raises(Invalid, match="over"):
+        with pytest.raises(Invalid, match="has expired"):
             passkeys.register(row, name="My phone", given=answer)
     assert db.session.scalars(select(Passkey)).all() == []

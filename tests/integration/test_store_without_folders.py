@@ -60,7 +60,7 @@ def test_a_picture_is_taken_in_shown_backed_up_and_restored(
         store.objects.clear()
         told = done(settings, "restore", tmp_path / name)
         assert "7 files were restored into objects://test." in told and store.objects == before
-    assert "lie in objects://test/.replaced-" in done(settings, "restore", "--force", tmp_path / "copy")
+    assert "files are in objects://test/.replaced-" in done(settings, "restore", "--force", tmp_path / "copy")
     assert {name: store.objects[name] for name in before} == before
     assert all(named_files.problem(kept) is None for kept in named_files.named())
     assert nothing_in_folders(app)
