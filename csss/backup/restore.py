@@ -198,7 +198,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _restore_files(backup: OpenedBackup, tell: Tell) -> None:
-    aside = backup.stored.take_over(f".replaced-{now():%Y%m%dT%H%M%S}")
+    aside = backup.stored.take_over(f".replaced-{now():%Y%m%dT%H%M%S.%f}")
     if aside:
         tell(f"The previous files are in {aside} now. Remove them when everything works.")
     tell(f"{len(backup.stored.files)} files were restored into {storage().place}.")
