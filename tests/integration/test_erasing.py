@@ -27,7 +27,7 @@ from csss.cli import main
 from csss.clock import now
 from csss.config import Settings
 from csss.database import Base, db, transaction
-from csss.erasing import leftovers, queries, services
+from csss.erasing import leftovers, queries, retention, services
 from csss.erasing.models import ErasedFile, Erasure, LegalHold
 from csss.erasing.tables import GOES, STAYS
 from csss.errors import NotFound, StateConflict
@@ -628,7 +628,7 @@ def test_what_is_due_is_listed_and_never_erased_by_itself(clinic: Clinic) -> Non
     text = words(admin.get("/admin/erasing"))
     assert "Long Ago" in text and "Just Now" not in text
     assert admin.post(f"/admin/users/{patient}/legal-hold", {"reason": "Lawsuit"}).status_code == 303
-    assert [(each.patient.user.name, each.held) for each in queries.due().rows] == [("Long Ago", True)]
+    assert [(each.patient.user.name, each.held) for each in retention.due().rows] == [("Long Ago", True)]
     clinic.run_jobs()
     leftovers.sweep()
     assert db.session.scalars(select(Erasure)).all() == []

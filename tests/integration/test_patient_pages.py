@@ -273,7 +273,7 @@ def test_upload_again_means_nothing_for_any_other_scan(patient: Visitor, clinic:
     open_scan, others = clinic.scan(patient=patient.user).id, clinic.scan().id
     for address in (again, open_scan, others):
         form = patient.page(f"/patient/?again={address}").select_one("#new-scan")
-        assert not form.select("input[checked]")
+        assert not form.select("[name=kind][checked]")
         assert form.select_one("#indication").get_text().strip() == ""
 
 

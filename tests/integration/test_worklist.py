@@ -12,7 +12,7 @@ from csss.scans import claims
 from csss.scans.claims import ScanClaim
 from csss.scans.models import AnalysisRun
 from csss.scans.states import Status
-from csss.scans.worklist import next_scan_for
+from csss.scans.worklist_queries import next_scan_for
 from csss.web.live_region.stream import HUB
 from tests.factories import Clinic, reading
 from tests.visitor import Visitor, soup, words

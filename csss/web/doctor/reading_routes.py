@@ -12,7 +12,7 @@ from csss.people.permissions import Permission
 from csss.reports import services as reports
 from csss.scans import analysis as analyses
 from csss.scans import queries, report_templates, review_drafts, services
-from csss.scans import worklist as lists
+from csss.scans import worklist_queries as lists
 from csss.web.doctor import reading, worklist
 from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.claim_fragment import claim_view

@@ -10,7 +10,7 @@ from csss.i18n import _, _n
 from csss.people.permissions import Permission
 from csss.scans import analysis as analyses
 from csss.scans import claims, queries
-from csss.scans import worklist as lists
+from csss.scans import worklist_queries as lists
 from csss.web.doctor import worklist
 from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.claim_fragment import claim_fragment

@@ -15,13 +15,13 @@ from csss.i18n import _, _n, language
 from csss.paging import ListPage
 from csss.people.models import User
 from csss.scans import own_reading, policies
-from csss.scans import worklist as queries
+from csss.scans import worklist_queries as queries
 from csss.scans.models import Scan
 from csss.scans.own_reading import Why
 from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, human_name, status_for_staff
 from csss.scans.states import Priority, Status
 from csss.scans.stored_sentences import in_words
-from csss.scans.worklist import Counts, ListedScan
+from csss.scans.worklist_queries import Counts, ListedScan
 from csss.web.filters import shorten, when
 from csss.web.forms import clean
 from csss.web.listing import Pager, list_url, page_number

@@ -9,7 +9,7 @@ from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
 from csss.database import db
-from csss.erasing import queries, services
+from csss.erasing import queries, retention, services
 from csss.errors import StateConflict
 from csss.i18n import _
 from csss.paging import ListPage
@@ -32,7 +32,7 @@ from csss.web.unsent import comes_back_on, typed_before
 def erasures() -> Response:
     """Whose data is due; with `show=erased` who has been erased, the newest first."""
     erased = request.args.get("show") == "erased"
-    page: ListPage[Any] = queries.erasures(page_number()) if erased else queries.due(page_number())
+    page: ListPage[Any] = queries.erasures(page_number()) if erased else retention.due(page_number())
     values: dict[str, Any] = {
         "show": "erased" if erased else "due",
         "days": current_app.config["CSSS"].retention_days,
