@@ -4,7 +4,8 @@ What a JPEG cannot tell. Its coded data has no checksum. A bit that is part of a
 number and nothing else; and where a code was hit, decoders are in step again a few blocks later, mostly with as many
 blocks as are wanted and nothing left over. Such a file is right by every rule of the format, and no decoder can refuse it
 without refusing good ones. So small changes inside coded data are measured here, not forbidden: `MAY_BE_SILENT` says how
-many of each are noticed (of 1,200 drawn). Another value in a quantisation table breaks no rule and is hardly ever noticed. PNG has checksums, and there nothing passes unless somebody makes them right again.
+many of each are noticed (of 1,200 drawn). Another value in a quantisation table breaks no rule and is hardly ever noticed.
+PNG has checksums, and there nothing passes unless somebody makes them right again.
 
 make damages EXAMPLES=5000 draws more, and takes 500 pictures of ../shared/data where they are.
 """
@@ -91,7 +92,7 @@ def test_of_small_changes_in_coded_data_at_least_so_many_are_noticed(way: Way) -
     chance = random.Random(way.__name__)
     tries = [
         (name, way(GOOD[name], chance.random(), chance.random(), chance.randrange(256)))
-        for name in NAMES * (100 if LONG_RUN else 10)
+        for name in NAMES * (100 if LONG_RUN else 40)
         if kind(name) == "JPEG"
     ]
     found = [(name, decoder.rewrite(content)) for name, content in tries]
