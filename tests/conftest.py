@@ -63,8 +63,15 @@ def pytest_configure() -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
-def pytest_collection_finish() -> None:
-    """What has been loaded stays: the collector of garbage need not look at it again and again."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What has been loaded stays: the garbage collector need not look at it again and again.
+
+    Raises UsageError when pytest-xdist does not see which tests belong together: each process would start everything.
+    """
+    if getattr(session.config.option, "loadgroup", False):
+        grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
+        if any("@" not in item.nodeid for item in grouped):
+            raise pytest.UsageError("this pytest and this pytest-xdist do not keep groups of tests together")
     gc.collect()
     gc.freeze()
 
