@@ -43,7 +43,7 @@ asvs: $(VENV)/.installed-$(TEST_LOCK) ## how far OWASP ASVS 5.0 is met, and ever
 	$(BIN)/python -m tests.asvs $(ARGS)
 
 fuzz: $(VENV)/.installed-dev ## nonsense in every form, id, filter and header, for a long while (EXAMPLES=20000)
-	$(BIN)/python -m pytest tests/rules/test_fuzz.py --hypothesis-profile=fuzz --timeout=0
+	$(BIN)/python -m pytest tests/rules/test_nonsense.py tests/rules/test_fuzz.py --hypothesis-profile=fuzz --timeout=0
 
 damages: $(VENV)/.installed-dev ## damaged pictures, drawn for a long while (EXAMPLES=5000), and 500 good ones
 	$(BIN)/python -m pytest tests/integration/test_damages.py --hypothesis-profile=fuzz --timeout=0
