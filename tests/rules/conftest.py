@@ -12,7 +12,7 @@ import pytest
 from csss import create_app
 from tests.conftest import settings_for
 from tests.postgres import POSTGRES, create_database, drop_database
-from tests.rules.copied_site import Known, opened, pour
+from tests.rules.copied_site import Known, copy_rows, opened
 from tests.rules.site import Site, make_site
 
 
@@ -48,6 +48,6 @@ def fuzzed(
     name = f"{template}_{uuid.uuid4().hex[:8]}"
     create_database(name, template)
     app = create_app(replace(settings, database_url=f"{POSTGRES}/{name}"))
-    pour(site.app, app)
+    copy_rows(site.app, app)
     yield from opened(site, app)
     drop_database(name)

@@ -29,6 +29,7 @@ _READ = re.compile(r"request\.(form|args)(?:\.get|\.getlist)?[\[(]\s*\"(\w+)\"")
 
 
 def opened(site: Site, app: Flask) -> Iterator[Site]:
+    """The same people and scans, in another app on a database of its own."""
     app.testing = True
     app.jinja_env.bytecode_cache = site.app.jinja_env.bytecode_cache
     with app.app_context():
@@ -37,8 +38,8 @@ def opened(site: Site, app: Flask) -> Iterator[Site]:
         db.engine.dispose()
 
 
-def pour(old: Flask, new: Flask) -> None:
-    """Every row from one database into another."""
+def copy_rows(old: Flask, new: Flask) -> None:
+    """Copy every row from one database into another."""
     tables = Base.metadata.sorted_tables
     with old.app_context(), db.engine.connect() as connection:
         rows = {
