@@ -43,7 +43,7 @@ asvs: $(VENV)/.installed-$(TEST_LOCK) ## how far OWASP ASVS 5.0 is met, with eve
 	$(BIN)/python -m tests.asvs $(ARGS)
 
 fuzz: $(VENV)/.installed-dev ## fuzz every form, id, filter and header, for a long time (EXAMPLES=20000)
-	$(BIN)/python -m pytest tests/rules/test_fuzz.py --hypothesis-profile=fuzz --timeout=0
+	$(BIN)/python -m pytest tests/rules/test_nonsense.py tests/rules/test_fuzz.py --hypothesis-profile=fuzz --timeout=0
 
 damages: $(VENV)/.installed-dev ## test with randomly damaged pictures (EXAMPLES=5000), and 500 good ones
 	$(BIN)/python -m pytest tests/integration/test_damages.py --hypothesis-profile=fuzz --timeout=0

@@ -102,12 +102,6 @@ def sixteen_bits_in_colour() -> bytes:
     return header(100, 80, 16, 2) + chunk(b"IDAT", zlib.compress(row * 80)) + END
 
 
-def oriented(kind: str, orientation: int) -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return saved(picture("L"), kind, exif=exif)
-
-
 def with_gps() -> bytes:
     exif = Image.Exif()
     exif[0x010E] = MARK.decode()
@@ -220,6 +214,13 @@ def rows_of(held: int, *, said: int) -> bytes:
     pixels = np.asarray(picture("L", 300, held))
     packed_rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels))
     return header(300, said) + chunk(b"IDAT", packed_rows) + END
+
+
+def half_the_chunks() -> bytes:
+    """A PNG that ends between two chunks of pixels, each of them whole."""
+    noise = np.random.default_rng(1).integers(0, 255, (600, 600), dtype=np.uint8)
+    whole = saved(Image.fromarray(noise))
+    return whole[: whole.index(b"IDAT", whole.index(b"IDAT") + 4) - 4]
 
 
 def drawn_in_alpha(mode: str) -> bytes:

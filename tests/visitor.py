@@ -3,6 +3,7 @@
 import hashlib
 import os
 import uuid
+from html.parser import HTMLParser
 from typing import Any
 
 from bs4 import BeautifulSoup, Tag
@@ -78,5 +79,30 @@ def soup(response: TestResponse) -> BeautifulSoup:
 
 def words(shown: TestResponse | Tag) -> str:
     """All visible text of an answer, or of a part of a page, in one line."""
-    part = soup(shown) if isinstance(shown, TestResponse) else shown
-    return " ".join(part.get_text(" ").split())
+    if isinstance(shown, Tag):
+        return " ".join(shown.get_text(" ").split())
+    page = _Text()
+    page.feed(shown.get_data(as_text=True))
+    page.close()
+    return " ".join(" ".join(page.texts).split())
+
+
+class _Text(HTMLParser):
+    """The text of a page without a tree of its tags, which takes a quarter of the time."""
+
+    _WITHOUT = frozenset({"script", "style", "template"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self._inside = 0
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self._inside += tag in self._WITHOUT
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside -= tag in self._WITHOUT
+
+    def handle_data(self, data: str) -> None:
+        if not self._inside:
+            self.texts.append(data)

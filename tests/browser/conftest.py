@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
+from tests.browser.ward import furnish
 from tests.postgres import POSTGRES
 from tests.stack import Stack, postgres_database, running_stack
 
@@ -38,6 +39,11 @@ def postgres_stack(
         running_stack(tmp_path_factory.mktemp("pgstack"), database_url=url) as stack,
     ):
         yield stack
+
+
+@pytest.fixture(scope="session")
+def ward(stack: Stack) -> dict[str, tuple[str, list[str]]]:
+    return furnish(stack)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ class Person:
     def analyse(self, scan_id: str) -> None:
         page = self.page
         page.goto(f"/doctor/scans/{scan_id}")
-        with page.expect_response(re.compile("/analyze$")):  # else the look below might break it off
+        with page.expect_response(re.compile("/analyze$")):  # else the page.goto below might interrupt it
             page.get_by_role("button", name="Analyse").first.click()
         # The page asks again by itself where scripts run; where they do not, the doctor does.
         verify = page.get_by_role("button", name="Verify").first

@@ -14,7 +14,7 @@ from csss.people.models import User
 from csss.reports import queries as reports
 from csss.scans.models import Scan
 from csss.scans.states import Status
-from tests.browser.test_accessibility import sideways, violations
+from tests.browser.accessibility import sideways, violations
 from tests.factories import PASSWORD, Clinic
 from tests.stack import Stack
 

@@ -15,7 +15,7 @@ from tests.browser.hands import Hand, Keyboard, Plain
 from tests.browser.scene import Scene
 from tests.browser.tasks import Task
 from tests.browser.walks import admin, doctor, everybody, patient, pharmacist
-from tests.rules.test_routes import methods
+from tests.rules.routes import methods
 from tests.stack import Stack
 
 NewPage = Callable[..., Page]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos import faults_around, faults_of_pages, faults_of_workers  # noqa: F401 - they enter the list
+from tests.chaos.failure import Failed
 from tests.chaos.matrix import DATABASES, FAULTS, Fault
-from tests.chaos.world import Chaos, Failed, chaos
+from tests.chaos.world import Chaos, chaos
 
 WIDTHS = (22, 11, 6, 8, 8)
 

@@ -16,8 +16,9 @@ from sqlalchemy import select
 from csss.database import db
 from csss.notices.models import MailMessage, MailState
 from csss.outbox import Queue
+from tests.chaos.failure import Failed
 from tests.chaos.matrix import Run, fault
-from tests.chaos.world import Chaos, Failed
+from tests.chaos.world import Chaos
 
 AWAY = 6.0  # seconds
 

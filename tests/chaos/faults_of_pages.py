@@ -20,8 +20,10 @@ from csss.outbox import OutboxJob, Queue
 from csss.reports import services as reports
 from csss.scans.models import AnalysisRun, Review
 from csss.scans.states import Status
+from tests.chaos.browser import Browser, new_picture
+from tests.chaos.failure import Failed
 from tests.chaos.matrix import fault
-from tests.chaos.world import Browser, Chaos, Failed, new_picture
+from tests.chaos.world import Chaos
 from tests.disks import resize
 
 PIECE = "application/offset+octet-stream"

@@ -14,8 +14,9 @@ from csss.notices.models import MailMessage, MailState
 from csss.outbox import Queue
 from csss.reports import services as reports
 from csss.scans.states import Status
+from tests.chaos.failure import Failed
 from tests.chaos.matrix import Run, fault
-from tests.chaos.world import Chaos, Failed, kill_process, parent_of
+from tests.chaos.world import Chaos, kill_process, parent_of
 
 LOOKS = "The classifier is looking at the scan."
 

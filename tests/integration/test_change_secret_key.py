@@ -28,7 +28,6 @@ from tests.conftest import SECRET
 from tests.factories import PASSPHRASE, Clinic
 from tests.integration.command_line import done, refused
 from tests.integration.test_audit_chain import forge, tamper
-from tests.integration.test_jobs_queue import redis_url  # noqa: F401 - a fixture
 from tests.integration.test_wrong_keys import OTHER, forget_check_values
 from tests.integration.world import snapshot
 from tests.stack import free_port
@@ -331,7 +330,7 @@ def test_it_is_refused_while_workers_are_there(
     clinic: Clinic,
     settings: Settings,
     old_key: Path,
-    redis_url: str,  # noqa: F811
+    redis_url: str,
 ) -> None:
     from redis import Redis
     from rq import Worker

@@ -18,7 +18,7 @@ from csss.notices.models import MailMessage, MailState
 from csss.outbox import OutboxJob
 from csss.people.models import User
 from tests.factories import PASSWORD, Clinic
-from tests.integration.test_auth_pages import PATIENT, mailed_code, sign_in, with_app
+from tests.integration.signing_in import PATIENT, mailed_code, sign_in, with_app
 from tests.visitor import Visitor, soup, words
 
 

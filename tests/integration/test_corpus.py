@@ -27,9 +27,10 @@ from csss.scans.decoder import PREVIEW, THUMBNAIL
 from csss.scans.intake import DECODER, take_in
 from csss.scans.models import Scan
 from csss.scans.uploads.models import Upload
-from tests.corpus import CASES, COSTLY, FILE_NAMES, LIMIT, Case, Taken
+from tests.corpus import CASES, COSTLY, LIMIT, Case, Taken
 from tests.integration.test_uploads import Line
 from tests.odd_files import EICAR_LIKE, MARK, jpeg, png, saved
+from tests.odd_values import FILE_NAMES
 from tests.unit.test_confined import children
 from tests.visitor import Visitor, soup
 

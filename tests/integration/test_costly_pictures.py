@@ -6,18 +6,23 @@ import zlib
 import pytest
 
 from csss.confinement.parent import Exhausted, run_forked
+from csss.errors import Invalid
 from csss.scans import decoder, intake, jpeg_structure, png_structure
 from csss.scans.png_structure import SIGNATURE
+from tests.corpus import LIMIT
 from tests.factories import picture
-from tests.integration.test_intake import LIMIT, refusal
+from tests.odd_files import chunk
 
 JPEG, PNG = picture(128, 128, "JPEG"), picture(128, 128)
 COMMENT = b"\xff\xfe\0\2"
 SIDE = 6320  # nearly 40 million pixels
 
 
-def chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+def refusal(content: bytes) -> str:
+    with pytest.raises(Invalid) as refused:
+        intake.take_in(content, limit=LIMIT)
+    assert set(refused.value.errors) == {"file"}
+    return refused.value.errors["file"]
 
 
 def sixteen_bits(colour: int, channels: int) -> bytes:

@@ -16,7 +16,7 @@ from csss.scans.review_text import ReviewText
 from csss.scans.starter_templates import STARTER
 from csss.scans.states import Agreement, HoldFor, ScanKind, Status
 from tests.factories import Clinic, reading
-from tests.integration.test_doctor_pages import LOOKED, hold, url
+from tests.integration.doctor import LOOKED, hold, url
 from tests.visitor import Visitor, soup, words
 
 TYPED = {"findings": "Hazy <left> base", "impression": "Maybe", "diagnosis": "?", "agreement": "partly"}

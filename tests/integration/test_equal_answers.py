@@ -12,7 +12,7 @@ from csss.clock import now
 from csss.database import db
 from csss.people.models import User
 from tests.factories import Clinic
-from tests.integration.test_auth_pages import PATIENT
+from tests.integration.signing_in import PATIENT
 from tests.visitor import Visitor
 
 KNOWN, UNKNOWN = "known@csss.example", "other@csss.example"

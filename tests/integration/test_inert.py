@@ -30,40 +30,13 @@ from csss.reports.render import render_pdf
 from csss.scans.states import HoldFor, Status
 from csss.web.exports import csv_response
 from tests.factories import Clinic
+from tests.odd_values import LINES, LONG, MARKUP, TEXTS
 from tests.pdfa import pdfa_problems
 from tests.visitor import Visitor, soup
 
-# Breaks out of an attribute, a comment, a script, a style, a title and a text area, in one line.
-EVIL = (
-    "\"'></title></textarea></script></style>--><img data-evil src=x onerror=alert(1)>"
-    "<script data-evil>alert(2)</script><a data-evil href='javascript:alert(3)'>{{1234*5678}}{%raw%}"
-)
-NASTY = [
-    EVIL,
-    '=HYPERLINK("http://evil.example","A")',
-    "+1+cmd|' /C calc'!A0",
-    "-2+3",
-    "@SUM(1)",
-    "\t=1",
-    "\r=1",
-    "\n=1",
-    " \u00a0=1",
-    "\ufeff=1",
-    "\u200b=1",
-    "＝1",
-    "A\r\nBcc: evil@evil.example\r\n\r\n<script>",
-    "A\nSubject: other",
-    "A\u2028Bcc: evil@evil.example",
-    "A\x0bB\x0cC\x1dD\x85E",
-    "\u202egnp.exe",
-    "../../etc/passwd",
-    "%s%n%(name)s{0}{name}$",
-    "\x00\x01\x7f",
-    "',\"\",;\r\n'",
-    "=?utf-8?q?=0d=0aBcc:_evil@evil.example?=",
-    "காவ்யா 한글 🫀 e\u0301",
-]
-TEXTS = st.sampled_from(NASTY) | st.text(max_size=60)
+# However long they are, they come out the same: without the longest, a PDF takes no minutes.
+TYPED = [text for text in TEXTS if text not in LONG]
+DRAWN = st.sampled_from(TYPED) | st.text(max_size=60)
 FEW = trying(
     max_examples=40,
     deadline=None,
@@ -98,21 +71,21 @@ def pages(visitor: Visitor, start: str, most: int = 60) -> Iterator[tuple[str, B
 def people(clinic: Clinic) -> dict[str, User]:
     """Everybody is called so, and writes so."""
     found = {
-        role: clinic.person(role, name=EVIL[:120]) for role in ("patient", "doctor", "pharmacist", "admin")
+        role: clinic.person(role, name=MARKUP[:120]) for role in ("patient", "doctor", "pharmacist", "admin")
     }
     by = {"patient": found["patient"], "doctor": found["doctor"]}
     staff = {**by, "pharmacist": found["pharmacist"], "admin": found["admin"]}
-    said = {"findings": EVIL, "indication": EVIL}
-    clinic.scan(Status.PENDING_AI, patient=found["patient"], indication=EVIL)
-    clinic.scan(Status.AI_ANALYZED, **by, indication=EVIL)
+    said = {"findings": MARKUP, "indication": MARKUP}
+    clinic.scan(Status.PENDING_AI, patient=found["patient"], indication=MARKUP)
+    clinic.scan(Status.AI_ANALYZED, **by, indication=MARKUP)
     held = clinic.scan(Status.PHARMACIST_COMPLETED, **staff, **said).id
     clinic.scan(Status.DOCTOR_VERIFIED, **by, **said)
     done = clinic.scan(Status.REPORT_READY, **staff, **said).id
     with transaction():
-        reports.hold(held, to=HoldFor.DOCTOR, note=EVIL, by=found["admin"])
+        reports.hold(held, to=HoldFor.DOCTOR, note=MARKUP, by=found["admin"])
     clinic.run_jobs("render_report")
     with transaction():
-        reports.add_addendum(done, note=EVIL, by=found["doctor"])
+        reports.add_addendum(done, note=MARKUP, by=found["doctor"])
     return found
 
 
@@ -134,7 +107,7 @@ def test_no_page_makes_markup_of_it(clinic: Clinic, people: dict[str, User], rol
 
 
 def test_the_pdf_makes_nothing_of_it() -> None:
-    everything = " ".join(text for text in NASTY if "\0" not in text and not report_fonts.unprintable(text))
+    everything = " ".join(text for text in TYPED if "\0" not in text and not report_fonts.unprintable(text))
     assert len(everything) > 300, "most of it can be printed"
     context = example_context()
     context = replace(
@@ -171,8 +144,8 @@ def test_the_pdf_makes_nothing_of_it() -> None:
 
 
 @FEW
-@given(name=TEXTS, hospital=TEXTS)
-@example(name=NASTY[12], hospital=NASTY[12])
+@given(name=DRAWN, hospital=DRAWN)
+@example(name=LINES[0], hospital=LINES[0])
 def test_no_name_writes_a_header_of_a_mail(app: Flask, clinic: Clinic, name: str, hospital: str) -> None:
     app.config["CSSS"] = replace(app.config["CSSS"], hospital_name=hospital)
     user = User(email="patient@csss.example", name=name)
@@ -210,8 +183,8 @@ def bare(cell: str) -> str:
 
 
 @FEW
-@given(cells=st.lists(TEXTS, min_size=1, max_size=4))
-@example(cells=NASTY)
+@given(cells=st.lists(DRAWN, min_size=1, max_size=4))
+@example(cells=TYPED)
 def test_no_cell_of_a_table_is_a_formula_and_no_text_is_lost(app: Flask, cells: list[str]) -> None:
     with app.test_request_context():
         answer = csv_response("table", ["head"] * len(cells), [cells, cells])

@@ -19,7 +19,8 @@ from csss.scans.models import KindCorrection, Prediction, Scan
 from csss.scans.own_reading import Why, why
 from csss.scans.states import HoldFor, ScanKind, Status
 from tests.factories import Clinic, reading
-from tests.integration.test_doctor_pages import LOOKED, fresh, hold, url
+from tests.integration.doctor import LOOKED, hold, url
+from tests.integration.pages import fresh
 from tests.integration.test_workflow_races import at_once
 from tests.visitor import Visitor, soup, words
 

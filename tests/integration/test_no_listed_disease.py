@@ -8,7 +8,8 @@ from csss.scans.models import Scan
 from csss.scans.own_reading import Why, why
 from csss.scans.states import Status
 from tests.factories import Clinic, reading
-from tests.integration.test_doctor_pages import LOOKED, fresh, hold, url
+from tests.integration.doctor import LOOKED, hold, url
+from tests.integration.pages import fresh
 from tests.visitor import Visitor, soup, words
 
 NAME = "Chest X-ray, no listed disease recognised"

@@ -13,10 +13,9 @@ from csss.database import db, transaction
 from csss.people.models import AccountState, User
 from tests.authenticator import Authenticator
 from tests.factories import PASSPHRASE, PASSWORD, Clinic
-from tests.integration.test_passkeys import device, keys, register, told
+from tests.integration.passkeys import keys, register, told
 from tests.visitor import Visitor, soup, words
 
-__all__ = ["device"]
 MINE = {"current_password": PASSWORD}
 
 

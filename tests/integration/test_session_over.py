@@ -17,7 +17,7 @@ from csss.database import db, transaction
 from csss.people.models import User
 from csss.scans.states import Status
 from tests.factories import PASSWORD, Clinic, picture
-from tests.integration.test_auth_pages import mailed_code
+from tests.integration.signing_in import mailed_code
 from tests.visitor import Visitor, soup, words
 
 PRESCRIPTION = {

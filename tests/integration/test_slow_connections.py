@@ -15,7 +15,7 @@ import pytest
 
 from csss.people.models import User
 from tests.browser.line import slow_line
-from tests.chaos.world import Browser
+from tests.chaos.browser import Browser
 from tests.ears import cookie_for, streaming
 from tests.factories import Clinic
 from tests.stack import Stack

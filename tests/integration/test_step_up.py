@@ -15,10 +15,9 @@ from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.authenticator import Authenticator
 from tests.factories import SEEN, Clinic
-from tests.integration.test_passkeys import REQUIRED, by_mail, device, question, register, told
+from tests.integration.passkeys import REQUIRED, by_mail, question, register, told
 from tests.visitor import Visitor, soup, words
 
-__all__ = ["device"]
 BECAUSE = "Asked for by letter"
 
 

@@ -15,7 +15,6 @@ from csss.jobs.queues import rq_queue
 from csss.jobs.worker import SweepingWorker
 from csss.outbox import Queue
 from tests.factories import Clinic
-from tests.integration.test_jobs_queue import queue_server, redis_url  # noqa: F401 - fixtures
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +28,7 @@ def signals_as_before() -> Iterator[None]:
 @pytest.mark.parametrize("times", [1, 2])
 def test_told_so_in_the_middle_of_a_sweep_it_takes_no_further_job(
     clinic: Clinic,
-    queue_server: redis.Redis,  # noqa: F811
+    queue_server: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
     times: int,
 ) -> None:

@@ -1,7 +1,7 @@
 """Random people do random things in random order; whatever they try, the life of a scan keeps its rules.
 
 The services are asked directly: they say when something may be done. Who may do it is the matter of the routes
-(tests/rules/test_routes.py), so here everybody tries everything.
+(tests/rules/routes.py), so here everybody tries everything.
 """
 
 import uuid

@@ -9,9 +9,9 @@ import gunicorn
 import pytest
 
 from csss.paths import ROOT
-from tests.rules.conftest import ROLES, Site
-from tests.rules.test_pages import answers
-from tests.rules.test_routes import WHO, methods, rules
+from tests.rules.opened_pages import answers
+from tests.rules.routes import WHO, methods, rules
+from tests.rules.site import ROLES, Site
 
 pytestmark = pytest.mark.xdist_group("site")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.world import changed_tables, snapshot
-from tests.rules.conftest import ROLES, Site
-from tests.rules.test_routes import WHO, methods, rules
+from tests.rules.routes import WHO, methods, rules
+from tests.rules.site import ROLES, Site
 
 pytestmark = pytest.mark.xdist_group("site")
 # What is kept of looking: who looked, and that the session was used.

@@ -13,8 +13,8 @@ from csss.web.assets import STATIC_ENDPOINT
 from csss.web.headers import BARE_CSP, CSP, FILE_CSP, PERMISSIONS_POLICY
 from tests.conftest import settings_for
 from tests.factories import PASSWORD, Clinic
-from tests.rules.conftest import ROLES, Site
-from tests.rules.test_routes import WHO, methods, rules
+from tests.rules.routes import WHO, methods, rules
+from tests.rules.site import ROLES, Site
 from tests.visitor import Visitor, soup
 
 pytestmark = pytest.mark.xdist_group("site")

@@ -217,8 +217,12 @@ def test_the_test_above_would_see_it(line: str) -> None:
 
 
 def test_modules_are_short() -> None:
-    long = {name_of(path): n for path in FILES if (n := len(path.read_text("utf-8").splitlines())) > 400}
-    assert long == {}
+    """The tests among them. A migration is as long as it was on the day when it was written."""
+    folders = ("benchmarks", "csss", "tests", "training")
+    paths = [*ROOT.glob("*.py"), *(path for name in folders for path in (ROOT / name).rglob("*.py"))]
+    lengths = {name_of(path): len(path.read_text("utf-8").splitlines()) for path in paths}
+    assert len(lengths) > 600
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
 
 
 # A name says which class is meant

@@ -35,8 +35,8 @@ from csss.scans.models import Scan
 from csss.scans.starter_templates import STARTER
 from csss.web.admin.approvals.preview_routes import WATERMARK
 from csss.web.script_texts import script_texts
-from tests.rules.conftest import ROLES, Site, make_site
-from tests.rules.test_routes import WHO, methods, rules
+from tests.rules.routes import WHO, methods, rules
+from tests.rules.site import ROLES, Site, make_site
 from tests.visitor import soup
 
 pytestmark = pytest.mark.xdist_group("site")

@@ -1,5 +1,5 @@
 """Who has no business at an address: every route as somebody whose session is worth nothing, and what is somebody's
-own as another of the same role. Who may be there stands in the one table of test_routes.py."""
+own as another of the same role. Who may be there stands in the one table of routes.py."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,8 +21,8 @@ from csss.prescriptions.lines import Line
 from csss.scans import report_templates
 from csss.scans.uploads import services as upload_services
 from tests.integration.world import changed_tables, snapshot
-from tests.rules.conftest import ROLES, Site
-from tests.rules.test_routes import WHO, Own, methods, rules, send
+from tests.rules.routes import WHO, Own, methods, rules, send
+from tests.rules.site import ROLES, Site
 from tests.visitor import Visitor, words
 
 pytestmark = pytest.mark.xdist_group("site")

@@ -11,17 +11,7 @@ from csss.database import db
 from csss.erasing import leftovers
 from csss.erasing.models import ErasedFile
 from csss.people.models import User
-from tests.integration.test_erasing import (
-    CANARY,
-    Life,
-    _later,
-    erase_address,
-    fresh_code,
-    life,
-    migrated_sqlite,
-)
-
-__all__ = ["life", "migrated_sqlite"]
+from tests.integration.erasing.life import CANARY, Life, erase_address, fresh_code, make_due
 
 
 def traces(settings: Settings, *wanted: str) -> dict[str, int]:
@@ -60,7 +50,7 @@ def test_while_somebody_reads_it_is_owed_and_done_afterwards(life: Life, setting
     assert traces(settings, CANARY) != {}
     assert leftovers.owed() == 0  # no file is left, and nobody is told that one is
     reader.close()
-    _later(leftovers.PAUSE)
+    make_due(leftovers.PAUSE)
     while leftovers.sweep():  # as the workers do every minute
         pass
     db.session.remove()
@@ -80,7 +70,7 @@ def test_a_while_later_the_file_is_written_anew_if_that_takes_no_time(
     monkeypatch.setattr(leftovers, "scrub", noted)
     erase_on_the_page(life)
     assert written == []
-    _later(leftovers.AGAIN)
+    make_due(leftovers.AGAIN)
     while leftovers.sweep():
         pass
     assert len(written) == 1 and db.session.scalars(select(ErasedFile)).all() == []

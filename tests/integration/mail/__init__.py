@@ -1,0 +1,1 @@
+"""Mail over a real SMTP server with STARTTLS: sent once, never in clear, never lost."""
