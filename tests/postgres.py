@@ -6,6 +6,7 @@ triggers or functions, or has left a transaction open.
 """
 
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 POSTGRES = os.environ.get("CSSS_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432")
 
 # All that a migration makes; what stays alike needs not to be made anew.
-_SCHEMA = """
+_SCHEMA = sa.text("""
 SELECT md5(string_agg(line, '|' ORDER BY line)) FROM (
   SELECT format('%s %s %s %s', c.relname, a.attname, a.atttypid, a.attnotnull) AS line
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
@@ -24,7 +25,7 @@ SELECT md5(string_agg(line, '|' ORDER BY line)) FROM (
   UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
   UNION ALL SELECT format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint
 ) AS lines
-"""
+""")
 _TABLES = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
 _SEQUENCES = (
     "SELECT sequencename, coalesce(last_value, start_value), last_value IS NOT NULL FROM pg_sequences"
@@ -58,7 +59,7 @@ class ReusedDatabase:
     """One database for one test after the other; each finds in it what the template holds."""
 
     def __init__(self, template: str) -> None:
-        self.name = f"{template}_reused"
+        self.name = f"{template}_{uuid.uuid4().hex[:6]}"
         self._template = template
         self._used = False
         self._engine = sa.create_engine(f"{POSTGRES}/{self.name}", poolclass=sa.NullPool)
@@ -68,7 +69,7 @@ class ReusedDatabase:
         drop_database(self.name)
         create_database(self.name, self._template)
         with self._connected() as connection:
-            self._schema = connection.exec_driver_sql(_SCHEMA).scalar()
+            self._schema = connection.execute(_SCHEMA).scalar()
             self._rows = {}
             for table in connection.exec_driver_sql(_TABLES).scalars().all():
                 rows = connection.exec_driver_sql(f"SELECT t::text FROM {table} t").scalars().all()
@@ -91,7 +92,7 @@ class ReusedDatabase:
     def _empty(self) -> None:
         try:
             with self._connected() as connection:
-                if connection.exec_driver_sql(_SCHEMA).scalar() == self._schema:
+                if connection.execute(_SCHEMA).scalar() == self._schema:
                     self._replace_rows(connection)
                     return
         except sa.exc.OperationalError:  # dropped, or locked by what a test has left behind
