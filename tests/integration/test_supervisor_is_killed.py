@@ -134,7 +134,7 @@ def test_a_second_demo_refuses_while_one_runs_and_after_its_death_until_its_last
 
     again = Demo(folder, "--keep")
     try:
-        eventually(again.ready, 60)
+        eventually(again.ready, 90)
         assert data.stat().st_ino == born
     finally:
         again.process.send_signal(signal.SIGINT)
