@@ -14,6 +14,7 @@ from csss.inference.gradcam import ClassifierHead, grad_cam
 from csss.inference.labels import UNCERTAIN, ModelCorrupt, ModelInfo, read_checked, read_info
 from csss.inference.outliers import Outliers
 from csss.inference.preprocessing import preprocess
+from csss.inference.scaling import calibrate
 
 MAX_THREADS = 2
 """More threads than this gain nothing on one 224 x 224 picture."""
@@ -46,16 +47,6 @@ class Result:
 def usable_cores() -> int:
     """Cores this process may run on; in a container fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def calibrate(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """Temperature scaling (Guo et al. 2017, https://arxiv.org/abs/1706.04599) of softmax outputs, last axis.
-
-    softmax(z / T) needs the logits z only up to a constant, and log p is z up to a constant.
-    """
-    scaled = np.log(np.maximum(probabilities, 1e-30)) / temperature
-    raised = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), dtype=np.float64)
 
 
 def uncertainty_reason(confidence: float, threshold: float) -> str | None:
@@ -137,7 +128,7 @@ class Engine:
         info = self.info
         picture = preprocess(image_bytes, info.width, info.height, info.resize)
         raw, feature_map = self.run(picture)
-        probabilities = calibrate(raw.astype(np.float64), info.temperature)
+        probabilities = calibrate(raw.astype(np.float64), info.temperature, info.bias)
         top = int(np.argmax(probabilities))
         confidence = float(probabilities[top])
         score = self.outlier_score(feature_map)
