@@ -66,7 +66,8 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def _model(settings: Settings) -> str:
-    """Version and SHA-256 of the classifier in use: the file may be another one under the same name."""
+    """Version and SHA-256 of the classifier that is installed: the file may be another one under the same name. Which
+    version an administrator has put in use is recorded when it is done."""
     try:
         folder = Path(settings.model).expanduser() if settings.model else default_folder()
         digest = hashlib.sha256()

@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from csss.inference.gradcam import ClassifierHead, grad_cam
-from csss.inference.labels import UNCERTAIN, ModelCorrupt, ModelInfo, read_checked, read_info
+from csss.inference.labels import UNCERTAIN, UNLIKE, ModelCorrupt, ModelInfo, read_checked, read_info
 from csss.inference.outliers import Outliers
 from csss.inference.preprocessing import preprocess
 from csss.inference.scaling import calibrate
@@ -57,12 +57,6 @@ def uncertainty_reason(confidence: float, threshold: float) -> str | None:
     if shown == limit:  # 74.97 % must not read "75 % is below 75 %"
         shown, limit = f"{int(confidence * 10000) / 100:.2f}%", f"{threshold * 100:.2f}%"
     return f"The highest probability, {shown[:-1]} %, is below the threshold of {limit[:-1]} %."
-
-
-UNLIKE = (
-    "The picture does not resemble the chest X-rays and cardiac MRI slices that the classifier learned from, so its "
-    "probabilities mean little here."
-)
 
 
 class Engine:

@@ -13,6 +13,10 @@ from csss.paths import MODELS
 
 DEFAULT_THRESHOLD: Final = 0.75
 UNCERTAIN: Final = "Uncertain"
+UNLIKE = (
+    "The picture does not resemble the chest X-rays and cardiac MRI slices that the classifier learned from, so its "
+    "probabilities mean little here."
+)
 RESIZE_METHODS: Final = ("area", "bilinear")
 
 

@@ -23,7 +23,11 @@ def calibrate(probabilities: Floats, temperature: float, bias: Sequence[float] |
     scaled = logs_of(probabilities) / temperature
     if len(bias):
         scaled = scaled + np.asarray(bias)
-    raised = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return _softmax(scaled)
+
+
+def _softmax(logits: Floats) -> Floats:
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True), dtype=np.float64)
 
 
@@ -50,7 +54,7 @@ def fit_temperature_and_bias(
     penalty = np.concatenate([[0.0], np.full(classes, ridge)])
 
     def applied(values: Floats) -> Floats:
-        return calibrate(np.exp(logs * values[0] + values[1:]), 1.0)
+        return _softmax(logs * values[0] + values[1:])
 
     def loss(found: Floats, biases: Floats) -> float:
         likelihood = share @ np.log(np.maximum((found * possible).sum(axis=1), _LEAST))
