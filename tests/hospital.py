@@ -11,10 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from csss.database import transaction
 from csss.inference.classes import belongs_to
-from csss.inference.labels import read_info
+from csss.inference.engine import Result
+from csss.inference.labels import default_folder, read_info
+from csss.people.models import User
+from csss.recalibration import services
 from csss.recalibration.readings import Says, VerifiedReading
+from csss.scans import services as scan_services
+from csss.scans.review_text import ReviewText
 from csss.scans.states import Agreement, ScanKind
+from tests.factories import Clinic, picture, reading
 
 INFO = read_info()
 NAMES = INFO.names
@@ -95,3 +102,37 @@ def readings(seed: int, number: int, named: float = 0.3, of_a_patient: int = 2) 
             says,
             possible,
         )
+
+
+def keep_fitted_version(seed: int = 3) -> str:
+    """A version fitted to simulated readings, in the database; its name."""
+    new = services.fitted_to(list(readings(seed, 400)), default_folder(), 0.85)
+    with transaction():
+        return services.keep(new).version
+
+
+def result_of(scan: SimulatedScan, version: str = INFO.version) -> Result:
+    """What the classifier says of a scan."""
+    given = dict(zip(NAMES, scan.probabilities.tolist(), strict=True))
+    confidence = float(scan.probabilities.max())
+    return reading(
+        scan.top,
+        confidence,
+        THRESHOLD,
+        label=scan.top if confidence >= THRESHOLD else "Uncertain",
+        probabilities=given,
+        model_version=version,
+        heatmap=None,
+    )
+
+
+def verify(
+    clinic: Clinic, found: SimulatedScan, patient: User, doctor: User, diagnosis: str = "Seen"
+) -> uuid.UUID:
+    """A scan of the hospital that its doctor has verified, all in one system."""
+    scan_id = clinic.scan(patient=patient, image=picture(64, 64), kind=found.kind).id
+    clinic.analyse(scan_id, doctor, result_of(found))
+    written = ReviewText("As seen.", "", diagnosis, found.agreement, read_myself=True)
+    with transaction():
+        scan_services.verify(scan_id, written, by=doctor)
+    return scan_id

@@ -19,12 +19,20 @@ from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _
-from csss.inference.labels import ModelInfo, read_info
+from csss.inference.labels import (
+    ModelCorrupt,
+    ModelInfo,
+    ModelMissing,
+    check_files,
+    default_folder,
+    read_info,
+)
 from csss.people.models import User
 from csss.recalibration.card import card_of
 from csss.recalibration.figures import before_and_after, verdict
 from csss.recalibration.fit import Fitted, Sample, TooFewReadings, divided, fit, missing
 from csss.recalibration.folders import sha256_of
+from csss.recalibration.in_use import folder_of
 from csss.recalibration.models import ModelChoice, Recalibration
 from csss.recalibration.readings import (
     NAMING,
@@ -53,11 +61,15 @@ def fit_version(
 ) -> NewVersion:
     """Fit the version in this folder to the verified readings of what it has read; nothing is kept yet.
 
-    `target` is the share of right answers among the accepted, by default what the version's metrics say of it. Raises
-    `TooFewReadings`, `NoThreshold`.
+    `target` is the share of right answers among the accepted, by default what the version's metrics say of it; `named` are
+    the classes of scans from a list. Raises `TooFewReadings`, `NoThreshold`.
     """
+    return fitted_to(verified_readings(read_info(folder), named), folder, target)
+
+
+def fitted_to(readings: list[VerifiedReading], folder: Path, target: float | None = None) -> NewVersion:
+    """The same for readings that are at hand."""
     info = read_info(folder)
-    readings = verified_readings(info, named)
     if lacking := missing(info, readings):
         raise TooFewReadings(_too_few(info, readings, lacking))
     looked_at = [each for each in readings if each.says is not Says.UNLIKE]
@@ -188,6 +200,10 @@ def choose(version: str, *, seen: int, by: User) -> ModelChoice:
         raise Invalid(version=_("There is no such version."))
     if version == (newest.version if newest else ""):
         raise StateConflict(_("This version is in use already."))
+    try:
+        check_files(read_info(folder_of(version) if version else default_folder()))
+    except (ModelMissing, ModelCorrupt) as error:  # nothing would be read any more
+        raise StateConflict(str(error)) from error
     return _keep_choice(version, newest, goes_back_to=newest.number if newest else 0, by=by)
 
 

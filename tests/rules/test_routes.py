@@ -141,6 +141,9 @@ WHO: dict[str, set[str | None]] = {
     "models.card": STAFF,
     "models.index": STAFF,
     "models.plot": STAFF,
+    "model_versions.back": ADMIN,
+    "model_versions.page": ADMIN,
+    "model_versions.use": ADMIN,
     "patient.add_piece": Own(PATIENT, own=PATIENT),
     "patient.begin_upload": PATIENT,
     "patient.cancel_upload": Own(PATIENT, own=PATIENT),
@@ -213,7 +216,7 @@ def test_permissions_are_those_of_the_design() -> None:
         Role.DOCTOR: everybody | {"scan.review", "model.read"},
         Role.PHARMACIST: everybody | {"scan.prescribe", "model.read"},
         Role.ADMIN: everybody
-        | {"report.approve", "account.manage", "audit.read", "model.read", "patient.erase"},
+        | {"report.approve", "account.manage", "audit.read", "model.read", "model.choose", "patient.erase"},
     }
     assert Permission.PUBLIC not in ALLOWED
 
