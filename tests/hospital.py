@@ -4,14 +4,17 @@ Each class draws points around a centre of its own, so the true probabilities of
 the points, but believes in other frequencies of the classes than this hospital has, and is too sure of itself.
 """
 
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from flask import current_app
 from numpy.typing import NDArray
 
-from csss.database import transaction
+from csss import create_app
+from csss.database import db, transaction
 from csss.inference.classes import belongs_to
 from csss.inference.engine import Result
 from csss.inference.labels import default_folder, read_info
@@ -136,3 +139,22 @@ def verify(
     with transaction():
         scan_services.verify(scan_id, written, by=doctor)
     return scan_id
+
+
+def fill(clinic: Clinic, number: int, seed: int = 1) -> list[uuid.UUID]:
+    """So many verified scans in a system, two of each patient."""
+    doctor = clinic.person("doctor", email=f"{uuid.uuid4()}@csss.example")
+    found = []
+    for place, scan in enumerate(scans(seed, number)):
+        if place % 2 == 0:
+            patient = clinic.person("patient", email=f"{uuid.uuid4()}@csss.example")
+        found.append(verify(clinic, scan, patient, doctor))
+    db.session.remove()
+    return found
+
+
+if __name__ == "__main__":  # in the system that the settings name; hundreds of commits need not wait for the disk
+    import tests.conftest  # noqa: F401
+
+    with create_app().app_context():
+        fill(Clinic(current_app), int(sys.argv[1]))

@@ -26,7 +26,7 @@ from csss.scans import analysis
 from csss.scans.models import Prediction
 from csss.scans.states import Status
 from tests.factories import Clinic
-from tests.hospital import INFO, keep_fitted_version, result_of, scans, verify
+from tests.hospital import INFO, fill, keep_fitted_version, result_of, scans, verify
 from tests.integration.command_line import command, done, refused
 from tests.visitor import Visitor, words
 
@@ -39,18 +39,6 @@ PAGE = "/models/versions"
 def _forget() -> None:
     """The folders of all tests lie at one place."""
     scan_jobs.loaded.cache_clear()
-
-
-def verified(clinic: Clinic, number: int, seed: int = 1) -> list[uuid.UUID]:
-    """So many verified readings, two of each patient."""
-    doctor = clinic.person("doctor")
-    found = []
-    for place, scan in enumerate(scans(seed, number)):
-        if place % 2 == 0:
-            patient = clinic.person("patient")
-        found.append(verify(clinic, scan, patient, doctor))
-    db.session.remove()
-    return found
 
 
 def press(admin: Visitor, form: str, **more: str) -> int:
@@ -69,7 +57,7 @@ def press(admin: Visitor, form: str, **more: str) -> int:
 def test_300_verified_readings_make_a_version_that_says_what_it_is(
     clinic: Clinic, settings: Settings
 ) -> None:
-    ids = verified(clinic, 300)
+    ids = fill(clinic, 300)
     with db.engine.connect() as connection:
         kept = connection.execute(select(Prediction.scan_id, Prediction.probabilities)).all()
     told = done(settings, "recalibrate", "--right", "80")
@@ -108,7 +96,7 @@ def test_300_verified_readings_make_a_version_that_says_what_it_is(
 
 
 def test_too_few_readings_are_refused_with_what_is_missing(clinic: Clinic, settings: Settings) -> None:
-    verified(clinic, 6)
+    fill(clinic, 6)
     stranger = clinic.scan(Status.DOCTOR_VERIFIED)  # read by test-1
     assert stranger.prediction is not None
     told = refused(settings, "recalibrate")
