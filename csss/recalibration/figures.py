@@ -23,7 +23,8 @@ NAMES: Final = ("right", "calibration_error", "log_loss", "accepted", "right_acc
 def before_and_after(sample: Sample, fitted: Fitted, threshold_before: float) -> dict[str, Any]:
     """The figures of both on the same readings: each with its interval, and the difference of the log losses with its own.
 
-    How many are accepted is counted over all readings, everything else over those that say something of the class.
+    How many are accepted is counted over all readings, everything else over those that say something of the class. Where
+    nothing is accepted, nothing of it is wrong.
     """
     sides = {
         "before": (sample.probabilities, threshold_before),
@@ -78,7 +79,7 @@ class _Judged:
             else np.nan,
             "log_loss": _mean(self.loss[said]),
             "accepted": _mean(self.accepted[chosen]),
-            "right_accepted": _mean(self.right[accepted]),
+            "right_accepted": _mean(self.right[accepted]) if len(accepted) else 1.0,
         }
 
 

@@ -20,10 +20,14 @@ def folder_in_use() -> Path:
     """The folder of the version in use; made on this machine when it is not there yet. Raises `ModelMissing` and
     `ModelCorrupt`."""
     settings: Settings = current_app.config["CSSS"]
-    if settings.model:
-        return Path(settings.model).expanduser()
-    version = db.session.scalar(_NEWEST)
-    return folder_of(version) if version else default_folder()
+    version = None if settings.model else db.session.scalar(_NEWEST)
+    return folder_of(version) if version else installed_folder()
+
+
+def installed_folder() -> Path:
+    """The folder that is used as long as nothing has been chosen. Raises `ModelMissing`."""
+    settings: Settings = current_app.config["CSSS"]
+    return Path(settings.model).expanduser() if settings.model else default_folder()
 
 
 def is_fitted(version: str) -> bool:

@@ -13,7 +13,7 @@ from csss.i18n import _, language
 from csss.inference.catalogue import CARD, installed, model_record
 from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.people.permissions import Permission
-from csss.recalibration.in_use import folder_in_use, folder_of, is_fitted
+from csss.recalibration.in_use import folder_in_use, folder_of, installed_folder, is_fitted
 from csss.web.fetch_site import not_from_elsewhere
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import me, requires
@@ -63,10 +63,10 @@ def index() -> Response:
 @requires(Permission.MODEL_READ)
 def card(version: str) -> Response:
     """A model's card as a page."""
-    folder, active = _folder(version)
+    folder = _folder(version)
     file = folder / CARD
     text = _card_html(file, file.stat().st_mtime_ns, version, language()) if file.is_file() else None
-    values: dict[str, Any] = {"row": _row(folder, active), "card": text}
+    values: dict[str, Any] = {"row": _row(folder, _is_in_use(folder)), "card": text}
     return page_or_fragment("models/card.html", "models/_card.html", **values)
 
 
@@ -75,7 +75,7 @@ def card(version: str) -> Response:
 @not_from_elsewhere
 def plot(version: str, name: str) -> Response:
     """A picture of a model folder. Only names of files that are there are taken, so no path can be smuggled in."""
-    file = _plots(_folder(version)[0]).get(name)
+    file = _plots(_folder(version)).get(name)
     if file is None:
         abort(404)
     response = make_response(file.read_bytes())
@@ -86,35 +86,35 @@ def plot(version: str, name: str) -> Response:
 
 def card_url(version: str) -> str | None:
     """The address of the card of the model that made a prediction; None when it is not installed any more."""
-    found = _find(version)
-    return url_for("models.card", version=version) if found is not None else None
+    return url_for("models.card", version=version) if _find(version) is not None else None
 
 
-def _folder(version: str) -> tuple[Path, bool]:
+def _folder(version: str) -> Path:
     return _find(version) or abort(404)
 
 
-def _find(version: str) -> tuple[Path, bool] | None:
-    """The folder of a model, and whether it is in use; None when it is not there any more."""
-    with suppress(
-        ModelMissing, ModelCorrupt
-    ):  # no model is installed at all, or the network of a fitted version is gone
-        active = folder_in_use()
-        if is_fitted(version):
-            folder = folder_of(version)
-            return folder, folder.resolve() == active.resolve()
-        return _folder_of(version, active)
+def _find(version: str) -> Path | None:
+    """The folder of a model; None when it is not there any more."""
+    # No model may be installed at all, or the network of a fitted version be gone.
+    with suppress(ModelMissing, ModelCorrupt):
+        return folder_of(version) if is_fitted(version) else _folder_of(version, installed_folder())
     return None
 
 
 # Models that CSSS comes with change with a restart; every reading page asks, also for a model that is gone: that is kept.
 @lru_cache(maxsize=32)
-def _folder_of(version: str, in_use: Path) -> tuple[Path, bool] | None:
-    for folder, active in installed(in_use):
+def _folder_of(version: str, named: Path) -> Path | None:
+    for folder, active in installed(named):
         with suppress(ModelMissing, ModelCorrupt):  # the list says so
             if model_record(folder, active)["version"] == version:
-                return folder, active
+                return folder
     return None
+
+
+def _is_in_use(folder: Path) -> bool:
+    with suppress(ModelMissing, ModelCorrupt):  # the page of the versions says so
+        return folder.resolve() == folder_in_use().resolve()
+    return False
 
 
 def _plots(folder: Path) -> dict[str, Path]:

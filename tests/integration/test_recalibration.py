@@ -95,6 +95,7 @@ def test_300_verified_readings_make_a_version_that_says_what_it_is(
     assert f"{BASE}+h2 has been made" in done(settings, "recalibrate", "--right", "80")
 
 
+@pytest.mark.both_databases
 def test_too_few_readings_are_refused_with_what_is_missing(clinic: Clinic, settings: Settings) -> None:
     fill(clinic, 6)
     stranger = clinic.scan(Status.DOCTOR_VERIFIED)  # read by test-1
@@ -145,6 +146,7 @@ def test_a_doctor_names_the_classes_that_readings_leave_open(
 # Putting in use
 
 
+@pytest.mark.both_databases
 def test_an_administrator_compares_puts_in_use_and_goes_back_one_step(admin: Visitor) -> None:
     keep_fitted_version()
     second = keep_fitted_version(seed=4)
@@ -181,6 +183,7 @@ def test_an_administrator_compares_puts_in_use_and_goes_back_one_step(admin: Vis
     assert "Put a version of the classifier in use" in words(admin.get("/admin/audit"))
 
 
+@pytest.mark.both_databases
 def test_of_two_administrators_at_once_the_second_is_told(admin: Visitor, clinic: Clinic) -> None:
     keep_fitted_version()
     other = clinic.visitor(clinic.person("admin"))
@@ -279,6 +282,7 @@ def test_a_version_of_a_version_is_one_step_on_the_network(clinic: Clinic, setti
     assert np.allclose(list(Engine.load(folder).predict(image).probabilities.values()), twice, atol=1e-9)
 
 
+@pytest.mark.both_databases
 def test_every_machine_makes_the_folder_for_itself(app: Flask, admin: Visitor, settings: Settings) -> None:
     keep_fitted_version()
     folder = settings.instance_folder / "models" / NEW
