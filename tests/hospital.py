@@ -153,7 +153,8 @@ def fill(clinic: Clinic, number: int, seed: int = 1) -> list[uuid.UUID]:
     return found
 
 
-if __name__ == "__main__":  # in the system that the settings name; hundreds of commits need not wait for the disk
+# In the system that the settings name. Its hundreds of commits need not wait for the disk.
+if __name__ == "__main__":
     import tests.conftest  # noqa: F401
 
     with create_app().app_context():

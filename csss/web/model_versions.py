@@ -16,6 +16,7 @@ from csss.people.permissions import Permission
 from csss.recalibration import services
 from csss.recalibration.in_use import folder_in_use
 from csss.recalibration.models import ModelChoice, Recalibration
+from csss.web.forms import clean
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.steps import try_step
@@ -64,7 +65,7 @@ def use() -> Response:
     """Put a version in use; the next scan is read by it."""
 
     def choose() -> None:
-        value = request.form.get("version", "")
+        value = clean(request.form.get("version"))  # PostgreSQL takes no zero byte
         if not value:
             raise Invalid(version=_("There is no such version."))
         services.choose("" if value == AS_INSTALLED else value, seen=_seen(), by=me())

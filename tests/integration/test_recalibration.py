@@ -194,7 +194,8 @@ def test_of_two_administrators_at_once_the_second_is_told(admin: Visitor, clinic
     assert again.status_code == 409 and "in use already" in words(again)
 
 
-@pytest.mark.parametrize("version", ["", "csss-9+h9", "../../etc"])
+@pytest.mark.both_databases
+@pytest.mark.parametrize("version", ["", "csss-9+h9", "../../etc", "a\0b", "x" * 10_000])
 def test_a_version_that_is_not_there_is_refused(admin: Visitor, version: str) -> None:
     assert admin.post(f"{PAGE}/use", {"version": version, "seen": "0"}).status_code == 422
     assert admin.post(f"{PAGE}/back", {"seen": "0"}).status_code == 409
