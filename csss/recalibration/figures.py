@@ -89,9 +89,5 @@ def _mean(values: NDArray[Any]) -> float:
 
 def _by_chance(confidence: Floats) -> float:
     """The calibration error that so many readings would show of a classifier whose probabilities are exactly right."""
-    random = np.random.default_rng(SEED)
-    return float(
-        np.mean(
-            [calibration_error(confidence, random.random(len(confidence)) < confidence) for _ in range(DRAWS)]
-        )
-    )
+    drawn = np.random.default_rng(SEED).random((DRAWS, len(confidence)))
+    return float(np.mean([calibration_error(confidence, each < confidence) for each in drawn]))
