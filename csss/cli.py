@@ -14,6 +14,7 @@ from csss.erasing.cli import erase_patient, finish_erasures
 from csss.inference.cli import models, predict
 from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.keys.cli import change_secret_key
+from csss.recalibration.cli import recalibrate
 from csss.storage.cli import storage
 
 # Errors that a deployer can fix: permissions, disk space, existing files. Others may be our bugs, and show a
@@ -66,13 +67,21 @@ def main(context: click.Context, started_by_csss: bool) -> None:
     from csss.logs import init_logging
 
     init_logging()
+    context.obj = _model_in_use
     if context.invoked_subcommand != "check" and not started_by_csss:  # `check` reports it with the rest
         for told in unknown_variables():
             click.echo(f"Note: {told}", err=True)
 
 
+def _model_in_use(settings: Settings) -> Path:
+    from csss.recalibration.from_outside import folder_in_use
+
+    return folder_in_use(settings)
+
+
 main.add_command(predict)
 main.add_command(models)
+main.add_command(recalibrate)
 main.add_command(audit)
 main.add_command(backup)
 main.add_command(restore)

@@ -87,7 +87,10 @@ class Settings:
         0,
         "Days after which a patient's data is listed as due for erasing; 0: never. Nothing is erased automatically",
     )
-    model: str = _setting("", "Folder of the classifier; empty: the one named in `models/ACTIVE`")
+    model: str = _setting(
+        "",
+        "Folder of the classifier; empty: what an administrator has chosen, else the one in `models/ACTIVE`",
+    )
     threshold: float | None = _setting(None, "τ between 0 and 1; empty: the default of the model (0.75)")
     secret_key: str = _setting(
         "", "Signs cookies and links, encrypts secrets; empty: made once in the instance folder"

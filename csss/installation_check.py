@@ -177,15 +177,19 @@ def _pictures(_: Settings) -> CheckResult:
     return CheckResult("Pictures", True, "opened in a process of their own")
 
 
+_NOT_MADE_YET = "made in the instance folder when it is first needed"
 _OTHER_MODEL = "Set CSSS_MODEL to a model folder, or install again."
 
 
 def _model_files(settings: Settings) -> CheckResult:
     from csss.inference.labels import ModelCorrupt, ModelMissing, check_files, read_info
+    from csss.recalibration.from_outside import NotMadeYet, folder_in_use
 
     try:
-        info = read_info(settings.model or None)
+        info = read_info(folder_in_use(settings, make=False))
         check_files(info)
+    except NotMadeYet as version:
+        return CheckResult("Classifier", True, f"{version}, {_NOT_MADE_YET}")
     except (ModelMissing, ModelCorrupt, OSError) as error:
         return CheckResult("Classifier", False, str(error), _OTHER_MODEL)
     return CheckResult("Classifier", True, info.version)
@@ -193,11 +197,14 @@ def _model_files(settings: Settings) -> CheckResult:
 
 def _model(settings: Settings) -> CheckResult:
     from csss.inference import Engine, ModelCorrupt, ModelMissing
+    from csss.recalibration.from_outside import NotMadeYet, folder_in_use
 
     try:
-        engine = Engine.load(settings.model or None, threshold=settings.threshold)
+        engine = Engine.load(folder_in_use(settings, make=False), threshold=settings.threshold)
         sample = next((Path(__file__).parent / "demo" / "scans").glob("*.jpg"))
         reading = engine.predict(sample.read_bytes())
+    except NotMadeYet as version:
+        return CheckResult("Classifier", True, f"{version}, {_NOT_MADE_YET}")
     except (ModelMissing, ModelCorrupt, OSError) as error:
         return CheckResult("Classifier", False, str(error), _OTHER_MODEL)
     return CheckResult("Classifier", True, f"{reading.model_version}, {reading.latency_ms:.0f} ms a scan")

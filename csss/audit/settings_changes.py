@@ -66,7 +66,8 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def _model(settings: Settings) -> str:
-    """Version and SHA-256 of the active classifier: the file may have changed under the same name."""
+    """Version and SHA-256 of the installed classifier: the file may have changed under the same name. Which version an
+    administrator has put into use is recorded by that step itself."""
     try:
         folder = Path(settings.model).expanduser() if settings.model else default_folder()
         digest = hashlib.sha256()

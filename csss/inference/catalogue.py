@@ -5,21 +5,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from csss.inference.labels import default_folder, read_info
+from csss.inference.labels import read_info
 from csss.paths import MODELS
 
 CARD = "MODEL_CARD.md"
 
 
-def installed(named: str = "") -> Iterator[tuple[Path, bool]]:
-    """Every model folder in `models/` by name, plus the one `named` if it is elsewhere; with a flag for the active
-    one.
+def own_models(instance: Path) -> Path:
+    """The folder of the versions that were fitted to the hospital."""
+    return instance / "models"
 
-    `named` is the setting CSSS_MODEL; if empty, `models/ACTIVE` names the active one. Raises `ModelMissing` when
-    there is none.
+
+def installed(active: Path, own: Path | None = None) -> Iterator[tuple[Path, bool]]:
+    """Every model folder in `models/` by name, plus the `active` one if it is elsewhere; with a flag for the active one.
+
+    Those in `own`, the versions that were fitted to the hospital, follow.
     """
-    active = (Path(named).expanduser() if named else default_folder()).resolve()
-    folders = sorted(file.parent.resolve() for file in MODELS.glob("*/labels.json"))
+    active = active.resolve()
+    roots = (MODELS, own) if own is not None else (MODELS,)
+    folders = [each.parent.resolve() for root in roots for each in sorted(root.glob("*/labels.json"))]
     for folder in folders if active in folders else [*folders, active]:
         yield folder, folder == active
 
@@ -27,22 +31,42 @@ def installed(named: str = "") -> Iterator[tuple[Path, bool]]:
 def model_record(folder: Path, active: bool) -> dict[str, Any]:
     """A model's properties: version, date, input, and its figures on held-out images, if present.
 
-    Raises `ModelMissing` and `ModelCorrupt`.
+    The figures of a version that was fitted to the hospital are of the hospital's readings that were held back. Raises
+    `ModelMissing` and `ModelCorrupt`.
     """
     info, file = read_info(folder), folder / "metrics.json"
-    test = json.loads(file.read_text(encoding="utf-8")).get("test") if file.is_file() else None
+    metrics = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return {
         "version": info.version,
         "active": active,
+        "base": info.base,
         "created": info.created,
         "input": info.input_size,
         "threshold": info.threshold,
         "knows_other_pictures": info.outliers_file is not None,
+        **(_on_hospital(metrics["hospital"]) if "hospital" in metrics else _on_images(metrics.get("test"))),
+        "folder": str(folder),
+    }
+
+
+def _on_images(test: dict[str, Any] | None) -> dict[str, Any]:
+    return {
         "images": test["images"] if test else None,
         "accuracy": test["accuracy"] if test else None,
         "macro_f1": test["macro"]["f1"] if test else None,
         "accepted": test["selective"]["acceptance_rate"] if test else None,
         "error_accepted": test["selective"]["error_accepted"] if test else None,
         "calibration_error": test["calibration"]["ece_after"] if test else None,
-        "folder": str(folder),
+    }
+
+
+def _on_hospital(found: dict[str, Any]) -> dict[str, Any]:
+    after = {name: each["value"] for name, each in found["after"].items() if isinstance(each, dict)}
+    return {
+        "images": found["held_back"]["used"],
+        "accuracy": after["right"],
+        "macro_f1": None,
+        "accepted": after["accepted"],
+        "error_accepted": 1 - after["right_accepted"],
+        "calibration_error": after["calibration_error"],
     }

@@ -12,6 +12,7 @@ from csss.inference.classes import KINDS
 from csss.picture_formats import PICTURE_FORMATS
 
 if TYPE_CHECKING:
+    from csss.config import Settings
     from csss.inference.engine import Engine
 
 SUFFIXES = {f".{suffix}" for each in PICTURE_FORMATS for suffix in (each.suffix, *each.other_suffixes)}
@@ -104,6 +105,15 @@ def _print_table(engine: "Engine", records: Iterator[dict[str, Any]]) -> bool:
     return good
 
 
+def _in_use(context: click.Context, settings: "Settings") -> Path:
+    """The model folder in use. The program `csss` hands over a function that knows what an administrator has chosen."""
+    from csss.inference.labels import default_folder
+
+    if context.obj is not None:
+        return Path(context.obj(settings))
+    return Path(settings.model).expanduser() if settings.model else default_folder()
+
+
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array, in the order given.")
@@ -114,7 +124,9 @@ def _print_table(engine: "Engine", records: Iterator[dict[str, Any]]) -> bool:
     help="Write heat maps to this folder.",
 )
 @click.option(
-    "--model", type=click.Path(path_type=Path), help="Model folder; default CSSS_MODEL or the one installed."
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Model folder; default CSSS_MODEL, or the version in use.",
 )
 @click.option(
     "--threshold",
@@ -126,7 +138,9 @@ def _print_table(engine: "Engine", records: Iterator[dict[str, Any]]) -> bool:
     type=click.Choice(KINDS),
     help="What the pictures are; a class of the other kind is then Uncertain. Default: not compared.",
 )
+@click.pass_context
 def predict(
+    context: click.Context,
     images: tuple[Path, ...],
     *,
     as_json: bool,
@@ -146,7 +160,7 @@ def predict(
     settings = load_settings()
     try:
         engine = Engine.load(
-            model or settings.model or None, settings.threshold if threshold is None else threshold
+            model or _in_use(context, settings), settings.threshold if threshold is None else threshold
         )
     except (ModelMissing, ModelCorrupt) as error:
         raise click.ClickException(str(error)) from error
@@ -163,14 +177,17 @@ def predict(
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
-def models(as_json: bool) -> None:
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
     """List the installed models with their figures; an asterisk marks the active one."""
     from csss.config import load_settings
-    from csss.inference.catalogue import installed, model_record
+    from csss.inference.catalogue import installed, model_record, own_models
     from csss.inference.labels import ModelCorrupt, ModelMissing
 
+    settings = load_settings()
     try:
-        records = [model_record(folder, active) for folder, active in installed(load_settings().model)]
+        found = installed(_in_use(context, settings), own_models(settings.instance_folder))
+        records = [model_record(folder, active) for folder, active in found]
     except (ModelMissing, ModelCorrupt) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
@@ -191,5 +208,6 @@ def models(as_json: bool) -> None:
             f"{accepted:>10}{wrong:>12}{scale:>13}  {'yes' if record['knows_other_pictures'] else 'no'}"
         )
     click.echo(
-        "Figures are of held-back images of the training data; see MODEL_CARD.md in each folder for the limits."
+        "Figures are of held-back images of the training data, those of a version +h of readings of this hospital; see "
+        "MODEL_CARD.md in each folder for the limits."
     )

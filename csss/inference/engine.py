@@ -11,9 +11,10 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from csss.inference.gradcam import ClassifierHead, grad_cam
-from csss.inference.labels import UNCERTAIN, ModelCorrupt, ModelInfo, read_checked, read_info
+from csss.inference.labels import UNCERTAIN, UNLIKE, ModelCorrupt, ModelInfo, read_checked, read_info
 from csss.inference.outliers import Outliers
 from csss.inference.preprocessing import preprocess
+from csss.inference.scaling import calibrate
 
 MAX_THREADS = 2
 """More threads than this gain nothing on one 224 x 224 picture."""
@@ -49,16 +50,6 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def calibrate(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """Temperature scaling (Guo et al. 2017, https://arxiv.org/abs/1706.04599) of softmax outputs, last axis.
-
-    softmax(z / T) needs the logits z only up to a constant, and log p equals z up to a constant.
-    """
-    scaled = np.log(np.maximum(probabilities, 1e-30)) / temperature
-    raised = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), dtype=np.float64)
-
-
 def uncertainty_reason(confidence: float, threshold: float) -> str | None:
     """Why a prediction is uncertain, or None. It is uncertain when the confidence is below the threshold, not when
     equal."""
@@ -68,12 +59,6 @@ def uncertainty_reason(confidence: float, threshold: float) -> str | None:
     if shown == limit:  # 74.97 % must not become "75 % is below 75 %"
         shown, limit = f"{int(confidence * 10000) / 100:.2f}%", f"{threshold * 100:.2f}%"
     return f"The highest probability, {shown[:-1]} %, is below the threshold of {limit[:-1]} %."
-
-
-UNLIKE = (
-    "The picture does not resemble the chest X-rays and cardiac MRI slices that the classifier learned from, so its "
-    "probabilities mean little here."
-)
 
 
 class Engine:
@@ -139,7 +124,7 @@ class Engine:
         info = self.info
         picture = preprocess(image_bytes, info.width, info.height, info.resize)
         raw, feature_map = self.run(picture)
-        probabilities = calibrate(raw.astype(np.float64), info.temperature)
+        probabilities = calibrate(raw.astype(np.float64), info.temperature, info.bias)
         top = int(np.argmax(probabilities))
         confidence = float(probabilities[top])
         score = self.outlier_score(feature_map)

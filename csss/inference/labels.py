@@ -14,6 +14,10 @@ from csss.paths import MODELS
 
 DEFAULT_THRESHOLD: Final = 0.75
 UNCERTAIN: Final = "Uncertain"
+UNLIKE = (
+    "The picture does not resemble the chest X-rays and cardiac MRI slices that the classifier learned from, so its "
+    "probabilities mean little here."
+)
 RESIZE_METHODS: Final = ("area", "bilinear")
 
 
@@ -38,8 +42,9 @@ class Label:
 class ModelInfo:
     """A model folder's `labels.json`. `labels` are in the order of the network's output.
 
-    `outliers_file` is None for a model that cannot detect unrelated pictures; the outlier threshold is then
-    infinite.
+    `bias` is added to the scaled log probabilities, one number per class: zero except in a version that was fitted to a
+    hospital, whose `base` is the version that it was made from. `outliers_file` is None for a model that cannot detect
+    unrelated pictures; the outlier threshold is then infinite.
     """
 
     folder: Path
@@ -51,6 +56,8 @@ class ModelInfo:
     channels: int
     resize: str
     temperature: float
+    bias: tuple[float, ...]
+    base: str | None
     threshold: float
     model_file: str
     model_sha256: str
@@ -114,7 +121,7 @@ def read_info(folder: Path | str | None = None) -> ModelInfo:
 
 def _parse(folder: Path, raw: dict[str, Any]) -> ModelInfo:
     labels = tuple(Label(entry["name"], entry["title"], entry["explanation"]) for entry in raw["labels"])
-    outliers = raw.get("outliers")
+    outliers, bias = raw.get("outliers"), raw.get("bias", {})
     info = ModelInfo(
         folder=folder,
         version=str(raw["version"]),
@@ -125,6 +132,8 @@ def _parse(folder: Path, raw: dict[str, Any]) -> ModelInfo:
         channels=int(raw["input"]["channels"]),
         resize=str(raw["input"]["resize"]),
         temperature=float(raw["temperature"]),
+        bias=tuple(float(bias[label.name]) if bias else 0.0 for label in labels),
+        base=str(raw["base"]["version"]) if "base" in raw else None,
         threshold=float(raw.get("threshold", DEFAULT_THRESHOLD)),
         model_file=str(raw["model"]["file"]),
         model_sha256=str(raw["model"]["sha256"]),
@@ -138,6 +147,8 @@ def _parse(folder: Path, raw: dict[str, Any]) -> ModelInfo:
         raise ValueError("labels must be at least two, and all different")
     if info.resize not in RESIZE_METHODS:
         raise ValueError(f"resize must be one of {', '.join(RESIZE_METHODS)}")
+    if not all(map(math.isfinite, (info.temperature, *info.bias))):
+        raise ValueError("temperature and biases must be finite")
     if info.temperature <= 0 or not 0 <= info.threshold <= 1 or min(info.width, info.height) < 1:
         raise ValueError("temperature, threshold or input size is out of range")
     return info

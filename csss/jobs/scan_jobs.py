@@ -3,6 +3,7 @@
 import uuid
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from flask import current_app
@@ -15,17 +16,23 @@ from csss.inference.preprocessing import UndecodableImage, blank
 from csss.people.models import AccountState, Patient, Sex, User
 from csss.people.roles import Role
 from csss.picture_formats import PNG
+from csss.recalibration.in_use import folder_in_use
 from csss.scans import analysis, stored_sentences
 from csss.scans.models import AnalysisRun, Scan
 from csss.scans.states import RunState, ScanKind
 from csss.storage.files import storage
 
 
-@lru_cache(maxsize=1)
 def engine() -> Engine:
-    """The classifier, loaded by the worker before it forks; one thread, since threads do not survive a fork."""
-    settings = current_app.config["CSSS"]
-    return Engine.load(settings.model or None, threshold=settings.threshold, threads=1)
+    """The version of the classifier that is in use now."""
+    return loaded(folder_in_use(), current_app.config["CSSS"].threshold)
+
+
+@lru_cache(maxsize=1)
+def loaded(folder: Path, threshold: float | None) -> Engine:
+    """Loaded by the worker before it forks; one thread, since threads do not survive a fork. Putting another version
+    into use changes the folder: the next job loads it itself, until the worker has done so between two jobs."""
+    return Engine.load(folder, threshold=threshold, threads=1)
 
 
 def warm_up() -> None:
@@ -70,7 +77,9 @@ def _nobody(role: Role) -> User:
 
 
 def between_jobs() -> None:
-    """Nothing to do: a failed analysis waits only for seconds."""
+    """Load another version of the classifier when it has been put in use."""
+    with suppress(ModelMissing, ModelCorrupt):  # each job says what is wrong
+        engine()
 
 
 def analyse_scan(run_id: uuid.UUID) -> None:

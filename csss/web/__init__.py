@@ -62,6 +62,7 @@ def _register_blueprints(app: Flask) -> None:
     from csss.web.files import files
     from csss.web.health import status
     from csss.web.model_cards import models
+    from csss.web.model_versions import model_versions
     from csss.web.patient import patient
     from csss.web.pharmacist import pharmacist
     from csss.web.shell import shell
@@ -76,6 +77,7 @@ def _register_blueprints(app: Flask) -> None:
         admin,
         files,
         models,
+        model_versions,
         status,
         shell,
     ):

@@ -24,6 +24,7 @@ from csss.keys.start import readiness
 from csss.outbox import OLD, OutboxJob, Queue, backlog, given_up_rows, overdue
 from csss.paths import free_space
 from csss.people.permissions import PUBLIC
+from csss.recalibration.in_use import folder_in_use
 from csss.scans import queries
 from csss.storage.files import Storage, storage
 from csss.web.guard import requires
@@ -152,9 +153,12 @@ def _try(kept: Storage) -> str:
 
 def _model() -> str:
     try:
-        check_files(read_info(current_app.config["CSSS"].model or None))
+        check_files(read_info(folder_in_use()))
     except (ModelMissing, ModelCorrupt, OSError):
         return "cannot be loaded; see `csss check`"
+    except SQLAlchemyError:
+        db.session.rollback()
+        return "unknown, the database cannot be read"
     return "ok"
 
 

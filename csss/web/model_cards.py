@@ -6,16 +6,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, make_response, url_for
+from flask import Blueprint, Response, abort, make_response, url_for
 from markupsafe import Markup
 
 from csss.i18n import _, language
 from csss.inference.catalogue import CARD, installed, model_record
 from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.people.permissions import Permission
+from csss.recalibration.in_use import folder_in_use, folder_of, installed_folder, is_fitted
 from csss.web.fetch_site import not_from_elsewhere
 from csss.web.fragments import page_or_fragment
-from csss.web.guard import requires
+from csss.web.guard import me, requires
 from csss.web.headers import FILE_CSP
 from csss.web.markdown import render
 
@@ -37,15 +38,24 @@ class ModelRow:
 @requires(Permission.MODEL_READ)
 def index() -> Response:
     """All installed models, the active one first."""
-    rows, problem = [], None
+    rows, problem, fitted = [], None, None
     try:
-        found = sorted(installed(current_app.config["CSSS"].model), key=lambda each: not each[1])
-        rows = [_row(folder, active) for folder, active in found]
-    except ModelMissing as error:
+        in_use = folder_in_use()
+        found = sorted(installed(in_use), key=lambda each: not each[1])
+        rows = [_row(folder, active) for folder, active in found if not is_fitted(folder.name)]
+        fitted = in_use.name if is_fitted(in_use.name) else None
+    except (ModelMissing, ModelCorrupt) as error:
         problem = str(error)
     names = next((row.figures for row in rows if row.figures), ())
     columns = [{"label": name, "class": "num"} for name, _value in names]
-    values: dict[str, Any] = {"rows": rows, "columns": columns, "problem": problem}
+    versions_url = url_for("model_versions.page") if me().may(Permission.MODEL_CHOOSE) else None
+    values: dict[str, Any] = {
+        "rows": rows,
+        "columns": columns,
+        "problem": problem,
+        "fitted": fitted,
+        "versions_url": versions_url,
+    }
     return page_or_fragment("models/models.html", "models/_models.html", **values)
 
 
@@ -53,10 +63,10 @@ def index() -> Response:
 @requires(Permission.MODEL_READ)
 def card(version: str) -> Response:
     """A model's card as a page."""
-    folder, active = _folder(version)
+    folder = _folder(version)
     file = folder / CARD
     text = _card_html(file, file.stat().st_mtime_ns, version, language()) if file.is_file() else None
-    values: dict[str, Any] = {"row": _row(folder, active), "card": text}
+    values: dict[str, Any] = {"row": _row(folder, _is_in_use(folder)), "card": text}
     return page_or_fragment("models/card.html", "models/_card.html", **values)
 
 
@@ -65,7 +75,7 @@ def card(version: str) -> Response:
 @not_from_elsewhere
 def plot(version: str, name: str) -> Response:
     """A picture of a model folder. Only names of files that are there are taken, so no path can be smuggled in."""
-    file = _plots(_folder(version)[0]).get(name)
+    file = _plots(_folder(version)).get(name)
     if file is None:
         abort(404)
     response = make_response(file.read_bytes())
@@ -76,23 +86,35 @@ def plot(version: str, name: str) -> Response:
 
 def card_url(version: str) -> str | None:
     """The address of the card of the model that made a prediction; None when it is not installed any more."""
-    found = _folder_of(version, current_app.config["CSSS"].model)
-    return url_for("models.card", version=version) if found is not None else None
+    return url_for("models.card", version=version) if _find(version) is not None else None
 
 
-def _folder(version: str) -> tuple[Path, bool]:
-    return _folder_of(version, current_app.config["CSSS"].model) or abort(404)
+def _folder(version: str) -> Path:
+    return _find(version) or abort(404)
 
 
-# Models change with a restart; every reading page asks, also for a model that is gone: that is kept as well.
-@lru_cache(maxsize=32)
-def _folder_of(version: str, named: str) -> tuple[Path, bool] | None:
-    with suppress(ModelMissing):  # no model is installed at all
-        for folder, active in installed(named):
-            with suppress(ModelMissing, ModelCorrupt):  # the list says so
-                if model_record(folder, active)["version"] == version:
-                    return folder, active
+def _find(version: str) -> Path | None:
+    """The folder of a model; None when it is not there any more."""
+    # No model may be installed at all, or the network of a fitted version be gone.
+    with suppress(ModelMissing, ModelCorrupt):
+        return folder_of(version) if is_fitted(version) else _folder_of(version, installed_folder())
     return None
+
+
+# Models that CSSS comes with change with a restart; every reading page asks, also for a model that is gone: that is kept.
+@lru_cache(maxsize=32)
+def _folder_of(version: str, named: Path) -> Path | None:
+    for folder, active in installed(named):
+        with suppress(ModelMissing, ModelCorrupt):  # the list says so
+            if model_record(folder, active)["version"] == version:
+                return folder
+    return None
+
+
+def _is_in_use(folder: Path) -> bool:
+    with suppress(ModelMissing, ModelCorrupt):  # the page of the versions says so
+        return folder.resolve() == folder_in_use().resolve()
+    return False
 
 
 def _plots(folder: Path) -> dict[str, Path]:

@@ -8,11 +8,13 @@ from sqlalchemy.exc import IntegrityError
 
 from csss.database import Base, db, transaction
 from csss.erasing import services as erasing
+from csss.recalibration import services as recalibration
 from csss.reports import services as reports
 from csss.scans import services
 from csss.scans.models import Scan
 from csss.scans.states import NEXT, ScanKind, Status
 from tests.factories import Clinic
+from tests.hospital import keep_fitted_version
 
 pytestmark = pytest.mark.both_databases
 
@@ -45,6 +47,9 @@ def full_clinic(clinic: Clinic) -> Clinic:
         reports.add_addendum(released, note="The date in the indication is wrong.", by=doctor)
         services.correct_kind(unreadable, was=ScanKind.CHEST_XRAY, became=ScanKind.CARDIAC_MRI, by=doctor)
         services.close(unreadable, reason="Blurred", by=doctor)
+    version, admin = keep_fitted_version(), clinic.person("admin")
+    with transaction():
+        recalibration.choose(version, seen=0, by=admin)
     somebody = clinic.person("patient").patient
     with transaction():
         assert somebody is not None

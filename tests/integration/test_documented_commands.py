@@ -90,6 +90,7 @@ class Try:
 _PASSWORD = "a long enough password\n"
 _OTHER = "export CSSS_INSTANCE=$PWD/other"
 _KEY = "export CSSS_STORAGE_KEYS=$(csss storage new-key)"
+_READINGS = "PYTHONPATH=ROOT python -m tests.hospital 300"
 _BACKUP = f"csss backup SOURCE; {_OTHER}"
 TRIED = {
     "csss migrate": Try("up to date", before=_OTHER, after="test -f other/csss.db"),
@@ -113,6 +114,14 @@ TRIED = {
     "csss finish-erasures": Try("All files of erased patients are gone"),
     "csss predict IMAGE… [--json] [--heatmap FOLDER] [--kind KIND]": Try("Normal"),
     "csss models": Try("csss-"),
+    "csss recalibrate": Try("+h1 has been made", before=_READINGS),
+    "csss recalibrate [--right PERCENT] [--classes CSV] [--unnamed CSV]": Try(
+        "scans. Fill in the column class", before="echo scan,class > CSV"
+    ),
+    "csss recalibrate --unnamed unnamed.csv": Try("0 scans", after="head -1 unnamed.csv"),
+    "csss recalibrate --right 90 --classes named.csv": Try(
+        "+h1 has been made", before=f"{_READINGS}; echo scan,class > named.csv", after="csss models | grep +h1"
+    ),
     "csss audit verify": Try("as they were sealed"),
     "csss audit export": Try('"action"'),
     "csss audit seal": Try(),
@@ -191,6 +200,8 @@ class Place:
             (r"\bFILE\b", "copy"),
             (r"\bFOLDER\b", "heatmaps"),
             (r"\bKIND\b", "chest_xray"),
+            (r"\bPERCENT\b", "90"),
+            (r"\bCSV\b", "classes.csv"),
             (r"\bMRN\b", self.mrn),
             (r"QUEUE…", "inference"),
             (r"--port N\b", f"--port {self.port}"),

@@ -229,11 +229,11 @@ def test_a_job_that_always_fails_ends_with_a_sentence_for_the_doctor(clinic: Cli
 def test_without_a_model_the_doctor_reads_so_and_sees_no_path(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan_jobs.engine.cache_clear()
+    scan_jobs.loaded.cache_clear()
     _, run = start_analysis(clinic)
     clinic.run_jobs("analyse_scan")
     assert run.failure == "The analysis could not be done. The classifier is not installed."
-    scan_jobs.engine.cache_clear()
+    scan_jobs.loaded.cache_clear()
 
 
 def test_an_unexpected_error_is_told_without_its_insides(

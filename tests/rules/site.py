@@ -21,6 +21,7 @@ from csss.inference.labels import read_info
 from csss.notices.models import MailMessage
 from csss.people.models import User
 from csss.prescriptions.models import PrescriptionTemplate
+from csss.recalibration import services as recalibration
 from csss.reports import batches, queries
 from csss.reports import services as reports
 from csss.scans import analysis, report_templates, services, stored_sentences
@@ -28,6 +29,7 @@ from csss.scans.models import Scan
 from csss.scans.states import HoldFor, Status
 from tests.conftest import settings_for
 from tests.factories import Clinic, reading
+from tests.hospital import keep_fitted_version
 from tests.visitor import Visitor
 
 ROLES = ("patient", "doctor", "pharmacist", "admin")
@@ -153,6 +155,9 @@ def _furnish(site: Site) -> None:
         services.close(ids["closed"], reason="Blurred", by=doctor)
     with transaction():
         site.batch = batches.prepare([ids["completed"], ids["held for the pharmacist"]], by=admin).id
+    version = keep_fitted_version()
+    with transaction():
+        recalibration.choose(version, seen=0, by=admin)
     clinic.run_jobs("render_report")
     with transaction():
         reports.add_addendum(ids["released"], note="Dated wrongly.", by=doctor)

@@ -20,6 +20,7 @@ CAPABILITIES = (
     "notices",
     "people",
     "prescriptions",
+    "recalibration",
     "reports",
     "scans",
     "statistics",

@@ -6,9 +6,9 @@ import pytest
 pytest.importorskip("tqdm", reason="the extra `train` is not installed")
 
 from csss.inference import Engine
-from csss.inference.engine import calibrate
 from csss.inference.gradcam import ClassifierHead, raw_map
 from csss.inference.labels import read_checked, read_info
+from csss.inference.scaling import calibrate
 from csss.paths import MODELS
 from training.data.dataset import CLASSES, DataMissing, data_folder
 from training.export.model_card import model_card

@@ -9,7 +9,7 @@ pytest.importorskip("tensorflow", reason="the extra `train` is not installed")
 
 import keras
 
-from csss.inference.engine import calibrate
+from csss.inference.scaling import calibrate
 from training.data.dataset import Image
 from training.data.findings import NAMES, UNKNOWN
 from training.fitting import network

@@ -10,8 +10,9 @@ import pytest
 
 import csss
 from csss.inference import Engine, ModelCorrupt, ModelMissing, UndecodableImage
-from csss.inference.engine import calibrate, uncertainty_reason
+from csss.inference.engine import uncertainty_reason
 from csss.inference.labels import default_folder, read_info
+from csss.inference.scaling import calibrate
 
 SCANS = sorted((Path(csss.__file__).parent / "demo" / "scans").glob("*.jpg"))
 ORDER = ("COVID", "Lung_Opacity", "NIH_MERGED", "Normal", "Sick", "Viral_Pneumonia")

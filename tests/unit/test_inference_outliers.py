@@ -12,8 +12,7 @@ import pytest
 
 import csss
 from csss.inference import Engine, ModelCorrupt
-from csss.inference.engine import UNLIKE
-from csss.inference.labels import default_folder
+from csss.inference.labels import UNLIKE, default_folder
 from csss.inference.outliers import Outliers
 
 SCAN = sorted((Path(csss.__file__).parent / "demo" / "scans").glob("*.jpg"))[0]

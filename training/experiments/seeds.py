@@ -14,8 +14,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from csss.inference.engine import calibrate as scale
 from csss.inference.labels import DEFAULT_THRESHOLD
+from csss.inference.scaling import calibrate as scale
 from training.fitting.calibrate import calibrate
 from training.fitting.epochs import predict, targets
 from training.fitting.features import PLAIN, SMALL

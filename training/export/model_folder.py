@@ -9,10 +9,11 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from csss.inference.engine import Engine, calibrate
+from csss.inference.engine import Engine
 from csss.inference.gradcam import ClassifierHead
 from csss.inference.labels import DEFAULT_THRESHOLD, read_info
 from csss.inference.preprocessing import preprocess
+from csss.inference.scaling import calibrate
 from training.data.dataset import CLASSES, Image
 from training.export import quantise
 from training.fitting import network

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from csss.inference.engine import calibrate as scale
+from csss.inference.scaling import calibrate as scale
 from training.fitting.epochs import predict, targets
 from training.fitting.features import PLAIN
 from training.fitting.train import feature_cache

@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from csss.inference.engine import calibrate as scale
+from csss.inference.scaling import calibrate as scale
 from training.data.dataset import LABELS, Image
 from training.data.findings import NAMES, UNKNOWN
 from training.fitting import network

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from csss.inference.engine import Engine, calibrate
+from csss.inference.engine import Engine
 from csss.inference.gradcam import ClassifierHead, grad_cam
 from csss.inference.labels import read_checked
 from csss.inference.preprocessing import decode, preprocess
+from csss.inference.scaling import calibrate
 from training.data.dataset import Image, read_manifest
 from training.data.split import split
 from training.json_files import rounded

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from csss.statistics.measures import DRAWS, ECE_BINS, Indices, interval, resamples
 from training.measuring.metrics import (
-    ECE_BINS,
     auroc,
     calibration_error,
     confusion,
@@ -18,28 +18,6 @@ from training.measuring.metrics import (
     reliability,
     selective,
 )
-
-DRAWS = 1000
-SEED = 42
-
-Indices = NDArray[np.int64]
-
-
-def resamples(groups: Sequence[str], draws: int = DRAWS, seed: int = SEED) -> list[Indices]:
-    """For each draw, the images of as many groups as there are, drawn with replacement."""
-    random = np.random.default_rng(seed)
-    _, number = np.unique(np.array(groups), return_inverse=True)
-    members = [np.flatnonzero(number == group) for group in range(int(number.max()) + 1)]
-    return [
-        np.concatenate([members[chosen] for chosen in random.integers(0, len(members), len(members))])
-        for _ in range(draws)
-    ]
-
-
-def interval(values: Sequence[float]) -> list[float]:
-    """The 2.5th and 97.5th percentile; draws without a value (a class was not drawn) do not count."""
-    low, high = np.nanpercentile(np.array(values), [2.5, 97.5])
-    return [float(low), float(high)]
 
 
 def intervals(

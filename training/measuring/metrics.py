@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ECE_BINS = 15
+from csss.statistics import measures
 
 
 def confusion(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -61,26 +61,13 @@ def log_loss(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
 
 
 def reliability(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> list[dict[str, float]]:
-    """Mean confidence, accuracy and count in 15 bins of equal mass, from the least to the most confident."""
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == truth
-    order = np.argsort(confidence, kind="stable")
-    return [
-        {
-            "confidence": float(confidence[part].mean()),
-            "accuracy": float(correct[part].mean()),
-            "count": len(part),
-        }
-        for part in np.array_split(order, ECE_BINS)
-        if len(part)
-    ]
+    """The bins of the reliability diagram of the arg max."""
+    return measures.reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
 
 
 def calibration_error(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
-    """Expected calibration error over the bins of `reliability`."""
-    bins = reliability(truth, probabilities)
-    total = sum(row["count"] for row in bins)
-    return float(sum(row["count"] * abs(row["confidence"] - row["accuracy"]) for row in bins) / total)
+    """Expected calibration error of the arg max."""
+    return measures.calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
 
 
 def selective(

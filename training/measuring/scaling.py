@@ -1,8 +1,6 @@
-"""Fit, apply and undo temperature and class biases. Plain numpy.
+"""Fit, apply and undo temperature and class biases of a network in training. Plain numpy.
 
-Temperature scaling is by Guo et al. 2017 (https://arxiv.org/abs/1706.04599). With a bias per class it is the
-bias-corrected temperature scaling of Alexandari et al. 2020 (https://arxiv.org/abs/1901.06852). The bias undoes the
-effect of sampling on the class frequencies; export adds it to the bias of the last layer.
+The bias undoes the effect of sampling on the class frequencies; export adds it to the bias of the last layer.
 """
 
 from collections import Counter
@@ -12,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from csss.inference.engine import calibrate as scale
+from csss.inference.scaling import calibrate as scale
+from csss.inference.scaling import fit_temperature_and_bias
 from training.measuring.metrics import log_loss
 
 
@@ -39,49 +38,9 @@ def fit_with_bias(
     weights: NDArray[np.float64] | None = None,
     ridge: float = 0.0,
 ) -> tuple[float, NDArray[np.float64]]:
-    """Temperature T and class biases b (sum zero) with the lowest log loss of softmax(log p / T + b).
-
-    `weights` are the weights of the images, by default equal. ridge / 2 times the squared biases is added to the
-    loss, so that a bias needs evidence. The log loss is convex in (1/T, b): Newton's method, with each step halved
-    until the loss does not rise.
-    """
-    logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
-    count, classes = logs.shape
-    one_hot = np.eye(classes)[truth]
-    share = np.ones(count) if weights is None else np.asarray(weights, np.float64)
-    share = share / share.sum()
-    place = np.concatenate([[1.0], np.zeros(classes)])
-
-    def applied(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return scale(np.exp(logs * values[0] + values[1:]), 1.0)
-
-    def loss(found: NDArray[np.float64], biases: NDArray[np.float64]) -> float:
-        likelihood = share @ np.log(np.maximum(found[np.arange(count), truth], 1e-30))
-        return float(ridge / 2 * biases @ biases - likelihood)
-
-    penalty = np.concatenate([[0.0], np.full(classes, ridge)])
-
-    for _ in range(100):
-        found = applied(place)
-        # The derivative of the scaled logits: with respect to 1/T the log probabilities, to each bias 1.
-        design = np.concatenate(
-            [logs[:, None, :], np.broadcast_to(np.eye(classes), (count, classes, classes))], axis=1
-        )
-        gradient = np.einsum("n,nkc,nc->k", share, design, found - one_hot) + penalty * place
-        mean = np.einsum("nkc,nc->nk", design, found)
-        weighed = design * share[:, None, None]
-        curvature = (
-            np.tensordot(weighed * found[:, None], design, axes=([0, 2], [0, 2])) - (mean.T * share) @ mean
-        ) + np.diag(penalty)
-        step = np.linalg.solve(curvature + 1e-9 * np.eye(classes + 1), gradient)
-        now = loss(found, place[1:])
-        while loss(applied(place - step), (place - step)[1:]) > now and np.abs(step).max() > 1e-12:
-            step = step / 2
-        place = place - step
-        place[1:] -= place[1:].mean()  # a bias common to all classes has no effect
-        if np.abs(step).max() < 1e-9:
-            break
-    return float(1 / place[0]), place[1:]
+    """Temperature T and class biases b with the lowest log loss of softmax(log p / T + b), where each truth is known."""
+    known = np.eye(probabilities.shape[1], dtype=bool)[truth]
+    return fit_temperature_and_bias(known, probabilities, weights, ridge)
 
 
 def with_bias(

@@ -68,6 +68,8 @@ ACTION_WORDS: Words[str] = Words(
         "mail.failed": _l("Message not delivered"),
         "mail.sent": _l("Message sent"),
         "mail.sent_again": _l("Had a message sent again"),
+        "model.chosen": _l("Put a version of the classifier in use"),
+        "model.recalibrated": _l("Fitted the classifier to this hospital"),
         "passkey.added": _l("Registered a passkey"),
         "passkey.refused": _l("Passkey refused"),
         "passkey.removed": _l("Removed a passkey"),
@@ -116,6 +118,7 @@ _SUBJECTS: Words[str] = Words(
     {
         "approvalbatch": _l("choice of reports"),
         "mailmessage": _l("message"),
+        "model": _l("classifier"),
         "outboxjob": _l("job"),
         "passkey": _l("passkey"),
         "reporttemplate": _l("template"),
