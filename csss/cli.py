@@ -15,6 +15,7 @@ from csss.inference.cli import models, predict
 from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.keys.cli import change_secret_key
 from csss.storage.cli import storage
+from csss.study.cli import study
 
 # What a deployer can mend: rights, room, and what lies in the way. Anything else may be a fault of ours: a traceback.
 _OF_THE_PLACE = frozenset(
@@ -74,6 +75,7 @@ main.add_command(audit)
 main.add_command(backup)
 main.add_command(restore)
 main.add_command(storage)
+main.add_command(study)
 main.add_command(erase_patient)
 main.add_command(finish_erasures)
 main.add_command(change_secret_key)

@@ -3,7 +3,7 @@
 - `protocol`: what is asked of which scans, written down before anything is looked at; `study_folder`: where it lies
 - `drawing` takes the sample, `exporting` hands it to the readers without names, `reading_sheets` takes readings back
 - `proportions`, `sample_size`, `roc`, `calibration`, `agreement`: the statistics, pure functions of numbers
-- `cases`, `figures`: what is known of each scan, and the figures of the report; `document`, `plots`, `printing`: the
-  report; `checklists`: where it answers CLAIM, STARD-AI and DECIDE-AI
+- `cases`, `reference`, `results`: what is known of each scan, what counts as the truth, and the figures; `document`,
+  `plots`: the report; `checklists`: where it answers CLAIM, STARD-AI and DECIDE-AI
 - `erased`: a patient who is erased leaves every study
 """

@@ -87,7 +87,9 @@ def sample_size(
     while not enough(high):
         low, high = high, ceil(1.2 * high) + 1
         if high > MOST:
-            raise TooLarge("The condition is so rare that no study of a possible size finds enough positives.")
+            raise TooLarge(
+                "The condition is so rare that no study of a possible size finds enough positives."
+            )
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)

@@ -78,7 +78,9 @@ def test_the_area_is_the_one_under_the_curve(ill: list[int], well: list[int]) ->
     score = np.array([*ill, *well], float)
     x, y = np.array(roc.curve(positive, score)).T
     found = roc.area(positive, score)
-    assert found is not None and float(((y[1:] + y[:-1]) / 2 * np.diff(x)).sum()) == pytest.approx(found.value)
+    assert found is not None and float(((y[1:] + y[:-1]) / 2 * np.diff(x)).sum()) == pytest.approx(
+        found.value
+    )
 
 
 def test_the_intervals_of_kappa_are_those_of_leaving_out_one_scan_after_the_other() -> None:
@@ -94,7 +96,10 @@ def test_the_intervals_of_kappa_are_those_of_leaving_out_one_scan_after_the_othe
         assert found is not None and found.low is not None and found.high is not None
         return found.high - found.low, 2 * 1.96 * float(((left - left.mean()) ** 2).sum() * 399 / 400) ** 0.5
 
-    for of in (lambda rows: agreement.cohen(first[rows], second[rows], 3), lambda rows: agreement.fleiss(both[rows])):
+    for of in (
+        lambda rows: agreement.cohen(first[rows], second[rows], 3),
+        lambda rows: agreement.fleiss(both[rows]),
+    ):
         ours, jackknife = width(of)
         assert ours == pytest.approx(jackknife, rel=0.02)
 
@@ -250,7 +255,8 @@ def test_a_well_calibrated_classifier_stays_below_the_error_by_chance_in_95_of_1
         confidence = random.beta(6, 1.5, 400)
         right = random.random(400) < confidence
         below.append(
-            calibration.calibration_error(confidence, right) <= calibration.error_by_chance(confidence).largest
+            calibration.calibration_error(confidence, right)
+            <= calibration.error_by_chance(confidence).largest
         )
     assert 0.9 <= np.mean(below) <= 1
 
@@ -261,7 +267,9 @@ def test_intervals_of_kappa_cover_the_truth() -> None:
     shares, sure, readers, scans = np.array([0.5, 0.3, 0.2]), 0.8, 3, 300
     truth = random.choice(3, (REPETITIONS, scans), p=shares)
     said = np.where(
-        random.random((readers, REPETITIONS, scans)) < sure, truth, random.choice(3, (readers, REPETITIONS, scans))
+        random.random((readers, REPETITIONS, scans)) < sure,
+        truth,
+        random.choice(3, (readers, REPETITIONS, scans)),
     )
     given_truth = sure * np.eye(3) + (1 - sure) / 3
     margin = shares @ given_truth
