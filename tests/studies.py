@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+
 from csss.auth.accounts import PatientDetails, register
 from csss.clock import now
 from csss.config import Settings

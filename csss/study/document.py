@@ -75,7 +75,7 @@ def html(report: StudyReport) -> str:
             interval=words.interval,
             area=words.area,
             figure=words.figure,
-            moment=words.moment,
+            moment=lambda at: words.moment(at, report.made_at.tzinfo),
             few=FEW,
             **rows(report),
             roc=roc_plot(results) if results else None,

@@ -10,7 +10,7 @@ from csss.study.protocol import Protocol, SampleKind
 from csss.study.reader_results import ReaderResults
 from csss.study.report_data import StudyReport
 from csss.study.results import Accuracy, Results, StudyShare
-from csss.study.words import area, group_name, interval, moment, percent
+from csss.study.words import MINUS, area, group_name, interval, moment, percent
 
 Cells = list[str | int]
 
@@ -39,6 +39,7 @@ def rows(report: StudyReport) -> dict[str, Any]:
 def _of_results(protocol: Protocol, found: Results) -> dict[str, Any]:
     width = protocol.wanted_width or 1.0
     return {
+        "predictive_rows": _predictive(found),
         "reached": all(_width(each) <= width for each in (found.main.sensitivity, found.main.specificity)),
         "treatments": [
             _treatment(_("count as the class that leads (main result)"), found.main),
@@ -67,6 +68,25 @@ def _of_results(protocol: Protocol, found: Results) -> dict[str, Any]:
         "reference_rows": [[human_name(name), number] for name, number in found.reference_classes.items()],
         **_confusion(found),
     }
+
+
+def _predictive(found: Results) -> list[Cells]:
+    """For the summary: at the stated prevalence where there is one, else in the sample."""
+    at = found.at_stated_prevalence
+    tells = (
+        _("of 100 scans that it calls positive, how many are"),
+        _("of 100 scans that it calls negative, how many are"),
+    )
+    if at is None:
+        return [
+            [_("Positive predictive value"), tells[0], interval(found.main.ppv)],
+            [_("Negative predictive value"), tells[1], interval(found.main.npv)],
+        ]
+    where = _("where %(prevalence)s of all scans are positive", prevalence=percent(at.prevalence))
+    return [
+        [_("Positive predictive value"), f"{tells[0]}, {where}", _between(at.ppv, at.ppv_low, at.ppv_high)],
+        [_("Negative predictive value"), f"{tells[1]}, {where}", _between(at.npv, at.npv_low, at.npv_high)],
+    ]
 
 
 def _width(share: StudyShare) -> float:
@@ -181,7 +201,7 @@ def _sheets(report: StudyReport) -> list[Cells]:
             each.reader,
             _("%(part)s, with the classifier", part=parts[each.reader]) if each.aided else parts[each.reader],
             each.version,
-            moment(each.read_in_at),
+            moment(each.read_in_at, report.made_at.tzinfo),
             each.scans,
         ]
         for each in report.sheets
@@ -235,13 +255,17 @@ def _changes(found: ReaderResults) -> list[Cells]:
             percent(each.right_aided.value),
             _(
                 "%(value)s (%(low)s to %(high)s)",
-                value=f"{each.difference * 100:+.1f}",
-                low=f"{each.low * 100:+.1f}",
-                high=f"{each.high * 100:+.1f}",
+                value=_signed(each.difference),
+                low=_signed(each.low),
+                high=_signed(each.high),
             ),
         ]
         for each in found.changes
     ]
+
+
+def _signed(points: float) -> str:
+    return f"{points * 100:+.1f}".replace("-", MINUS)
 
 
 def _routine(found: ReaderResults) -> list[Cells]:

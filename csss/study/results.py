@@ -153,6 +153,8 @@ class Results:
     at_prevalences: list[AtPrevalence]
     confusion: dict[str, dict[str, int]]  # reference → answer → scans
     right: StudyShare
+    missed: list[str]  # study numbers of positives that were not called so
+    false_alarms: list[str]
     classes: list[ClassResult]
     calibration: CalibrationResult
     subgroups: list[Subgroup]
@@ -186,6 +188,8 @@ def results(protocol: Protocol, sample: Sequence[Case], found: Reference) -> Res
         at_prevalences=[each for p in PREVALENCES if (each := at_prevalence(main, p))],
         confusion=_confusion(truth, said),
         right=share(int(right.sum()), len(judged)),
+        missed=[case.number for case, wrong in zip(judged, positive & ~called, strict=True) if wrong],
+        false_alarms=[case.number for case, wrong in zip(judged, called & ~positive, strict=True) if wrong],
         classes=[_class_result(name, judged, truth, said) for name in protocol.classes],
         calibration=_calibration(judged, right, score, positive),
         subgroups=_subgroups(judged, positive, called, score),

@@ -1,6 +1,6 @@
 """The words for the figures of a study's report."""
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from csss.i18n import _
 from csss.scans.presenters import KIND_NAMES, SEX_NAMES
@@ -8,9 +8,11 @@ from csss.study.calibration import Measured
 from csss.study.results import StudyShare
 from csss.study.roc import Area
 
+MINUS, NO_BREAK = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
+
 
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{value * 100:.1f} %"
+    return "–" if value is None else f"{value * 100:.1f}{NO_BREAK}%"
 
 
 def interval(share: StudyShare) -> str:
@@ -43,7 +45,9 @@ def figure(found: Measured | None, *, as_percent: bool) -> str:
     if found is None:
         return _("too few to tell")
     factor, digits = (100, 1) if as_percent else (1, 2)
-    value, low, high = (f"{each * factor:.{digits}f}" for each in (found.value, found.low, found.high))
+    value, low, high = (
+        f"{each * factor:.{digits}f}".replace("-", MINUS) for each in (found.value, found.low, found.high)
+    )
     return _("%(value)s (%(low)s to %(high)s)", value=value, low=low, high=high)
 
 
@@ -60,9 +64,7 @@ def group_name(about: str, name: str) -> str:
     return _("Age not known") if name == "unknown" else _("%(ages)s years", ages=name)
 
 
-def day(at: datetime) -> str:
-    return f"{at:%Y-%m-%d}"
-
-
-def moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} {at.tzname()}"
+def moment(at: datetime, zone: tzinfo | None) -> str:
+    """In the time zone of the hospital."""
+    local = at.astimezone(zone)
+    return f"{local:%Y-%m-%d %H:%M} {local.tzname()}"
