@@ -1,9 +1,9 @@
 """Whether probabilities mean what they say.
 
 The expected calibration error is the project's own: bins of equal mass over the highest probability, as in the model
-card. It gets no interval but the error that chance alone gives: a sample's error lies above the true one, and intervals
-by the bootstrap cover the truth in 0 to 91 % of 150 simulated studies instead of 95 %. The gap and the slope have
-intervals.
+card. It gets no interval but the error that chance alone gives: a sample's error lies above the true one, so percentile
+intervals by the bootstrap covered the truth in 0 to 92 % of simulated studies of 300 to 1200 scans instead of 95 %, and
+reflected ones in 39 to 97 %. The gap and the slope have intervals.
 """
 
 from dataclasses import dataclass

@@ -99,6 +99,13 @@ class StudyFolder:
         content = json.dumps({number: str(scan) for number, scan in scans.items()}).encode()
         self._write(_KEY, self._sealer.seal(self._key_name, content) if self._sealer else content)
 
+    def reseal(self) -> None:
+        """Encrypt the key with the first storage key, whatever it was encrypted with. Raises CannotOpen."""
+        stored = (self.path / _KEY).read_bytes()
+        content = stored if key_id_of(stored) is None else self._open(stored)
+        if self._sealer is not None:
+            self._write(_KEY, self._sealer.seal(self._key_name, content))
+
     @property
     def _key_name(self) -> str:
         return f"studies/{self.name}/{_KEY}"
