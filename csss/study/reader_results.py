@@ -13,7 +13,7 @@ from csss.study.proportions import paired_difference
 from csss.study.protocol import UNREADABLE, Protocol
 from csss.study.reference import Reference
 from csss.study.results import StudyShare, share
-from csss.study.study_folder import Readings
+from csss.study.study_folder import ReaderSheet
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def reader_results(
     protocol: Protocol,
     sample: Sequence[Case],
     found: Reference,
-    alone: Mapping[str, Readings],
-    aided: Mapping[str, Readings],
+    alone: Mapping[str, ReaderSheet],
+    aided: Mapping[str, ReaderSheet],
 ) -> ReaderResults:
     names = [reader for reader in protocol.everybody if reader in alone]
     return ReaderResults(
@@ -102,7 +102,7 @@ def _in_reference(protocol: Protocol, reader: str) -> bool:
     return reader in protocol.readers or reader == protocol.adjudicator
 
 
-def _reader(protocol: Protocol, readings: Readings, found: Reference) -> ReaderResult:
+def _reader(protocol: Protocol, readings: ReaderSheet, found: Reference) -> ReaderResult:
     judged = [number for number in readings.classes if number in found.classes]
     right = sum(readings.classes[number] == found.classes[number] for number in judged)
     unreadable = sum(said == UNREADABLE for said in readings.classes.values())
@@ -143,7 +143,9 @@ def _all(protocol: Protocol, readings: Sequence[Mapping[str, str]]) -> Kappa | N
     return fleiss(counts)
 
 
-def _change(protocol: Protocol, alone: Readings, aided: Readings, found: Reference) -> ChangeOfReading | None:
+def _change(
+    protocol: Protocol, alone: ReaderSheet, aided: ReaderSheet, found: Reference
+) -> ChangeOfReading | None:
     both = sorted(alone.classes.keys() & aided.classes.keys() & found.classes.keys())
     if not both:
         return None

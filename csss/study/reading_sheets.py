@@ -11,7 +11,7 @@ from csss.database import transaction
 from csss.scans.presenters import human_name
 from csss.study.erased import take_out
 from csss.study.protocol import UNREADABLE, StudyRefused
-from csss.study.study_folder import Readings, StudyFolder
+from csss.study.study_folder import ReaderSheet, StudyFolder
 
 _MOST_TOLD = 20
 _MOST_BYTES = 20_000_000
@@ -30,7 +30,7 @@ class ReadSheet:
     withdrawn: int
 
 
-def read_in(study: StudyFolder, content: bytes, reader: str, *, aided: bool) -> tuple[Readings, ReadSheet]:
+def read_in(study: StudyFolder, content: bytes, reader: str, *, aided: bool) -> tuple[ReaderSheet, ReadSheet]:
     """Check a sheet and keep it as a further version. Raises StudyRefused."""
     study.check_there()
     take_out(study)

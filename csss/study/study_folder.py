@@ -26,7 +26,7 @@ _KEY = "scans.key"
 
 
 @dataclass(frozen=True)
-class Readings:
+class ReaderSheet:
     """One version of one reader's sheet. `aided`: the reader saw the classifier's answer."""
 
     reader: str
@@ -114,27 +114,29 @@ class StudyFolder:
     def key_is_encrypted(self) -> bool:
         return key_id_of((self.path / _KEY).read_bytes()) is not None
 
-    # Readings
+    # ReaderSheet
 
-    def add_readings(self, reader: str, *, aided: bool, sha256: str, classes: dict[str, str]) -> Readings:
+    def add_readings(self, reader: str, *, aided: bool, sha256: str, classes: dict[str, str]) -> ReaderSheet:
         earlier = [each for each in self.all_readings() if (each.reader, each.aided) == (reader, aided)]
-        kept = Readings(reader, aided, len(earlier) + 1, now(), sha256, classes)
+        kept = ReaderSheet(reader, aided, len(earlier) + 1, now(), sha256, classes)
         self._keep_readings(kept)
         return kept
 
-    def all_readings(self) -> list[Readings]:
+    def all_readings(self) -> list[ReaderSheet]:
         """Every version, the earliest of each reader first."""
         found = []
         for path in (self.path / "readings").glob("*.json"):
             values: dict[str, Any] = json.loads(path.read_bytes())
-            found.append(Readings(**{**values, "read_in_at": datetime.fromisoformat(values["read_in_at"])}))
+            found.append(
+                ReaderSheet(**{**values, "read_in_at": datetime.fromisoformat(values["read_in_at"])})
+            )
         return sorted(found, key=lambda each: (each.reader, each.aided, each.version))
 
-    def newest_readings(self, *, aided: bool) -> dict[str, Readings]:
+    def newest_readings(self, *, aided: bool) -> dict[str, ReaderSheet]:
         """The version of each reader that counts."""
         return {each.reader: each for each in self.all_readings() if each.aided == aided}
 
-    def _keep_readings(self, kept: Readings) -> None:
+    def _keep_readings(self, kept: ReaderSheet) -> None:
         name = f"{kept.reader}-{'aided' if kept.aided else 'alone'}-{kept.version}.json"
         self._write(f"readings/{name}", json.dumps(asdict(kept), default=str, indent=1).encode())
 

@@ -461,3 +461,14 @@ def test_commands_are_recorded_and_refused_without_a_traceback(hospital: KnownHo
     done(hospital.settings, "study", "report", "chest", "--json")
     assert [event.subject_id for event in events("study.reported")] == ["chest"]
     assert command(hospital.settings, "study", "draw", "x", "--size", "0").exit_code == 2
+
+
+def test_another_storage_key_takes_the_keys_of_studies_along(
+    hospital: KnownHospital, settings: Settings
+) -> None:
+    hospital.draw("chest", 5)
+    before = hospital.study("chest").scans()
+    keyed = replace(settings, storage_keys=new_key("k2"))
+    done(keyed, "storage", "rotate")
+    study = StudyFolder(keyed, "chest")
+    assert study.key_is_encrypted and study.scans() == before

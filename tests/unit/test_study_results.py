@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from csss.scans.states import Agreement
+from csss.study import calibration
 from csss.study.cases import Case, age_band
 from csss.study.checklists import checklists
 from csss.study.drawing import shares
@@ -16,7 +17,7 @@ from csss.study.protocol import Flow, Protocol, SampleKind
 from csss.study.reader_results import reader_results
 from csss.study.reference import NoReference, Reference, reference
 from csss.study.results import Results, results
-from csss.study.study_folder import Readings
+from csss.study.study_folder import ReaderSheet
 
 CLASSES = ("COVID", "Lung_Opacity", "NIH_MERGED", "Normal", "Viral_Pneumonia")
 TARGET = ("COVID", "Lung_Opacity", "Viral_Pneumonia")
@@ -83,8 +84,11 @@ def study(truth: np.ndarray, probabilities: np.ndarray) -> Results:
     return made
 
 
-def test_the_intervals_of_whole_studies_cover_the_truth_of_the_hospital() -> None:
+def test_the_intervals_of_whole_studies_cover_the_truth_of_the_hospital(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """500 studies of 300 scans, from the scans to the figures of the report. The truth is that of two million scans."""
+    monkeypatch.setattr(calibration, "DRAWS", 10)  # the error by chance is not looked at here
     random = np.random.default_rng(12)
     truth, probabilities = answers(random, 2_000_000)
     target = np.isin(np.array(CLASSES), TARGET)
@@ -178,8 +182,8 @@ def test_the_rule_of_the_protocol_makes_the_reference(
 def test_readers_are_compared_and_a_change_is_told_with_its_direction() -> None:
     at = datetime(2026, 7, 2, tzinfo=UTC)
 
-    def sheet(reader: str, *said: str, aided: bool = False) -> Readings:
-        return Readings(reader, aided, 1, at, "", {f"S{place}": each for place, each in enumerate(said)})
+    def sheet(reader: str, *said: str, aided: bool = False) -> ReaderSheet:
+        return ReaderSheet(reader, aided, 1, at, "", {f"S{place}": each for place, each in enumerate(said)})
 
     protocol = replace(PROTOCOL, readers=("R1", "R2"), observers=("D1",))
     alone = {
