@@ -233,6 +233,7 @@ def report(name: str, folder: Path | None, prevalence: float | None, as_json: bo
 def show(name: str) -> None:
     """How far the study is, and which numbers were withdrawn because their patients have been erased."""
     from csss.study.erased import take_out
+    from csss.study.reference import differing
 
     with _study(name) as (kept, _settings):
         kept.check_there()
@@ -250,6 +251,10 @@ def show(name: str) -> None:
                 f"Reader {each.reader}{how}, version {each.version}, {each.read_in_at:%Y-%m-%d}: "
                 f"{len(each.classes)} readings"
             )
+        if protocol.adjudicator:
+            sheets = {name: each.classes for name, each in kept.newest_readings(aided=False).items()}
+            numbers = ", ".join(differing(protocol, sheets)) or "none"
+            click.echo(f"For the adjudicator {protocol.adjudicator}, the readers differ on: {numbers}")
         gone = kept.withdrawn()
         click.echo(f"Withdrawn: {', '.join(sorted(gone)) or 'none'}")
 

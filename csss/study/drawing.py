@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 import numpy as np
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select
 
 from csss.audit.record import About, record
 from csss.clock import now
@@ -142,7 +142,7 @@ def _check_people(wanted: Wanted) -> None:
         raise StudyRefused("An adjudicator decides where two readers differ: name at least two readers.")
 
 
-def _in_span(wanted: Wanted, begins: datetime, ends: datetime) -> tuple[object, ...]:
+def _in_span(wanted: Wanted, begins: datetime, ends: datetime) -> tuple[ColumnElement[bool], ...]:
     return (Scan.uploaded_at >= begins, Scan.uploaded_at < ends, Scan.kind.in_(wanted.kinds))
 
 
@@ -150,7 +150,7 @@ def _only_version(wanted: Wanted, begins: datetime, ends: datetime) -> str:
     query = (
         select(Prediction.model_version)
         .join(Scan, Scan.id == Prediction.scan_id)
-        .where(*_in_span(wanted, begins, ends), Prediction.available)  # type: ignore[arg-type]
+        .where(*_in_span(wanted, begins, ends), Prediction.available)
     )
     found = Counter(db.session.scalars(query))
     if not found:
@@ -182,7 +182,7 @@ def _candidates(
         )
         .join(Patient, Patient.id == Scan.patient_id)
         .outerjoin(Prediction, Prediction.scan_id == Scan.id)
-        .where(*_in_span(wanted, begins, ends))  # type: ignore[arg-type]
+        .where(*_in_span(wanted, begins, ends))
         .order_by(Scan.uploaded_at, Scan.id)
     )  # fmt: skip
     found, counts = [], Counter(in_span=0, without_answer=0, closed=0)

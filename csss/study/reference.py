@@ -40,6 +40,13 @@ def reference(
     return found
 
 
+def differing(protocol: Protocol, readings: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The numbers that all readers have read and not all alike: those that the adjudicator has to read."""
+    own = [readings.get(reader, {}) for reader in protocol.readers]
+    common = set.intersection(*(set(each) for each in own))
+    return sorted(number for number in common if len({each[number] for each in own}) > 1)
+
+
 def _said(protocol: Protocol, number: str, readings: Mapping[str, Mapping[str, str]]) -> str | NoReference:
     own = [readings.get(reader, {}).get(number) for reader in protocol.readers]
     read = [each for each in own if each is not None]

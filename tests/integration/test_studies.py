@@ -407,6 +407,8 @@ def test_the_report_tells_what_can_be_counted_by_hand(read_study: KnownHospital)
     assert sum(found["reference_classes"].values()) == 40 == found["scans"]
     assert found["area"]["low"] < found["area"]["value"] < found["area"]["high"]
     assert {group["about"] for group in found["subgroups"]} == {"age", "sex"}
+    differ = re.search(r"the readers differ on: (.*)", done(read_study.settings, "study", "show", "chest"))
+    assert differ and all(re.fullmatch(r"S\d{4}", number) for number in differ[1].split(", "))
     (change,) = figures["readers"]["changes"]
     assert change["reader"] == "D1" and change["difference"] > 0 and not change["part_of_it"]
     assert figures["registration"]["unchanged"] is True
