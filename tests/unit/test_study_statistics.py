@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from csss.study import agreement, calibration, roc, sample_size
@@ -59,9 +60,12 @@ def test_fleiss_kappa_of_a_textbook_table() -> None:
 # Brute force
 
 
+# Whatever else the machine is doing.
+PATIENT = trying(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SCORES = st.lists(st.integers(0, 6), min_size=2, max_size=12)
 
 
+@PATIENT
 @given(SCORES, SCORES)
 def test_the_area_is_how_often_a_positive_has_the_higher_score(ill: list[int], well: list[int]) -> None:
     pairs = np.array([[(a > b) + (a == b) / 2 for b in well] for a in ill])
@@ -72,6 +76,7 @@ def test_the_area_is_how_often_a_positive_has_the_higher_score(ill: list[int], w
     assert above == pytest.approx(pairs.mean(axis=1)) and below == pytest.approx(pairs.mean(axis=0))
 
 
+@PATIENT
 @given(SCORES, SCORES)
 def test_the_area_is_the_one_under_the_curve(ill: list[int], well: list[int]) -> None:
     positive = np.repeat([True, False], [len(ill), len(well)])
@@ -128,6 +133,7 @@ def test_predictive_values_follow_bayes() -> None:
 # Sample sizes
 
 
+@PATIENT
 @given(st.floats(0.5, 0.99), st.floats(0.03, 0.4))
 def test_the_planned_number_is_the_smallest_that_suffices(share: float, width: float) -> None:
     number = sample_size.number_for(share, width)
