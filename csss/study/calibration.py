@@ -75,8 +75,8 @@ def _errors(confidence: Floats, right: NDArray[Any]) -> Floats:
 def error_by_chance(confidence: Floats) -> ByChance:
     """Right answers drawn anew with exactly these confidences, 1000 times (consistency resampling: Bröcker and Smith,
     Weather Forecast. 22:651, 2007)."""
-    random = np.random.default_rng(SEED)
-    found = _errors(confidence, random.random((DRAWS, len(confidence))) < confidence)
+    generator = np.random.default_rng(SEED)
+    found = _errors(confidence, generator.random((DRAWS, len(confidence))) < confidence)
     return ByChance(float(np.median(found)), float(np.quantile(found, 0.95)))
 
 

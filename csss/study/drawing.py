@@ -78,9 +78,9 @@ def draw(study: StudyFolder, wanted: Wanted, settings: Settings) -> Protocol:
             raise StudyRefused(f"{target} is no class of {version} for these scans: {', '.join(classes)}.")
     if len(set(wanted.target)) == len(classes):
         raise StudyRefused("Every class is a target: then nothing is left to tell them from.")
-    random = np.random.default_rng(wanted.seed)
-    one_each = _one_each(candidates, wanted, random)
-    sample = _sample(one_each, wanted, random)
+    generator = np.random.default_rng(wanted.seed)
+    one_each = _one_each(candidates, wanted, generator)
+    sample = _sample(one_each, wanted, generator)
     if len(sample) < wanted.size:
         raise StudyRefused(
             f"Only {len(one_each)} scans can be drawn, and {wanted.size} are wanted. Take a longer span or a smaller --size."
@@ -113,7 +113,7 @@ def draw(study: StudyFolder, wanted: Wanted, settings: Settings) -> Protocol:
         drawn_at=now(),
     )
     # In an order of their own, so that a number tells nothing of the day.
-    mixed = random.permutation(len(sample))
+    mixed = generator.permutation(len(sample))
     numbers = {f"S{place + 1:04d}": sample[chosen].scan_id for place, chosen in enumerate(mixed)}
     registered = study.begin(protocol, numbers)
     with transaction():
@@ -203,14 +203,14 @@ def _candidates(
 
 
 def _one_each(
-    candidates: Sequence[_Candidate], wanted: Wanted, random: np.random.Generator
+    candidates: Sequence[_Candidate], wanted: Wanted, generator: np.random.Generator
 ) -> list[_Candidate]:
     """One scan of each patient: the first where they are taken as they came, else one by chance."""
     if not wanted.one_a_patient:
         return list(candidates)
     order = range(len(candidates))
     if wanted.sampling is not SampleKind.CONSECUTIVE:
-        order = random.permutation(len(candidates))  # type: ignore[assignment]
+        order = generator.permutation(len(candidates))  # type: ignore[assignment]
     chosen: dict[uuid.UUID, int] = {}
     for place in order:
         chosen.setdefault(candidates[place].patient_id, place)
@@ -218,20 +218,20 @@ def _one_each(
 
 
 def _sample(
-    candidates: Sequence[_Candidate], wanted: Wanted, random: np.random.Generator
+    candidates: Sequence[_Candidate], wanted: Wanted, generator: np.random.Generator
 ) -> list[_Candidate]:
     if wanted.sampling is SampleKind.CONSECUTIVE:
         return list(candidates[: wanted.size])
     size = min(wanted.size, len(candidates))
     if wanted.sampling is SampleKind.RANDOM:
-        return [candidates[place] for place in random.choice(len(candidates), size, replace=False)]
+        return [candidates[place] for place in generator.choice(len(candidates), size, replace=False)]
     strata: dict[Stratum, list[_Candidate]] = defaultdict(list)
     for each in candidates:
         strata[each.stratum].append(each)
     found = []
     for stratum, number in shares({name: len(members) for name, members in strata.items()}, size).items():
         members = strata[stratum]
-        found += [members[place] for place in random.choice(len(members), number, replace=False)]
+        found += [members[place] for place in generator.choice(len(members), number, replace=False)]
     return found
 
 
