@@ -16,6 +16,7 @@ from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.keys.cli import change_secret_key
 from csss.recalibration.cli import recalibrate
 from csss.storage.cli import storage
+from csss.study.cli import study
 
 # Errors that a deployer can fix: permissions, disk space, existing files. Others may be our bugs, and show a
 # traceback.
@@ -86,6 +87,7 @@ main.add_command(audit)
 main.add_command(backup)
 main.add_command(restore)
 main.add_command(storage)
+main.add_command(study)
 main.add_command(erase_patient)
 main.add_command(finish_erasures)
 main.add_command(change_secret_key)

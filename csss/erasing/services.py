@@ -36,6 +36,7 @@ from csss.reports import named_files
 from csss.reports.models import ReportVersion
 from csss.scans.models import AnalysisRun, Scan
 from csss.scans.uploads.models import Upload
+from csss.study.erased import take_out_of_all
 
 MAX_REASON = 1_000
 NOBODY = "Erased patient"  # replaces the name on every page
@@ -208,6 +209,7 @@ def _erase(patient: Patient, *, reason: str, password_hash: str, by: User | None
     erasure.opened, erasure.counts = None, counts
     db.session.flush()  # from here on it refuses again
     after_commit(leftovers.remove_now)
+    after_commit(take_out_of_all)
     _tell_open_pages(theirs.scans)
     return erasure
 

@@ -195,21 +195,28 @@ def typeset(given: Sheet) -> bytes:
     resources = {SCAN: ("image/jpeg", scan)}
     if given.heatmap:
         resources[HEATMAP] = ("image/jpeg", printable_jpeg(_laid_over(scan, given.heatmap)))
+    return press(given.html, resources, _styles(), given.identifier)
+
+
+def press(
+    html: str, resources: Mapping[str, tuple[str, bytes]], styles: weasyprint.CSS, identifier: bytes
+) -> bytes:
+    """A document as PDF/A-3u with our fonts and what is handed over, and nothing else. Raises ReportRenderError."""
     try:
-        with _layout, _font_faces(printed_text(given.html)) as (config, faces):
+        with _layout, _font_faces(printed_text(html)) as (config, faces):
             _missing.count = 0
-            document = weasyprint.HTML(string=given.html, url_fetcher=HandedOverFiles(resources))
+            document = weasyprint.HTML(string=html, url_fetcher=HandedOverFiles(resources))
             pdf: bytes = document.write_pdf(
-                stylesheets=[faces, _styles()],
+                stylesheets=[faces, styles],
                 font_config=config,
                 pdf_variant="pdf/a-3u",
                 pdf_tags=True,
-                pdf_identifier=given.identifier,
+                pdf_identifier=identifier,
             )
             missing = _missing.count
     except FatalURLFetchingError as error:
         # It derives from BaseException, which would stop the worker together with the job.
         raise ReportRenderError(str(error)) from error
     if missing or foreign_fonts(pdf):
-        raise UnprintableText(report_fonts.problem(printed_text(given.html)) or _A_LETTER)
+        raise UnprintableText(report_fonts.problem(printed_text(html)) or _A_LETTER)
     return pdf

@@ -34,6 +34,7 @@ def rotate() -> None:
     from csss.storage import unfinished_uploads
     from csss.storage.encrypted import EncryptedStorage
     from csss.storage.files import CannotOpen
+    from csss.study.study_folder import all_studies
 
     settings = load_settings()
     app = open_app(settings)
@@ -53,6 +54,11 @@ def rotate() -> None:
         if changed and done % 500 == 0:
             click.echo(f"{done} files encrypted with the key {first} …")
     click.echo(f"{done} files encrypted with the key {first}; {left} were so already.")
+    for study in all_studies(settings):
+        try:
+            study.reseal()
+        except (CannotOpen, OSError) as error:
+            failed.append(f"The key of the study {study.name}: {error}")
     _tell(failed)
     with app.app_context():
         if older := unfinished_uploads.not_with(first):

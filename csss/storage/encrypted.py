@@ -95,6 +95,51 @@ class _Around:
         return self._inner.incoming()
 
 
+class Sealer:
+    """Encrypts with the first key and opens what any of them has encrypted. A name is authenticated with its contents.
+
+    `plain`: whether contents from before encryption are given back as they are.
+    """
+
+    def __init__(self, keys: Sequence[StorageKey], *, plain: bool = True) -> None:
+        if not keys:
+            raise ValueError("sealing needs a key")
+        self.plain = plain
+        self.writes = keys[0].id
+        self._ciphers = {key.id: AESGCM(key.secret) for key in keys}
+
+    def seal(self, name: str, content: bytes) -> bytes:
+        key_id = self.writes.encode()
+        header = _MARK + bytes([len(key_id)]) + key_id
+        nonce = os.urandom(_NONCE_BYTES)
+        return header + nonce + self._ciphers[self.writes].encrypt(nonce, content, header + name.encode())
+
+    def open(self, name: str, stored: bytes) -> bytes:
+        """Raises CannotOpen."""
+        header, key_id = _header_of(stored), key_id_of(stored)
+        if header is None or key_id is None:
+            if self.plain:
+                return stored
+            raise CannotOpen(
+                f"The stored file {name} is not encrypted, and CSSS_STORAGE_PLAIN=0 refuses such files. "
+                "Run `csss storage rotate` if it is one of yours."
+            )
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise CannotOpen(
+                f"The stored file {name} was encrypted with the key {key_id!r}, which CSSS_STORAGE_KEYS does not name. "
+                "Add that key at the end of the setting."
+            )
+        sealed = memoryview(stored)[len(header) :]  # no copy: a scan may have megabytes
+        try:
+            return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], header + name.encode())
+        except (InvalidTag, ValueError):
+            raise CannotOpen(
+                f"The stored file {name} does not open with the key {key_id!r}: the file was changed or damaged, or "
+                "CSSS_STORAGE_KEYS holds another key under this id."
+            ) from None
+
+
 class EncryptedStorage(_Around):
     """Encrypts with the first key and decrypts with any of them.
 
@@ -103,11 +148,7 @@ class EncryptedStorage(_Around):
 
     def __init__(self, inner: FileStore, keys: Sequence[StorageKey], *, plain: bool = True) -> None:
         super().__init__(inner)
-        if not keys:
-            raise ValueError("an encrypted storage needs a key")
-        self._plain = plain
-        self._writes = keys[0].id
-        self._ciphers = {key.id: AESGCM(key.secret) for key in keys}
+        self._sealer = Sealer(keys, plain=plain)
 
     def put(self, area: str, suffix: str, content: bytes) -> str:
         key = new_name(area, suffix)
@@ -115,10 +156,10 @@ class EncryptedStorage(_Around):
         return key
 
     def keep(self, key: str, content: bytes) -> None:
-        self._inner.keep(key, self._seal(key, content))
+        self._inner.keep(key, self._sealer.seal(key, content))
 
     def read(self, key: str) -> bytes:
-        return self._open(key, self._inner.read(key))
+        return self._sealer.open(key, self._inner.read(key))
 
     def rotate(self, key: str) -> bool:
         """Encrypt one file with the first key; False when it already is, or no longer exists. Raises CannotOpen,
@@ -130,45 +171,15 @@ class EncryptedStorage(_Around):
             stored = self._inner.read(key)
         except FileNotFoundError:
             return False
-        if key_id_of(stored) == self._writes:
-            self._open(key, stored)
+        if key_id_of(stored) == self._sealer.writes:
+            self._sealer.open(key, stored)
             return False
         # Plain files are accepted whatever `plain` says: encrypting them is the purpose.
-        content = stored if key_id_of(stored) is None else self._open(key, stored)
-        return self._inner.replace(key, self._seal(key, content))
+        content = stored if key_id_of(stored) is None else self._sealer.open(key, stored)
+        return self._inner.replace(key, self._sealer.seal(key, content))
 
     def replace(self, key: str, content: bytes) -> bool:
-        return self._inner.replace(key, self._seal(key, content))
-
-    def _seal(self, key: str, content: bytes) -> bytes:
-        key_id = self._writes.encode()
-        header = _MARK + bytes([len(key_id)]) + key_id
-        nonce = os.urandom(_NONCE_BYTES)
-        return header + nonce + self._ciphers[self._writes].encrypt(nonce, content, header + key.encode())
-
-    def _open(self, key: str, stored: bytes) -> bytes:
-        header, key_id = _header_of(stored), key_id_of(stored)
-        if header is None or key_id is None:
-            if self._plain:
-                return stored
-            raise CannotOpen(
-                f"The stored file {key} is not encrypted, and CSSS_STORAGE_PLAIN=0 refuses such files. "
-                "Run `csss storage rotate` if it is one of yours."
-            )
-        cipher = self._ciphers.get(key_id)
-        if cipher is None:
-            raise CannotOpen(
-                f"The stored file {key} was encrypted with the key {key_id!r}, which CSSS_STORAGE_KEYS does not name. "
-                "Add that key at the end of the setting."
-            )
-        sealed = memoryview(stored)[len(header) :]  # no copy: a scan may have many megabytes
-        try:
-            return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], header + key.encode())
-        except (InvalidTag, ValueError):
-            raise CannotOpen(
-                f"The stored file {key} does not open with the key {key_id!r}: the file was changed or damaged, or "
-                "CSSS_STORAGE_KEYS holds another key under this id."
-            ) from None
+        return self._inner.replace(key, self._sealer.seal(key, content))
 
 
 class LockedStorage(_Around):

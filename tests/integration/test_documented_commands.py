@@ -92,6 +92,17 @@ _OTHER = "export CSSS_INSTANCE=$PWD/other"
 _KEY = "export CSSS_STORAGE_KEYS=$(csss storage new-key)"
 _READINGS = "PYTHONPATH=ROOT python -m tests.hospital 300"
 _BACKUP = f"csss backup SOURCE; {_OTHER}"
+_DRAW = (
+    "csss study draw chest-2026 --kind chest_xray --target COVID --target Lung_Opacity --target Viral_Pneumonia "
+    "--since 2026-01-01 --until 2026-12-31 --size 774 --reader R1 --reader R2 --adjudicator R3 --observer D1 --width 0.1"
+)
+_HANDED_OUT = (
+    f"{_DRAW}; csss study export chest-2026 out; "
+    r"for each in R1 R2 D1; do sed 's/,\r$/,Normal\r/' out/sheet-$each.csv > sheet-$each.csv; done"
+)
+_READ = _HANDED_OUT + "".join(
+    f"; csss study import chest-2026 sheet-{each}.csv --reader {each}" for each in ("R1", "R2", "D1")
+)
 TRIED = {
     "csss migrate": Try("up to date", before=_OTHER, after="test -f other/csss.db"),
     "csss create-admin": Try(
@@ -122,6 +133,17 @@ TRIED = {
     "csss recalibrate --right 90 --classes named.csv": Try(
         "+h1 has been made", before=f"{_READINGS}; echo scan,class > named.csv", after="csss models | grep +h1"
     ),
+    "csss study --help": Try("draw"),
+    "csss study plan --sensitivity 0.9 --specificity 0.9 --width 0.1 --prevalence 0.2": Try("774 scans in all"),
+    _DRAW: Try("1 of 1 scans have been drawn"),
+    "csss study export chest-2026 FOLDER": Try("1 scans have been exported", before=_DRAW),
+    "csss study import chest-2026 sheet-R1.csv --reader R1": Try("1 readings of R1", before=_HANDED_OUT),
+    "csss study import chest-2026 sheet-D1.csv --reader D1 --with-classifier": Try(
+        "1 readings of D1", before=_HANDED_OUT, after="csss study show chest-2026 | grep 'D1 with the classifier'"
+    ),
+    "csss study show chest-2026": Try("Withdrawn: none", before=_DRAW),
+    "csss study report chest-2026": Try("report.pdf", before=_DRAW),
+    "csss study report chest-2026 --json": Try('"calibration"', before=_READ),
     "csss audit verify": Try("as they were sealed"),
     "csss audit export": Try('"action"'),
     "csss audit seal": Try(),
@@ -199,6 +221,8 @@ class Place:
             (r"\bTARGET\b|\bSOURCE\b", "copy"),
             (r"\bFILE\b", "copy"),
             (r"\bFOLDER\b", "heatmaps"),
+            (r"--size 774", "--size 1"),
+            (r"--until 2026-12-31", "--until 2100-01-01"),
             (r"\bKIND\b", "chest_xray"),
             (r"\bPERCENT\b", "90"),
             (r"\bCSV\b", "classes.csv"),

@@ -25,6 +25,7 @@ CAPABILITIES = (
     "scans",
     "statistics",
     "storage",
+    "study",
     "throttle",
 )
 FILES = sorted([*(ROOT / "csss").rglob("*.py"), *(ROOT / "training").rglob("*.py")])

@@ -95,13 +95,13 @@ def test_a_file_deleted_while_it_is_encrypted_anew_does_not_come_back(
 ) -> None:
     kept = EncryptedStorage(folder, [NEW, OLD])
     key = EncryptedStorage(folder, [OLD]).put("scans", "png", WORDS)
-    seal = kept._seal
+    seal = kept._sealer.seal
 
     def deleted_meanwhile(key: str, content: bytes) -> bytes:
         folder.delete(key)
         return seal(key, content)
 
-    monkeypatch.setattr(kept, "_seal", deleted_meanwhile)
+    monkeypatch.setattr(kept._sealer, "seal", deleted_meanwhile)
     assert kept.rotate(key) is False
     assert list(folder.stored()) == []
 

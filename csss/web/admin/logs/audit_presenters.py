@@ -89,6 +89,7 @@ ACTION_WORDS: Words[str] = Words(
         "scan.analysis_failed": _l("Analysis failed"),
         "scan.analysis_requested": _l("Started an analysis"),
         "scan.closed": _l("Closed a scan"),
+        "scan.exported_for_study": _l("Handed a scan to the readers of a study"),
         "scan.held": _l("Put a scan on hold"),
         "scan.heatmap_viewed": _l("Looked at a heat map"),
         "scan.hold_lifted": _l("Lifted a hold"),
@@ -110,6 +111,10 @@ ACTION_WORDS: Words[str] = Words(
         "session.others_ended": _l("Ended the other sessions"),
         "session.refused": _l("Sign-in refused"),
         "statistics.exported": _l("Exported the statistics"),
+        "study.drawn": _l("Drew the sample of a study"),
+        "study.exported": _l("Exported a study"),
+        "study.read_in": _l("Took over readings of a study"),
+        "study.reported": _l("Made the report of a study"),
         "settings.changed": _l("Started with other settings"),
         "request.throttled": _l("Refused after too many tries"),
     }
@@ -124,6 +129,7 @@ _SUBJECTS: Words[str] = Words(
         "reporttemplate": _l("template"),
         "reportversion": _l("report"),
         "scan": _l("scan"),
+        "study": _l("study"),
         "user": _l("account"),
     }
 )

@@ -68,6 +68,7 @@ ACTION_GROUPS: Words[str] = Words(
         "settings.": _l("Settings"),
         "backup.": _l("Backups"),
         "statistics.": _l("Statistics"),
+        "study.": _l("Validation studies"),
         "audit.": _l("The audit log itself"),
     }
 )

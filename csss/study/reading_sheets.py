@@ -1,0 +1,118 @@
+"""Reading sheets as they come back: every line is checked, and what is wrong is told with its line number."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from csss.audit.record import About, record
+from csss.database import transaction
+from csss.scans.presenters import human_name
+from csss.study.erased import take_out
+from csss.study.protocol import UNREADABLE, StudyRefused
+from csss.study.study_folder import ReaderSheet, StudyFolder
+
+_MOST_TOLD = 20
+_MOST_BYTES = 20_000_000
+
+
+class SheetRefused(StudyRefused):
+    """A sheet with mistakes; the text has a line for each of the first ones."""
+
+
+@dataclass(frozen=True)
+class ReadSheet:
+    """What a sheet says: study number → class."""
+
+    classes: dict[str, str]
+    blank: int
+    withdrawn: int
+
+
+def read_in(study: StudyFolder, content: bytes, reader: str, *, aided: bool) -> tuple[ReaderSheet, ReadSheet]:
+    """Check a sheet and keep it as a further version. Raises StudyRefused."""
+    study.check_there()
+    take_out(study)
+    protocol = study.protocol()
+    if reader not in protocol.everybody:
+        raise StudyRefused(f"{reader} is none of the readers of this study: {', '.join(protocol.everybody)}.")
+    words = {name: human_name(name) for name in protocol.classes} | {UNREADABLE: UNREADABLE}
+    found = parse(content, set(study.scans()), set(study.withdrawn()), words)
+    kept = study.add_readings(
+        reader, aided=aided, sha256=hashlib.sha256(content).hexdigest(), classes=found.classes
+    )
+    with transaction():
+        record(
+            "study.read_in",
+            About("study", study.name),
+            reader=reader,
+            with_classifier=aided,
+            version=kept.version,
+            sha256=kept.sha256,
+            scans=len(found.classes),
+        )
+    return kept, found
+
+
+def parse(content: bytes, numbers: set[str], withdrawn: set[str], words: Mapping[str, str]) -> ReadSheet:
+    """`words`: the classes that may be written, each with its name for people. Raises SheetRefused."""
+    rows = _rows(content)
+    head = [cell.strip().lower() for cell in rows[0]] if rows else []
+    if "number" not in head or "reading" not in head:
+        raise SheetRefused('Line 1: it must name the columns, among them "number" and "reading".')
+    at_number, at_reading = head.index("number"), head.index("reading")
+    known = {_folded(each): name for name, title in words.items() for each in (name, title)}
+    classes: dict[str, str] = {}
+    first_line: dict[str, int] = {}
+    problems: list[str] = []
+    blank = gone = 0
+    for line, row in enumerate(rows[1:], start=2):
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
+            continue
+        if len(cells) <= max(at_number, at_reading):
+            problems.append(f"Line {line}: it has {len(cells)} columns, and the first line has {len(head)}.")
+            continue
+        number, said = cells[at_number].upper(), cells[at_reading]
+        if number in first_line:
+            problems.append(f"Line {line}: {number} stands in line {first_line[number]} already.")
+        elif number in withdrawn:
+            gone += 1
+        elif number not in numbers:
+            problems.append(f"Line {line}: there is no scan {number or 'without a number'} in this study.")
+        elif not said:
+            blank += 1
+        elif _folded(said) not in known:
+            problems.append(f"Line {line}: “{said[:40]}” cannot be read. Write one of: {', '.join(words)}.")
+        else:
+            classes[number] = known[_folded(said)]
+        first_line.setdefault(number, line)
+    if problems:
+        rest = [f"… and {len(problems) - _MOST_TOLD} more."] if len(problems) > _MOST_TOLD else []
+        raise SheetRefused("\n".join(["Nothing was taken over.", *problems[:_MOST_TOLD], *rest]))
+    if not classes:
+        raise SheetRefused("The sheet holds no reading: the column “reading” is blank in every line.")
+    return ReadSheet(classes, blank, gone)
+
+
+def _rows(content: bytes) -> list[list[str]]:
+    """Spreadsheet programs part the columns with commas, semicolons or tabs; the first line tells."""
+    if len(content) > _MOST_BYTES:
+        raise SheetRefused("The file is too large for a reading sheet.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SheetRefused("The file is no CSV in UTF-8. Save the sheet as “CSV UTF-8”.") from None
+    if "\x00" in text:
+        raise SheetRefused("The file is no CSV in UTF-8. Save the sheet as “CSV UTF-8”.")
+    first = text.partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error as error:
+        raise SheetRefused(f"The file is no CSV: {error}.") from error
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.replace("_", " ").casefold().split())
