@@ -218,15 +218,6 @@ def test_blank_findings_are_refused_and_everything_typed_is_kept(doctor: Visitor
     one_root(answer, "reading")
 
 
-def test_an_opinion_on_the_classifier_is_welcome_but_no_condition(doctor: Visitor, clinic: Clinic) -> None:
-    scan = clinic.scan(Status.AI_ANALYZED)
-    sent = {key: text for key, text in LOOKED.items() if key != "agreement"}
-    assert doctor.post(url(scan, "verify"), sent).status_code == 303
-    review = db.session.get_one(Scan, scan.id).review
-    assert review is not None
-    assert review.agreement is None
-
-
 def test_an_opinion_on_the_classifier_is_one_of_three(doctor: Visitor, clinic: Clinic) -> None:
     scan = clinic.scan(Status.AI_ANALYZED)
     answer = doctor.post(url(scan, "verify"), {**LOOKED, "agreement": "perhaps"})

@@ -268,7 +268,7 @@
     for (const name of ["pointerup", "pointercancel"]) {
       stage.addEventListener(name, (event) => {
         fingers.delete(event.pointerId);
-        if (drag === "tool") for (const layer of layers) layer.up();
+        if (drag === "tool") for (const layer of layers) layer.up(name === "pointerup" ? place(event) : undefined);
         if (!fingers.size) drag = "";
       });
     }

@@ -116,6 +116,7 @@ def verify_and_go_on(scene: Scene) -> None:
     scene.hand.open(f"/doctor/scans/{scan_id}")
     scene.hand.write("Findings", "A mass in the right upper lobe.")
     scene.hand.choose("I disagree")
+    scene.hand.write("Diagnosis", "A mass, probably malignant")
     scene.hand.press("Verify and go to the next")
     scene.becomes(scan_id, Status.DOCTOR_VERIFIED)
     expect(scene.page).to_have_url(re.compile(rf"/doctor/scans/(?!{scan_id})"))

@@ -154,8 +154,9 @@
         } else begun.measure.points[begun.at + 1] = here;
         view.draw();
       },
-      up: () => {
+      up: (point) => {
         const measure = begun?.measure;
+        if (measure && point && begun.at !== undefined) measure.points[begun.at + 1] = view.toPicture(point);
         begun = undefined;
         if (!measure) return;
         // The other arm of an angle stands upright on the first, until it is moved.
