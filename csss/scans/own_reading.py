@@ -1,4 +1,4 @@
-"""Decide when the classifier's answer is not enough, what the doctor must add, and why."""
+"""Decide what a reading needs beside its findings: a conclusion, and more when the classifier's answer is not enough."""
 
 from enum import Enum, auto
 
@@ -7,7 +7,8 @@ from flask_babel.speaklater import LazyString
 from csss.i18n import _l
 from csss.inference.classes import WITHOUT_FINDING, belongs_to
 from csss.scans.models import Scan
-from csss.scans.states import ScanKind, Status
+from csss.scans.review_text import ReviewText
+from csss.scans.states import Agreement, ScanKind, Status
 
 
 class Why(Enum):
@@ -34,6 +35,12 @@ STATEMENT_MISSING: dict[Why, LazyString] = {
         "The classifier’s answer belongs to another kind of scan: state that you have read it yourself."
     ),
 }
+INSTEAD: dict[Agreement | str, LazyString] = {
+    Agreement.PARTLY: _l("You agree only in part: write the diagnosis as you see it."),
+    Agreement.DISAGREE: _l("You disagree with the classifier: write what it is instead."),
+}
+CONCLUSION_MISSING = _l("Write a diagnosis or an impression: a reading needs a conclusion.")
+AGREEMENT_MISSING = _l("Say whether you agree with the classifier’s reading.")
 
 
 def why(scan: Scan) -> Why | None:
@@ -54,6 +61,28 @@ def counts_as_uncertain(scan: Scan) -> bool:
     """Whether the answer is shown as uncertain: it was stored as uncertain, or its class does not belong to the
     scan's current kind."""
     return why(scan) in {Why.NOT_READ, Why.UNCERTAIN, Why.OTHER_KIND}
+
+
+def classifier_answered(scan: Scan) -> bool:
+    """Whether there is an answer to agree or disagree with; one that counts as uncertain is none."""
+    return scan.prediction is not None and not counts_as_uncertain(scan)
+
+
+def missing(scan: Scan, reading: ReviewText) -> dict[str, str]:
+    """What the conclusion of this reading lacks, by field: what it is, whether the doctor agrees, the statement."""
+    lacks: dict[str, str] = {}
+    reason = why(scan)
+    if reason is not None and not reading.diagnosis.strip():
+        lacks["diagnosis"] = str(DIAGNOSIS_MISSING[reason])
+    elif reading.agreement in INSTEAD and not reading.diagnosis.strip() and classifier_answered(scan):
+        lacks["diagnosis"] = str(INSTEAD[Agreement(reading.agreement)])
+    elif not reading.diagnosis.strip() and not reading.impression.strip():
+        lacks["diagnosis"] = str(CONCLUSION_MISSING)
+    if reading.agreement is None and classifier_answered(scan):
+        lacks["agreement"] = str(AGREEMENT_MISSING)
+    if reason in STATEMENT_MISSING and not reading.read_myself:
+        lacks["read_myself"] = str(STATEMENT_MISSING[reason])
+    return lacks
 
 
 def kind_when_read(scan: Scan) -> ScanKind:

@@ -157,9 +157,13 @@ def scan_ids_of(user: User) -> Sequence[uuid.UUID]:
 
 
 def others_of_patient(scan: Scan, most: int) -> Sequence[ListedScan]:
-    """The patient's other scans, newest first, with what one line about each shows."""
+    """The patient's other scans, with what one line about each shows.
+
+    In the order of comparing: earlier ones of the same kind, later ones, then other kinds; each newest first.
+    """
     query = select(Scan.id).where(Scan.patient_id == scan.patient_id, Scan.id != scan.id)
-    ids = db.session.scalars(query.order_by(Scan.uploaded_at.desc(), Scan.id).limit(most)).all()
+    order = (Scan.kind != scan.kind, Scan.uploaded_at > scan.uploaded_at, Scan.uploaded_at.desc(), Scan.id)
+    ids = db.session.scalars(query.order_by(*order).limit(most)).all()
     return rows_of(ids) if ids else []
 
 

@@ -137,7 +137,7 @@ def says_the_same(scan: Scan, *, kind: str, indication: str) -> bool:
 
 
 def verify(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Review:
-    """Sign a reading and move the scan on. Findings are required; `own_reading` says what else is.
+    """Sign a reading and move the scan on. Findings and a conclusion are required; `own_reading` says what else is.
 
     Raises StateConflict, Invalid.
     """
@@ -164,11 +164,7 @@ def _review(scan: Scan, reading: ReviewText, by: User) -> Review:
     errors: dict[str, str] = {}
     if not reading.findings.strip():
         errors["findings"] = _("Write what you see in the scan.")
-    why = own_reading.why(scan)
-    if why is not None and not reading.diagnosis.strip():
-        errors["diagnosis"] = str(own_reading.DIAGNOSIS_MISSING[why])
-    if why in own_reading.STATEMENT_MISSING and not reading.read_myself:
-        errors["read_myself"] = str(own_reading.STATEMENT_MISSING[why])
+    errors |= own_reading.missing(scan, reading)
     if reading.agreement is not None and reading.agreement not in set(Agreement):
         errors["agreement"] = _("Choose whether you agree, agree in part, or disagree.")
     for name, text in (

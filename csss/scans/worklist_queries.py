@@ -168,14 +168,40 @@ def waiting_for_analysis(most: int) -> Sequence[uuid.UUID]:
     ).all()
 
 
-def next_scan_for(doctor: User, *, but: uuid.UUID | None = None) -> uuid.UUID | None:
+def next_scan_for(
+    doctor: User, *, but: uuid.UUID | None = None, put_off: Sequence[uuid.UUID] = ()
+) -> uuid.UUID | None:
     """The scan that this doctor reads next: ready to read, not claimed by a colleague; urgent first, then the
     longest waiting.
 
-    `but` is excluded: the scan that is open now. None when nothing is ready.
+    `but` is excluded: the scan that is open now. Those in `put_off` come when nothing else is ready, the longest put
+    off first. None when nothing is ready.
     """
-    others = select(ScanClaim.scan_id).where(ScanClaim.expires_at > now(), ScanClaim.doctor_id != doctor.id)
-    query = select(Scan.id).where(Scan.status == Status.AI_ANALYZED, is_open(), Scan.id.not_in(others))
+    query = _ready_for(doctor).order_by(*_ORDER)
     if but is not None:
         query = query.where(Scan.id != but)
-    return db.session.scalar(query.order_by(Scan.priority.desc(), Scan.uploaded_at, Scan.id).limit(1))
+    found = db.session.scalar(query.where(Scan.id.not_in(put_off)).limit(1))
+    if found is None and put_off:
+        left = set(db.session.scalars(query.where(Scan.id.in_(put_off))))
+        found = next((each for each in put_off if each in left), None)
+    return found
+
+
+def beside(scan: Scan, doctor: User, *, before: bool = False) -> uuid.UUID | None:
+    """The scan that follows this one in the order of reading, or stands `before` it; None at the end."""
+    here = (scan.priority, scan.uploaded_at, scan.id)
+    ahead, later, last = (Scan.priority > here[0], Scan.uploaded_at < here[1], Scan.id < here[2])
+    if not before:
+        ahead, later, last = (Scan.priority < here[0], Scan.uploaded_at > here[1], Scan.id > here[2])
+    same_age = (Scan.uploaded_at == here[1]) & last
+    query = _ready_for(doctor).where(or_(ahead, (Scan.priority == here[0]) & or_(later, same_age)))
+    order = [Scan.priority, Scan.uploaded_at.desc(), Scan.id.desc()] if before else _ORDER
+    return db.session.scalar(query.order_by(*order).limit(1))
+
+
+_ORDER: list[Any] = [Scan.priority.desc(), Scan.uploaded_at, Scan.id]
+
+
+def _ready_for(doctor: User) -> Select[uuid.UUID]:
+    others = select(ScanClaim.scan_id).where(ScanClaim.expires_at > now(), ScanClaim.doctor_id != doctor.id)
+    return select(Scan.id).where(Scan.status == Status.AI_ANALYZED, is_open(), Scan.id.not_in(others))

@@ -104,7 +104,7 @@ def _doctor_swaps(page: Page, addresses: list[str]) -> Iterator[str]:
     yield "the keys of the worklist"
     page.goto(next(each for each in addresses if "/scans/" in each and _can_verify(page, each)))
     page.get_by_role("button", name=re.compile("^Verify")).first.click()
-    expect(page.locator("[data-error-summary]")).to_be_focused()
+    expect(page.get_by_label("Findings")).to_be_focused()
     page.get_by_label("Show heat map").check()
     expect(page.locator(".viewer__heatmap")).to_be_visible()
     yield "a refused reading with the heat map"

@@ -73,6 +73,7 @@ def prescribe(page: Page) -> None:
 def read(page: Page) -> None:
     page.get_by_label("Findings").fill("Opacity in the left lower zone")
     page.get_by_label(re.compile("^Diagnosis")).fill("Pneumonia")
+    page.get_by_label("I agree in part").check()
 
 
 def test_with_script_a_prescription_stays_on_the_page_and_is_sent_after_signing_in(

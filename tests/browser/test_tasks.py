@@ -117,7 +117,11 @@ TASKS = (
         "doctor.verify files.heatmap",
         plain="POST doctor.insert_template",
     ),
-    Task("verify_and_go_to_the_next", doctor.verify_and_go_on, "doctor.next_scan POST doctor.verify"),
+    Task(
+        "verify_and_go_to_the_next",
+        doctor.verify_and_go_on,
+        "doctor.next_scan POST doctor.skip POST doctor.verify",
+    ),
     Task(
         "take_over_and_give_back",
         doctor.take_over_and_give_back,

@@ -218,7 +218,7 @@ class Story:
             complete: True,
             no_findings: False,
             no_statement: not (known.uncertain or fits_not),
-            no_agreement: True,
+            no_agreement: known.uncertain or fits_not,
         }[variant]
 
     def _complete(self, known: Known, who: User, variant: int) -> bool:

@@ -112,7 +112,7 @@ def test_a_doctor_corrects_the_kind(clinic: Clinic, doctor: Visitor, admin: Visi
     assert scan.prediction is not None
     assert kept == {key: getattr(scan.prediction, key) for key in kept}, "a prediction is never changed"
     page = doctor.page(url(scan_id))
-    assert "Chest X-ray (sent as Cardiac MRI)" in words(page.select_one(".fact-strip"))
+    assert "Chest X-ray (sent as Cardiac MRI)" in words(page.select_one(".desk__facts"))
     said = words(page.select_one("#classifier"))
     assert "a doctor has corrected it to Chest X-ray since" in said
     assert "belongs to the corrected kind, but the answer stays uncertain" in said

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from csss.database import db, transaction
 from csss.scans import services
-from csss.scans.models import AnalysisRun, Scan
+from csss.scans.models import AnalysisRun
 from csss.scans.states import RunState, Status
 from tests.factories import Clinic, reading
 from tests.integration.doctor import LOOKED, fail, taken_to, url
@@ -64,15 +64,6 @@ def test_blank_findings_are_refused_and_everything_typed_is_kept(doctor: Visitor
         assert page.select_one("#diagnosis")["value"] == "Asthma"
         assert page.select_one("input[name=agreement][value=disagree]").has_attr("checked")
     one_root(answer, "reading")
-
-
-def test_an_opinion_on_the_classifier_is_welcome_but_no_condition(doctor: Visitor, clinic: Clinic) -> None:
-    scan = clinic.scan(Status.AI_ANALYZED)
-    sent = {key: text for key, text in LOOKED.items() if key != "agreement"}
-    assert doctor.post(url(scan, "verify"), sent).status_code == 303
-    review = db.session.get_one(Scan, scan.id).review
-    assert review is not None
-    assert review.agreement is None
 
 
 def test_an_opinion_on_the_classifier_is_one_of_three(doctor: Visitor, clinic: Clinic) -> None:

@@ -116,6 +116,7 @@ WHO: dict[str, set[str | None]] = {
     "doctor.save_draft": DOCTOR,
     "doctor.release": DOCTOR,
     "doctor.scan": DOCTOR,
+    "doctor.skip": DOCTOR,
     "doctor.template": Own(DOCTOR, own=DOCTOR),
     "doctor.templates": DOCTOR,
     "doctor.verify": DOCTOR,

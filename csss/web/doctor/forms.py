@@ -7,9 +7,9 @@ from wtforms import BooleanField, Form, RadioField, SelectField, StringField, Te
 from wtforms.fields.choices import SelectChoice
 
 from csss.i18n import _l
+from csss.scans import own_reading
 from csss.scans.draft_models import ReportTemplate, ReviewDraft
 from csss.scans.models import Review, Scan
-from csss.scans.own_reading import STATEMENT_MISSING, why
 from csss.scans.report_templates import MAX_TITLE, Block
 from csss.scans.review_text import ReviewText
 from csss.scans.states import Agreement, Priority, ScanKind
@@ -78,11 +78,18 @@ class ReviewForm(Form):
             read_myself=bool(self.read_myself.data),
         )
 
+    def offer(self, diagnosis: str) -> None:
+        """To a doctor who agrees and has written no conclusion: the class, to be looked at and signed."""
+        if self.diagnosis.errors and self.agreement.data == Agreement.AGREE and not self.diagnosis.data:
+            self.diagnosis.data = diagnosis
+
     def asked_of(self, scan: Scan) -> "ReviewForm":
         """Without the fields that this scan does not ask for."""
         if scan.prediction is None or not scan.prediction.available:
             del self.agreement
-        if why(scan) not in STATEMENT_MISSING:
+        elif own_reading.classifier_answered(scan):
+            self.agreement.flags.required = True
+        if own_reading.why(scan) not in own_reading.STATEMENT_MISSING:
             del self.read_myself
         return self
 

@@ -16,7 +16,14 @@ from csss.scans.draft_models import ReviewDraft
 from csss.scans.list_rows import ListedScan
 from csss.scans.models import AnalysisRun, Scan, ScanHold
 from csss.scans.own_reading import Why
-from csss.scans.presenters import KIND_NAMES, PRIORITY_NAMES, Tag, kind_and_sent, status_for_staff
+from csss.scans.presenters import (
+    KIND_NAMES,
+    PRIORITY_NAMES,
+    Tag,
+    human_name,
+    kind_and_sent,
+    status_for_staff,
+)
 from csss.scans.states import HoldFor, RunState, ScanKind, Status
 from csss.scans.stored_sentences import in_words
 from csss.web.filters import ago, day, when
@@ -61,6 +68,7 @@ class Picture:
     url: str
     preview_url: str
     alt: str
+    kind: str
     uploaded: str
     caption: str
     width: int
@@ -94,6 +102,7 @@ class May:
 class ReadingPage(ScanView):
     """What the page of one scan shows to a doctor alone."""
 
+    person: str  # age at the scan, sex, date of birth
     url: str
     indication: str
     kind: str
@@ -105,7 +114,8 @@ class ReadingPage(ScanView):
     picture: Picture
     beside: Picture | None  # an other scan to compare with
     analysis: Analysis | None
-    diagnosis_hint: str | None  # why an own diagnosis is needed; None where it is optional
+    diagnosis_hint: str | None  # why an own diagnosis is needed; None where an impression does as well
+    diagnosis_offer: str  # what a doctor who agrees may take over; empty where the answer names nothing
     needs_reason: bool
     may: May
     hold: ScanHold | None
@@ -128,11 +138,14 @@ def reading_page(
     facts = (
         (_("Kind"), kind_and_sent(scan)),
         (_("MRN"), scan.patient.mrn),
-        (_("At the scan"), age_and_sex(scan)),
-        (_("Born"), day(scan.patient.date_of_birth)),
     )
     return ReadingPage(
         **vars(scan_view(scan, facts)),
+        person=_(
+            "%(age_and_sex)s, born %(born)s",
+            age_and_sex=age_and_sex(scan),
+            born=day(scan.patient.date_of_birth),
+        ),
         url=url_for("doctor.scan", scan_id=scan.id),
         indication=scan.indication,
         kind=KIND_NAMES[scan.kind],
@@ -145,6 +158,9 @@ def reading_page(
         beside=picture(queries.other_of_patient(scan, compare)) if compare is not None else None,
         analysis=analysis(scan) if scan.status is Status.PENDING_AI and closure is None else None,
         diagnosis_hint=_diagnosis_hint(scan),
+        diagnosis_offer=human_name(scan.prediction.label)
+        if scan.prediction is not None and own_reading.why(scan) is None
+        else "",
         needs_reason=policies.needs_reason_to_read_without(scan),
         may=may,
         hold=scan.open_hold,
@@ -222,6 +238,7 @@ def picture(scan: Scan) -> Picture:
         url=url,
         preview_url=f"{url}?size=preview",
         alt=_("%(kind)s of %(patient)s", kind=kind, patient=scan.patient.user.name),
+        kind=kind,
         uploaded=when(scan.uploaded_at),
         caption=_(
             "%(kind)s, uploaded %(when)s, %(width)s × %(height)s pixels",
@@ -271,7 +288,7 @@ def _others(scan: Scan, compared: uuid.UUID | None) -> tuple[Other, ...]:
     return tuple(
         Other(
             url=f"{base}scans/{other.id}",
-            words=f"{KIND_NAMES[other.kind]}, {day(other.uploaded_at)}",
+            words=f"{KIND_NAMES[other.kind]}, {when(other.uploaded_at)}",
             diagnosis=diagnoses.get(other.id, "").strip() or _no_diagnosis(other),
             tag=status_for_staff(cast("Scan", other)),
             thumbnail_url=f"{url_for('files.image', scan_id=other.id)}?size=thumbnail",

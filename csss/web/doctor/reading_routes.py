@@ -24,6 +24,7 @@ from csss.web.doctor.forms import (
     ReviewForm,
     WithoutClassifierForm,
 )
+from csss.web.doctor.putting_off import put_off
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.steps import try_step
@@ -87,9 +88,10 @@ def verify(scan_id: uuid.UUID) -> Response:
         return refused
     # No name in it: the message waits in a cookie.
     flash(_("The scan has been verified. The pharmacist has it now."), "success")
-    following = lists.next_scan_for(me(), but=scan_id) if request.form.get("then") == "next" else None
-    if following is not None:
-        return redirect_after(url_for("doctor.scan", scan_id=following))
+    if request.form.get("then") == "next":
+        following = lists.next_scan_for(me(), but=scan_id, put_off=put_off())
+        if following is not None:
+            return redirect_after(url_for("doctor.scan", scan_id=following))
     return redirect_after(url_for("doctor.worklist"))
 
 
@@ -192,6 +194,7 @@ def reading_page(
         also_shows(compared)
     beginning = draft if draft is not None and not reading.overtaken(draft, scan) else scan.review
     review = sent if isinstance(sent, ReviewForm) else ReviewForm.starting_with(beginning)
+    review.offer(page.diagnosis_offer)
     offered = page.may.verify or page.may.correct
     lost = _typed(sent) if sent is not None and not _is_shown(sent, page.may) else []
     if lost and conflict is None:

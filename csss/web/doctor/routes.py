@@ -15,6 +15,7 @@ from csss.web.doctor import worklist
 from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.claim_fragment import claim_fragment
 from csss.web.doctor.forms import WorklistFilterForm
+from csss.web.doctor.putting_off import put_off, put_off_now
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import pager
@@ -49,8 +50,36 @@ def show_worklist() -> Response:
 @doctor.get("/next")
 @requires(Permission.SCAN_REVIEW)
 def next_scan() -> Response:
-    """On to the scan that this doctor reads next."""
-    found = lists.next_scan_for(me())
+    """On to the scan that this doctor reads next; with `after` or `before` to the neighbour of that scan."""
+    for name in ("after", "before"):
+        here = request.args.get(name, type=uuid.UUID)
+        if here is not None:
+            return _neighbour(here, before=name == "before")
+    return _go_on(lists.next_scan_for(me(), put_off=put_off()))
+
+
+def _neighbour(scan_id: uuid.UUID, *, before: bool) -> Response:
+    found = lists.beside(queries.scan_visible_to(me(), scan_id), me(), before=before)
+    if found is None:
+        flash(
+            _("No scan before this one is ready to be read.")
+            if before
+            else _("No scan after this one is ready to be read."),
+            "info",
+        )
+    return redirect_after(url_for("doctor.scan", scan_id=found or scan_id))
+
+
+@doctor.post("/scans/<uuid:scan_id>/skip")
+@requires(Permission.SCAN_REVIEW)
+def skip(scan_id: uuid.UUID) -> Response:
+    """Not now: the scan comes again once this doctor has read the others. What has been typed stays a draft."""
+    queries.scan_visible_to(me(), scan_id)
+    put_off_now(scan_id)
+    return _go_on(lists.next_scan_for(me(), but=scan_id, put_off=put_off()))
+
+
+def _go_on(found: uuid.UUID | None) -> Response:
     if found is not None:
         return redirect_after(url_for("doctor.scan", scan_id=found))
     flash(_("No scan is ready to be read, or colleagues read them already."), "info")

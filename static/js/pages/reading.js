@@ -1,10 +1,20 @@
-// The doctor's form on the reading page: one key says whether one agrees, a template lands at the cursor, Ctrl+Enter signs,
-// and what has been typed is neither lost to a refresh nor to a closed window. Without script the same buttons ask the server.
+// The doctor's form on the reading page: one key says whether one agrees, others lead to the findings, the templates and the
+// next scan; a template lands at the cursor, Ctrl+Enter signs, and what has been typed is neither lost to a refresh nor to a
+// closed window. Without script the same buttons ask the server.
 (() => {
   const form = () => document.querySelector("[data-review]");
   const AGREE = { a: "agree", p: "partly", d: "disagree" };
   const changed = (field) => field.dispatchEvent(new Event("input", { bubbles: true }));
   const quiet = () => document.cookie.includes("keys=off");
+  const dialog = () => document.getElementById("keys");
+  const TEXT = "textarea, select, [contenteditable], input:not([type=checkbox], [type=radio], [type=range])";
+  const press = (name) => () => document.querySelector(`[data-key=${name}]`)?.click();
+  const LEADS = {
+    e: () => form()?.elements.findings.focus(),
+    t: () => form()?.elements.template.focus(),
+    n: press("n"), b: press("b"), s: press("s"), u: press("u"),
+    "?": () => dialog()?.showModal(),
+  };
   let unsaved = false, typed = 0, last;
 
   const agree = (value) => {
@@ -12,9 +22,49 @@
     if (!radio) return;
     radio.checked = true;
     changed(radio);
+    offer(value);
     const status = form().querySelector("[data-review-status]");
     if (status) status.textContent = radio.labels[0].textContent;
   };
+
+  // Who agrees is offered the class as the diagnosis; who then does not agree any more, not.
+  const offer = (agreement) => {
+    const field = form()?.elements.diagnosis, words = field?.dataset.offer;
+    if (!words || (agreement === "agree" ? field.value.trim() : field.value !== words || !field.dataset.offered)) return;
+    field.value = agreement === "agree" ? words : "";
+    field.dataset.offered = field.value;
+    changed(field);
+  };
+  document.addEventListener("change", ({ target }) => { if (target.name === "agreement") offer(target.value); });
+
+  // What was wrong is shown at once, with the cursor in it, and goes when it is mended; the server looks again anyway.
+  const toError = () => {
+    const box = form()?.querySelector(".field--invalid");
+    const field = box?.querySelector("textarea, select, input");
+    if (!field) return;
+    box.closest("details")?.setAttribute("open", "");
+    field.focus({ preventScroll: true });
+    box.scrollIntoView({ block: "center" });
+  };
+  const filled = (field) => (/radio|checkbox/.test(field.type) ? field.checked : field.value.trim());
+  const mended = (field) => {
+    const box = field?.closest(".field--invalid"), summary = form()?.querySelector("[data-error-summary]");
+    if (!box) return;
+    box.classList.remove("field--invalid");
+    box.querySelector(".field__error")?.remove();
+    for (const each of box.querySelectorAll("[aria-invalid]")) each.removeAttribute("aria-invalid");
+    summary?.querySelector(`a[href="#${box.id || field.id}"]`)?.closest("li").remove();
+    if (summary && !summary.querySelector("li")) summary.remove();
+  };
+  document.addEventListener("input", ({ target }) => {
+    if (!form()?.contains(target) || !filled(target)) return;
+    mended(target);
+    const { diagnosis, agreement } = form().elements;
+    // An impression is a conclusion, too, unless the doctor has to say what it is instead.
+    if (target.name === "impression" && !diagnosis.required && !/partly|disagree/.test(agreement?.value)) mended(diagnosis);
+  });
+  document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => { if (ctx?.response?.status === 422) toError(); });
+  toError();
 
   // At the cursor, as if it had been typed: the browser's own undo takes it back.
   const insert = (field, text) => {
@@ -27,6 +77,12 @@
       changed(field);
     }
   };
+  // What was measured on the picture (viewer/measure.js).
+  document.addEventListener("csss:into-findings", ({ detail }) => {
+    const { findings } = form()?.elements || {};
+    if (document.activeElement !== findings) findings?.setSelectionRange(findings.value.length, findings.value.length);
+    insert(findings, detail);
+  });
   // What has to be chosen stands in brackets: the first one is marked, and typing replaces it.
   const toFirstGap = (field, from) => {
     const start = field.value.indexOf("[", from);
@@ -35,7 +91,15 @@
   };
 
   document.addEventListener("keydown", (event) => {
-    const { target, key } = event;
+    const { target, key } = event, typing = target.matches?.(TEXT);
+    if (dialog()?.open) return;
+    // Out of a field, so that letters are keys again.
+    if (key === "Escape" && typing && form()?.contains(target)) document.querySelector("[data-viewer-stage]")?.focus();
+    if (key === "Enter" && target.matches?.("[name=template]")) {
+      event.preventDefault();
+      form().querySelector("[data-insert]").click();
+      return;
+    }
     if ((event.ctrlKey || event.metaKey) && key === "Enter") {
       const button = form()?.querySelector(event.shiftKey ? "[data-sign-next]" : "[data-sign]");
       if (!button || button.disabled || !form().contains(target)) return;
@@ -43,10 +107,11 @@
       button.click();
       return;
     }
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !AGREE[key]) return;
-    if (quiet() || target.matches?.("textarea, select, [contenteditable], input:not([type=checkbox], [type=radio], [type=range])")) return;
-    agree(AGREE[key]);
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || quiet() || typing) return;
+    const act = AGREE[key] ? () => agree(AGREE[key]) : LEADS[key];
+    if (!act) return;
     event.preventDefault();
+    act();
   });
 
   document.addEventListener("focusin", ({ target }) => { if (target.matches?.("[data-review] textarea")) last = target; });
@@ -66,11 +131,10 @@
   // The keys work anywhere on the page, or (for people who speak to their computer) only where the focus is.
   const keys = () => document.querySelector("[data-keys]");
   const showKeys = () => {
-    const box = keys();
-    if (!box) return;
-    box.checked = !quiet();
-    box.closest("[hidden]")?.removeAttribute("hidden");
+    keys().checked = !quiet();
+    for (const button of document.querySelectorAll("[data-show-keys]")) button.hidden = false;
   };
+  document.addEventListener("click", ({ target }) => { if (target.closest?.("[data-show-keys]")) dialog().showModal(); });
   document.addEventListener("change", ({ target }) => {
     if (target !== keys()) return;
     const secure = location.protocol === "https:" ? "; Secure" : "";

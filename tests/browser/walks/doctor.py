@@ -110,8 +110,13 @@ def verify_and_go_on(scene: Scene) -> None:
     scene.hand.follow("Read the next one")
     expect(scene.page).to_have_url(re.compile("/doctor/scans/"))
     scene.hand.open(f"/doctor/scans/{scan_id}")
+    scene.hand.press("Skip this scan")
+    expect(scene.page).to_have_url(re.compile(rf"/doctor/scans/(?!{scan_id})"))
+    scene.hand.follow("The scan before")
+    scene.hand.open(f"/doctor/scans/{scan_id}")
     scene.hand.write("Findings", "A mass in the right upper lobe.")
     scene.hand.choose("I disagree")
+    scene.hand.write("Diagnosis", "A mass, probably malignant")
     scene.hand.press("Verify and go to the next")
     scene.becomes(scan_id, Status.DOCTOR_VERIFIED)
     expect(scene.page).to_have_url(re.compile(rf"/doctor/scans/(?!{scan_id})"))
@@ -208,7 +213,7 @@ def compare_with_an_earlier_scan(scene: Scene) -> None:
     scan_id = scene.case("doctor", Status.AI_ANALYZED, earlier)
     scene.hand.open(f"/doctor/scans/{scan_id}")
     scene.hand.follow(re.compile("^Compare with"))
-    scene.hand.follow("Put it away")
+    scene.hand.follow("Close comparison")
     expect(scene.page.locator(".compare")).to_have_count(0)
 
 
