@@ -265,6 +265,7 @@ def _study(name: str) -> "Iterator[tuple[StudyFolder, Settings]]":
     from csss.audit.record import coming_from
     from csss.errors import Refused
     from csss.keys.start import open_app
+    from csss.study.protocol import StudyRefused
     from csss.study.study_folder import StudyFolder
 
     app = open_app()
@@ -272,5 +273,5 @@ def _study(name: str) -> "Iterator[tuple[StudyFolder, Settings]]":
     with app.app_context(), coming_from("command line"):
         try:
             yield StudyFolder(settings, name), settings
-        except Refused as refused:
+        except (Refused, StudyRefused) as refused:
             raise click.ClickException(str(refused)) from refused

@@ -11,15 +11,14 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from csss.errors import Refused
-
 UNREADABLE = "unreadable"  # what a reader writes of a picture that nobody can read
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 READER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,19}")
 
 
-class StudyRefused(Refused):
-    """Something in a study cannot be done; the text is a sentence for the person at the command line."""
+class StudyRefused(Exception):
+    """Something in a study cannot be done; the text is a sentence for the person at the command line, in English as all
+    of the command line is."""
 
 
 class SampleKind(StrEnum):

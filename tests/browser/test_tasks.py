@@ -198,6 +198,11 @@ TASKS = (
         admin.search_and_export_the_audit_log,
         "admin.audit_log admin.audit_csv",
     ),
+    Task(
+        "choose_a_version_of_the_classifier",
+        admin.choose_a_version_of_the_classifier,
+        "models.index model_versions.page POST model_versions.use POST model_versions.back",
+    ),
     Task("read_the_statistics", admin.read_the_statistics, "admin.statistics admin.statistics_csv"),
     Task(
         "place_and_lift_a_legal_hold",

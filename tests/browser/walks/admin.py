@@ -18,6 +18,23 @@ from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.browser.scene import Crowd, Scene
 from tests.factories import PASSWORD
+from tests.hospital import keep_fitted_version
+
+
+def choose_a_version_of_the_classifier(scene: Scene) -> None:
+    """One that was fitted to the hospital is put in use; then one goes back to the version before."""
+    with scene.clinic() as clinic:
+        version = keep_fitted_version()
+        scene.come_in(clinic.person("admin"))
+    hand, page = scene.hand, scene.page
+    hand.open("/models")
+    hand.follow("Versions for this hospital: compare, put in use, go back")
+    hand.unfold(f"Use {version} …")
+    hand.press(f"Put {version} in use")
+    expect(page.get_by_text("The version is in use from the next scan on.")).to_be_visible()
+    hand.unfold("Go back one step …")
+    hand.act(page.get_by_role("button", name=re.compile("^Go back to ")))
+    expect(page.locator("#choices tbody tr")).not_to_have_count(1)
 
 
 def approve_one(scene: Scene) -> None:

@@ -69,6 +69,7 @@ ACTION_GROUPS: Words[str] = Words(
         "backup.": _l("Backups"),
         "statistics.": _l("Statistics"),
         "study.": _l("Validation studies"),
+        "model.": _l("Versions of the classifier"),
         "audit.": _l("The audit log itself"),
     }
 )
