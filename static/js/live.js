@@ -93,6 +93,17 @@
     if (!region.isConnected || region.getAttribute("hx-get") !== ctx.asked) { event.preventDefault(); return; }
     ctx.version = ctx.response.headers.get("X-CSSS-Version");
     ctx.text = ctx.text.replace(/<tr data-same="(\d+)"><\/tr>/g, (_, number) => ctx.rows[number].outerHTML);
+    // What somebody has unfolded stays unfolded, with the focus in it.
+    const unfolded = [...region.querySelectorAll("details[open]")];
+    if (!unfolded.length) return;
+    const fresh = document.createElement("template");
+    fresh.innerHTML = ctx.text;
+    for (const each of unfolded) {
+      const owner = each.closest("[id]"), same = fresh.content.getElementById(owner.id);
+      const found = owner === each ? same : same?.querySelectorAll("details")[[...owner.querySelectorAll("details")].indexOf(each)];
+      if (found) found.open = true;
+    }
+    ctx.text = fresh.innerHTML;
   });
   document.addEventListener("htmx:after:swap", (event) => {
     const { ctx } = event.detail;

@@ -178,3 +178,18 @@ def test_without_redis_the_page_says_so_and_recovers(live: Stack, new_page: NewP
         return page.locator(f"#scan-{scan_id}").count() == 1
 
     eventually(comes, 40)
+
+
+def test_what_is_unfolded_in_a_list_stays_so_when_the_list_changes(
+    live: Stack, new_page: NewPage, clinic: Clinic
+) -> None:
+    first = clinic.person("doctor", name="Ada First", active=False)
+    page = opened(signed_in(live, new_page, clinic.person("admin")), "/admin/users")
+    row = page.locator(f"#user-{first.id}")
+    row.get_by_text("Refuse …").click()
+    button = row.get_by_role("button", name="Refuse Ada First")
+    button.focus()
+    second = clinic.person("doctor", name="Bo Second", active=False)
+    expect(page.locator(f"#user-{second.id}")).to_be_visible()
+    expect(button).to_be_visible()
+    expect(button).to_be_focused()
