@@ -176,7 +176,7 @@ def _row(row: Recalibration, in_use: bool) -> VersionRow:
 
 
 def _percent(share: float) -> str:
-    return f"{share * 100:.1f} %"
+    return f"{share * 100:.1f}\u00a0%"
 
 
 def _with_interval(found: dict[str, Any]) -> str:
