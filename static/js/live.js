@@ -96,14 +96,13 @@
     // What somebody has unfolded stays unfolded, with the focus in it.
     const unfolded = [...region.querySelectorAll("details[open]")];
     if (!unfolded.length) return;
-    const fresh = document.createElement("template");
-    fresh.innerHTML = ctx.text;
+    const fresh = new DOMParser().parseFromString(ctx.text, "text/html");
     for (const each of unfolded) {
-      const owner = each.closest("[id]"), same = fresh.content.getElementById(owner.id);
+      const owner = each.closest("[id]"), same = fresh.getElementById(owner.id);
       const found = owner === each ? same : same?.querySelectorAll("details")[[...owner.querySelectorAll("details")].indexOf(each)];
       if (found) found.open = true;
     }
-    ctx.text = fresh.innerHTML;
+    ctx.text = [...fresh.body.children].map((each) => each.outerHTML).join("");
   });
   document.addEventListener("htmx:after:swap", (event) => {
     const { ctx } = event.detail;
