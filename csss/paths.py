@@ -1,6 +1,8 @@
-"""Locate the project's data folders, in a checkout and in an installed wheel."""
+"""Locate the project's data folders, in a checkout and in an installed wheel; write files for their owner alone."""
 
+import os
 import shutil
+import uuid
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -19,6 +21,28 @@ def private_folder(folder: Path) -> None:
     if not folder.is_dir():
         private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def write_private(path: Path, content: bytes, *, only_over: bool = False) -> bool:
+    """Write a file for the owner alone, as a whole or not at all; its folder exists. Raises OSError.
+
+    `only_over`: only where there is a file still. Returns whether it was written.
+    """
+    # A unique temporary name: two people may open the same scan for the first time at once.
+    partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}.partial")
+    try:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if only_over and not path.exists():  # deleted meanwhile: do not bring it back
+            partial.unlink(missing_ok=True)
+            return False
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    return True
 
 
 def nearest(path: Path) -> Path:

@@ -31,13 +31,9 @@ _NO_ANSWER = (OperationalError, InterfaceError)
 
 
 def wrong_keys(
-    connection: sa.Connection, settings: Settings, secret: str, known: dict[str, str] | None = None
+    connection: sa.Connection, settings: Settings, secret: str, known: dict[str, str]
 ) -> list[str]:
-    """A sentence for each key that is not this database's key. Only reads.
-
-    `known` are the check values, if they have been read already.
-    """
-    known = _known(connection) if known is None else known
+    """A sentence for each key that is not this database's key, whose check values are `known`. Only reads."""
     wrong = []
     for name, value in check_values(settings, secret).items():
         if name in known:
@@ -83,7 +79,7 @@ def wrong_keys_of(settings: Settings) -> list[str]:
         if not settings.has_secret():
             there = sa.inspect(connection).has_table("users")
             return [_gone(settings)] if there else []
-        return wrong_keys(connection, settings, settings.secret())
+        return wrong_keys(connection, settings, settings.secret(), _known(connection))
 
 
 def is_secret_key(settings: Settings, secret: str) -> bool:

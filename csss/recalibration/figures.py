@@ -10,9 +10,9 @@ from csss.recalibration.fit import Bools, Fitted, Sample
 from csss.statistics.measures import (
     DRAWS,
     ECE_BINS,
-    SEED,
     Indices,
     calibration_error,
+    errors_by_chance,
     interval,
     resamples,
 )
@@ -38,7 +38,7 @@ def before_and_after(sample: Sample, fitted: Fitted, threshold_before: float) ->
         here, there = judged.figures(np.arange(len(probabilities))), [judged.figures(each) for each in drawn]
         found[side] = {
             "threshold": threshold,
-            "calibration_error_by_chance": _by_chance(judged.confidence[sample.used]),
+            "calibration_error_by_chance": float(errors_by_chance(judged.confidence[sample.used]).mean()),
             **{
                 name: {"value": here[name], "interval": interval([each[name] for each in there])}
                 for name in NAMES
@@ -85,9 +85,3 @@ class _Judged:
 
 def _mean(values: NDArray[Any]) -> float:
     return float(values.mean()) if len(values) else float("nan")
-
-
-def _by_chance(confidence: Floats) -> float:
-    """The calibration error that so many readings would show of a classifier whose probabilities are exactly right."""
-    drawn = np.random.default_rng(SEED).random((DRAWS, len(confidence)))
-    return float(np.mean([calibration_error(confidence, each < confidence) for each in drawn]))

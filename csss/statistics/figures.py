@@ -1,6 +1,5 @@
 """Define the figures and their periods: plain values, and the little arithmetic that they need."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -8,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 from csss.notices.models import MailKind, MailState
 from csss.scans.states import Agreement, Status
+from csss.statistics import measures
 
 PERIODS = (7, 30, 90, 365)  # days
-_Z = 1.959964  # the normal quantile of a two-sided 95 % interval
 
 
 @dataclass(frozen=True)
@@ -90,11 +89,8 @@ def buckets(days: int, zone: ZoneInfo, at: datetime) -> tuple[Bucket, ...]:
 
 
 def wilson(hits: int, total: int) -> tuple[float, float] | None:
-    """The 95 % confidence interval of a proportion (Wilson, J. Am. Stat. Assoc. 22, 1927), as fractions; None
-    without data."""
+    """The 95 % confidence interval of a proportion, as fractions; None without data."""
     if total == 0:
         return None
-    share, square = hits / total, _Z * _Z
-    middle = (share + square / (2 * total)) / (1 + square / total)
-    half = _Z / (1 + square / total) * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    low, high = measures.wilson(hits, total)
+    return float(low), float(high)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
-from csss.paths import free_space, nearest, private_folder
+from csss.paths import free_space, nearest, private_folder, write_private
 from csss.storage.files import (
     AREAS,
     ARRIVING,
@@ -51,21 +51,7 @@ class FolderStorage:
 
     def _write(self, path: Path, content: bytes, *, only_over: bool = False) -> bool:
         private_folder(path.parent)
-        # A unique temporary name: two people may open the same scan for the first time at once.
-        partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}.partial")
-        try:
-            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if only_over and not path.exists():  # deleted meanwhile: do not bring it back
-                partial.unlink(missing_ok=True)
-                return False
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
-        return True
+        return write_private(path, content, only_over=only_over)
 
     def read(self, key: str) -> bytes:
         return self._path(key).read_bytes()

@@ -7,17 +7,12 @@ reflected ones in 39 to 97 %. The gap and the slope have intervals.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from csss.study.proportions import Z
+from csss.statistics.measures import ECE_BINS, Floats, Z, errors_by_chance
 
-BINS = 15
-DRAWS = 1000
-SEED = 42
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
@@ -52,31 +47,13 @@ def bins(confidence: Floats, right: Bools) -> list[Bin]:
     order = np.argsort(confidence, kind="stable")
     return [
         Bin(float(confidence[part].mean()), int(right[part].sum()), len(part))
-        for part in np.array_split(order, BINS)
+        for part in np.array_split(order, ECE_BINS)
         if len(part)
     ]
 
 
-def calibration_error(confidence: Floats, right: Bools) -> float:
-    """The mean distance of confidence and share of right answers over the bins, each weighed by its scans (Guo et al.,
-    ICML 2017; bins of equal mass: Nixon et al., CVPR workshops 2019)."""
-    return float(_errors(confidence, right[None])[0])
-
-
-def _errors(confidence: Floats, right: NDArray[Any]) -> Floats:
-    """One calibration error for each row of `right`, all with the same confidences."""
-    order = np.argsort(confidence, kind="stable")
-    gaps = confidence[order] - right[:, order]
-    sums = [np.abs(part.sum(axis=1)) for part in np.array_split(gaps, BINS, axis=1)]
-    result: Floats = np.sum(sums, axis=0) / len(confidence)
-    return result
-
-
 def error_by_chance(confidence: Floats) -> ByChance:
-    """Right answers drawn anew with exactly these confidences, 1000 times (consistency resampling: Bröcker and Smith,
-    Weather Forecast. 22:651, 2007)."""
-    generator = np.random.default_rng(SEED)
-    found = _errors(confidence, generator.random((DRAWS, len(confidence))) < confidence)
+    found = errors_by_chance(confidence)
     return ByChance(float(np.median(found)), float(np.quantile(found, 0.95)))
 
 

@@ -9,7 +9,7 @@ from flask import current_app
 from flask_babel.speaklater import LazyString
 
 from csss.i18n import _, _l, in_english
-from csss.paths import STATIC, private_folder
+from csss.paths import STATIC, private_folder, write_private
 from csss.reports.document import ReportRenderError
 from csss.reports.render import HandedOverFiles, press
 from csss.study import words
@@ -19,7 +19,6 @@ from csss.study.plots import interval_mark, reliability_plot, roc_plot
 from csss.study.protocol import StudyRefused
 from csss.study.report_data import StudyReport
 from csss.study.results import FEW
-from csss.study.study_folder import write_private
 
 SECTIONS: tuple[tuple[str, LazyString], ...] = (
     ("summary", _l("Summary")),

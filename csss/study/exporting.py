@@ -16,13 +16,13 @@ from csss.audit.record import About, record
 from csss.clock import now
 from csss.database import db, transaction
 from csss.inference.labels import UNCERTAIN
-from csss.paths import private_folder
+from csss.paths import private_folder, write_private
 from csss.scans.presenters import human_name
 from csss.storage.files import CannotOpen, storage
 from csss.study.cases import Case, cases
 from csss.study.erased import take_out
 from csss.study.protocol import UNREADABLE, Protocol, StudyRefused
-from csss.study.study_folder import Exported, StudyFolder, write_private
+from csss.study.study_folder import Exported, StudyFolder
 
 _PLAIN_MODES = frozenset({"L", "RGB", "I;16"})
 _KINDS = {"chest_xray": "chest X-ray", "cardiac_mri": "cardiac MRI"}

@@ -6,8 +6,8 @@ colour alone.
 
 from dataclasses import dataclass
 
+from csss.statistics.measures import wilson
 from csss.study.calibration import Bin
-from csss.study.proportions import wilson
 from csss.study.results import Results, StudyShare
 
 SIDE = 200.0

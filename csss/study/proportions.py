@@ -3,35 +3,12 @@
 Pure functions; counts may be numbers or arrays, and the answers are of the same shape.
 """
 
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
-Z = NormalDist().inv_cdf(0.975)
-
-
-class Limits(NamedTuple):
-    """The two ends of a 95 % interval."""
-
-    low: Floats
-    high: Floats
-
-
-def wilson(hits: ArrayLike, total: ArrayLike, z: float = Z) -> Limits:
-    """The score interval of a share (Wilson, J. Am. Stat. Assoc. 22:209, 1927). NaN where there is nothing to share.
-
-    Preferred to the exact interval of Clopper and Pearson, whose coverage is far above 95 % in small groups (Brown, Cai
-    and DasGupta, Stat. Sci. 16:101, 2001).
-    """
-    x, n = np.asarray(hits, np.float64), np.asarray(total, np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = x / n
-        middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Limits(np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0))
+from csss.statistics.measures import Floats, Limits, Z
 
 
 def _expit(x: Floats) -> Floats:

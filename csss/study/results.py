@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from csss.statistics.measures import calibration_error, wilson
 from csss.study import calibration, roc
 from csss.study.cases import AGE_BANDS, UNKNOWN_AGE, Case
-from csss.study.proportions import PredictiveValues, predictive_values, wilson
+from csss.study.proportions import PredictiveValues, predictive_values
 from csss.study.protocol import Protocol
 from csss.study.reference import Reference
 
@@ -216,7 +217,7 @@ def _calibration(
 ) -> CalibrationResult:
     confidence = np.array([case.confidence for case in judged])
     return CalibrationResult(
-        error=calibration.calibration_error(confidence, right),
+        error=calibration_error(confidence, right),
         by_chance=calibration.error_by_chance(confidence),
         gap=calibration.gap(confidence, right),
         slope=calibration.slope(score, positive),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from csss.study.proportions import Z
+from csss.statistics.measures import Z
 
 Floats = NDArray[np.float64]
 

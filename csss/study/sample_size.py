@@ -6,7 +6,7 @@ from math import ceil, lgamma, log
 
 import numpy as np
 
-from csss.study.proportions import Z
+from csss.statistics.measures import Z
 
 MOST = 10_000_000  # scans; nobody reads more
 

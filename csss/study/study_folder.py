@@ -7,7 +7,6 @@
 """
 
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from typing import Any
 
 from csss.clock import now
 from csss.config import Settings
-from csss.paths import private_folder
+from csss.paths import private_folder, write_private
 from csss.storage.encrypted import Sealer, key_id_of
 from csss.storage.files import CannotOpen
 from csss.study.protocol import STUDY_NAME, Protocol, StudyRefused, digest
@@ -187,17 +186,3 @@ def studies(settings: Settings) -> Path:
 def all_studies(settings: Settings) -> Iterator[StudyFolder]:
     for path in sorted(studies(settings).glob("*/study.json")):
         yield StudyFolder(settings, path.parent.name)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """For the owner alone, and whole or not at all."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

@@ -6,11 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +20,6 @@ import redis
 
 from csss import create_app
 from csss.database import db
-from csss.demo.redis import redis_command
 from csss.demo.run import environment
 from csss.scans.states import Status
 from csss.storage.keys import new_key
@@ -247,17 +244,6 @@ class Place:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CSSS_")}
         path = f"{self.folder}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
         return {**inherited, **environment(settings), "PATH": path}
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="csss-test-") as folder:
-        socket = Path(folder) / "redis.sock"
-        process = subprocess.Popen(redis_command(socket))
-        eventually(socket.exists, 30)
-        yield f"unix://{socket}"
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from csss.scans.models import Scan
 from csss.scans.states import Status
 from csss.web.patient import presenters
 from tests.factories import Clinic, picture, reading
+from tests.integration.pages import one_root
 from tests.visitor import Visitor, soup, words
 
 
@@ -166,14 +167,6 @@ def test_the_refused_form_comes_alone_for_the_upload_script(patient: Visitor) ->
     answer = send(patient, b"words", htmx=True)
     assert answer.status_code == 422
     one_root(answer, "upload-form")
-
-
-def one_root(answer: TestResponse, root: str) -> None:
-    page = soup(answer)
-    assert page.select_one("html") is None
-    tags = [tag for tag in page.find_all(recursive=False) if tag.name != "hx-partial"]
-    assert [tag.get("id") for tag in tags] == [root]
-    assert "HX-Request" in answer.headers["Vary"]
 
 
 def test_pages_and_fragments(patient: Visitor, clinic: Clinic) -> None:

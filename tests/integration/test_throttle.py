@@ -2,12 +2,10 @@
 
 import logging
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,15 +19,13 @@ from csss.audit.models import AuditEvent
 from csss.auth.secrets import keyed_hash
 from csss.clock import now, pretending
 from csss.database import db
-from csss.demo.redis import NoRedisError, redis_command
 from csss.jobs.queues import connect, init_jobs
 from csss.throttle.models import ThrottleCounter
 from csss.throttle.storage import STORE, DatabaseStorage, Store, init_store, sweep_expired
 from csss.web.auth import code_routes, forgotten, registering, routes
 from csss.web.throttle import limiter, network_of
-from tests.conftest import IN_CI
 from tests.factories import PASSWORD, Clinic
-from tests.stack import eventually
+from tests.redis_server import own_redis
 from tests.visitor import Visitor, soup, words
 
 HERE, ELSEWHERE = "192.0.2.7", "198.51.100.4"
@@ -274,22 +270,9 @@ def test_a_window_of_the_database_ends_and_is_swept_away(app: Flask) -> None:
 
 @pytest.fixture
 def redis_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A Redis of our own, to be killed. Skips where there is none, except in CI."""
-    with tempfile.TemporaryDirectory(prefix="csss-redis-") as folder:
-        socket = Path(folder) / "redis.sock"
-        try:
-            command = redis_command(socket)
-        except NoRedisError as error:
-            if IN_CI:
-                raise
-            pytest.skip(f"{error} Counting in Redis is not tested.")
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            eventually(socket.exists)
-            yield f"unix://{socket}", server
-        finally:
-            server.kill()
-            server.wait(10)
+    """A Redis of our own, to be killed."""
+    with own_redis() as found:
+        yield found
 
 
 def test_processes_count_together_in_redis_and_in_the_database_once_it_dies(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from csss.scans.states import Agreement
-from csss.study import calibration
+from csss.statistics import measures
 from csss.study.cases import Case, age_band
 from csss.study.checklists import checklists
 from csss.study.drawing import shares
@@ -88,7 +88,7 @@ def test_the_intervals_of_whole_studies_cover_the_truth_of_the_hospital(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """500 studies of 300 scans, from the scans to the figures of the report. The truth is that of two million scans."""
-    monkeypatch.setattr(calibration, "DRAWS", 10)  # the error by chance is not looked at here
+    monkeypatch.setattr(measures, "DRAWS", 10)  # the error by chance is not looked at here
     random = np.random.default_rng(12)
     truth, probabilities = answers(random, 2_000_000)
     target = np.isin(np.array(CLASSES), TARGET)

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
+from csss.statistics.measures import calibration_error, wilson
 from csss.study import agreement, calibration, roc, sample_size
-from csss.study.proportions import paired_difference, predictive_values, wilson
+from csss.study.proportions import paired_difference, predictive_values
 from training.measuring.metrics import calibration_error as error_of_the_card
 
 REPETITIONS = 500
@@ -114,7 +115,7 @@ def test_the_calibration_error_is_the_one_of_the_model_card() -> None:
     probabilities = random.dirichlet(np.ones(6) / 3, 317)
     truth = random.integers(0, 6, 317)
     right = probabilities.argmax(axis=1) == truth
-    ours = calibration.calibration_error(probabilities.max(axis=1), right)
+    ours = calibration_error(probabilities.max(axis=1), right)
     assert ours == pytest.approx(error_of_the_card(truth, probabilities))
     found = calibration.bins(probabilities.max(axis=1), right)
     assert sum(each.scans for each in found) == 317 and len(found) == 15
@@ -260,10 +261,7 @@ def test_a_well_calibrated_classifier_stays_below_the_error_by_chance_in_95_of_1
     for _ in range(REPETITIONS // 5):
         confidence = random.beta(6, 1.5, 400)
         right = random.random(400) < confidence
-        below.append(
-            calibration.calibration_error(confidence, right)
-            <= calibration.error_by_chance(confidence).largest
-        )
+        below.append(calibration_error(confidence, right) <= calibration.error_by_chance(confidence).largest)
     assert 0.9 <= np.mean(below) <= 1
 
 
