@@ -1,4 +1,4 @@
-"""Routes: choosing the colours without JavaScript. Where scripts run, the switch at the top of every page does it."""
+"""Routes: choosing the colours without JavaScript. With JavaScript, the switch at the top of every page does it."""
 
 from flask import Response, current_app, flash, request, url_for
 from wtforms import RadioField
@@ -12,7 +12,7 @@ from csss.web.fragments import form_error, page_or_fragment, redirect_after
 from csss.web.guard import requires
 from csss.web.shell import shell
 
-COOKIE, YEAR = "theme", 31_536_000  # as static/js/theme.js keeps it
+COOKIE, YEAR = "theme", 31_536_000  # as static/js/theme.js stores it
 THEMES = {
     "auto": _l("As on this device"),
     "light": _l("Light"),
@@ -41,13 +41,13 @@ def colours() -> Response:
 @shell.post("/colours")
 @requires(PUBLIC)
 def keep_colours() -> Response:
-    """Remembered in a cookie that holds one of four words and nothing about the person."""
+    """Store the choice in a cookie, which holds one of four words and nothing about the person."""
     form = ColoursForm()
     if not form.validate():
         return form_error("shell/colours.html", "shell/_colours.html", form=form)
     flash(_("These colours are kept on this device."), "success")
     response = redirect_after(url_for("shell.colours"))
     secure = current_app.config["CSSS"].https
-    # Scripts change it too, so they must reach it.
+    # Scripts change it too, so it must not be HttpOnly.
     response.set_cookie(COOKIE, form.theme.data, max_age=YEAR, samesite="Lax", secure=secure)
     return response

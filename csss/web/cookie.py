@@ -1,8 +1,8 @@
-"""The cookie: encrypted, so that whoever finds it on a shared computer reads nothing in it.
+"""Encrypt the session cookie, so that nobody can read it on a shared computer.
 
-It holds the key of the session, and for a moment what is on its way from one page to the next: the sentence that tells what
-was done (which may name a person) and the address to go on to (which may hold what somebody searched for). Signed alone, as
-Flask keeps it, each of these could be read by everybody who sees the cookie.
+It holds the session key and, for a short time, data for the next page: the sentence about what was done (which may name
+a person) and the address of the next page (which may contain a search text). Flask only signs the cookie, so everybody
+who sees it could read these.
 """
 
 import re
@@ -21,21 +21,23 @@ _json = TaggedJSONSerializer()
 
 
 class _Sealed:
-    """In place of Flask's signing serializer: encrypted and authenticated, under a key of its own."""
+    """Replaces Flask's signing serializer: encrypts and authenticates with a key of its own."""
 
     def dumps(self, values: dict[str, Any]) -> str:
         return secrets.encrypt(_PURPOSE, _json.dumps(values))
 
     def loads(self, text: str, max_age: int | None = None) -> Any:
-        """Raises BadSignature. `max_age` is Flask's and counts for nothing: how long a session lives the database knows."""
-        if not _TOKEN.fullmatch(text):  # base64 would read past letters that are none of its own
+        """Decrypt the cookie. Raises BadSignature. `max_age` comes from Flask and is ignored: the database knows how
+        long a session lasts.
+        """
+        if not _TOKEN.fullmatch(text):  # base64 would skip characters outside its alphabet
             raise BadSignature("this is no cookie of ours")
         try:
             return _json.loads(secrets.decrypt(_PURPOSE, text))
         except (
             secrets.CannotDecrypt,
             ValueError,
-        ) as error:  # not ours, changed, or from before we encrypted it
+        ) as error:  # not ours, changed, or from before cookies were encrypted
             raise BadSignature("the cookie does not open") from error
 
 

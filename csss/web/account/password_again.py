@@ -42,9 +42,9 @@ def asks_for_password(page: Callable[[str], Response]) -> RouteLimit:
 
 
 def check_password(purpose: str) -> None:
-    """Whether the form brings the current password. Raises Invalid (`current_password`), and keeps that it was wrong.
+    """Check the current password in the form. A wrong one is recorded and raises Invalid (`current_password`).
 
-    Belongs outside transaction(): hashing takes a quarter of a second, in which no lock may be held.
+    Belongs outside transaction(): hashing takes a quarter of a second, and no lock may be held that long.
     """
     given = request.form.get("current_password", "")
     if not given:

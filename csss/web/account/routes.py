@@ -56,9 +56,9 @@ def _sets_password() -> bool:
 @asks_for_password(_wait_with_passwords)
 @comes_back_on("account.page")
 def change() -> Response:
-    """Change what was sent: fields of the own record, the report pass phrase, the password; all of it or nothing.
+    """Change what was sent: profile fields, the report pass phrase, the password; either everything or nothing.
 
-    `section` tells which form of the page was sent; without it everything that is filled in counts.
+    `section` names the form that was sent; without it, every field that is filled in counts.
     """
     sent, section = request.form, request.form.get("section")
     forms = {}

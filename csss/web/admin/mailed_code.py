@@ -63,9 +63,9 @@ def _view(
     reports: int | None,
     patient: bool,
 ) -> CodeView | None:
-    """None when there is no code that could still be used or could still arrive.
+    """The state of the code; None when no code can still be used or can still arrive.
 
-    `reports` is how many it is for, where it is for several; `patient` that it is for erasing one.
+    `reports` is the number of reports it is for; `patient` says that it is for erasing one.
     """
     if sent is None or sent.code.used_at is not None or sent.code.cancelled_at is not None:
         return None

@@ -1,4 +1,4 @@
-"""Routes: a question and its answer. Nothing of it is stored or logged; the conversation lives in the page alone."""
+"""Routes: a question and its answer. Neither is stored or logged; the conversation exists only in the page."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def page() -> Response:
 @requires(Permission.ASSISTANT_ASK)
 @comes_back_on("assistant.page")
 def ask() -> Response:
-    """The answer: below the earlier ones in the page, or (without script) on a page of its own."""
+    """Answer: below the earlier answers in the page, or (without JavaScript) on a page of its own."""
     form = QuestionForm()
     exchange = presenters.to_topic(request.form.get("topic", ""), me().role)
     if exchange is None:

@@ -1,4 +1,4 @@
-"""Where somebody goes after signing in."""
+"""Choose the page that somebody sees after signing in."""
 
 from urllib.parse import unquote, urlsplit
 
@@ -9,16 +9,17 @@ from csss.people.models import User
 from csss.people.permissions import Permission
 from csss.web.navigation import home_url
 
-NEXT = "next"  # where that waits: in the address, in the form, and for the second step in the cookie
+NEXT = "next"  # the name under which the target is kept: in the address, in the form, and during the second step in the cookie
 LONGEST = (
-    1000  # letters; it waits in the cookie for the second step, and a browser drops a cookie of 4096 bytes
+    1000  # characters; the cookie holds it during the second step, and a browser drops a cookie of 4096 bytes
 )
 
 
 def local_path(target: str | None) -> str | None:
-    """`target` when it is an address on this site, else None: a link to sign-in must not lead people elsewhere.
+    """`target` when it is an address on this site, otherwise None: a link to sign-in must not lead people to another
+    site.
 
-    Browsers read a backslash as a slash and drop tabs and line ends, so an address with any of these is refused.
+    Browsers read a backslash as a slash and remove tabs and line breaks, so an address with any of these is refused.
     """
     if not target or not target.startswith("/") or target.startswith("//") or len(target) > LONGEST:
         return None
@@ -28,7 +29,7 @@ def local_path(target: str | None) -> str | None:
 
 
 def way_on(user: User, target: str | None) -> str:
-    """The page that was asked for before signing in when this person may see it, else the own queue."""
+    """The page that was requested before signing in, if this person may see it; otherwise the person's own queue."""
     path = local_path(target)
     if path is None or not _open_to(user, path):
         return home_url(user.role)

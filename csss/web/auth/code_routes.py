@@ -43,8 +43,9 @@ _ONLY_PASSKEY = _l(
 
 
 def _is_known_here() -> bool:
-    """Whether who has shown the password has signed in from here before: such a person has the tries of the session and of
-    the account, and none of them can be used up by others behind the address."""
+    """Whether the person who gave the password has signed in from here before. Such a person has the tries of the
+    session and of the account, and other people behind the same address cannot use them up.
+    """
     waiting = guard.pending_session()
     return waiting is not None and has_signed_in_here(waiting.user.email)
 
@@ -54,7 +55,7 @@ def _needs_no_limit() -> bool:
 
 
 def _only_passkey(user: User) -> bool:
-    """Whether this person's second step is a passkey, or a recovery code where it is lost, and no other code."""
+    """Whether this person's second step must be a passkey (or, if that is lost, a recovery code) and no other code."""
     return second_factor_tries.needs_passkey(user) and passkeys.offered(user)
 
 
@@ -110,7 +111,7 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
         user, target = waiting.user, session.get(NEXT)
         try:
             proof = _shown(waiting, form.code.data or "")
-        except Invalid as error:  # not `try_step`: a wrong try is kept, and may end the session
+        except Invalid as error:  # not `try_step`: a wrong try is recorded, and may end the session
             refusal = error
         else:
             guard.sign_in(user, second_factor_done=True, method=proof.method)
@@ -123,8 +124,9 @@ def _take_code(code_form: CodeForm, recovery_form: RecoveryForm, form: CodeForm 
 
 
 def _locked_pending() -> UserSession | None:
-    """The session that waits, read again once its person is locked: all sessions may have been ended until then, and whoever
-    ends them from now on waits for the one that begins here."""
+    """The waiting session, read again after its person's row is locked. All sessions may have been ended before the
+    lock; whoever ends them later waits for the session that begins here.
+    """
     waiting = guard.pending_session()
     if waiting is None:
         return None
@@ -134,7 +136,7 @@ def _locked_pending() -> UserSession | None:
 
 
 def _shown(waiting: UserSession, code: str) -> Proof:
-    """Raises Invalid for the field `passkey` or `code`."""
+    """Check the second factor in the form. Raises Invalid for the field `passkey` or `code`."""
     if "passkey" in request.form:
         return passkeys.show(waiting, CodePurpose.SIGN_IN, waiting.id, request.form["passkey"])
     if _only_passkey(waiting.user) and not second_factor.is_recovery_code(code):
@@ -145,7 +147,7 @@ def _shown(waiting: UserSession, code: str) -> Proof:
 @auth.post("/login/code/passkey")
 @requires(PUBLIC)
 def passkey_question() -> Response:
-    """What the browser has to ask the passkey, for this very sign-in."""
+    """The passkey request for the browser, for this sign-in only."""
     waiting = guard.pending_session()
     if waiting is None:
         return _sign_in_first(gettext("Sign in with your password first."))
@@ -156,7 +158,7 @@ def passkey_question() -> Response:
 @requires(PUBLIC)
 @throttled(CODES_FOR_AN_ADDRESS, "code-mail.address", page=_wait_with_codes, exempt=_needs_no_limit)
 def send_login_code() -> Response:
-    """Another code by e-mail; the earlier ones stop working."""
+    """Send another code by e-mail; earlier codes stop working."""
     waiting = guard.pending_session()
     if waiting is None:
         return _sign_in_first(gettext("Sign in with your password first."))
@@ -179,7 +181,7 @@ def send_login_code() -> Response:
 @requires(PUBLIC)
 @never_extends_session
 def login_code_state() -> Response:
-    """How far the mailed code has come: a region of the page that asks again by itself."""
+    """The state of the mailed code, as a region that refreshes itself."""
     waiting = guard.pending_session()
     if not is_htmx():
         return redirect_after(url_for("auth.login_code"))

@@ -1,4 +1,4 @@
-"""What the page of the second step says of the mailed code: never more than the mail server has taken."""
+"""The state of the mailed code on the page of the second step. It never claims more than the mail server has accepted."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,22 +15,22 @@ from csss.web.live_region.refresh import digest
 
 @dataclass(frozen=True)
 class MailedCode:
-    """A code by mail, as far as it has come. `moving`: the page looks again by itself, after `every`."""
+    """The state of a code by mail. When `moving` is true, the page asks again after `every`."""
 
     kind: str  # of the alert
     text: str
     moving: bool = False
     every: str = "2s"
-    in_trouble: bool = False  # the other ways are laid open
+    in_trouble: bool = False  # the other ways are shown unfolded
 
     @property
     def version(self) -> str:
-        """Changes with what is said: the page asks often, and a screen reader shall read only what is new."""
+        """Changes with the text: the page asks often, and a screen reader must read only what is new."""
         return digest(f"{self.kind} {self.text}")
 
 
 def mailed_code(waiting: UserSession) -> MailedCode | None:
-    """The newest code that this sign-in has asked for; None when it has asked for none."""
+    """The newest code that this sign-in has requested; None when it has requested none."""
     sent = second_factor.sent_code(waiting.user, CodePurpose.SIGN_IN, waiting.id, waiting.id)
     if sent is None:
         return None
@@ -83,7 +83,7 @@ def _how_far(message: MailMessage | None, expires: datetime | None, address: str
 
 
 def _at_hand(waiting: UserSession) -> str:
-    """What needs no mail server."""
+    """A sentence about the ways that need no mail server."""
     if waiting.user.totp_confirmed_at is not None:
         return _("You need not wait: a code from your authenticator app or a recovery code works at once.")
     return _("You need not wait: a recovery code works at once.")
@@ -94,6 +94,6 @@ def _time(moment: datetime) -> str:
 
 
 def masked(email: str) -> str:
-    """The address as far as its owner needs it: `a•••@example.org`."""
+    """The address, shortened so that only its owner recognises it: `a•••@example.org`."""
     name, _at, domain = email.partition("@")
     return f"{name[:1]}•••@{domain}"

@@ -28,14 +28,16 @@ from csss.web.throttle import (
     was_refused,
 )
 
-# Each mail cancels the link before it: a stranger who asks again and again leaves the owner one link that works.
+# Each mail cancels the earlier link, so a stranger who asks repeatedly still leaves the owner one link that works.
 LINKS_FOR_AN_ACCOUNT = "5 per hour"
 LINKS_FOR_AN_ADDRESS = "30 per hour"
 WRONG_LINKS_OF_AN_ADDRESS = "60 per 15 minutes"
 
 
 def _wait_for_a_link(wait: timedelta) -> Response:
-    """Once the address is used up this is the answer to everybody, also to who is known there and gets the link."""
+    """The answer to everybody once the tries of the address are used up, including people who are known there and get
+    the link.
+    """
     form = ForgotForm()
     of_address = wait_of_address(LINKS_FOR_AN_ADDRESS, "reset.address")
     if of_address is not None:
@@ -70,12 +72,12 @@ def _forgot_page(form: ForgotForm, status: int = 200) -> Response:
 )
 @throttled(LINKS_FOR_AN_ADDRESS, "reset.address", page=_wait_for_a_link, exempt=is_known_here)
 def forgot_password() -> Response:
-    """Ask for a link by mail. The answer is the same for an address that nobody has."""
+    """Send a link by mail. The answer is the same for an address without an account."""
     form = ForgotForm()
     if asks_only():
         return _forgot_page(form)
     wait = None
-    if is_known_here():  # exempt, and counted all the same
+    if is_known_here():  # exempt, but counted
         wait = wait_of_address(LINKS_FOR_AN_ADDRESS, "reset.address")
         count(LINKS_FOR_AN_ADDRESS, "reset.address")
     if not form.validate():
@@ -105,7 +107,9 @@ def _wait_with_links(wait: timedelta) -> Response:
 
 
 def _link_is_right() -> bool:
-    """Nobody guesses 256 bits: whoever has a link that works is no stranger, whatever others behind the address try."""
+    """Nobody can guess 256 bits: a person with a link that works is no stranger, whatever others behind the address
+    try.
+    """
     return password_reset.user_of((request.view_args or {}).get("token", "")) is not None
 
 
@@ -139,11 +143,11 @@ def reset_password(token: str) -> Response:
         return show(200)
     try:
         refused = try_step(set_password, show, form=form, in_transaction=False)
-    except NotFound:  # used up by another window meanwhile
+    except NotFound:  # used in another window meanwhile
         return _no_such_link()
     if refused is not None:
         return refused
-    forget_wrong_passwords(email)  # they are what has led here
+    forget_wrong_passwords(email)  # these query arguments are why the person is here
     if current_user.is_authenticated:
         logout_user()
     flash(gettext("Your new password is set, and you are signed out everywhere. Sign in with it."), "success")

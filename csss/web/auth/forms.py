@@ -1,4 +1,4 @@
-"""What people enter to sign in and to register. The rules behind it are in csss.auth."""
+"""The forms for signing in and registering. Their rules are in csss.auth."""
 
 import re
 from datetime import date
@@ -22,12 +22,12 @@ _PHONE = re.compile(r"[+(0-9][0-9 ()/.-]{4,38}[0-9]")
 
 
 def tidy(text: str | None) -> str | None:
-    """As it may be stored, and without blanks around it."""
+    """The text as it may be stored, without spaces around it."""
     return clean(text).strip() if text else text
 
 
 def filled(sentence: str) -> InputRequired:
-    """A validator for a field that needs something more than blanks. `sentence` is shown when it is missing."""
+    """A validator for a field that needs more than spaces. `sentence` is shown when it is empty."""
 
     class Filled(InputRequired):
         def __call__(self, form: Any, field: Any) -> None:
@@ -39,13 +39,13 @@ def filled(sentence: str) -> InputRequired:
 
 
 def check_phone(form: Any, field: Any) -> None:
-    """Digits with the signs that people put between them; blank is allowed."""
+    """Check a phone number: digits with the characters that people put between them; it may be empty."""
     if field.data and not _PHONE.fullmatch(field.data):
         raise StopValidation(_("A phone number has 6 to 40 digits, for example +91 44 5550 0100."))
 
 
 class DayField(DateField):
-    """A date; what cannot be read is answered with a sentence of ours."""
+    """A date field; for an unreadable date it shows our own sentence."""
 
     data: date | None
 
@@ -88,7 +88,7 @@ class RecoveryForm(TextForm):
 
 
 class RegisterForm(TextForm):
-    """Everything that is asked. What only patients have is checked for patients alone."""
+    """The form for a new account. Fields that only patients have are checked only for patients."""
 
     role = RadioField(
         _l("I am registering as"),
@@ -152,7 +152,7 @@ class RegisterForm(TextForm):
 
     def validate_date_of_birth(self, field: Any) -> None:
         if self.chosen_role is not Role.PATIENT:
-            field.errors = []  # not asked of staff, so whatever stands there does not matter
+            field.errors = []  # staff are not asked for it, so its value does not matter
             raise StopValidation
         if field.errors:
             return

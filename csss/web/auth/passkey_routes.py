@@ -1,4 +1,4 @@
-"""Routes: signing in with a passkey alone. It is two factors in one: the device, and the finger, face or PIN it asks for."""
+"""Routes: signing in with a passkey alone. It is two factors: the device, and the fingerprint, face or PIN it asks for."""
 
 import uuid
 from datetime import timedelta
@@ -22,16 +22,17 @@ from csss.web.guard import me, requires
 from csss.web.passkeys import question, reasons
 from csss.web.throttle import minutes, throttled
 
-# The number of the question's row, which the answer uses up: a kept cookie proves nothing.
+# The id of the request's row. The answer can use it only once, so a copied cookie proves nothing.
 _QUESTION = "passkey_question"
-# Each makes a row; behind one address there may be a whole hospital.
+# Each request makes a row; one address may be that of a whole hospital.
 QUESTIONS_FOR_AN_ADDRESS = "120 per 15 minutes"
 WRONG_PASSKEYS_OF_AN_ADDRESS = "60 per 15 minutes"
 
 
 def _wait(wait: timedelta) -> str:
-    """Nobody has said yet who it is, so nobody is known here. Who gives the password first is asked for the passkey
-    afterwards, without these limits: they keep nobody out."""
+    """The person is still unknown, so nobody is exempt. A person who gives the password first is asked for the passkey
+    afterwards, without these limits, so the limits keep nobody out.
+    """
     return ngettext(
         "Too many tries with a passkey from your network. Sign in with your password, and you are asked for your passkey "
         "then; or wait %(num)s minute.",
@@ -57,7 +58,7 @@ def _is_wrong(response: Response) -> bool:
 @requires(PUBLIC)
 @throttled(QUESTIONS_FOR_AN_ADDRESS, "passkey-question.address", page=_wait_with_questions)
 def passkey_login_question() -> Response:
-    """What the browser has to ask any passkey that it has for this site."""
+    """The passkey request for the browser, for any passkey that it has for this site."""
 
     def make() -> str:
         number, options = passkeys.ask_anybody()
@@ -83,7 +84,7 @@ def passkey_login() -> Response:
                 guard.sign_in(user, second_factor_done=True, method=passkeys.PASSKEY)
             else:
                 record("session.refused", user, reason=user.state.value)
-    except Invalid as refusal:  # not `try_step`: whatever was wrong, a sign-in is refused with 401
+    except Invalid as refusal:  # not `try_step`: a sign-in is refused with 401 in every case
         return login_again(form, 401, str(refusal))
     if not user.is_active:
         return login_again(form, 403, str(SHUT[user.state]))

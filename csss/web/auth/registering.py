@@ -32,7 +32,7 @@ from csss.web.throttle import (
     was_accepted,
 )
 
-# Who registers has no account yet, so this keeps nobody out who is known at the address.
+# People who register have no account yet, so this keeps nobody out who is known at the address.
 ACCOUNTS_OF_AN_ADDRESS = "60 per hour"
 
 

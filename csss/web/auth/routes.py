@@ -38,12 +38,12 @@ from csss.web.throttle import (
     wait_of_address,
 )
 
-# Of one account from one address; of one account from everywhere else than where its owner signs in; of all accounts from
-# one address, behind which there may be a whole hospital.
+# The limits for one account from one address; for one account from everywhere except where its owner signs in; and for
+# all accounts from one address, which may be that of a whole hospital.
 WRONG_PASSWORDS_HERE = "10 per 15 minutes"
 WRONG_PASSWORDS_ELSEWHERE = "30 per 15 minutes"
 WRONG_PASSWORDS_OF_AN_ADDRESS = "60 per 15 minutes"
-# Once an address is used up, so many answers still take as long as if the password had been looked at.
+# Once the tries of an address are used up, this many answers still take as long as if the password had been checked.
 SLOW_ANSWERS_TO_AN_ADDRESS = "240 per 15 minutes"
 WRONG = _l("The e-mail address or the password is not right.")
 SHUT = {
@@ -58,14 +58,14 @@ SHUT = {
 @auth.get("/")
 @requires(PUBLIC)
 def home() -> Response:
-    """What this is, for visitors; the own queue for everybody who is signed in."""
+    """The start page for visitors; a redirect to the own queue for people who are signed in."""
     if current_user.is_authenticated:
         return make_response(redirect(home_url(me().role)))
     return page_or_fragment("home/start.html", "home/_start.html")
 
 
 def _wait_to_sign_in(wait: timedelta) -> Response:
-    """The same for an unknown address, so that it tells nothing."""
+    """Say how long to wait. The answer is the same for an unknown address, so it reveals nothing."""
     of_address = wait_of_address(WRONG_PASSWORDS_OF_AN_ADDRESS, "sign-in.address")
     if of_address is not None:
         if may_still(SLOW_ANSWERS_TO_AN_ADDRESS, "sign-in.slow"):
@@ -80,13 +80,14 @@ def _wait_to_sign_in(wait: timedelta) -> Response:
 
 
 def _wait_where_all_is_used_up(wait: timedelta) -> Response:
-    """For everybody behind an address that is used up, unless the password is right and its owner known there.
+    """Answer everybody behind an address whose tries are used up, unless the password is right and its owner is known
+    there.
 
-    Nothing shall tell which accounts are known there, so this is also the answer to a wrong password of one that is, and it
-    takes as long: a password is hashed for nothing. That costs a quarter of a second of the processor, so it ends after some
-    tries (SLOW_ANSWERS_TO_AN_ADDRESS). Whoever has sent that many from one network within a quarter of an hour can tell from
-    there on by the time of an answer who has signed in from that network, at the price of a wrong password in the log for
-    each account that is tried, and of no more than ten.
+    Nothing may reveal which accounts are known there. So a wrong password for a known account gets the same answer, and
+    an unknown account's answer takes as long: a password is hashed only for that. It costs a quarter of a second of CPU
+    time, so it stops after some tries (SLOW_ANSWERS_TO_AN_ADDRESS). A person who has sent that many from one network
+    within a quarter of an hour can then see from the response time who has signed in from that network. But each try of
+    an account leaves a wrong password in the log, and no account gets more than ten.
     """
     problem = ngettext(
         "Too many wrong passwords have been sent from your network. Wait %(num)s minute, then try again. Who has signed "
@@ -128,7 +129,7 @@ def _is_wrong_password(response: Response) -> bool:
     exempt=is_known_here,
 )
 def login() -> Response:
-    """Address and password. Who needs a second factor gets a session that waits for it."""
+    """Sign in with address and password. A person who needs a second factor gets a session that waits for it."""
     form = LoginForm()
     if asks_only():
         form.next.data = local_path(request.args.get(NEXT)) or ""
@@ -145,7 +146,7 @@ def login() -> Response:
         forget(WRONG_PASSWORDS_HERE, "sign-in.here", typed_account_from_here())
         return began
     state = user.state
-    if state is AccountState.ACTIVE:  # the password is another one by now
+    if state is AccountState.ACTIVE:  # the password was changed meanwhile
         return _wrong_password(form)
     _keep_refusal(user.email, state.value)
     return login_again(form, 403, SHUT[state])
@@ -154,7 +155,7 @@ def login() -> Response:
 def _wrong_password(form: LoginForm) -> Response:
     g.wrong_password_at_sign_in = True
     wait = None
-    if is_known_here():  # exempt, and counted all the same
+    if is_known_here():  # exempt, but counted
         wait = wait_of_address(WRONG_PASSWORDS_OF_AN_ADDRESS, "sign-in.address")
         count(WRONG_PASSWORDS_OF_AN_ADDRESS, "sign-in.address")
     _keep_refusal(form.email.data or "", "password")
@@ -162,7 +163,7 @@ def _wrong_password(form: LoginForm) -> Response:
 
 
 def forget_wrong_passwords(email: str) -> None:
-    """Of somebody who has shown otherwise to be the owner."""
+    """Forget the wrong passwords of somebody who has proved in another way to be the owner."""
     account = account_key(email)
     forget(WRONG_PASSWORDS_HERE, "sign-in.here", from_here(account))
     forget(WRONG_PASSWORDS_ELSEWHERE, "sign-in.account", account)
@@ -173,14 +174,17 @@ def login_again(form: LoginForm, status: int, problem: str) -> Response:
 
 
 def _keep_refusal(email: str, reason: str) -> None:
-    """For the audit log, known or not (one commit in both cases, so that time tells nothing). What was typed as the
-    address is not kept: now and then it is a password."""
+    """Record the refusal, for known and unknown addresses (one commit in both cases, so that the time reveals nothing).
+    The typed address is not recorded: sometimes people type a password there.
+    """
     with transaction():
         record("session.refused", accounts.by_email(email), reason=reason)
 
 
 def _begin(user: User, password_hash: str, target: str | None) -> Response | None:
-    """The session, complete or waiting; None when the password was changed or the account shut while it was compared."""
+    """Begin the session, complete or waiting; None when the password was changed or the account deactivated during the
+    comparison.
+    """
     with transaction():
         if not accounts.may_still_sign_in(user, password_hash):
             return None
@@ -188,7 +192,9 @@ def _begin(user: User, password_hash: str, target: str | None) -> Response | Non
         if not row.complete and _gets_a_mail(user):
             try:
                 second_factor.request_code(user, CodePurpose.SIGN_IN, row.id)
-            except TooMany as refusal:  # not `try_step`: the sign-in goes on, another factor may be at hand
+            except (
+                TooMany
+            ) as refusal:  # not `try_step`: the sign-in continues, another factor may be available
                 flash(str(refusal), "warning")
     if row.complete:
         return redirect_after(way_on(user, target))
@@ -198,8 +204,9 @@ def _begin(user: User, password_hash: str, target: str | None) -> Response | Non
 
 
 def _gets_a_mail(user: User) -> bool:
-    """Whether a code is mailed without being asked for: only to who has nothing else at hand. A mail that nobody waits for
-    is one that people learn not to read."""
+    """Whether a code is mailed without a request: only to people who have no other factor. People learn to ignore mails
+    that they do not expect.
+    """
     return not passkeys.offered(user) and not authenticator_app.has_app(user)
 
 

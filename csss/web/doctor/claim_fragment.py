@@ -1,4 +1,4 @@
-"""Who reads a scan now, in words: `templates/doctor/_claim.html` shows it on the reading page."""
+"""The text about who is reading a scan now: `templates/doctor/_claim.html` shows it on the reading page."""
 
 import uuid
 from dataclasses import dataclass
@@ -12,10 +12,12 @@ from csss.web.live_region.refresh import digest, is_refresh, refreshed
 
 @dataclass(frozen=True)
 class ClaimView:
-    """`reader` is a colleague's name, None when nobody or this doctor has the scan; `mine` says which of the two."""
+    """Who is reading a scan. `reader` is a colleague's name, None when nobody or this doctor is reading it; `mine` says
+    which.
+    """
 
     scan_id: uuid.UUID
-    offered: bool  # a doctor has something to do with this scan
+    offered: bool  # a doctor has to act on this scan
     mine: bool
     reader: str | None
 

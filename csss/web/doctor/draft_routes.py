@@ -1,4 +1,4 @@
-"""Routes: What lies on a doctor's desk: drafts of unsigned readings, and blocks of text for common findings."""
+"""Routes: a doctor's drafts of unsigned readings, and templates (blocks of text) for common findings."""
 
 import uuid
 
@@ -20,14 +20,14 @@ from csss.web.guard import me, requires
 from csss.web.steps import CONFLICT, try_step
 from csss.web.unsent import comes_back_on, typed_before
 
-_NO_TEMPLATE = uuid.UUID(int=0)  # nobody's: not found
+_NO_TEMPLATE = uuid.UUID(int=0)  # no such template: not found
 
 
 @doctor.post("/scans/<uuid:scan_id>/draft")
 @requires(Permission.SCAN_REVIEW)
 @comes_back_on("doctor.scan")
 def save_draft(scan_id: uuid.UUID) -> Response:
-    """Keep what has been typed. htmx sends it while typing and gets the words about it; a browser gets the page."""
+    """Store what has been typed. htmx sends it while the doctor types and gets a status text; a browser gets the page."""
     form = ReviewForm(request.form)
     queries.scan_visible_to(me(), scan_id)
 
@@ -67,7 +67,9 @@ def discard_draft(scan_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_REVIEW)
 @comes_back_on("doctor.scan")
 def insert_template(scan_id: uuid.UUID) -> Response:
-    """Add a block to what has been typed and keep it as the draft; script does the same at the cursor, unasked."""
+    """Add a block to what has been typed and store it as the draft. With JavaScript, the script inserts it at the
+    cursor instead.
+    """
     form = ReviewForm(request.form)
     queries.scan_visible_to(me(), scan_id)
 
@@ -91,7 +93,7 @@ def _form_of(scan_id: uuid.UUID) -> str:
 
 
 def _joined(text: str | None, more: str) -> str:
-    """On a line of its own, behind what stands there."""
+    """Append the block on a line of its own."""
     before = (text or "").rstrip()
     return f"{before}\n{more}" if before and more else before or more
 
@@ -99,7 +101,7 @@ def _joined(text: str | None, more: str) -> str:
 @doctor.get("/templates")
 @requires(Permission.SCAN_REVIEW)
 def templates() -> Response:
-    """The own blocks of text, and a form for one more."""
+    """Show the doctor's own blocks of text, and a form for one more."""
     return _templates_page(ReportTemplateForm(typed_before("doctor.add_template")))
 
 
@@ -119,7 +121,7 @@ def add_template() -> Response:
 @doctor.get("/templates/<uuid:template_id>")
 @requires(Permission.SCAN_REVIEW)
 def template(template_id: uuid.UUID) -> Response:
-    """One block, to be changed."""
+    """Change one block."""
     found = report_templates.find(template_id, me())
     sent = typed_before("doctor.change_template")
     form = ReportTemplateForm(sent) if sent is not None else ReportTemplateForm.starting_with(found)
@@ -150,7 +152,7 @@ def delete_template(template_id: uuid.UUID) -> Response:
 @doctor.post("/templates/<uuid:template_id>/move")
 @requires(Permission.SCAN_REVIEW)
 def move_template(template_id: uuid.UUID) -> Response:
-    """One place up, or down with `to=down`."""
+    """Move a block one place up, or down with `to=down`."""
     with transaction():
         report_templates.move(template_id, up=request.form.get("to") != "down", by=me())
     return _listing(None)

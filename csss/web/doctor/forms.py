@@ -1,4 +1,4 @@
-"""What a doctor sends. Whether it may be accepted is decided by the services."""
+"""The forms that a doctor sends. The services decide whether to accept them."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ _AGREEMENT_WORDS: dict[Agreement, LazyString] = {
 
 
 class WorklistFilterForm(Form):
-    """How the worklist is searched and sorted; `status` is kept beside."""
+    """How the worklist is searched and sorted; `status` is read separately."""
 
     q = StringField(_l("Name or MRN"), filters=[clean])
     sort = SelectField(
@@ -38,7 +38,7 @@ class WorklistFilterForm(Form):
 
 
 class ReviewForm(Form):
-    """A doctor's reading, the first and a corrected one alike."""
+    """A doctor's reading, both the first and a corrected one."""
 
     findings = TextAreaField(_l("Findings"), filters=[clean])
     impression = TextAreaField(_l("Impression"), filters=[clean])
@@ -69,7 +69,7 @@ class ReviewForm(Form):
         return cls(data=values)
 
     def reading(self) -> ReviewText:
-        """What was typed; the service says what is missing or not right."""
+        """The typed reading; the service says what is missing or wrong."""
         return ReviewText(
             findings=self.findings.data or "",
             impression=self.impression.data or "",
@@ -79,12 +79,12 @@ class ReviewForm(Form):
         )
 
     def offer(self, diagnosis: str) -> None:
-        """To a doctor who agrees and has written no conclusion: the class, to be looked at and signed."""
+        """Fill in the class for a doctor who agrees and has written no conclusion, to be checked and signed."""
         if self.diagnosis.errors and self.agreement.data == Agreement.AGREE and not self.diagnosis.data:
             self.diagnosis.data = diagnosis
 
     def asked_of(self, scan: Scan) -> "ReviewForm":
-        """Without the fields that this scan does not ask for."""
+        """Remove the fields that this scan does not need."""
         if scan.prediction is None or not scan.prediction.available:
             del self.agreement
         elif own_reading.classifier_answered(scan):
@@ -114,7 +114,7 @@ class PriorityForm(Form):
 
 
 class KindForm(Form):
-    """What kind the scan is; `was` is the one that the page showed."""
+    """The kind of the scan; `was` is the kind that the page showed."""
 
     kind = StringField(_l("Kind"), id="correct-kind")
     was = StringField(_l("Kind that was shown"), id="correct-kind")
@@ -147,7 +147,7 @@ class ReportTemplateForm(Form):
         return cls(data={**values, "findings": template.findings, "impression": template.impression})
 
     def block(self) -> Block:
-        """What was typed; a kind that is none of ours means any scan."""
+        """The typed block; an unknown kind means any scan."""
         kind = self.kind.data
         return Block(
             title=self.title.data or "",

@@ -5,11 +5,11 @@ import uuid
 from flask import session
 
 _KEY = "put_off"
-_MOST = 20  # a cookie has little room
+_MOST = 20  # a cookie has little space
 
 
 def put_off() -> tuple[uuid.UUID, ...]:
-    """The longest put off first."""
+    """The skipped scans, those skipped longest ago first."""
     return tuple(uuid.UUID(each) for each in session.get(_KEY, ()))
 
 

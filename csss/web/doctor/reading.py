@@ -35,14 +35,14 @@ OTHER_SCANS = 8
 
 @dataclass(frozen=True)
 class Analysis:
-    """How the machine is getting on with a scan that waits for it."""
+    """The progress of the analysis of a scan that waits for it."""
 
     scan_id: uuid.UUID
     url: str
     page_url: str
     running: bool
     since: str | None
-    poll: str  # how long the page waits until it asks again: the longer it has taken, the longer
+    poll: str  # the seconds until the page asks again: the longer the analysis takes, the longer this is
     failures: tuple[tuple[str, str], ...]  # (when, why), the newest last
     done: bool
 
@@ -57,12 +57,12 @@ class Other:
     tag: Tag
     thumbnail_url: str
     compare_url: str
-    compared: bool  # stands beside the scan now
+    compared: bool  # is shown beside the scan now
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What templates/scans/viewer.html shows."""
+    """The values that templates/scans/viewer.html shows."""
 
     id: str
     url: str
@@ -78,7 +78,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Unsigned:
-    """The doctor's own draft. `saved` says when it was kept; `beside`: it is shown as text, not in the form."""
+    """The doctor's own draft. `saved` says when it was saved; `beside`: it is shown as text, not in the form."""
 
     saved: str
     texts: tuple[tuple[str, str], ...]
@@ -87,7 +87,7 @@ class Unsigned:
 
 @dataclass(frozen=True)
 class May:
-    """Which forms are shown: those that may be sent now."""
+    """Which forms are shown: only those that can be sent now."""
 
     analyse: bool
     read_without: bool
@@ -100,22 +100,22 @@ class May:
 
 @dataclass(frozen=True)
 class ReadingPage(ScanView):
-    """What the page of one scan shows to a doctor alone."""
+    """The values of a scan's page that only a doctor sees."""
 
     person: str  # age at the scan, sex, date of birth
     url: str
     indication: str
     kind: str
     kind_value: str
-    other_kind: tuple[str, str]  # what it would be corrected to: value, words
+    other_kind: tuple[str, str]  # the kind that a correction would give: value, label
     uploaded: str
     tag: Tag
     priority: str
     picture: Picture
-    beside: Picture | None  # an other scan to compare with
+    beside: Picture | None  # another scan to compare with
     analysis: Analysis | None
-    diagnosis_hint: str | None  # why an own diagnosis is needed; None where an impression does as well
-    diagnosis_offer: str  # what a doctor who agrees may take over; empty where the answer names nothing
+    diagnosis_hint: str | None  # why the doctor has to write a diagnosis; None where an impression is enough
+    diagnosis_offer: str  # the diagnosis that a doctor who agrees may use; empty where the answer names none
     needs_reason: bool
     may: May
     hold: ScanHold | None
@@ -132,7 +132,9 @@ class ReadingPage(ScanView):
 def reading_page(
     scan: Scan, draft: ReviewDraft | None = None, *, compare: uuid.UUID | None = None
 ) -> ReadingPage:
-    """`compare` is another scan of the same patient, to stand beside this one. Raises NotFound for any other."""
+    """The values of the reading page. `compare` is another scan of the same patient, shown beside this one. Raises
+    NotFound for any other scan.
+    """
     versions = reports.versions(scan) if scan.status is Status.REPORT_READY else []
     closure, may = scan.closure, _may(scan)
     facts = (
@@ -223,7 +225,9 @@ def analysis(scan: Scan) -> Analysis:
 
 
 def _poll(run: AnalysisRun) -> str:
-    """An analysis takes a second; one that has not come after minutes is not worth asking for all the time."""
+    """Seconds until the page asks again. An analysis takes a second; one that is not done after minutes need not be
+    asked for often.
+    """
     waited = clock.now() - run.requested_at
     if waited < timedelta(seconds=30):
         return "3s"
@@ -254,13 +258,13 @@ def picture(scan: Scan) -> Picture:
 
 
 def draft_saved(draft: ReviewDraft) -> str:
-    """When the draft was kept: the time alone today, else with the day."""
+    """When the draft was saved: only the time if it was today, otherwise with the day."""
     moment, today = when(draft.saved_at), day(clock.now())
     return _("Draft saved %(when)s", when=moment.removeprefix(f"{today}, "))
 
 
 def overtaken(draft: ReviewDraft, scan: Scan) -> bool:
-    """Whether a colleague has signed since: a correction begins with what was signed, not with this."""
+    """Whether a colleague has signed since the draft: a correction starts from the signed text, not from the draft."""
     return scan.review is not None and draft.saved_at < scan.review.created_at
 
 

@@ -1,4 +1,4 @@
-"""Routes: A doctor reads a scan, writes what it shows, and signs it. Drafts and templates are in `draft_routes`."""
+"""Routes: a doctor reads a scan, writes the findings, and signs them. Drafts and templates are in `draft_routes`."""
 
 import uuid
 from collections.abc import Callable
@@ -42,8 +42,9 @@ _TYPED_INTO: dict[type[Form], tuple[str, ...]] = {
 @doctor.get("/scans/<uuid:scan_id>")
 @requires(Permission.SCAN_REVIEW)
 def scan(scan_id: uuid.UUID) -> Response:
-    """The reading page; `compare` in the address puts another scan of the patient beside it. What was typed before the
-    session ended is in its form again."""
+    """Show the reading page; `compare` in the address shows another scan of the patient beside it. Text typed before
+    the session ended is filled in again.
+    """
     for form, endpoints in _TYPED_INTO.items():
         sent = typed_before(*endpoints)
         if sent is not None:
@@ -54,7 +55,7 @@ def scan(scan_id: uuid.UUID) -> Response:
 @doctor.get("/scans/<uuid:scan_id>/analysis")
 @requires(Permission.SCAN_REVIEW)
 def analysis_state(scan_id: uuid.UUID) -> Response:
-    """The small region that asks again while the machine works; when it is done, it fetches the whole page."""
+    """The small region that refreshes itself while the analysis runs; when that is done, it loads the whole page."""
     found = queries.scan_visible_to(me(), scan_id)
     if not is_htmx():
         return redirect_after(url_for("doctor.scan", scan_id=scan_id))
@@ -67,7 +68,7 @@ def analysis_state(scan_id: uuid.UUID) -> Response:
 @doctor.post("/scans/<uuid:scan_id>/analyze")
 @requires(Permission.SCAN_REVIEW)
 def analyze(scan_id: uuid.UUID) -> Response:
-    """Ask the classifier. From the worklist (field `back`) the doctor returns to it."""
+    """Start the analysis. If it was started from the worklist (field `back`), the doctor returns there."""
     refused = take_step(scan_id, None, lambda: analyses.start(scan_id, by=me()))
     if refused is not None:
         return refused
@@ -81,12 +82,12 @@ def analyze(scan_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_REVIEW)
 @comes_back_on("doctor.scan")
 def verify(scan_id: uuid.UUID) -> Response:
-    """Sign the reading. Then the next scan, if asked for, or the worklist: nobody reads a page that is done with."""
+    """Sign the reading, then show the next scan, if requested, or the worklist."""
     form = ReviewForm(request.form)
     refused = take_step(scan_id, form, lambda: services.verify(scan_id, form.reading(), by=me()))
     if refused is not None:
         return refused
-    # No name in it: the message waits in a cookie.
+    # No name in it: the message is stored in a cookie.
     flash(_("The scan has been verified. The pharmacist has it now."), "success")
     if request.form.get("then") == "next":
         following = lists.next_scan_for(me(), but=scan_id, put_off=put_off())
@@ -99,7 +100,7 @@ def verify(scan_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_REVIEW)
 @comes_back_on("doctor.scan")
 def correct(scan_id: uuid.UUID) -> Response:
-    """A further version of the reading, which an administrator has asked for."""
+    """Add a corrected version of the reading, which an administrator has requested."""
     form = ReviewForm(request.form)
     refused = take_step(scan_id, form, lambda: services.correct_review(scan_id, form.reading(), by=me()))
     return refused or done(
@@ -141,7 +142,7 @@ def priority(scan_id: uuid.UUID) -> Response:
 @doctor.post("/scans/<uuid:scan_id>/kind")
 @requires(Permission.SCAN_REVIEW)
 def correct_kind(scan_id: uuid.UUID) -> Response:
-    """Say that the scan is of another kind than it was sent as."""
+    """Correct the kind of the scan."""
     form = KindForm(request.form)
     was, became, reason = form.was.data or "", form.kind.data or "", form.reason.data or ""
     refused = take_step(
@@ -156,7 +157,7 @@ def correct_kind(scan_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_REVIEW)
 @comes_back_on("doctor.scan")
 def addendum(scan_id: uuid.UUID) -> Response:
-    """A signed note after release, and with it a new version of the report."""
+    """Add a signed note after release; it makes a new version of the report."""
     form = AddendumForm(request.form)
     note = form.note.data or ""
     refused = take_step(scan_id, form, lambda: reports.add_addendum(scan_id, note=note, by=me()))
@@ -166,7 +167,7 @@ def addendum(scan_id: uuid.UUID) -> Response:
 
 
 def take_step(scan_id: uuid.UUID, form: Form | None, step: Callable[[], object]) -> Response | None:
-    """Take a step; when it is refused, the page as it stands now with the reason and what was typed."""
+    """Take a step. When it is refused, show the current page with the reason and what was typed."""
     return try_step(
         step,
         lambda status, sentence: reading_page(scan_id, form, status=status, conflict=sentence),
@@ -175,7 +176,7 @@ def take_step(scan_id: uuid.UUID, form: Form | None, step: Callable[[], object])
 
 
 def done(scan_id: uuid.UUID, sentence: str) -> Response:
-    """The same page after a success: changed in place by htmx, loaded anew by a browser."""
+    """Show the same page after a success: htmx changes it in place, a browser loads it again."""
     flash(sentence, "success")
     if is_htmx():
         return reading_page(scan_id)
@@ -185,7 +186,7 @@ def done(scan_id: uuid.UUID, sentence: str) -> Response:
 def reading_page(
     scan_id: uuid.UUID, sent: Form | None = None, *, status: int = 200, conflict: str | None = None
 ) -> Response:
-    """The reading page; the form that was `sent` keeps what was typed, the others are fresh."""
+    """Show the reading page; the form that was `sent` keeps what was typed, the others are new."""
     scan = queries.scan_visible_to(me(), scan_id)
     draft = review_drafts.of(scan_id, me())
     compared = _compared()
@@ -206,7 +207,7 @@ def reading_page(
         scan=page,
         claim=claim_view(scan_id),
         conflict=conflict,
-        # What cannot be sent any more is not lost: it is shown as text, to be copied.
+        # Text that can no longer be sent is not lost: it is shown as text, to be copied.
         unsaved=lost,
         review=review.asked_of(scan),
         templates=report_templates.of(me(), scan.kind) if offered else [],
@@ -227,13 +228,13 @@ def _is_shown(sent: Form, may: reading.May) -> bool:
         AddendumForm: may.add_addendum,
         CloseForm: may.close,
         WithoutClassifierForm: may.read_without,
-        KindForm: may.correct_kind and bool(sent.errors),  # else it is folded up
+        KindForm: may.correct_kind and bool(sent.errors),  # otherwise it is collapsed
     }
     return shown.get(type(sent), True)
 
 
 def _typed(form: Form | None) -> list[tuple[str, str]]:
-    """What somebody wrote, field by field."""
+    """The typed text, field by field."""
     texts = [
         (field.label.text, field.data)
         for field in form or ()
@@ -243,7 +244,7 @@ def _typed(form: Form | None) -> list[tuple[str, str]]:
 
 
 def _compared() -> uuid.UUID | None:
-    """The scan to stand beside this one. Raises NotFound for what is no id."""
+    """The scan to show beside this one. Raises NotFound for a value that is no id."""
     wanted = request.args.get("compare", type=uuid.UUID)
     if wanted is None and request.args.get("compare"):
         raise NotFound(_("There is no such scan."))

@@ -1,4 +1,4 @@
-"""Routes: A doctor works through the worklist."""
+"""Routes: a doctor works through the worklist."""
 
 import uuid
 
@@ -22,7 +22,7 @@ from csss.web.listing import pager
 from csss.web.live_region.refresh import is_refresh
 from csss.web.live_region.rows import rows_to_send
 
-# How many analyses one press starts, and how many of them in one transaction, so that nobody else waits long to write.
+# How many analyses one click starts, and how many of them in one transaction, so that no other writer waits long.
 MOST_AT_ONCE, IN_ONE_TRANSACTION = 500, 25
 
 
@@ -50,7 +50,7 @@ def show_worklist() -> Response:
 @doctor.get("/next")
 @requires(Permission.SCAN_REVIEW)
 def next_scan() -> Response:
-    """On to the scan that this doctor reads next; with `after` or `before` to the neighbour of that scan."""
+    """Redirect to the scan that this doctor reads next; with `after` or `before` to the neighbour of that scan."""
     for name in ("after", "before"):
         here = request.args.get(name, type=uuid.UUID)
         if here is not None:
@@ -73,7 +73,7 @@ def _neighbour(scan_id: uuid.UUID, *, before: bool) -> Response:
 @doctor.post("/scans/<uuid:scan_id>/skip")
 @requires(Permission.SCAN_REVIEW)
 def skip(scan_id: uuid.UUID) -> Response:
-    """Not now: the scan comes again once this doctor has read the others. What has been typed stays a draft."""
+    """Skip the scan: it comes again when this doctor has read the others. What has been typed stays a draft."""
     queries.scan_visible_to(me(), scan_id)
     put_off_now(scan_id)
     return _go_on(lists.next_scan_for(me(), but=scan_id, put_off=put_off()))
@@ -89,7 +89,7 @@ def _go_on(found: uuid.UUID | None) -> Response:
 @doctor.post("/analyze-all")
 @requires(Permission.SCAN_REVIEW)
 def analyze_all() -> Response:
-    """Send every waiting scan to the classifier. Pressed twice, or by two doctors, each is started once."""
+    """Start the analysis of every waiting scan. Each starts only once, even if two doctors click or one clicks twice."""
     waiting = lists.waiting_for_analysis(MOST_AT_ONCE)
     started = 0
     for first in range(0, len(waiting), IN_ONE_TRANSACTION):
@@ -107,14 +107,14 @@ def _started(scan_id: uuid.UUID) -> bool:
     try:
         analyses.start(scan_id, by=me())
     except (StateConflict, NotFound):  # not `try_step`: one of many
-        return False  # somebody was quicker, or has erased it
+        return False  # somebody else has started or erased it meanwhile
     return True
 
 
 @doctor.get("/scans/<uuid:scan_id>/claim", endpoint="claim_state")
 @requires(Permission.SCAN_REVIEW)
 def show_claim(scan_id: uuid.UUID) -> Response:
-    """Who reads the scan now, as a small live region."""
+    """Show who is reading the scan now, as a small live region."""
     queries.scan_visible_to(me(), scan_id)
     if not is_htmx():
         return redirect_after(url_for("doctor.scan", scan_id=scan_id))
@@ -124,7 +124,7 @@ def show_claim(scan_id: uuid.UUID) -> Response:
 @doctor.post("/scans/<uuid:scan_id>/claim")
 @requires(Permission.SCAN_REVIEW)
 def claim(scan_id: uuid.UUID) -> Response:
-    """Tell colleagues that this doctor reads the scan; said again from time to time while the page is open."""
+    """Claim the scan, so that colleagues see who is reading it; the open page repeats this from time to time."""
     by = me()
     over = "take_over" in request.form
     if not (is_refresh() and _renewed(scan_id)):
@@ -141,11 +141,11 @@ def _renewed(scan_id: uuid.UUID) -> bool:
 @doctor.post("/scans/<uuid:scan_id>/release")
 @requires(Permission.SCAN_REVIEW)
 def release(scan_id: uuid.UUID) -> Response:
-    """The page has been left: the scan is free again."""
+    """Release the claim when the page has been left."""
     queries.scan_visible_to(me(), scan_id)
     with transaction():
         claims.release(scan_id, by=me())
-    # Sent by a page that is gone already (a beacon), or by a button.
+    # Sent by a page that is already closed (a beacon), or by a button.
     return (
         make_response("", 204)
         if "beacon" in request.form

@@ -1,4 +1,4 @@
-"""The doctor's list: what is asked for in the address, and its rows in words."""
+"""The doctor's worklist: the filters in the address, and the rows in words."""
 
 import uuid
 from collections.abc import Sequence
@@ -38,7 +38,9 @@ ROW = "doctor/_worklist_row.html"
 
 @dataclass(frozen=True)
 class WorklistRow:
-    """One scan in the list. `why` says what makes it special, None for an ordinary one; `reader` who has it open."""
+    """One scan in the list. `why` says what is special about it, None for an ordinary scan; `reader` is who has it
+    open.
+    """
 
     id: str
     url: str
@@ -53,13 +55,13 @@ class WorklistRow:
     urgent: bool
     why: str | None
     reader: str | None
-    ready: bool  # to be read, and by no colleague
+    ready: bool  # ready to be read, and no colleague is reading it
     analyse_url: str | None
 
 
 @dataclass(frozen=True)
 class WorklistFilter:
-    """What the address asks for. An unknown status means what a doctor has to do."""
+    """The filters in the address. An unknown status means the scans a doctor has to act on."""
 
     status: str
     q: str
@@ -85,7 +87,7 @@ class WorklistFilter:
 
 
 def scans_asked_for(asked: WorklistFilter, counts: Counts) -> ListPage[ListedScan]:
-    """The page that is asked for; past the end, the last one."""
+    """The requested page; the last one when the number is too large."""
     statuses: Sequence[Status] = queries.TO_DO
     if asked.status == EVERYTHING:
         statuses = tuple(Status)
@@ -102,7 +104,7 @@ def scans_asked_for(asked: WorklistFilter, counts: Counts) -> ListPage[ListedSca
 
 
 def tabs(asked: WorklistFilter, counts: Counts) -> tuple[tuple[str, str, bool, int], ...]:
-    """Every list with how many scans it holds: (words, address, whether it is this one, count)."""
+    """The tabs of the list: (label, address, whether it is this one, number of scans)."""
     lists: list[tuple[str, str, int]] = [(_("To do"), TO_DO, counts.to_do)]
     lists += [(STATUS_NAMES[status], status.value, counts.by_status[status]) for status in Status]
     lists.append((_("All"), EVERYTHING, sum(counts.by_status.values())))
@@ -110,7 +112,7 @@ def tabs(asked: WorklistFilter, counts: Counts) -> tuple[tuple[str, str, bool, i
 
 
 def look_up(asked: WorklistFilter) -> "WorklistContent":
-    """The counts and the page; for refreshes that ask for the same at once, a single time."""
+    """The counts and the page; looked up only once for refreshes that ask for the same at the same time."""
     return looked_up_once((asked, page_number(), language()), lambda: _look_up(asked))
 
 
@@ -121,7 +123,9 @@ def _look_up(asked: WorklistFilter) -> "WorklistContent":
 
 
 def rows(scans: Sequence[ListedScan], reader: uuid.UUID | None = None) -> list[WorklistRow]:
-    """The rows as `reader` sees them: an own claim is no news. None: somebody who has claimed none of them."""
+    """The rows as `reader` sees them, without the reader's own claims. None stands for somebody who has claimed none of
+    them.
+    """
     base = url_for("doctor.worklist")
     return [_row(scan, reader, base) for scan in scans]
 
@@ -152,7 +156,7 @@ def _row(scan: ListedScan, reader: uuid.UUID | None, base: str) -> WorklistRow:
 
 
 def ago(scan: ListedScan) -> str:
-    """How long ago it was uploaded, no more exactly than a list needs: it should not flicker from minute to minute."""
+    """How long ago the scan was uploaded, in rough steps, so that the list does not change every minute."""
     minutes = max(clock.now() - scan.uploaded_at, timedelta()) // timedelta(minutes=1)
     if minutes < 5:
         return _("under 5 min ago")
@@ -164,7 +168,7 @@ def ago(scan: ListedScan) -> str:
 
 
 def _why(scan: ListedScan) -> str | None:
-    """In a few words what the tag cannot say: why uncertain, why failed, what is to be corrected, what it looks like."""
+    """A few words beside the tag: why it is uncertain or failed, what has to be corrected, or what the classifier sees."""
     if scan.open_hold is not None:
         return shorten(scan.open_hold.note)
     if scan.status is Status.PENDING_AI and scan.latest_run is not None:
@@ -183,7 +187,7 @@ def _why(scan: ListedScan) -> str | None:
 
 @dataclass(frozen=True)
 class WorklistContent:
-    """What the database says, and its rows for everybody who has claimed none of them."""
+    """The data from the database, and the rows for everybody who has claimed none of the scans."""
 
     counts: Counts
     page: ListPage[ListedScan]
@@ -198,7 +202,7 @@ class WorklistContent:
 
 @dataclass(frozen=True)
 class Region:
-    """Everything in the live region but the rows' markup."""
+    """Everything in the live region except the rows' markup."""
 
     asked: WorklistFilter
     tabs: tuple[tuple[str, str, bool, int], ...]
@@ -210,15 +214,15 @@ class Region:
 
     @cached_property
     def version(self) -> str:
-        """Changes with anything that the region shows, whichever of its rows are sent."""
+        """Changes with everything that the region shows, no matter which of its rows are sent."""
         return digest(repr(self))
 
     def values(self) -> dict[str, Any]:
-        """For the template."""
+        """The values for the template."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**own, "version": self.version}
 
 
 def back_to(query: str) -> str:
-    """The list as it was, from the query string that a row's form carries; anything else in it is dropped."""
+    """The list's address, from the query string in a row's form; unknown parameters are ignored."""
     return list_url("doctor.worklist", {name: value for name, value in parse_qsl(query) if name in ARGUMENTS})

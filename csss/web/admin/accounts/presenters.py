@@ -24,10 +24,10 @@ LETS_IN = {
 
 @dataclass(frozen=True)
 class Step:
-    """Something that may be done with an account; one with a warning is asked about first.
+    """A step that is possible with an account. One with a warning needs a confirmation first.
 
-    One that lets somebody in `asks` for the administrator's own password. That is done on the account's page, with `form`;
-    the list only leads there.
+    One that lets somebody sign in `asks` for the administrator's own password, on the account's page with `form`; the
+    list only links there.
     """
 
     label: str

@@ -123,10 +123,10 @@ def reset_second_factor(user_id: uuid.UUID) -> Response:
 
 
 def _change(user_id: uuid.UUID, step: Callable[..., User], done: Callable[[str], str]) -> Response:
-    """One step with one account, then the page it was taken on: the list as it was filtered, or the account's own.
+    """Take one step with one account, then show the page it was taken on: the filtered list, or the account's page.
 
-    What lets somebody in asks for the administrator's own password: whoever finds the screen left open could else approve
-    an account that they have just registered.
+    A step that lets somebody sign in asks for the administrator's own password. Otherwise somebody at an unlocked
+    screen could approve an account that they have just registered.
     """
     on_its_page = request.args.get("at") == "account"
     purpose, names, form = LETS_IN.get(request.endpoint or ""), [], PasswordAgain()

@@ -128,7 +128,7 @@ def approve_batch(batch_id: uuid.UUID) -> Response:
 def _take_step(
     batch_id: uuid.UUID, step: Callable[[], object], form: ApproveForm | None = None
 ) -> Response | None:
-    """Take a step; when it is refused, the page as it stands now with the reason and, for 422, what was typed."""
+    """Take a step. When it is refused, show the current page with the reason and, for 422, what was typed."""
 
     def show(status: int, sentence: str | None) -> Response:
         return _show(batch_id, status=status, conflict=sentence, form=form if status != CONFLICT else None)

@@ -116,7 +116,7 @@ def lift(scan_id: uuid.UUID) -> Response:
 def _take_step(
     scan_id: uuid.UUID, step: Callable[[], object], form: ApproveForm | HoldForm | None = None
 ) -> Response | None:
-    """Take a step; when it is refused, the page as it stands now with the reason and, for 422, what was typed."""
+    """Take a step. When it is refused, show the current page with the reason and, for 422, what was typed."""
 
     def show(status: int, sentence: str | None) -> Response:
         return _show(scan_id, status=status, conflict=sentence, sent=form if status != CONFLICT else None)
