@@ -140,10 +140,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(
-    request: pytest.FixtureRequest, place: Path, reused_databases: Callable[[str], ReusedDatabase]
+    request: pytest.FixtureRequest,
+    place: Path,
+    reused_databases: Callable[[str], ReusedDatabase],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Settings]:
     """Override single settings with `@pytest.mark.parametrize("settings", [{"otp_minutes": 3}], indirect=True)`."""
     wanted = dict(getattr(request, "param", {}))
+    # A test's parameter named "place" takes the place of the fixture: never empty a folder that is not ours.
+    assert Path(place).resolve().parent == tmp_path_factory.getbasetemp().resolve(), (
+        f"not a test's folder: {place!r}"
+    )
     shutil.rmtree(place)
     place.mkdir()
     if wanted.pop("_database", "sqlite") == "sqlite":
