@@ -4,6 +4,7 @@ The cookie holds only a session key; role and state of the account are read from
 """
 
 import logging
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -146,9 +147,9 @@ def _load(key: str) -> User | None:
 def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None:
     """A stranger's 70 MB are not read, wherever they are sent, nor any body that a thread would have to wait for."""
     view = current_app.view_functions.get(endpoint or "")
-    if getattr(view, "takes_files", False) and _may_send_files(view.permission):  # type: ignore[union-attr]
-        if current_user.is_authenticated:
-            count_body(current_user.id)
+    sender = _sender(view.permission) if getattr(view, "takes_files", False) else None  # type: ignore[union-attr]
+    if sender is not None:
+        count_body(sender)
         return
     coded = "Transfer-Encoding" in request.headers
     if is_long(request.method, request.content_length, coded=coded) and not current_user.is_authenticated:
@@ -157,10 +158,13 @@ def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None
         request.max_content_length = min(MAX_FORM, request.max_content_length or MAX_FORM)
 
 
-def _may_send_files(needed: Permission) -> bool:
-    """Also whose session has just ended: the words beside the picture come back (`csss.web.unsent`)."""
-    ended = None if current_user.may(needed) else unsent.ended_session()
-    return current_user.may(needed) or (ended is not None and ended.user.may(needed))
+def _sender(needed: Permission) -> uuid.UUID | None:
+    """Whose file it is, if they may send one; also whose session has just ended: the words beside the picture come back
+    (`csss.web.unsent`)."""
+    if current_user.may(needed):
+        return me().id
+    ended = unsent.ended_session()
+    return ended.user_id if ended is not None and ended.user.may(needed) else None
 
 
 def _refuse_unreadable() -> None:
