@@ -2,10 +2,13 @@
 
 import csv
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from csss import csv_files
 
 if TYPE_CHECKING:
     from csss.inference.labels import ModelInfo
@@ -37,6 +40,7 @@ def recalibrate(percent: float | None, classes: Path | None, unnamed: Path | Non
     """
     from csss.audit.record import coming_from
     from csss.database import transaction
+    from csss.errors import StateConflict
     from csss.inference.labels import read_info
     from csss.keys.start import open_app
     from csss.recalibration import services
@@ -61,17 +65,26 @@ def recalibrate(percent: float | None, classes: Path | None, unnamed: Path | Non
         except (TooFewReadings, NoThreshold) as error:
             raise click.ClickException(str(error)) from error
         settings = context.app.config["CSSS"]
-        made = make_folder(settings.instance_folder, new.labels, new.metrics, new.card, folder)
-        with transaction():
-            services.keep(new)
+        try:
+            with transaction():
+                services.keep(new)  # first: it takes the name, and of two commands at once only one gets it
+                made = make_folder(settings.instance_folder, new.labels, new.metrics, new.card, folder)
+        except StateConflict as error:
+            raise click.ClickException(str(error)) from error
     _tell(new, made, overruled=settings.threshold)
 
 
 def _write_list(file: Path, readings: "list[VerifiedReading]") -> None:
-    with file.open("w", encoding="utf-8", newline="") as target:
-        writer = csv.writer(target)
-        writer.writerow(("scan", "kind", "answer", "class"))
-        writer.writerows((each.scan_id, each.kind.value, each.answer, "") for each in readings)
+    """A new file: what a doctor has filled in is not overwritten."""
+    try:
+        with file.open("x", encoding="utf-8", newline="") as target:
+            writer = csv.writer(target)
+            writer.writerow(("scan", "kind", "answer", "class"))
+            writer.writerows((each.scan_id, each.kind.value, each.answer, "") for each in readings)
+    except FileExistsError as error:
+        raise click.ClickException(
+            f"{file} is there already, and may hold classes that a doctor has named. Choose another name."
+        ) from error
 
 
 def _read_list(file: Path, info: "ModelInfo", readings: "list[VerifiedReading]") -> dict[uuid.UUID, str]:
@@ -79,30 +92,41 @@ def _read_list(file: Path, info: "ModelInfo", readings: "list[VerifiedReading]")
 
     kinds = {each.scan_id: each.kind for each in readings}
     named: dict[uuid.UUID, str] = {}
-    with file.open(encoding="utf-8-sig", newline="") as source:
-        lines = csv.DictReader(source)
-        if not {"scan", "class"} <= set(lines.fieldnames or ()):
-            raise click.ClickException(f"{file} needs the columns scan and class.")
-        for number, line in enumerate(lines, 2):
-            text = (line["class"] or "").strip()
-            if not text:
-                continue
-            try:
-                scan_id = uuid.UUID(line["scan"])
-            except ValueError:
-                raise click.ClickException(f"{file}, line {number}: {line['scan']!r} is no scan.") from None
-            if scan_id not in kinds:
-                raise click.ClickException(
-                    f"{file}, line {number}: {info.version} has not read this scan, or no doctor has verified it."
-                )
-            label = class_named(info, text)
-            if label not in classes_of(info, kinds[scan_id]):
-                known = ", ".join(sorted(classes_of(info, kinds[scan_id])))
-                raise click.ClickException(
-                    f"{file}, line {number}: {text!r} is no class of this kind of scan ({known})."
-                )
-            named[scan_id] = label
+    for where, scan, text in _lines(file):
+        try:
+            scan_id = uuid.UUID(scan)
+        except ValueError:
+            raise click.ClickException(f"{where}: {csv_files.shown(scan)!r} is no scan.") from None
+        if scan_id not in kinds:
+            raise click.ClickException(
+                f"{where}: {info.version} has not read this scan, or no doctor has verified it."
+            )
+        label = class_named(info, text)
+        if label not in classes_of(info, kinds[scan_id]):
+            known = ", ".join(sorted(classes_of(info, kinds[scan_id])))
+            raise click.ClickException(
+                f"{where}: {csv_files.shown(text)!r} is no class of this kind of scan ({known})."
+            )
+        if named.setdefault(scan_id, label) != label:
+            raise click.ClickException(
+                f"{where}: an earlier line names another class for this scan. Keep the right one."
+            )
     return named
+
+
+def _lines(file: Path) -> Iterator[tuple[str, str, str]]:
+    """For each line that names a class: where it stands, the scan, and what is written."""
+    try:
+        rows = csv_files.rows(csv_files.read(file))
+    except csv_files.NoCSV as error:
+        raise click.ClickException(f"{file}: {error}") from error
+    head = [cell.strip().lower() for cell in rows[0]] if rows else []
+    if not {"scan", "class"} <= set(head):
+        raise click.ClickException(f"{file} needs the columns scan and class.")
+    for number, row in enumerate(rows[1:], start=2):
+        line = dict(zip(head, (cell.strip() for cell in row), strict=False))
+        if line.get("class"):
+            yield f"{file}, line {number}", line.get("scan", ""), line["class"]
 
 
 def _tell(new: "NewVersion", folder: Path, *, overruled: float | None) -> None:

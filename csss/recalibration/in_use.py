@@ -9,7 +9,7 @@ from sqlalchemy import select
 from csss.config import Settings
 from csss.database import db
 from csss.inference.labels import ModelMissing, default_folder
-from csss.recalibration.folders import make_folder
+from csss.recalibration.folders import files_of, make_folder
 from csss.recalibration.models import ModelChoice, Recalibration
 
 _NEWEST = select(ModelChoice.version).order_by(ModelChoice.number.desc()).limit(1)
@@ -37,12 +37,13 @@ def is_fitted(version: str) -> bool:
 
 def folder_of(version: str) -> Path:
     """The folder of a version that was fitted to this hospital. Raises `ModelMissing` and `ModelCorrupt`."""
-    made: dict[str, Path] = current_app.extensions.setdefault(_MADE, {})
-    folder = made.get(version)
-    if folder is None or not folder.is_dir():
+    made: dict[str, tuple[Path, ...]] = current_app.extensions.setdefault(_MADE, {})
+    files = made.get(version, ())
+    if not files or not all(file.is_file() for file in files):
         row = db.session.scalar(select(Recalibration).where(Recalibration.version == version))
         if row is None:
             raise ModelMissing(f"No version {version} has been fitted to this hospital.")
         instance = current_app.config["CSSS"].instance_folder
-        folder = made[version] = make_folder(instance, row.labels, row.metrics, row.card)
-    return folder
+        folder = make_folder(instance, row.labels, row.metrics, row.card)
+        files = made[version] = files_of(folder, row.labels)
+    return files[0].parent

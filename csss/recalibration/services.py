@@ -108,7 +108,7 @@ def target_of(folder: Path) -> float:
 
 
 def keep(new: NewVersion) -> Recalibration:
-    """Keep a fitted version. It is not in use by that."""
+    """Keep a fitted version. It is not in use by that. Raises StateConflict when another one has taken its name."""
     row = Recalibration(
         id=uuid.uuid4(),
         number=_next_number(),
@@ -118,6 +118,13 @@ def keep(new: NewVersion) -> Recalibration:
         card=new.card,
     )
     db.session.add(row)
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        raise StateConflict(
+            f"Another csss recalibrate has made {new.labels['version']} meanwhile. Nothing was kept. Look at that version, "
+            "or run the command again."
+        ) from error
     fitted_to = new.metrics["hospital"]["fitted_to"]
     record("model.recalibrated", About("model", row.version), fitted_to=fitted_to)
     return row
@@ -200,10 +207,7 @@ def choose(version: str, *, seen: int, by: User) -> ModelChoice:
         raise Invalid(version=_("There is no such version."))
     if version == (newest.version if newest else ""):
         raise StateConflict(_("This version is in use already."))
-    try:
-        check_files(read_info(folder_of(version) if version else default_folder()))
-    except (ModelMissing, ModelCorrupt) as error:  # nothing would be read any more
-        raise StateConflict(str(error)) from error
+    _check_it_reads(version)
     return _keep_choice(version, newest, goes_back_to=newest.number if newest else 0, by=by)
 
 
@@ -213,9 +217,18 @@ def step_back(*, seen: int, by: User) -> ModelChoice:
     if newest is None or newest.goes_back_to is None:
         raise StateConflict(_("There is no version to go back to."))
     before = db.session.scalar(select(ModelChoice).where(ModelChoice.number == newest.goes_back_to))
+    _check_it_reads(before.version if before else "")
     return _keep_choice(
         before.version if before else "", newest, goes_back_to=before.goes_back_to if before else None, by=by
     )
+
+
+def _check_it_reads(version: str) -> None:
+    """Raises StateConflict for a version with which nothing would be read any more."""
+    try:
+        check_files(read_info(folder_of(version) if version else default_folder()))
+    except (ModelMissing, ModelCorrupt) as error:
+        raise StateConflict(str(error)) from error
 
 
 def _unchanged(seen: int) -> ModelChoice | None:

@@ -186,10 +186,11 @@ def export(name: str, folder: Path, with_sex: bool) -> None:
 @click.option("--with-classifier", "aided", is_flag=True, help="Read with the classifier's answer in view.")
 def read_sheet(name: str, sheet: Path, reader: str, aided: bool) -> None:
     """Take over a reader's sheet. Earlier versions are kept; the newest counts."""
+    from csss import csv_files
     from csss.study import reading_sheets
 
     with _study(name) as (kept, _settings):
-        version, found = reading_sheets.read_in(kept, sheet.read_bytes(), reader, aided=aided)
+        version, found = reading_sheets.read_in(kept, csv_files.read(sheet), reader, aided=aided)
         click.echo(
             f"{len(found.classes)} readings of {reader} have been taken over as version {version.version}."
         )

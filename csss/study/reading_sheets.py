@@ -1,12 +1,12 @@
 """Reading sheets as they come back: every line is checked, and what is wrong is told with its line number."""
 
-import csv
 import hashlib
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from csss import csv_files
 from csss.audit.record import About, record
+from csss.csv_files import shown
 from csss.database import transaction
 from csss.scans.presenters import human_name
 from csss.study.erased import take_out
@@ -14,7 +14,6 @@ from csss.study.protocol import UNREADABLE, StudyRefused
 from csss.study.study_folder import ReaderSheet, StudyFolder
 
 _MOST_TOLD = 20
-_MOST_BYTES = 20_000_000
 
 
 class SheetRefused(StudyRefused):
@@ -80,11 +79,11 @@ def parse(content: bytes, numbers: set[str], withdrawn: set[str], words: Mapping
         elif number in withdrawn:
             gone += 1
         elif number not in numbers:
-            problems.append(f"Line {line}: there is no scan {number or 'without a number'} in this study.")
+            problems.append(f"Line {line}: there is no scan {shown(number) or 'without a number'} in this study.")
         elif not said:
             blank += 1
         elif _folded(said) not in known:
-            problems.append(f"Line {line}: “{said[:40]}” cannot be read. Write one of: {', '.join(words)}.")
+            problems.append(f"Line {line}: “{shown(said)}” cannot be read. Write one of: {', '.join(words)}.")
         else:
             classes[number] = known[_folded(said)]
         first_line.setdefault(number, line)
@@ -97,21 +96,10 @@ def parse(content: bytes, numbers: set[str], withdrawn: set[str], words: Mapping
 
 
 def _rows(content: bytes) -> list[list[str]]:
-    """Spreadsheet programs part the columns with commas, semicolons or tabs; the first line tells."""
-    if len(content) > _MOST_BYTES:
-        raise SheetRefused("The file is too large for a reading sheet.")
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise SheetRefused("The file is no CSV in UTF-8. Save the sheet as “CSV UTF-8”.") from None
-    if "\x00" in text:
-        raise SheetRefused("The file is no CSV in UTF-8. Save the sheet as “CSV UTF-8”.")
-    first = text.partition("\n")[0]
-    separator = max(",;\t", key=first.count)
-    try:
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-    except csv.Error as error:
-        raise SheetRefused(f"The file is no CSV: {error}.") from error
+        return csv_files.rows(content)
+    except csv_files.NoCSV as error:
+        raise SheetRefused(str(error)) from error
 
 
 def _folded(text: str) -> str:
