@@ -41,5 +41,7 @@ def rows(content: bytes) -> list[list[str]]:
 
 def shown(text: str) -> str:
     """A cell as a message may show it: short, and without what a terminal would take for a command."""
-    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:_SHOWN])
+    plain = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:_SHOWN]
+    )
     return plain + ("…" if len(text) > _SHOWN else "")

@@ -43,7 +43,7 @@ def make_folder(
             _mend(folder / name, text.encode())
     except OSError as error:
         raise ModelMissing(
-            f"The folder {folder} cannot be made: {error.strerror or error}. Make room, or let the user of CSSS write there. "
+            f"The folder {folder} cannot be made: {error.strerror or error}. Make room, or let CSSS write there. "
             "Or put another version in use under Classifier, or by CSSS_MODEL."
         ) from error
     return folder
@@ -67,7 +67,9 @@ def _make(instance: Path, folder: Path, files: Mapping[str, bytes]) -> None:
             raise
 
 
-def _mend_network(folder: Path, labels: Mapping[str, Any], parts: Mapping[str, str], base: Path | None) -> None:
+def _mend_network(
+    folder: Path, labels: Mapping[str, Any], parts: Mapping[str, str], base: Path | None
+) -> None:
     wrong = [name for name, sha256 in parts.items() if not _is(folder / name, sha256)]
     files = network(labels, base) if wrong else {}
     for name in wrong:

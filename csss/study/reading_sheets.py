@@ -79,7 +79,9 @@ def parse(content: bytes, numbers: set[str], withdrawn: set[str], words: Mapping
         elif number in withdrawn:
             gone += 1
         elif number not in numbers:
-            problems.append(f"Line {line}: there is no scan {shown(number) or 'without a number'} in this study.")
+            problems.append(
+                f"Line {line}: there is no scan {shown(number) or 'without a number'} in this study."
+            )
         elif not said:
             blank += 1
         elif _folded(said) not in known:

@@ -73,14 +73,14 @@ def test_a_full_disk_is_told_in_a_sentence_and_the_way_out_stays_open(
     assert list(settings.instance_folder.glob(".model-*")) == []
 
 
-@pytest.mark.parametrize("place", ["../../elsewhere", "/tmp/elsewhere", "..", "a/b", "", "a\0b", None])
+@pytest.mark.parametrize("named", ["../../elsewhere", "/tmp/elsewhere", "..", "a/b", "", "a\0b", None])
 @pytest.mark.parametrize("field", ["version", "model", "head"])
 def test_labels_that_were_tampered_with_lead_to_no_other_place(
-    app: Flask, settings: Settings, place: str | None, field: str
+    app: Flask, settings: Settings, named: str | None, field: str
 ) -> None:
     keep_fitted_version()
     labels = dict(db.session.scalars(select(Recalibration.labels)).one())
-    labels[field] = place if field == "version" else {**labels[field], "file": place}
+    labels[field] = named if field == "version" else {**labels[field], "file": named}
     before = set(settings.instance_folder.rglob("*"))
     for damaged in (labels, {}):
         with pytest.raises(ModelCorrupt, match="What the database keeps of a version is damaged"):
@@ -186,7 +186,17 @@ def test_lists_of_spreadsheet_programs_are_read(
         (b"scan,class\n{scan},Normal\n{scan},COVID\n", "an earlier line names another class"),
         (b"scan,class\n{scan},a\x1b[2Jb\n", "is no class of this kind"),
     ],
-    ids=["UTF-16", "ZIP", "long cell", "huge", "empty", "short line", "no scan", "twice", "terminal commands"],
+    ids=[
+        "UTF-16",
+        "ZIP",
+        "long cell",
+        "huge",
+        "empty",
+        "short line",
+        "no scan",
+        "twice",
+        "terminal commands",
+    ],
 )
 def test_a_list_with_mistakes_is_refused_in_a_sentence(
     settings: Settings, tmp_path: Path, open_scan: uuid.UUID, content: bytes, sentence: str
