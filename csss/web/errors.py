@@ -32,20 +32,21 @@ SENTENCES: dict[int, Sentence] = {
         _l("The request was not understood"), _l("Go back, load the page again and try once more.")
     ),
     401: Sentence(_l("You are not signed in"), _l("Your session has ended. Sign in to go on.")),
-    403: Sentence(_l("This is not open to you"), _l("Your account may not see this page or do this.")),
+    403: Sentence(_l("You do not have access to this"), _l("Your account may not see this page or do this.")),
     404: Sentence(
         _l("There is no such page"), _l("The address may be mistyped, or it belongs to somebody else.")
     ),
     405: Sentence(
-        _l("This address does not work like that"), _l("Start from a page of the site and use its buttons.")
+        _l("This address does not accept this kind of request"),
+        _l("Start from a page of the site and use its buttons."),
     ),
     408: Sentence(
-        _l("The line is too slow"),
-        _l("What you sent did not arrive in time. Try again when the line is better."),
+        _l("The connection is too slow"),
+        _l("What you sent did not arrive in time. Try again when the connection is better."),
     ),
     409: Sentence(
-        _l("Somebody else was quicker"),
-        _l("The scan has changed since this page was loaded. Load it again to see where it stands now."),
+        _l("Somebody else changed this first"),
+        _l("The scan has changed since this page was loaded. Load it again to see its current state."),
     ),
     413: Sentence(_l("The file is too large"), _l("Choose a smaller file and send it again.")),
     422: Sentence(
@@ -53,9 +54,9 @@ SENTENCES: dict[int, Sentence] = {
     ),
     429: Sentence(_l("Too many tries"), _l("Wait a minute, then try again.")),
     500: Sentence(_l("Something went wrong on our side"), _l("It has been recorded. Try again in a minute.")),
-    503: Sentence(_l("The system is not available just now"), _l("Try again in a minute.")),
+    503: Sentence(_l("The system is not available at the moment"), _l("Try again in a minute.")),
     507: Sentence(
-        _l("There is no room for more just now"),
+        _l("There is no free space at the moment"),
         _l(
             "The system’s disk is full. Nothing of this was stored and nothing else was lost. Try again later."
         ),
@@ -63,7 +64,7 @@ SENTENCES: dict[int, Sentence] = {
 }
 _BUSY = Sentence(
     SENTENCES[503].title,
-    _l("The database does not answer. Load the page again in a minute and look what has been kept."),
+    _l("The database does not answer. Load the page again in a minute and check what has been saved."),
 )
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 CSRF = Sentence(
@@ -73,15 +74,17 @@ CSRF = Sentence(
     ),
 )
 FILE_SHUT = Sentence(
-    _l("This file cannot be opened just now"),
+    _l("This file cannot be opened at the moment"),
     _l(
-        "It is kept, but the system lacks what it needs to open it. This has been recorded for those who run the system."
+        "It is stored, but the system lacks what it needs to open it. This has been recorded for the people "
+        "who run the system."
     ),
 )
 WRONG_KEY = Sentence(
     SENTENCES[503].title,
     _l(
-        "It is not set up rightly, so nothing is taken in and nothing was changed. Those who run the system have to mend it."
+        "It is not set up correctly, so nothing was accepted and nothing was changed. The people who run "
+        "the system have to fix it."
     ),
 )
 

@@ -40,7 +40,7 @@ def image(scan_id: uuid.UUID) -> Response:
         made = _there(scan_id, lambda: previews.small(file_key, size))
     except Busy:
         raise ServiceUnavailable(
-            _("Other pictures are being made just now. Try again in a moment."), retry_after=2
+            _("Other pictures are being made at the moment. Try again in a moment."), retry_after=2
         ) from None
     return _answer(made, previews.FORMAT.media_type, f"{wanted}-{scan_id}.{previews.FORMAT.suffix}")
 

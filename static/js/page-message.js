@@ -6,7 +6,7 @@
     401: _("Your session has ended. Sign in again to go on."),
     403: _("Your account may not do this."),
     404: _("This is no longer here. Load the page again."),
-    409: _("Somebody else has changed this in the meantime. Load the page again to see where it stands."),
+    409: _("Somebody else has changed this in the meantime. Load the page again to see its current state."),
     413: _("The file is too large."),
     429: _("Too many tries. Wait a minute, then try again."),
   };

@@ -68,7 +68,7 @@ def add_passkey() -> Response:
         return refused
     flash(_("The passkey is registered. You can use it when you sign in."), "success")
     if not second_factor.recovery_codes_left(me()):
-        flash(_("Now make recovery codes, for the day when the device is lost."), "warning")
+        flash(_("Now make recovery codes, in case the device is lost."), "warning")
     return redirect_after(home_url(me().role) if confined else url_for("account.page", _anchor="passkeys"))
 
 

@@ -100,7 +100,7 @@ def _change(values: dict[str, str], passphrase: str | None, password_hash: str |
             done.append(_("Your details have been saved."))
         if passphrase is not None:
             accounts.change_report_passphrase(me(), passphrase)
-            done.append(_("The report pass phrase has been set. It holds for reports mailed from now on."))
+            done.append(_("The report pass phrase has been set. It is used for reports mailed from now on."))
         if password_hash is not None:
             accounts.change_password(me(), password_hash, keep_session=this)
             renew_session()

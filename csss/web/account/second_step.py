@@ -73,7 +73,7 @@ def confirm_authenticator() -> Response:
         return refused
     flash(_("The authenticator app is set up. You are asked for a code from it when you sign in."), "success")
     if not second_factor.recovery_codes_left(me()):
-        flash(_("Now make recovery codes, for the day when the phone is lost."), "warning")
+        flash(_("Now make recovery codes, in case the phone is lost."), "warning")
     return redirect_after(url_for("account.page", _anchor="second-step"))
 
 

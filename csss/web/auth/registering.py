@@ -94,8 +94,8 @@ def _register(form: RegisterForm) -> Response | None:
         flash(
             gettext(
                 "Thank you for registering. We are sending you an e-mail: open the link in it to confirm your e-mail "
-                "address, because reports are mailed only to confirmed addresses. If you have had an account already, "
-                "the e-mail says so."
+                "address, because reports are mailed only to confirmed addresses. If you already have an "
+                "account, the e-mail says so."
             ),
             "success",
         )
@@ -103,8 +103,8 @@ def _register(form: RegisterForm) -> Response | None:
         flash(
             gettext(
                 "Thank you for registering. A new account waits for an administrator's approval. Meanwhile confirm your "
-                "e-mail address with the link that we are sending you. If you have had an account already, the e-mail "
-                "says so."
+                "e-mail address with the link that we are sending you. If you already have an account, the "
+                "e-mail says so."
             ),
             "success",
         )

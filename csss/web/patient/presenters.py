@@ -134,7 +134,7 @@ _STEPS = (
         Status.REPORT_READY,
         _l("The hospital approves the report"),
         _l("The hospital approved the report"),
-        _l("An administrator checks everything a last time."),
+        _l("An administrator checks everything one last time."),
     ),
 )
 
@@ -191,9 +191,10 @@ def hints(user: User) -> list[Hint]:
     if user.patient is not None and passphrases.passphrase_is_lost(user.patient):
         found.append(
             Hint(
-                _("Set the report pass phrase anew"),
+                _("Set the report pass phrase again"),
                 _(
-                    "It cannot be read any more. Until you set it anew, the mail only tells you to sign in here."
+                    "It cannot be read any more. Until you set it again, the mail only tells you to sign in "
+                    "here."
                 ),
                 _("Set a pass phrase"),
             )
@@ -270,7 +271,7 @@ def _way(scan: Scan, versions: Sequence[ReportVersion]) -> tuple[Station, ...]:
     if not versions:
         waiting = way[-1].state == "done"
         text = _("You get an e-mail, and can download it here.")
-        way.append(Station(_("Your report is there"), "now" if waiting else "todo", text))
+        way.append(Station(_("Your report is available"), "now" if waiting else "todo", text))
     return tuple(way)
 
 

@@ -127,7 +127,8 @@ def _submit(form: UploadForm, upload_id: uuid.UUID | None, valid: bool) -> uuid.
     if made.sent_anew:
         flash(
             _(
-                "You had sent this picture a moment ago, with another kind or other words. It is now a scan of its own with "
+                "You sent this picture a moment ago, with another kind or other words. It is now a scan of "
+                "its own with "
                 "what you wrote last; the earlier one stays as it is."
             ),
             "info",

@@ -65,7 +65,7 @@ class LineForm(Form):
     frequency = _text(_l("Frequency"), "frequency", "frequencies")
     duration = _text(_l("Duration"), "duration", "durations")
     override_reason = StringField(
-        _l("Why it is right all the same"),
+        _l("Why it is right anyway"),
         filters=[clean],
         render_kw={"maxlength": MAX_REASON, "autocomplete": "off"},
     )

@@ -109,15 +109,15 @@ def what_is_known(line: Line) -> list[str]:
     route = Route(line.route) if line.route in set(Route) else None
     told = [_of_medicine(each, route) for each in line_warnings.formulary().find(line.drug)]
     return told or [
-        _("This medicine is not in the formulary: how much a day is too much is not known and not checked.")
+        _("This medicine is not in the formulary: its maximum daily dose is not known and not checked.")
     ]
 
 
 def _of_medicine(medicine: Medicine, route: Route | None) -> str:
     name = f"{medicine.name}: {medicine.strengths}" if medicine.strengths else medicine.name
     if most := dose_checks.greatest_a_day(medicine, route):
-        return _("%(medicine)s. Greatest dose a day: %(most)s.", medicine=name, most=most)
-    return _("%(medicine)s. No greatest dose a day is named.", medicine=name)
+        return _("%(medicine)s. Maximum daily dose: %(most)s.", medicine=name, most=most)
+    return _("%(medicine)s. No maximum daily dose is listed.", medicine=name)
 
 
 def recognised_allergies(scan: Scan) -> tuple[str, ...]:

@@ -67,7 +67,9 @@ def scan(scan_id: uuid.UUID) -> Response:
     return _show(
         scan_id,
         form,
-        conflict=_("Your session had ended. Meanwhile this scan has gone on without your prescription."),
+        conflict=_(
+            "Your session had ended. In the meantime this scan has moved on without your prescription."
+        ),
     )
 
 
@@ -89,7 +91,7 @@ def correct(scan_id: uuid.UUID) -> Response:
     return _submit(
         scan_id,
         services.correct,
-        _("The correction is kept as a new version. The administrator looks at it next."),
+        _("The correction is saved as a new version. The administrator looks at it next."),
     )
 
 

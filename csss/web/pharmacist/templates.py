@@ -94,7 +94,7 @@ def _keep(found: PrescriptionTemplate | None) -> Response:
     )
     if refused is not None:
         return refused
-    flash(_("The template has been kept."), "success")
+    flash(_("The template has been saved."), "success")
     return redirect_after(url_for(".template_list"))
 
 

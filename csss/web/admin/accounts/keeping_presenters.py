@@ -40,7 +40,9 @@ def _facts(erasure: Erasure) -> list[tuple[str, str | None]]:
 
 
 def erased_by(erasure: Erasure) -> str:
-    return erasure.by.name if erasure.by is not None else _("Whoever runs the server, on the command line")
+    return (
+        erasure.by.name if erasure.by is not None else _("The people who run the server, on the command line")
+    )
 
 
 def counts_words(erasure: Erasure) -> str:

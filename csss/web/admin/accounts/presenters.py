@@ -190,7 +190,7 @@ def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None
         factors.append(_("Authenticator app since %(moment)s", moment=when(user.totp_confirmed_at)))
         if authenticator_app.app_is_lost(user):
             factors[-1] = _(
-                "Authenticator app that has to be set up anew (the system has not the key for it)"
+                "Authenticator app that has to be set up again (the system does not have its key)"
             )
     if not factors:
         factors.append(_("Code by e-mail") if user.role is Role.ADMIN else _("None"))

@@ -66,7 +66,7 @@ def _warnings(choice: Choice) -> list[str]:
         if prescription.version > 1:
             found.append(_("The prescription is a corrected version."))
         found += [
-            _("%(drug)s stands despite a warning: %(reason)s", drug=each.drug, reason=each.override_reason)
+            _("%(drug)s was kept despite a warning: %(reason)s", drug=each.drug, reason=each.override_reason)
             for each in prescription.items
             if each.override_reason
         ]

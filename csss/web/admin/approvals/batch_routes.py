@@ -118,7 +118,11 @@ def approve_batch(batch_id: uuid.UUID) -> Response:
         outcome.approved,
     )
     if outcome.left:
-        left = _n("%(num)s report stays; below is why.", "%(num)s reports stay; below is why.", outcome.left)
+        left = _n(
+            "%(num)s report was not released; the reason is below.",
+            "%(num)s reports were not released; the reasons are below.",
+            outcome.left,
+        )
         flash(f"{released} {left}", "warning")
     else:
         flash(released, "success")

@@ -41,7 +41,7 @@ def preview(scan_id: uuid.UUID) -> Response:
     services.check_can_preview(scan)
     if not _previews.acquire(blocking=False):
         raise ServiceUnavailable(
-            _("Other previews are being made just now. Try again in a moment."), retry_after=2
+            _("Other previews are being made at the moment. Try again in a moment."), retry_after=2
         )
     try:
         draft = report_context(scan, report_id=str(services.report_id(scan.id, 1)), version=1, draft=True)
@@ -55,7 +55,7 @@ def preview(scan_id: uuid.UUID) -> Response:
         abort(422, str(error))
     except Busy:
         raise ServiceUnavailable(
-            _("Other previews are being made just now. Try again in a moment."), retry_after=2
+            _("Other previews are being made at the moment. Try again in a moment."), retry_after=2
         ) from None
     finally:
         _previews.release()

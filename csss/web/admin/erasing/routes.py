@@ -48,7 +48,7 @@ def erasures() -> Response:
 @admin.get("/users/<uuid:user_id>/erase")
 @requires(Permission.PATIENT_ERASE)
 def erase_form(user_id: uuid.UUID) -> Response:
-    """What goes and what stays, and the form that asks for a reason, the MRN and a passkey or a code."""
+    """What is erased and what is kept, and the form that asks for a reason, the MRN and a passkey or a code."""
     return _show(user_id, EraseForm(typed_before("admin.erase", "admin.send_erase_code")))
 
 
@@ -110,7 +110,7 @@ def erase(user_id: uuid.UUID) -> Response:
     refused = try_step(do_it, lambda *why: _show(user_id, form, *why), form=form, in_transaction=False)
     if refused is not None:
         return refused
-    flash(_("The patient is erased. Nothing personal is left, and it cannot be taken back."), "success")
+    flash(_("The patient is erased. No personal data is left, and this cannot be undone."), "success")
     return redirect_after(url_for(".user", user_id=user_id))
 
 

@@ -134,7 +134,7 @@ def wait_rows(figures: Figures) -> list[WaitRow]:
         if status in figures.waits
     ]
     if figures.whole_way is not None:
-        rows.append(("whole", _("The whole way, upload to release"), figures.whole_way))
+        rows.append(("whole", _("In total, upload to release"), figures.whole_way))
     longest = max((wait.p90.total_seconds() for _id, _label, wait in rows), default=0.0) or 1.0
     return [
         WaitRow(
@@ -176,7 +176,7 @@ def share_row(name: str, label: str, hits: int, total: int, counts: tuple[int, .
     """A share in words and as places on a scale of 0 to 100."""
     interval = wilson(hits, total)
     if interval is None:
-        return ShareRow(name, label, counts, total, None, None, None, _("nobody has said yet"))
+        return ShareRow(name, label, counts, total, None, None, None, _("no answer yet"))
     low, high = (round(100 * each, 2) for each in interval)
     words = _(
         "%(hits)s of %(total)s: %(share)s %% (%(low)s to %(high)s %%)",

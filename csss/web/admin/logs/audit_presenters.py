@@ -41,7 +41,7 @@ ACTION_WORDS: Words[str] = Words(
         "account.password_reset_requested": _l("Asked for a link for a new password"),
         "account.password_reset": _l("Set a new password by a link"),
         "account.registered_again": _l("Registered with an address that has an account"),
-        "account.profile_changed": _l("Changed the own record"),
+        "account.profile_changed": _l("Changed own details"),
         "account.reactivated": _l("Reactivated an account"),
         "account.second_factor_reset": _l("Reset somebody’s second factor"),
         "account.sessions_ended": _l("Ended somebody’s sessions"),

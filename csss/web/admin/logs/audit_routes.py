@@ -85,7 +85,7 @@ def audit_csv() -> Response:
         days = audit_queries.EXPORT_DAYS
         return _show_audit(
             status=UNPROCESSABLE,
-            refused=_("At most %(days)s days can be exported at once. Choose nearer days.", days=days),
+            refused=_("At most %(days)s days can be exported at once. Choose a shorter period.", days=days),
         )
     # Which fields were filled in, not with what: a name or an MRN would stay here when the person is erased.
     searched = sorted(filters(but="before"))

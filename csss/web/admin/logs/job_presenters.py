@@ -73,7 +73,7 @@ def _job_row(job: OutboxJob, scans: Mapping[uuid.UUID, uuid.UUID]) -> JobRow:
         error=job.last_error,
         again=job.job == "send_mail" or may_try_again(job),
         elsewhere=elsewhere,
-        hint=_("The doctor begins it again, on the page of the scan.") if job.job == "analyse_scan" else "",
+        hint=_("The doctor starts it again, on the page of the scan.") if job.job == "analyse_scan" else "",
     )
 
 
