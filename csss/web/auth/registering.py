@@ -56,9 +56,9 @@ def _page(form: RegisterForm, status: int = 200) -> Response:
 @requires(PUBLIC)
 @throttled(ACCOUNTS_OF_AN_ADDRESS, "register.address", page=_wait_to_register, refused=was_accepted)
 def register() -> Response:
-    """A new account: a patient may sign in at once, staff after an administrator's approval.
+    """Make a new account: a patient may sign in at once, staff after an administrator's approval.
 
-    Where the address has an account the answer is the same, and its owner is told by mail.
+    If the address has an account already, the answer is the same, and its owner is told by mail.
     """
     form = RegisterForm()
     if asks_only():

@@ -57,7 +57,7 @@ def queue_rows(scans: Sequence[ListedScan]) -> list[QueueRow]:
             since=scan.uploaded_at.isoformat(),
             waiting=ago(scan.uploaded_at),
             urgent=scan.priority is Priority.URGENT,
-            tag=tag(cast("Scan", scan)),  # as far as presenters and policies look
+            tag=tag(cast("Scan", scan)),  # the statuses that presenters and policies need
         )
         for scan in scans
     ]

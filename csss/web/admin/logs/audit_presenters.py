@@ -13,7 +13,7 @@ from csss.scans.presenters import Words
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One line of the audit log; `subject_url` leads to the scan where there is a page of it."""
+    """One line of the audit log; `subject_url` links to the scan where it has a page."""
 
     number: int
     at: datetime
@@ -136,7 +136,7 @@ _SUBJECTS: Words[str] = Words(
 
 
 def audit_row(entry: Entry, scans: Collection[str]) -> AuditRow:
-    """`scans`: the ids of those that are still there."""
+    """The row of one event. `scans`: the ids of the scans that still exist."""
     event = entry.event
     return AuditRow(
         number=event.id,
