@@ -1,4 +1,4 @@
-"""What a person reads when something cannot be done: one plain sentence, a way on, and a number to quote."""
+"""Answer errors with one plain sentence, a next step, and a number to quote."""
 
 import errno
 import secrets
@@ -18,7 +18,7 @@ from csss.web.view_audit import refused_because
 
 @dataclass(frozen=True)
 class Sentence:
-    """Title and explanation of one kind of error, in the words of the person at the screen.
+    """Title and explanation of one kind of error, in the user's words.
 
     Those of this module are lazy texts: looked up in the reader's language when they are shown.
     """
@@ -91,12 +91,12 @@ WRONG_KEY = Sentence(
 # Where a route's own sentence (`abort(409, "…")`) says more than ours. 404 is left out on purpose: its words
 # must not differ between what does not exist and what belongs to somebody else.
 _OWN_WORDS = frozenset({403, 409, 413, 422, 429, 503})
-# These must come out whatever is broken, so nothing that needs the database or the session takes part.
+# These must work whatever is broken, so they use nothing that needs the database or the session.
 _STANDALONE = frozenset({500, 503, 507})
 
 
 def request_id() -> str:
-    """A short random number for this request: stands in the log, in `X-Request-ID` and on the error page."""
+    """A short random number for this request: it is in the log, in `X-Request-ID` and on the error page."""
     if "request_id" not in g:
         g.request_id = secrets.token_hex(5)
     found: str = g.request_id
@@ -135,7 +135,9 @@ def error_response(code: int, sentence: Sentence) -> Response:
 
 
 def _stay_here(response: Response) -> Response:
-    """No answer leads to another host. Werkzeug's own (a slash more or less) begins with whatever a request calls us."""
+    """Remove the host from redirects, so that none leads to another host. Werkzeug's own redirects (a slash more or
+    less) start with the Host that the request names.
+    """
     target = urlsplit(response.headers.get("Location", ""))
     if target.netloc:
         query = f"?{target.query}" if target.query else ""
@@ -144,12 +146,12 @@ def _stay_here(response: Response) -> Response:
 
 
 def _plain(template: str, context: dict[str, object]) -> str:
-    # Past Flask's context processors: those read the signed-in person from the database.
+    # Avoid Flask's context processors: they read the signed-in person from the database.
     return current_app.jinja_env.get_template(template).render(context)
 
 
 def _csrf_error(error: CSRFError) -> Response:
-    """Whose session is over or whose cookie is gone has no token to send: the way to sign in helps, an error does not."""
+    """A person without a session or cookie has no token to send: show how to sign in, not an error."""
     from csss.web.guard import ask_to_sign_in, needs_sign_in
 
     if needs_sign_in():
@@ -159,14 +161,16 @@ def _csrf_error(error: CSRFError) -> Response:
 
 
 def _cut_off(error: ClientDisconnected) -> Response:
-    """A body that came more slowly than any line in use (`csss.connections`), or whose sender has gone."""
+    """A body that arrived too slowly (`csss.connections`), or whose sender has disconnected."""
     if isinstance(error.__context__, TimeoutError):
         return error_response(408, SENTENCES[408])
     return _http_error(error)
 
 
 def conflict_page(sentence: str | None) -> Response:
-    """Answer a step that came too late on a page of its own, where the page it was taken on has no place for `sentence`."""
+    """Answer a step that came too late with a separate page, where the page it was taken on has no place for
+    `sentence`.
+    """
     return error_response(409, Sentence(SENTENCES[409].title, sentence or SENTENCES[409].text))
 
 
@@ -187,7 +191,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _no_database(error: OperationalError | InterfaceError) -> Response:
-    """Locked for too long, gone, or its disk is full."""
+    """Answer when the database is locked for too long, is gone, or its disk is full."""
     current_app.logger.error("request %s: the database does not answer", request_id(), exc_info=error)
     full = "full" in str(error.orig)  # SQLite: "database or disk is full"
     response = error_response(507, SENTENCES[507]) if full else error_response(503, _BUSY)
@@ -196,7 +200,7 @@ def _no_database(error: OperationalError | InterfaceError) -> Response:
 
 
 def _no_room(error: OSError) -> Response:
-    """The disk is full. Anything else is a fault of ours."""
+    """Answer when the disk is full. Any other OSError is a bug."""
     if error.errno not in _FULL:
         raise error
     current_app.logger.error("request %s: the disk is full", request_id(), exc_info=error)

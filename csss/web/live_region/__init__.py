@@ -1,4 +1,4 @@
-"""Live regions: parts of a page, such as the worklist, that show changes by themselves.
+"""Live regions: parts of a page, such as the worklist, that show changes automatically.
 
 A region is an element with `data-live` (templates/components/live.html says how to write one); its own address answers
 htmx with its fragment. The way from a commit to the changed row:
