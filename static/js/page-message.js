@@ -19,11 +19,11 @@
     const paragraph = document.createElement("p");
     paragraph.textContent = sentence;
     box.replaceChildren(paragraph);
-    // In view without moving the focus: role="alert" reads it out.
+    // Scrolled into view without moving the focus: role="alert" makes screen readers read it.
     if (box.getBoundingClientRect().top < 0) box.scrollIntoView({ block: "start" });
   };
 
-  // Our own error fragments carry their sentence; a proxy's page does not, and is read as text only.
+  // Our own error fragments contain their sentence; a proxy's page does not, and is read as text only.
   const ownSentence = (text) =>
     new DOMParser().parseFromString(text || "", "text/html").querySelector("[data-page-message]")?.textContent.trim();
 
@@ -49,6 +49,6 @@
   });
   document.addEventListener("htmx:before:request", () => document.getElementById("page-message")?.replaceChildren());
 
-  // Other scripts of ours (the upload) speak through the same place.
+  // Our other scripts (the upload) show their messages here, too.
   Object.assign(window.csss, { say, ownSentence, sentences: SENTENCES, server: SERVER, line: LINE });
 })();
