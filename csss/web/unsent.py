@@ -126,7 +126,7 @@ def remembered_of(user: User, waiting: UserSession | None) -> dict[str, str]:
 
 
 def comes_back_to(user: User) -> bool:
-    """The page with a kept form of this person in this browser, if there is one."""
+    """Whether a form of this person is kept that was sent from this browser."""
     before = _before()
     return before is not None and unsent.waits(user, before)
 

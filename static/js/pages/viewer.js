@@ -1,7 +1,8 @@
 // The picture of a scan on the reading page: zoom, move, window and level, invert, turn, flip, full screen, heat map; by
 // mouse, touch and keyboard. Two pictures side by side are zoomed, moved and windowed together. The
 // measuring tools (pages/tools) are loaded when one is chosen. An SVG filter changes the grey values, fast enough for large
-// pictures. Content that the server sends later (htmx) never changes the figure; only the heat map's switch beside it may appear or disappear.
+// pictures. Content that the server sends later (htmx) never changes the figure; only the heat map's switch beside it may
+// appear or disappear.
 (() => {
   const NS = "http://www.w3.org/2000/svg";
   const PRESETS = { normal: [255, 127.5], lung: [150, 70], soft: [110, 140], bone: [130, 190] };
