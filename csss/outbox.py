@@ -157,7 +157,7 @@ def given_up_job(row_id: uuid.UUID) -> OutboxJob:
     if row is None:
         raise NotFound(_("There is no such job."))
     if row.failed_at is None or row.done_at is not None:
-        raise StateConflict(_("This job has not been given up, or somebody has seen to it already."))
+        raise StateConflict(_("This job has not been given up, or somebody has dealt with it already."))
     return row
 
 
@@ -180,7 +180,7 @@ def try_again(row_id: uuid.UUID, *, by: Actor) -> OutboxJob:
     """Queue a failed job again, with all its attempts. Raises NotFound, StateConflict."""
     row = given_up_job(row_id)
     if not may_try_again(row):
-        raise StateConflict(_("The doctor begins this analysis again, on the page of the scan."))
+        raise StateConflict(_("The doctor starts this analysis again, on the page of the scan."))
     row.failed_at, row.leased_until, row.attempts, row.due_at = None, None, 0, now()
     record("job.tried_again", row, by=by, job=row.job)
     _hand_over(row)

@@ -71,8 +71,8 @@ UNSUPPORTED = (
 
 def too_long(width: int, height: int) -> str:
     return (
-        f"The picture has {width} × {height} pixels: one side is more than 10 times as long as the other, as no scan is. "
-        "Send the whole picture of the scan."
+        f"The picture has {width} × {height} pixels: one side is more than 10 times as long as the other. "
+        "No scan has this shape: send the whole picture of the scan."
     )
 
 

@@ -75,7 +75,7 @@ def register(
         patient is not None
         and patient.date_of_birth > now().astimezone(current_app.config["CSSS"].zone).date()
     ):
-        raise Invalid(date_of_birth=gettext("The date of birth lies in the future."))
+        raise Invalid(date_of_birth=gettext("The date of birth is in the future."))
     user = _new_user(email=email, name=name, password=password, role=role, password_hash=password_hash)
     if role is Role.PATIENT and patient is not None:
         user.state = AccountState.ACTIVE

@@ -117,7 +117,8 @@ def _check_may_send(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> 
         )
     else:
         sentence = gettext(
-            "%(count)s codes were asked for within %(minutes)s minutes for sign-ins begun elsewhere. Wait a while "
+            "%(count)s codes were asked for within %(minutes)s minutes for sign-ins started elsewhere. Wait "
+            "a while "
             "and ask for a new one here, or use an authenticator app or a recovery code.",
             **words,
         )

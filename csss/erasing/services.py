@@ -99,7 +99,7 @@ def check_request(patient: Patient, *, reason: str, mrn: str) -> None:
     except Invalid as refused:
         errors |= refused.errors
     if mrn.strip() != patient.mrn:
-        errors["mrn"] = _("This is not the MRN of this patient. Type it as it stands above.")
+        errors["mrn"] = _("This is not the MRN of this patient. Type it exactly as shown above.")
     if errors:
         raise Invalid(**errors)
 

@@ -66,9 +66,9 @@ _ACCESS_CHANGED: dict[MailKind, tuple[str, str]] = {
     MailKind.SECOND_FACTOR_RESET: (
         _l("Your second step at sign-in was reset"),
         _l(
-            "the authenticator app, the passkeys and the recovery codes of your account do not work any more: an "
-            "administrator has reset them; or a new password was set by mail, and then whatever was set up before this "
-            "address was confirmed goes."
+            "the authenticator app, the passkeys and the recovery codes of your account do not work any "
+            "more: either an administrator has reset them, or a new password was set by mail. A new "
+            "password also removes what was set up before this address was confirmed."
         ),
     ),
     MailKind.PASSPHRASE_SET: (

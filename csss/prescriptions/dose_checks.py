@@ -1,7 +1,7 @@
-"""Check whether a dose is meaningful, and whether it exceeds the formulary's greatest dose a day.
+"""Check whether a dose is meaningful, and whether it exceeds the formulary's maximum daily dose.
 
 A meaningless dose is refused: no positive number, no unit, a unit that does not suit the route or the medicine. A
-dose above the greatest dose a day only needs a reason. Age, weight and other medicines are not considered.
+dose above the maximum daily dose only needs a reason. Age, weight and other medicines are not considered.
 """
 
 import re
@@ -17,7 +17,7 @@ from csss.prescriptions.frequencies import times_a_day
 from csss.prescriptions.models import Route
 from csss.prescriptions.units import COUNTED, MEDICINE, Measure, Unit, find, unit_pattern
 
-# Used where the formulary names no greatest dose a day: this multiple of the greatest strength.
+# Used where the formulary names no maximum daily dose: this multiple of the greatest strength.
 TIMES_THE_STRENGTH = 8
 # A record has no weight, so a dose per kg or m² is compared for an adult of this size.
 KG, M2 = 60, Fraction(18, 10)
@@ -37,14 +37,12 @@ def problem(drug: str, text: str, route: Route, book: Formulary) -> str | None:
     for amount in dose.amounts:
         if not amount.unit.suits(route):
             return _(
-                "“%(unit)s” does not go with the route “%(route)s”: correct the dose or the route.",
+                "“%(unit)s” does not fit the route “%(route)s”: correct the dose or the route.",
                 unit=amount.unit.name,
                 route=route.human,
             )
         if amount.per in (Per.HOUR, Per.MINUTE) and route not in _RATES:
-            return _(
-                "A dose for each hour or minute does not go with the route “%(route)s”.", route=route.human
-            )
+            return _("A dose for each hour or minute does not fit the route “%(route)s”.", route=route.human)
         medicines = book.find(drug)
         known = _measures(medicines)
         if amount.measure in MEDICINE and known and amount.measure not in known and route not in _PREPARATION:
@@ -62,7 +60,7 @@ _MEASURES = {Measure.MASS: "mg", Measure.UNITS: "IU", Measure.MMOL: "mmol"}
 
 def _trouble(trouble: Trouble, route: Route, text: str) -> str | None:
     if trouble is Trouble.NOT_POSITIVE:
-        return _("A dose is more than zero.")
+        return _("A dose must be more than zero.")
     if trouble is Trouble.NO_NUMBER:
         return _("Write how much: a number and a unit, for instance 500 mg or 2 tablets.")
     if route is Route.OTHER and re.search(r"[1-9]\s*[^\W\d_]", text):
@@ -81,13 +79,13 @@ class _Strengths:
 
 
 def greatest_a_day(medicine: Medicine, route: Route | None) -> str | None:
-    """The formulary's greatest dose a day, in words; None when it names none."""
+    """The formulary's maximum daily dose, in words; None when it names none."""
     limits = {measure: _known_limit(medicine, route, measure) for measure in MEDICINE}
     return _(" or ").join(_written(limit, measure) for measure, limit in limits.items() if limit) or None
 
 
 def warning(drug: str, text: str, route: Route, frequency: str, book: Formulary) -> str | None:
-    """A sentence when the line exceeds the greatest dose a day that the formulary knows; None otherwise."""
+    """A sentence when the line exceeds the maximum daily dose that the formulary knows; None otherwise."""
     medicines, dose = book.find(drug), read(text)
     if not medicines or dose.trouble is not None:
         return None
@@ -104,7 +102,8 @@ def _too_many(dose: Dose, times: Fraction | None, medicines: Sequence[Medicine])
         most, a_day = count.unit.most_a_day, _a_day(count, times)
         if most is not None and a_day > most and count.per not in (Per.HOUR, Per.MINUTE):
             return _(
-                "This comes to %(amount)s of %(medicine)s a day; for no medicine is more than %(most)s a day usual.",
+                "This comes to %(amount)s of %(medicine)s a day; more than %(most)s a day is unusual for "
+                "any medicine.",
                 amount=_counted(count.unit, a_day),
                 medicine=_names(medicines),
                 most=_counted(count.unit, Fraction(most)),
@@ -115,7 +114,7 @@ def _too_many(dose: Dose, times: Fraction | None, medicines: Sequence[Medicine])
 def _too_much(
     amount: Amount, times: Fraction | None, route: Route, medicines: Sequence[Medicine]
 ) -> str | None:
-    """Warn of more than the greatest dose a day; for several medicines in one line, more than the sum of theirs."""
+    """Warn of more than the maximum daily dose; for several medicines in one line, more than the sum of theirs."""
     limits = [_limit(each, route, amount.measure) for each in medicines]
     limit = sum((each for each in limits if each is not None), Fraction(0))
     a_day = _a_day(amount, times)
@@ -123,20 +122,20 @@ def _too_much(
         return None
     told = [
         _(
-            "This comes to %(amount)s a day. The greatest dose a day of %(medicine)s is %(limit)s.",
+            "This comes to %(amount)s a day. The maximum daily dose of %(medicine)s is %(limit)s.",
             amount=_written(a_day, amount.measure),
             medicine=_names(medicines),
             limit=_written(limit, amount.measure),
         )
     ]
     if times is None and amount.per is Per.DOSE:
-        told.append(_("How often it is taken was not understood, so a single dose was compared."))
+        told.append(_("The frequency was not understood, so a single dose was compared."))
     if amount.per_kg or amount.per_m2:
         told.append(_("It was compared for a person of %(kg)s kg.", kg=KG))
     if not any(_known_limit(each, route, amount.measure) for each in medicines):
         told.append(
             _(
-                "The formulary names no greatest dose; it was taken to be %(times)s times the greatest strength.",
+                "The formulary lists no maximum dose; %(times)s times the greatest strength was assumed.",
                 times=TIMES_THE_STRENGTH,
             )
         )
@@ -220,7 +219,7 @@ def _form(text: str) -> str:
 
 
 def _limit(medicine: Medicine, route: Route, measure: Measure) -> Fraction | None:
-    """The greatest dose a day: from the formulary, or a multiple of the greatest strength."""
+    """The maximum daily dose: from the formulary, or a multiple of the greatest strength."""
     if (known := _known_limit(medicine, route, measure)) is not None:
         return known
     strengths = [

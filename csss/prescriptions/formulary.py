@@ -4,7 +4,7 @@ It has two files beside this module, separated by semicolons, lists by `|`: `for
 own instead, CSSS_FORMULARY) and `allergy_groups.csv`. Names are WHO INNs, codes those of the ATC index; they name
 usual strengths and routes and recommend no dose. A line may always name something else.
 
-The seven columns: name; ATC code; forms and strengths; routes; allergy groups; other names; greatest dose a day of
+The seven columns: name; ATC code; forms and strengths; routes; allergy groups; other names; maximum daily dose of
 an adult. The last one may be missing or empty. It is one amount ("4 g"), or several: one for a route ("4 g|oral 2
 g"; the one without a route applies to all others), or one in another measure ("240 mg|24,000 units"). For a
 combination it is the sum of all ingredients; for a medicine that is not taken daily, the amount of a day on which
@@ -30,7 +30,7 @@ _DATA = Path(__file__).parent / "data"
 _CODE = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
 _WORD = re.compile(r"[a-z0-9]+")
 T = TypeVar("T")
-_COLUMNS = 6  # name, code, strengths, routes, groups, other names; the greatest dose a day is optional
+_COLUMNS = 6  # name, code, strengths, routes, groups, other names; the maximum daily dose is optional
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Limit:
-    """The greatest dose a day by this route, or (None) by all routes without a limit of their own."""
+    """The maximum daily dose by this route, or (None) by all routes without a limit of their own."""
 
     amount: Amount
     route: Route | None = None
@@ -132,7 +132,7 @@ def _groups() -> Iterator[Group]:
 def _medicine(row: list[str], groups: dict[str, Group], where: str) -> Medicine:
     if len(row) not in (_COLUMNS, _COLUMNS + 1):
         raise BadSetting(
-            f"{where}: {_COLUMNS} columns are expected, separated by semicolons; a seventh may hold the greatest dose a day."
+            f"{where}: {_COLUMNS} columns are expected, separated by semicolons; a seventh may hold the maximum daily dose."
         )
     name, code, strengths, routes, group_keys, other_names = row[:_COLUMNS]
     if not name:
@@ -156,7 +156,7 @@ def _limit(cell: str, where: str) -> Limit:
     dose = read(rest if route else cell)
     amount = dose.amounts[0] if len(dose.amounts) == 1 else None
     if amount is None or amount.measure not in MEDICINE or amount != Amount(amount.number, amount.unit):
-        raise BadSetting(f"{where}: {cell!r} is no greatest dose a day such as “4 g” or “oral 2 g”.")
+        raise BadSetting(f"{where}: {cell!r} is not a maximum daily dose such as “4 g” or “oral 2 g”.")
     return Limit(amount, route)
 
 

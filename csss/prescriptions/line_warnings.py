@@ -81,7 +81,7 @@ def warnings(scan: Scan, lines: Sequence[tuple[int, Line]]) -> dict[int, list[Li
 
 
 def dose_warning(line: Line) -> str | None:
-    """A sentence when a line exceeds the greatest dose a day in the formulary, whoever the patient is."""
+    """A sentence when a line exceeds the maximum daily dose in the formulary, whoever the patient is."""
     route = Route(line.route) if line.route in set(Route) else Route.OTHER
     return dose_checks.warning(line.drug, line.dose, route, line.frequency, formulary())
 

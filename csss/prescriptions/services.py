@@ -107,7 +107,7 @@ def _unanswered(
     for place, line in filled:
         if place in warned and not line.override_reason.strip():
             errors[f"override_reason-{place}"] = _(
-                "Correct or remove this medicine, or write why it is right all the same."
+                "Correct or remove this medicine, or write why it is right anyway."
             )
         elif len(line.override_reason) > MAX_REASON:
             errors[f"override_reason-{place}"] = at_most(MAX_REASON)

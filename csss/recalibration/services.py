@@ -236,7 +236,7 @@ def _unchanged(seen: int) -> ModelChoice | None:
         raise StateConflict(_("CSSS_MODEL names the model: nothing can be chosen here."))
     newest = newest_choice()
     if (newest.number if newest else 0) != seen:
-        raise StateConflict(_("Somebody else has chosen meanwhile. Look at the page again."))
+        raise StateConflict(_("Somebody else has chosen a version in the meantime. Load the page again."))
     return newest
 
 
@@ -254,7 +254,9 @@ def _keep_choice(
     try:
         db.session.flush()
     except IntegrityError as error:  # of two at once the second one finds the number taken
-        raise StateConflict(_("Somebody else has chosen meanwhile. Look at the page again.")) from error
+        raise StateConflict(
+            _("Somebody else has chosen a version in the meantime. Load the page again.")
+        ) from error
     record(
         "model.chosen",
         About("model", version or "as installed"),

@@ -57,7 +57,7 @@ class TryLater(Invalid):
 
 
 def try_later() -> TryLater:
-    return TryLater(file=_("Many pictures are being checked just now. Send yours again in a minute."))
+    return TryLater(file=_("Many pictures are being checked at the moment. Send yours again in a minute."))
 
 
 def warm_up() -> None:
@@ -160,8 +160,8 @@ def _check(written: DecodedPicture) -> None:
     if written.verdict is Verdict.TOO_LONG:
         raise Invalid(
             file=_(
-                "The picture has %(width)s × %(height)s pixels: one side is more than %(most)s times as long as the other, "
-                "as no scan is. Send the whole picture of the scan.",
+                "The picture has %(width)s × %(height)s pixels: one side is more than %(most)s times as "
+                "long as the other. No scan has this shape: send the whole picture of the scan.",
                 width=written.width,
                 height=written.height,
                 most=MAX_RATIO,

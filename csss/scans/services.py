@@ -245,7 +245,7 @@ def correct_kind(scan_id: uuid.UUID, *, was: str, became: str, reason: str = "",
     policies.check_can_correct_kind(scan)
     was, became = _kinds(was, became)
     if scan.kind is not was:
-        raise StateConflict(_("Somebody has corrected the kind of this scan meanwhile."))
+        raise StateConflict(_("Somebody has corrected the kind of this scan in the meantime."))
     if became is was:
         raise Invalid(kind=_("The scan is of this kind already. Choose the other one."))
     check_length(MAX_REASON, reason=reason)

@@ -17,7 +17,7 @@ _FAILURES = {
     "CannotOpen": N_("The analysis could not be done. The stored picture cannot be opened."),
     "JobTimeoutException": N_("The analysis could not be done. It took too long."),
     "MemoryError": N_("The analysis could not be done. There was not enough memory."),
-    "WorkerDied": N_("The analysis could not be done. It broke off each time."),
+    "WorkerDied": N_("The analysis could not be done. It was interrupted each time."),
 }
 _UNKNOWN = N_("The analysis could not be done. Something went wrong on our side; it has been recorded.")
 _OURS = frozenset({MOVED_ON, READ_WITHOUT, FAILED_TWICE, _UNKNOWN, *_FAILURES.values()})

@@ -104,7 +104,7 @@ def _wait_for(check: _Check, until: float) -> None:
 
 def _another_first() -> TryLater:
     return TryLater(
-        file=_("Another picture of yours is being checked just now. Send this one again in a moment.")
+        file=_("Another picture of yours is being checked at the moment. Send this one again in a moment.")
     )
 
 

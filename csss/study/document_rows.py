@@ -171,7 +171,7 @@ def _flow(report: StudyReport) -> list[tuple[str, int, list[tuple[str, int]]]]:
             _("scans in the sample"),
             flow.drawn,
             [
-                (_("withdrawn, their patients having been erased"), report.withdrawn),
+                (_("withdrawn, because their patients were erased"), report.withdrawn),
                 (_("not read by everybody who had to"), lost["not_read"]),
                 (_("without agreement of the readers"), lost["no_agreement"]),
                 (_("unreadable"), lost["unreadable"]),
@@ -280,7 +280,7 @@ def _to_fill_in() -> list[str]:
     return [
         _("Responsible for the study (name, role)"),
         _("Ethics committee, number and day of approval, or why none is needed"),
-        _("Consent of patients, or the ground for doing without"),
+        _("Consent of patients, or the reason why none was needed"),
         _("Registry and registration number"),
         _("Intended use, users and place in the workflow"),
         _("Devices that took the pictures, and how"),

@@ -1,4 +1,4 @@
-"""All that knows HTTP: one blueprint per role, and what they share."""
+"""Handle HTTP: one blueprint per role, and the code that they share."""
 
 from typing import Any
 
@@ -110,12 +110,12 @@ def _conflict(error: StateConflict) -> Response:
 
 
 def _cannot_open(error: CannotOpen) -> Response:
-    """The log says which key is missing or which file was changed; people read that it is not their fault."""
+    """The log says which key is missing or which file was changed; the page says that it is not the user's fault."""
     current_app.logger.error("request %s: %s", request_id(), error)
     return error_response(503, FILE_SHUT)
 
 
 def _wrong_key(error: WrongKey) -> Response:
-    """A process with another key than the database's writes nothing; `/readyz` and the log say why."""
+    """A process whose key differs from the database's writes nothing; `/readyz` and the log say why."""
     current_app.logger.error("request %s: %s", request_id(), error)
     return error_response(503, WRONG_KEY)

@@ -1,8 +1,9 @@
-"""One style sheet and one script for all pages, and more for single pages, put together in memory and hashed.
+"""Build one style sheet and one script for all pages, and further ones for single pages, in memory, with hashes in
+their names.
 
-A file's address changes with its content, so a browser may keep it for ever and never asks again. What only one page
-needs lies in `css/pages` and `js/pages`, so that nobody else loads it: `asset("viewer.js")` in that page's block `head`.
-A folder there, such as `css/pages/scan`, is one file, too: `asset("scan.css")`.
+A file's address changes with its content, so a browser may keep it without a time limit and never asks again. What only
+one page needs is in `css/pages` and `js/pages`, so that other pages do not load it: `asset("viewer.js")` in that page's
+block `head`. A folder there, such as `css/pages/scan`, is one file, too: `asset("scan.css")`.
 """
 
 import gzip
@@ -24,7 +25,8 @@ STATIC_ENDPOINT = "static_file"
 FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"  # may be kept, but the ETag has to be checked each time
 
-# What may be served, and as what. Sources of the style sheet and the script, licences and checksums are not.
+# The suffixes that may be served, with their media types. Sources of the style sheet and the script, licences and
+# checksums are not served.
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".ico": "image/x-icon",
@@ -68,7 +70,7 @@ def compress(content: bytes, encoding: str) -> bytes:
 
 
 def squeeze_css(source: str) -> str:
-    """Drop comments and needless white space; quoted strings stay as they are."""
+    """Remove comments and unnecessary white space; quoted strings stay as they are."""
 
     def outside(text: str) -> str:
         text = re.sub(r"\s+", " ", text)
@@ -80,7 +82,7 @@ def squeeze_css(source: str) -> str:
 
 
 def squeeze_js(source: str) -> str:
-    """Drop indentation and whole-line comments. Our scripts hold no strings of several lines."""
+    """Remove indentation and whole-line comments. Our scripts contain no strings of several lines."""
     source = re.sub(r"^\s*/\*.*?\*/\s*$", "", source, flags=re.DOTALL | re.MULTILINE)
     lines = (line.strip() for line in source.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))
@@ -189,7 +191,8 @@ def static_file(path: str) -> Response:
         abort(404)
     encoding = _encoding() if asset.suffix not in _COMPRESSED_ALREADY else None
     response = Response(asset.body(encoding), content_type=TYPES[asset.suffix])
-    # Another hash is asked for while a new version is being rolled out: answer with ours, but not for ever.
+    # While a new version is being installed, browsers may ask for another hash: answer with our content, but only for a
+    # short time.
     wanted = hashed["hash"] if hashed else request.args.get("v")
     response.headers["Cache-Control"] = FOR_EVER if wanted == asset.digest else ASK_AGAIN
     if asset.suffix not in _COMPRESSED_ALREADY:

@@ -1,4 +1,4 @@
-"""What a person reads when something cannot be done: one plain sentence, a way on, and a number to quote."""
+"""Answer errors with one plain sentence, a next step, and a number to quote."""
 
 import errno
 import secrets
@@ -18,7 +18,7 @@ from csss.web.view_audit import refused_because
 
 @dataclass(frozen=True)
 class Sentence:
-    """Title and explanation of one kind of error, in the words of the person at the screen.
+    """Title and explanation of one kind of error, in the user's words.
 
     Those of this module are lazy texts: looked up in the reader's language when they are shown.
     """
@@ -32,20 +32,21 @@ SENTENCES: dict[int, Sentence] = {
         _l("The request was not understood"), _l("Go back, load the page again and try once more.")
     ),
     401: Sentence(_l("You are not signed in"), _l("Your session has ended. Sign in to go on.")),
-    403: Sentence(_l("This is not open to you"), _l("Your account may not see this page or do this.")),
+    403: Sentence(_l("You do not have access to this"), _l("Your account may not see this page or do this.")),
     404: Sentence(
         _l("There is no such page"), _l("The address may be mistyped, or it belongs to somebody else.")
     ),
     405: Sentence(
-        _l("This address does not work like that"), _l("Start from a page of the site and use its buttons.")
+        _l("This address does not accept this kind of request"),
+        _l("Start from a page of the site and use its buttons."),
     ),
     408: Sentence(
-        _l("The line is too slow"),
-        _l("What you sent did not arrive in time. Try again when the line is better."),
+        _l("The connection is too slow"),
+        _l("What you sent did not arrive in time. Try again when the connection is better."),
     ),
     409: Sentence(
-        _l("Somebody else was quicker"),
-        _l("The scan has changed since this page was loaded. Load it again to see where it stands now."),
+        _l("Somebody else changed this first"),
+        _l("The scan has changed since this page was loaded. Load it again to see its current state."),
     ),
     413: Sentence(_l("The file is too large"), _l("Choose a smaller file and send it again.")),
     422: Sentence(
@@ -53,9 +54,9 @@ SENTENCES: dict[int, Sentence] = {
     ),
     429: Sentence(_l("Too many tries"), _l("Wait a minute, then try again.")),
     500: Sentence(_l("Something went wrong on our side"), _l("It has been recorded. Try again in a minute.")),
-    503: Sentence(_l("The system is not available just now"), _l("Try again in a minute.")),
+    503: Sentence(_l("The system is not available at the moment"), _l("Try again in a minute.")),
     507: Sentence(
-        _l("There is no room for more just now"),
+        _l("There is no free space at the moment"),
         _l(
             "The system’s disk is full. Nothing of this was stored and nothing else was lost. Try again later."
         ),
@@ -63,7 +64,7 @@ SENTENCES: dict[int, Sentence] = {
 }
 _BUSY = Sentence(
     SENTENCES[503].title,
-    _l("The database does not answer. Load the page again in a minute and look what has been kept."),
+    _l("The database does not answer. Load the page again in a minute and check what has been saved."),
 )
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 CSRF = Sentence(
@@ -73,27 +74,29 @@ CSRF = Sentence(
     ),
 )
 FILE_SHUT = Sentence(
-    _l("This file cannot be opened just now"),
+    _l("This file cannot be opened at the moment"),
     _l(
-        "It is kept, but the system lacks what it needs to open it. This has been recorded for those who run the system."
+        "It is stored, but the system lacks what it needs to open it. This has been recorded for the people "
+        "who run the system."
     ),
 )
 WRONG_KEY = Sentence(
     SENTENCES[503].title,
     _l(
-        "It is not set up rightly, so nothing is taken in and nothing was changed. Those who run the system have to mend it."
+        "It is not set up correctly, so nothing was accepted and nothing was changed. The people who run "
+        "the system have to fix it."
     ),
 )
 
 # Where a route's own sentence (`abort(409, "…")`) says more than ours. 404 is left out on purpose: its words
 # must not differ between what does not exist and what belongs to somebody else.
 _OWN_WORDS = frozenset({403, 409, 413, 422, 429, 503})
-# These must come out whatever is broken, so nothing that needs the database or the session takes part.
+# These must work whatever is broken, so they use nothing that needs the database or the session.
 _STANDALONE = frozenset({500, 503, 507})
 
 
 def request_id() -> str:
-    """A short random number for this request: stands in the log, in `X-Request-ID` and on the error page."""
+    """A short random number for this request: it is in the log, in `X-Request-ID` and on the error page."""
     if "request_id" not in g:
         g.request_id = secrets.token_hex(5)
     found: str = g.request_id
@@ -132,7 +135,9 @@ def error_response(code: int, sentence: Sentence) -> Response:
 
 
 def _stay_here(response: Response) -> Response:
-    """No answer leads to another host. Werkzeug's own (a slash more or less) begins with whatever a request calls us."""
+    """Remove the host from redirects, so that none leads to another host. Werkzeug's own redirects (a slash more or
+    less) start with the Host that the request names.
+    """
     target = urlsplit(response.headers.get("Location", ""))
     if target.netloc:
         query = f"?{target.query}" if target.query else ""
@@ -141,12 +146,12 @@ def _stay_here(response: Response) -> Response:
 
 
 def _plain(template: str, context: dict[str, object]) -> str:
-    # Past Flask's context processors: those read the signed-in person from the database.
+    # Avoid Flask's context processors: they read the signed-in person from the database.
     return current_app.jinja_env.get_template(template).render(context)
 
 
 def _csrf_error(error: CSRFError) -> Response:
-    """Whose session is over or whose cookie is gone has no token to send: the way to sign in helps, an error does not."""
+    """A person without a session or cookie has no token to send: show how to sign in, not an error."""
     from csss.web.guard import ask_to_sign_in, needs_sign_in
 
     if needs_sign_in():
@@ -156,14 +161,16 @@ def _csrf_error(error: CSRFError) -> Response:
 
 
 def _cut_off(error: ClientDisconnected) -> Response:
-    """A body that came more slowly than any line in use (`csss.connections`), or whose sender has gone."""
+    """A body that arrived too slowly (`csss.connections`), or whose sender has disconnected."""
     if isinstance(error.__context__, TimeoutError):
         return error_response(408, SENTENCES[408])
     return _http_error(error)
 
 
 def conflict_page(sentence: str | None) -> Response:
-    """Answer a step that came too late on a page of its own, where the page it was taken on has no place for `sentence`."""
+    """Answer a step that came too late with a separate page, where the page it was taken on has no place for
+    `sentence`.
+    """
     return error_response(409, Sentence(SENTENCES[409].title, sentence or SENTENCES[409].text))
 
 
@@ -184,7 +191,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _no_database(error: OperationalError | InterfaceError) -> Response:
-    """Locked for too long, gone, or its disk is full."""
+    """Answer when the database is locked for too long, is gone, or its disk is full."""
     current_app.logger.error("request %s: the database does not answer", request_id(), exc_info=error)
     full = "full" in str(error.orig)  # SQLite: "database or disk is full"
     response = error_response(507, SENTENCES[507]) if full else error_response(503, _BUSY)
@@ -193,7 +200,7 @@ def _no_database(error: OperationalError | InterfaceError) -> Response:
 
 
 def _no_room(error: OSError) -> Response:
-    """The disk is full. Anything else is a fault of ours."""
+    """Answer when the disk is full. Any other OSError is a bug."""
     if error.errno not in _FULL:
         raise error
     current_app.logger.error("request %s: the disk is full", request_id(), exc_info=error)

@@ -1,4 +1,4 @@
-"""Tables as CSV (RFC 4180): streamed, and inert when a spreadsheet opens them."""
+"""Send tables as CSV (RFC 4180): streamed, and without formulas when a spreadsheet opens them."""
 
 import csv
 import io
@@ -9,15 +9,15 @@ from flask import Response, stream_with_context
 
 from csss.web.headers import FILE_CSP
 
-# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection); an apostrophe makes it text. White space
-# and characters that nobody sees may stand before: some programs skip them.
+# A spreadsheet treats a cell that begins with one of these as a formula (OWASP, CSV injection); an apostrophe makes it
+# text. White space and invisible characters may come before: some programs skip them.
 _UNSEEN = r"[\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*"
 _DANGEROUS = re.compile(_UNSEEN + r"[=+\-@＝＋－＠]|[\t\r\n]")
 _BLOCK = 200  # rows that are sent together
 
 
 def inert(value: object) -> str:
-    """The value as text that no spreadsheet runs; plain numbers stay numbers."""
+    """The value as text that no spreadsheet treats as a formula; plain numbers stay numbers."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     text = "" if value is None else str(value)
@@ -35,7 +35,7 @@ def csv_response(name: str, heads: Iterable[str], rows: Iterable[Iterable[object
 def _lines(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
     target = io.StringIO()
     writer = csv.writer(target, quoting=csv.QUOTE_ALL)
-    yield "\ufeff"  # spreadsheets take a file without it for another encoding
+    yield "\ufeff"  # without it, spreadsheets assume another encoding
     writer.writerow([inert(head) for head in heads])
     for number, row in enumerate(rows, start=1):
         writer.writerow([inert(cell) for cell in row])

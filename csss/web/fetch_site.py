@@ -1,7 +1,8 @@
-"""Where a request comes from, as the browser itself says it (`Sec-Fetch-Site`, W3C Fetch Metadata).
+"""Check where a request comes from, by the browser's header `Sec-Fetch-Site` (W3C Fetch Metadata).
 
-Another site may lead people to our pages and nothing else: it can neither send our forms nor embed or read what we serve.
-A request without the header (an old browser, a script) passes; the form token and the cookie's SameSite hold for it.
+Another site may link to our pages and nothing else: it can neither send our forms nor embed or read our content. A
+request without the header (an old browser, a script) passes; the form token and the cookie's SameSite protect against
+it.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,9 @@ _OURS = frozenset({"same-origin", "none"})  # none: the address was typed, or op
 
 
 def not_from_elsewhere(view: View) -> View:
-    """For files of people: not even a link on another site, or on another host of ours, opens them."""
+    """Refuse requests for people's files from other sites: not even a link on another site, or on another host of ours,
+    opens them.
+    """
     view.not_from_elsewhere = True  # type: ignore[attr-defined]
     return view
 
@@ -35,7 +38,7 @@ def _refuse_other_sites() -> None:
 
 
 def _follows_a_link() -> bool:
-    """Whether somebody goes to a page of ours, in a window of its own."""
+    """Whether somebody follows a link to a page, in a browser window (not embedded)."""
     headers = request.headers
     return (
         request.method in {"GET", "HEAD"}

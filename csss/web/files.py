@@ -1,4 +1,4 @@
-"""Pictures and reports, each within what the asking person may see."""
+"""Serve pictures and reports, only to people who may see them."""
 
 import uuid
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def image(scan_id: uuid.UUID) -> Response:
         made = _there(scan_id, lambda: previews.small(file_key, size))
     except Busy:
         raise ServiceUnavailable(
-            _("Other pictures are being made just now. Try again in a moment."), retry_after=2
+            _("Other pictures are being made at the moment. Try again in a moment."), retry_after=2
         ) from None
     return _answer(made, previews.FORMAT.media_type, f"{wanted}-{scan_id}.{previews.FORMAT.suffix}")
 
@@ -49,7 +49,9 @@ def image(scan_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_SEE)
 @not_from_elsewhere
 def heatmap(scan_id: uuid.UUID) -> Response:
-    """A transparent layer of the scan's proportions. A patient sees it only once the report is released."""
+    """The heat map: a transparent layer with the scan's proportions. A patient sees it only after the report is
+    released.
+    """
     scan = queries.scan_visible_to(me(), scan_id)
     hidden = me().role is Role.PATIENT and not report_queries.released(scan)
     if hidden or scan.prediction is None or scan.prediction.heatmap_key is None:
@@ -76,7 +78,7 @@ def _file(scan_id: uuid.UUID, key: str, media_type: str, name: str) -> Response:
 
 
 def _there(scan_id: uuid.UUID, read: Callable[[], bytes]) -> bytes:
-    """The contents. Without the file it is 404 when the scan has just been erased; else somebody has lost it."""
+    """The content of the file. If it is missing: 404 when the scan has just been erased, otherwise an error."""
     try:
         return read()
     except FileNotFoundError as error:
@@ -86,7 +88,9 @@ def _there(scan_id: uuid.UUID, read: Callable[[], bytes]) -> bytes:
 
 
 def _answer(content: bytes, media_type: str, name: str) -> Response:
-    """`sandbox` keeps a browser from running anything in it. No cache keeps it: clinic computers are shared."""
+    """The answer with the file. `sandbox` stops the browser from running anything in it. No cache stores it: clinic
+    computers are shared.
+    """
     response = make_response(content)
     response.headers["Content-Type"] = media_type
     response.headers["Content-Disposition"] = f'inline; filename="{name}"'

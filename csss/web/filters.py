@@ -52,5 +52,5 @@ def shorten(text: str, limit: int = 80) -> str:
 
 
 def address(email: str) -> Markup:
-    """An e-mail address that a narrow column breaks before the @ and before a dot, not within a word."""
+    """An e-mail address that a narrow column wraps before the @ and before a dot, not within a word."""
     return Markup(str(escape(email)).replace("@", "<wbr>@").replace(".", "<wbr>."))  # noqa: S704 - escaped  # nosec B704

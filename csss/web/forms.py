@@ -1,4 +1,4 @@
-"""What the forms of all roles share: text as it may be stored, and a service's sentences beside the fields."""
+"""The parts that forms of all roles share: cleaning of text, and a service's sentences beside the fields."""
 
 import re
 import unicodedata
@@ -10,25 +10,26 @@ from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import Form
 
-# PostgreSQL stores no NUL, PDF and XML no other control character; a tab or a line break is all a person can mean.
+# PostgreSQL stores no NUL; PDF and XML allow no other control characters. People only need tabs and line breaks.
 _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def clean(text: str | None) -> str:
     """Text as typed, with one kind of line break and without control characters. For `filters=[clean]`.
 
-    Letters with accents are composed (NFC): some systems type them as two, and a search would not find the other kind.
+    Letters with accents are composed (NFC): some systems send them as two characters, and a search would not find the
+    other form.
     """
     plain = _UNWANTED.sub("", (text or "").replace("\r\n", "\n").replace("\r", "\n"))
     return unicodedata.normalize("NFC", plain)
 
 
-# Letters that turn the direction of what follows: in a name they could make a signature read as somebody else's.
+# Characters that change the text direction: in a name they could make a signature look like somebody else's.
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def one_line(text: str | None) -> str:
-    """For names: a single line, because it stands in mails, signatures and headings. For `filters=[one_line]`."""
+    """For names: a single line, because names appear in mails, signatures and headings. For `filters=[one_line]`."""
     return " ".join(_TURNING.sub("", clean(text)).split())
 
 
@@ -36,7 +37,7 @@ _SENT: Any = object()
 
 
 class TextForm(FlaskForm):
-    """A form of texts. Flask-WTF would also take files and JSON, and put them into fields that expect text."""
+    """A form of texts. Flask-WTF would also accept files and JSON, and put them into fields that expect text."""
 
     def __init__(self, formdata: "MultiDict[str, str] | None" = _SENT, **more: Any) -> None:
         if formdata is _SENT:
@@ -45,7 +46,7 @@ class TextForm(FlaskForm):
 
 
 def mark(form: Form, errors: Mapping[str, str]) -> list[str]:
-    """Put each sentence beside the field it is about; what belongs to no field of this form comes back."""
+    """Put each sentence beside its field; return those that belong to no field of this form."""
     left = []
     for name, sentence in errors.items():
         if name in form:

@@ -9,27 +9,28 @@ from werkzeug.urls import iri_to_uri
 from csss.web.live_region.refresh import digest, is_refresh, refreshed
 
 UNPROCESSABLE = 422
-# What differs from answer to answer without a change that anybody could see.
+# Parts that differ between answers without a visible change.
 _TOKENS = re.compile(r'name="csrf_token" value="[^"]*"')
 
 
 def is_htmx() -> bool:
-    """Whether htmx asks. `HX-Request` is the only htmx header the server reads."""
+    """Whether the request comes from htmx. `HX-Request` is the only htmx header the server reads."""
     return request.headers.get("HX-Request") == "true"
 
 
 def asks_only() -> bool:
-    """Whether the request only asks for the page. HEAD asks like GET: taken for a form that was sent, it would be a wrong
-    password in the log."""
+    """Whether the request only asks for the page. HEAD counts as GET: treated as a sent form, it would be a wrong
+    password in the log.
+    """
     return request.method in {"GET", "HEAD"}
 
 
 def page_or_fragment(page: str, fragment: str, status: int = 200, **context: Any) -> Response:
     """Render `fragment` for htmx and `page` (which includes that same file) for everybody else.
 
-    Both answers carry `Vary: HX-Request`, so that no cache ever hands a fragment to a browser as a page.
-    Flashed messages travel with the fragment into `#messages`. A refresh that would change nothing gets 204: it compares
-    the `version` of the context where there is one, a word that changes with the content, and else the fragment itself.
+    Both answers carry `Vary: HX-Request`, so that no cache ever gives a browser a fragment instead of a page. Flashed
+    messages are sent with the fragment into `#messages`. A refresh that would change nothing gets 204: it compares the
+    context's `version` (a word that changes with the content) if there is one, otherwise the fragment itself.
     """
     html = render_template(fragment if is_htmx() else page, **context)
     if is_refresh():
@@ -42,7 +43,7 @@ def page_or_fragment(page: str, fragment: str, status: int = 200, **context: Any
 
 
 def form_error(page: str, fragment: str, **context: Any) -> Response:
-    """The form again, with the reasons beside the fields and what was typed, as 422.
+    """Show the form again as 422, with the reasons beside the fields and what was typed.
 
     htmx swaps it only where the form says `hx-status:422="swap:outerHTML"`.
     """
@@ -50,10 +51,10 @@ def form_error(page: str, fragment: str, **context: Any) -> Response:
 
 
 def redirect_after(url: str) -> Response:
-    """Go on to another page after a success; `url` is one of our own, made with `url_for`.
+    """Redirect to another page after a success; `url` is an address on this site, made with `url_for`.
 
-    A browser gets 303. htmx would follow a 303 silently and swap the page into a card, so it gets an empty
-    204 with `HX-Redirect`, which htmx 4 obeys before it looks at the status.
+    A browser gets 303. htmx would follow a 303 silently and swap the page into a card, so it gets an empty 204 with
+    `HX-Redirect`, which htmx 4 reads before the status.
     """
     if not is_htmx():
         response = make_response(redirect(url, code=303))

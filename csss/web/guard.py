@@ -1,4 +1,4 @@
-"""Who is there and what they may: every view declares a permission, and an undeclared one is refused.
+"""Check who is signed in and what they may do: every view declares a permission; a view without one is refused.
 
 The cookie holds only a session key; role and state of the account are read from the database on every request.
 """
@@ -53,7 +53,7 @@ _IS_BACK = _l(
     "Your session had ended, so nothing was sent. What you had entered is in the form again: look at it, then press the "
     "button."
 )
-MAX_FORM = 2_000_000  # bytes; no form of texts can want more
+MAX_FORM = 2_000_000  # bytes; no form with text fields needs more
 
 
 class Nobody(AnonymousUserMixin):
@@ -66,7 +66,7 @@ class Nobody(AnonymousUserMixin):
 
 
 def requires(permission: Permission) -> Callable[[View], View]:
-    """Declare what a view needs. Goes below the route decorator."""
+    """Declare the permission that a view needs. Goes below the route decorator."""
 
     def mark(view: View) -> View:
         view.permission = permission  # type: ignore[attr-defined]
@@ -76,26 +76,27 @@ def requires(permission: Permission) -> Callable[[View], View]:
 
 
 def takes_files(view: View) -> View:
-    """For a view that a picture is sent to: who may use it may send as much as a request may have at all."""
+    """For a view that receives a picture: people who may use it may send as much as a request may have at all."""
     view.takes_files = True  # type: ignore[attr-defined]
     return view
 
 
 def never_extends_session(view: View) -> View:
-    """For a view that a page calls by itself: it must not keep an abandoned screen signed in."""
+    """For a view that a page calls automatically: it must not keep an abandoned screen signed in."""
     view.never_extends_session = True  # type: ignore[attr-defined]
     return view
 
 
 def open_to_confined(view: View) -> View:
-    """For a view that a session may use which must register a passkey before anything else."""
+    """For a view that is open to a session that has to register a passkey first."""
     view.open_to_confined = True  # type: ignore[attr-defined]
     return view
 
 
 def is_confined() -> bool:
-    """Whether who is signed in may only register a passkey now (CSSS_ADMIN_PASSKEY), or nothing any more: the session
-    may end, or its person be erased, while a request is on its way, and the page for that shows no way on."""
+    """Whether the signed-in person may only register a passkey now (CSSS_ADMIN_PASSKEY), or nothing any more: a session
+    may end, or its person be erased, during a request; the page for that shows no navigation.
+    """
     try:
         return bool(current_user.is_authenticated) and passkeys.is_confined(user_session())
     except ObjectDeletedError:
@@ -122,10 +123,10 @@ def init_guard(app: Flask) -> None:
     manager = LoginManager(app)
     manager.anonymous_user = Nobody
     manager.session_protection = (
-        None  # sessions are rows of ours; an address that changes is normal on phones
+        None  # sessions are rows in our database; on phones, changing addresses are normal
     )
     manager.user_loader(_load)
-    # Not a before_request: it comes before the form token is looked for, which reads the whole request.
+    # Not a before_request: it must run before the form token is read, which reads the whole request.
     app.url_value_preprocessor(_limit_request)
     init_long_bodies(app)
     app.before_request(_refuse_unreadable)
@@ -145,7 +146,7 @@ def _load(key: str) -> User | None:
 
 
 def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    """A stranger's 70 MB are not read, wherever they are sent, nor any body that a thread would have to wait for."""
+    """Do not read a stranger's 70 MB, at any address, nor any body that a thread would have to wait for."""
     view = current_app.view_functions.get(endpoint or "")
     sender = _sender(view.permission) if getattr(view, "takes_files", False) else None  # type: ignore[union-attr]
     if sender is not None:
@@ -159,8 +160,8 @@ def _limit_request(endpoint: str | None, _values: dict[str, Any] | None) -> None
 
 
 def _sender(needed: Permission) -> uuid.UUID | None:
-    """Whose file it is, if they may send one; also whose session has just ended: the words beside the picture come back
-    (`csss.web.unsent`)."""
+    """The account that sends a file, if it may. Also that of a session that has just ended: the text beside the picture is
+    kept (`csss.web.unsent`). None otherwise."""
     if current_user.may(needed):
         return me().id
     ended = unsent.ended_session()
@@ -168,16 +169,16 @@ def _sender(needed: Permission) -> uuid.UUID | None:
 
 
 def _refuse_unreadable() -> None:
-    """No text that people type holds a zero byte, and PostgreSQL cannot take it. Forms drop it (`csss.web.forms`).
+    """Refuse zero bytes: nobody types them, and PostgreSQL cannot store them. Forms remove them (`csss.web.forms`).
 
-    Nor does an address of ours hold a line end, which would begin a line of its own in a log.
+    Refuse line breaks in an address, too: they would start a new line in a log.
     """
     if any(letter < " " or letter == "\x7f" for letter in request.path) or b"%00" in request.query_string:
         abort(400)
 
 
 def _check_keys() -> None:
-    """For a process that came before the database did: nothing is taken in before its keys are known to be right."""
+    """For a process that started before the database: it accepts nothing before its keys have been checked."""
     if request.method not in {"GET", "HEAD", "OPTIONS"}:
         check_keys()
 
@@ -212,10 +213,10 @@ def needs_sign_in() -> bool:
 
 
 def ask_to_sign_in(*, token_is_right: bool = True) -> Response:
-    """Pages are sent to sign-in; htmx is told to go there, since it would put the page into a card (guide, 12). A page with
-    something typed in it stays all the same (js/pages/session.js).
+    """Redirect pages to sign-in; tell htmx to go there, because it would put the page into a card (guide, 12). A page
+    with typed text stays open (js/pages/session.js).
 
-    What a browser sends comes back after signing in, where its form token is right and the view says so
+    A sent form is shown again after signing in, if its form token is valid and the view declares it
     (`csss.web.unsent`).
     """
     came_from = request.full_path.rstrip("?") if asks_only() and not is_htmx() else None
@@ -225,7 +226,7 @@ def ask_to_sign_in(*, token_is_right: bool = True) -> Response:
         if looked_at and not session.get("_flashes"):
             flash(str(_COMES_BACK if came_from else _NOT_TAKEN), "warning")
     target = url_for("auth.login", next=came_from)
-    # A stream (csss.web.live_region.stream) would be led to a page that it cannot read.
+    # A stream (csss.web.live_region.stream) would be redirected to a page that it cannot read.
     if is_htmx() or request.headers.get("Accept") == "text/event-stream":
         response = make_response("", 401)
         response.headers["HX-Redirect"] = target
@@ -243,7 +244,7 @@ def _touch_session() -> None:
 
 
 def sign_in(user: User, *, second_factor_done: bool, method: str = "password") -> UserSession:
-    """Begin a session: complete, or waiting for the second factor. The old cookie's session ends. `method` is the step
+    """Start a session: complete, or waiting for the second factor. The old cookie's session ends. `method` is the step
     that was just taken.
 
     Belongs inside transaction().
@@ -257,7 +258,7 @@ def sign_in(user: User, *, second_factor_done: bool, method: str = "password") -
         complete=second_factor_done or not user.needs_second_factor,
         method=method,
     )
-    session.clear()  # whatever a stranger may have planted in the cookie goes, the CSRF token with it
+    session.clear()  # removes whatever a stranger may have put into the cookie, including the CSRF token
     session.update(remembered)
     session.permanent = False
     if row.complete:
@@ -273,7 +274,7 @@ def sign_in(user: User, *, second_factor_done: bool, method: str = "password") -
 
 
 def renew_session() -> None:
-    """Another key for this session, in the row and in the cookie. Belongs inside transaction()."""
+    """Set a new key for this session, in the row and in the cookie. Belongs inside transaction()."""
     user = me()
     user.session_key = sessions.renew(user_session())
     login_user(user)
@@ -293,7 +294,7 @@ def end_pending() -> None:
 
 
 def sign_out() -> None:
-    """End this session in the database, so that a copied cookie opens nothing any more."""
+    """End this session in the database, so that a copied cookie is useless."""
     user, row = me(), g.user_session
     session_id = row.id
     with transaction():

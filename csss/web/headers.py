@@ -1,4 +1,4 @@
-"""Headers that every answer carries: what the browser may load, keep and tell others."""
+"""Set the security headers of every answer: what the browser may load, store and pass on."""
 
 from flask import Flask, Response, current_app, request
 
@@ -22,9 +22,9 @@ CSP = "; ".join(
     )
 )
 
-# For what is no page: a static file, a fragment that a script asks for, a stream.
+# For answers that are no page: a static file, a fragment for a script, a stream.
 BARE_CSP = "default-src 'none'; frame-ancestors 'none'"
-# For files of people, opened by themselves: nothing in them runs, whatever it is.
+# For people's files that are opened directly: nothing in them runs.
 FILE_CSP = f"sandbox; {BARE_CSP}"
 
 _OFF = (
@@ -44,8 +44,8 @@ _OFF = (
     "usb",
     "xr-spatial-tracking",
 )
-# A patient may photograph a film with the phone's camera, and everybody sign in with a passkey; nothing else is ever
-# asked for.
+# A patient may photograph a film with the phone's camera, and everybody may sign in with a passkey; nothing else is
+# used.
 _OURS = ("camera", "publickey-credentials-create", "publickey-credentials-get")
 PERMISSIONS_POLICY = ", ".join(
     [*(f"{feature}=(self)" for feature in _OURS), *(f"{feature}=()" for feature in _OFF)]
@@ -74,8 +74,8 @@ def add_headers(response: Response) -> Response:
     if not static:
         headers["Cache-Control"] = "no-store"
     if static or _is_for_a_script(response):
-        # Six files come with a first visit over a slow line, and regions refresh many times an hour: they get what
-        # matters for what no browser opens as a page, and no more.
+        # A first visit over a slow connection loads six files, and regions refresh many times an hour. So answers that
+        # are no page get only the headers that matter for them.
         headers.setdefault("Content-Security-Policy", BARE_CSP)
         return response
     headers.setdefault("Content-Security-Policy", CSP)

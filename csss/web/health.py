@@ -1,4 +1,4 @@
-"""For the deployer: is it alive, can it work, how is it doing."""
+"""Health checks and metrics for the deployer."""
 
 import hmac
 import ipaddress
@@ -40,14 +40,16 @@ _TRIED = "csss_storage_tried"
 @status.get("/healthz")
 @requires(PUBLIC)
 def healthz() -> Response:
-    """The process answers."""
+    """Say that the process answers."""
     return make_response("ok\n", 200, {"Content-Type": "text/plain; charset=utf-8"})
 
 
 @status.get("/readyz")
 @requires(PUBLIC)
 def readyz() -> Response:
-    """200 when all is well (database, keys, Redis, a worker for each queue, outbox, storage, room, model), else 503."""
+    """200 when everything works (database, keys, Redis, a worker for each queue, outbox, storage, free space, model),
+    otherwise 503.
+    """
     checks = {
         "database": _database(),
         "keys": _keys(),
@@ -118,8 +120,9 @@ def _disk() -> str:
 
 
 def free_bytes() -> dict[str, int]:
-    """What is left for the scans and reports, and for everything else this machine keeps; 0 where that cannot be told.
-    A store without a bound is left out."""
+    """The free space for scans and reports, and for everything else on this machine; 0 where it is unknown. A store
+    without a limit is left out.
+    """
     instance = current_app.config["CSSS"].instance_folder
     found = {"storage": _free(storage().free_space), "instance": _free(lambda: free_space(instance))}
     return {name: free for name, free in found.items() if free is not None}
@@ -133,7 +136,7 @@ def _free(told: Callable[[], int | None]) -> int | None:
 
 
 def _storage() -> str:
-    """Everybody may ask, as often as they like: in each process the disk is tried once a second at most."""
+    """Whether storage works. Anybody may ask at any rate, so each process tests the disk at most once a second."""
     kept = storage()
     until, answer = current_app.extensions.get(_TRIED, (0.0, ""))
     if time.monotonic() >= until:
@@ -165,7 +168,7 @@ def _model() -> str:
 @status.get("/metrics")
 @requires(PUBLIC)
 def metrics() -> Response:
-    """Prometheus. For this machine, or for whoever has the token; it tells numbers, never names."""
+    """Metrics for Prometheus, for requests from this machine or with the token; only numbers, never names."""
     _check_may_read_metrics()
     registry = CollectorRegistry()
     registry.register(_Numbers())
@@ -183,13 +186,13 @@ def _check_may_read_metrics() -> None:
 
 
 def _from_this_machine() -> bool:
-    """A proxy on this machine also comes from here; it gives itself away by what it forwards."""
+    """Whether the request comes from this machine. A proxy on this machine is recognised by its forwarding headers."""
     forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
     return not forwarded and ipaddress.ip_address(request.remote_addr or "192.0.2.1").is_loopback
 
 
 class _Numbers:
-    """Read when asked for, so that any number of web processes tell the same."""
+    """The metrics. They are read on request, so that all web processes report the same."""
 
     def collect(self) -> Iterator[Metric]:
         parts = {"database": _database, "keys": _keys, "redis": _redis, "storage": _storage, "model": _model}

@@ -1,7 +1,7 @@
-"""The Host of a request, where it is none: `*`, `.`, a label of a hundred letters, a container's name with an underscore.
+"""Replace an invalid Host of a request: `*`, `.`, a label of a hundred letters, a container's name with an underscore.
 
-Nothing here depends on it: every address that leads out is made from CSSS_BASE_URL. But Werkzeug refuses some of them
-before an address can be made at all, so that not even the page that says so could be, and takes others for an empty name.
+Nothing here depends on the Host: every absolute address is made from CSSS_BASE_URL. But Werkzeug refuses some of them
+before any address can be made, so not even the error page would work, and it treats others as an empty name.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,9 +13,9 @@ from werkzeug.wsgi import get_host
 
 
 class ReadableHost:
-    """WSGI middleware: where the Host is none, the request goes on with that of `ours`, the address in the settings.
+    """WSGI middleware: replaces an invalid Host with that of `ours`, the address in the settings.
 
-    Goes inside of what reads a proxy's headers.
+    Goes inside the middleware that reads a proxy's headers.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]], ours: str) -> None:

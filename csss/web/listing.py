@@ -1,4 +1,4 @@
-"""What every paged list needs: which page is asked for, and the addresses of its neighbours."""
+"""Helpers for every paged list: the requested page, and the addresses of its neighbours."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +23,14 @@ class Pager:
 
 
 def page_number() -> int:
-    """The page that is asked for; whatever is no number means the first."""
+    """The number of the requested page; the first when it is no number."""
     return min(max(1, request.args.get("page", 1, type=int)), LAST_PAGE)
 
 
 def pager(page: ListPage[Any], endpoint: str = "") -> Pager:
-    """`endpoint` is the list's own, where it is shown by another address too (after a refused form)."""
+    """The values for `pagination`. `endpoint` is the list's own, for a list that another address also shows (after a
+    refused form).
+    """
     endpoint = endpoint or str(request.endpoint)
     before = (page.number - 1) * page.size
     return Pager(
@@ -41,12 +43,12 @@ def pager(page: ListPage[Any], endpoint: str = "") -> Pager:
 
 
 def filters(*, but: str = "page") -> dict[str, str]:
-    """What this list is filtered and sorted by, as its address says it."""
+    """The list's filters and sorting, from its address."""
     return {name: value for name, value in request.args.items() if value and name != but}
 
 
 def query_string() -> str:
-    """What this list is filtered and sorted by, ready to be put behind another address: `?role=doctor`, or blank."""
+    """The list's filters and sorting, to be appended to another address: `?role=doctor`, or blank."""
     wanted = filters(but="")
     return f"?{urlencode(wanted)}" if wanted else ""
 

@@ -1,4 +1,4 @@
-"""Limit how many long bodies one account sends at once: each holds a thread, and others send pictures, too."""
+"""Limit how many long bodies one account sends at once: each occupies a thread, and other people send pictures, too."""
 
 import threading
 import uuid
@@ -19,10 +19,10 @@ def init_long_bodies(app: Flask) -> None:
 
 
 def count_body(user_id: uuid.UUID) -> None:
-    """Count the body of this request until the request ends. Answers 429 to one too many.
+    """Count the body of this request until the request ends. Answers 429 when there are too many.
 
     Half of the threads read long bodies (`csss.connections`); one account may have half of those. Two are always
-    allowed: after a connection has died silently, the server still waits for the old body when the new one begins.
+    allowed: after a connection was lost silently, the server still waits for the old body when the new one begins.
     """
     if not is_long(request.method, request.content_length, coded="Transfer-Encoding" in request.headers):
         return

@@ -1,4 +1,4 @@
-"""Markdown of a model card as HTML of ours: no raw HTML, no foreign pictures, tables that scroll by themselves."""
+"""Convert the Markdown of a model card to HTML: no raw HTML, no external pictures, each table scrolls on its own."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -32,7 +32,7 @@ class _Renderer(RendererHTML):
         address = env["picture"](str(tokens[idx].attrs.get("src", "")))
         if address is None:
             return str(words)
-        # The words stand below the picture, so the picture itself has none to be read twice.
+        # The text is below the picture, so the picture has no alternative text; it would be read twice.
         return (
             f'<span class="card-plot"><img src="{escape(address)}" alt="" loading="lazy">'
             f'<span class="card-plot__words">{words}</span></span>'
@@ -50,17 +50,17 @@ def _heading_before(tokens: Sequence[Token], idx: int) -> str:
 
 
 def _without_title(tokens: list[Token]) -> list[Token]:
-    """The page has a heading of its own, so the first-level one of the text goes."""
+    """Remove the first-level heading of the text: the page has one of its own."""
     if tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
         return tokens[3:]
     return tokens
 
 
 def render(text: str, picture: Callable[[str], str | None], table_label: str) -> Markup:
-    """CommonMark with tables as HTML. Raw HTML comes out as text, and so do links with `javascript:` and the like.
+    """CommonMark with tables as HTML. Raw HTML becomes text, and so do links with `javascript:` and the like.
 
-    `picture` gives the address for a picture's name, or None to show its words only. `table_label` names the region of
-    a table; `{heading}` and `{number}` in it are filled in.
+    `picture` gives the address for a picture's name, or None to show only its text. `table_label` names the region of a
+    table; `{heading}` and `{number}` in it are filled in.
     """
     parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer).enable("table")
     env: dict[str, Any] = {"picture": picture, "table_label": table_label}

@@ -1,4 +1,4 @@
-"""What staff may know of the classifier: which models are installed, with their figures, and each one's card."""
+"""Show staff the installed models with their figures, and each model's card."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def card(version: str) -> Response:
 @requires(Permission.MODEL_READ)
 @not_from_elsewhere
 def plot(version: str, name: str) -> Response:
-    """A picture of a model folder. Only names of files that are there are taken, so no path can be smuggled in."""
+    """A picture of a model folder. Only names of existing files are accepted, so no other path can be requested."""
     file = _plots(_folder(version)).get(name)
     if file is None:
         abort(404)
@@ -95,13 +95,14 @@ def _folder(version: str) -> Path:
 
 def _find(version: str) -> Path | None:
     """The folder of a model; None when it is not there any more."""
-    # No model may be installed at all, or the network of a fitted version be gone.
+    # Possibly no model is installed, or the network of a fitted version is missing.
     with suppress(ModelMissing, ModelCorrupt):
         return folder_of(version) if is_fitted(version) else _folder_of(version, installed_folder())
     return None
 
 
-# Models that CSSS comes with change with a restart; every reading page asks, also for a model that is gone: that is kept.
+# The models that CSSS comes with change only with a restart. Every reading page asks, also for a missing model, so that
+# answer is cached, too.
 @lru_cache(maxsize=32)
 def _folder_of(version: str, named: Path) -> Path | None:
     for folder, active in installed(named):

@@ -30,7 +30,7 @@ SHOWN_CHOICES = 20
 
 @dataclass(frozen=True)
 class Compared:
-    """A figure of a version and of the one it was fitted to, on the same readings, each with its interval."""
+    """A figure of a version and of the version it was fitted from, on the same readings, each with its interval."""
 
     label: str
     before: str
@@ -39,7 +39,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class VersionRow:
-    """A version that can be put in use; one that CSSS comes with has no figures of this hospital."""
+    """A version that can be put in use; the one that CSSS comes with has no figures from this hospital."""
 
     value: str
     name: str
@@ -55,7 +55,7 @@ class VersionRow:
 @model_versions.get("")
 @requires(Permission.MODEL_CHOOSE)
 def page() -> Response:
-    """All versions side by side, what is in use, and who has chosen it when."""
+    """Show all versions side by side, the one in use, and who chose which version when."""
     return _show()
 
 
@@ -65,7 +65,7 @@ def use() -> Response:
     """Put a version in use; the next scan is read by it."""
 
     def choose() -> None:
-        value = clean(request.form.get("version"))  # PostgreSQL takes no zero byte
+        value = clean(request.form.get("version"))  # PostgreSQL stores no zero byte
         if not value:
             raise Invalid(version=_("There is no such version."))
         services.choose("" if value == AS_INSTALLED else value, seen=_seen(), by=me())
@@ -76,7 +76,7 @@ def use() -> Response:
 @model_versions.post("/back")
 @requires(Permission.MODEL_CHOOSE)
 def back() -> Response:
-    """Put the version in use that was in use before."""
+    """Go back to the version that was in use before."""
 
     def go_back() -> None:
         services.step_back(seen=_seen(), by=me())

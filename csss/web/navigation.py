@@ -1,4 +1,4 @@
-"""What stands in the navigation of each role."""
+"""The navigation of each role."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +37,7 @@ _ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
         ("admin.statistics", _l("Statistics")),
     ),
 }
-# Pages that belong to an entry without lying below its address.
+# Pages that belong to an entry although their address is not below its own.
 _ALSO: dict[str, str] = {"admin.erasures": "admin.users", "admin.jobs": "admin.mail_log"}
 _HELP = ("assistant.page", _l("Help"))
 

@@ -1,4 +1,4 @@
-"""What all pages that ask for a passkey share."""
+"""Helpers for all pages that ask for a passkey."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from csss.web.steps import try_step
 def question(make: Callable[[], str]) -> Response:
     """The options that `make` returns, or why there are none, as JSON for js/pages/passkey.js.
 
-    The reasons stand by the names of their fields; one that belongs to no field stands under "".
+    The reasons are keyed by field name; one that belongs to no field has the key "".
     """
     options, errors = "", dict[str, str]()
 
@@ -37,11 +37,11 @@ def reasons(errors: dict[str, str], status: int) -> Response:
 
 
 def second_factor_shown(purpose: CodePurpose, subject_id: uuid.UUID, code: str) -> Proof:
-    """The proof in this form: a passkey's answer where it brings one, else a code. Raises Invalid (`passkey`, `code`).
+    """The proof in this form: a passkey's answer if it has one, otherwise a code. Raises Invalid (`passkey`, `code`).
 
     Belongs inside transaction().
     """
-    # One form may hold both ways (erasing): where the code was typed, the passkey's field came along empty.
+    # One form may contain both (erasing): when the code was typed, the passkey's field is sent empty.
     if request.form.get("passkey"):
         return passkeys.show(user_session(), purpose, subject_id, request.form["passkey"])
     return second_factor_tries.take_code(user_session(), purpose, subject_id, code)

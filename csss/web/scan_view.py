@@ -22,9 +22,9 @@ from csss.web.model_cards import card_url
 
 @dataclass(frozen=True)
 class ClassifierView:
-    """A prediction in words. `label` is "Uncertain" when it is; `nearest` is then the class that came closest.
+    """A prediction in words. `label` is "Uncertain" for an uncertain answer; `nearest` is then the most probable class.
 
-    `about_kind` says what a kind that was corrected since means for the answer.
+    `about_kind` says what a later correction of the kind means for the answer.
     """
 
     label: str
@@ -34,7 +34,7 @@ class ClassifierView:
     reason: str | None
     about_kind: str | None
     other_kind: bool  # the nearest class is of another kind than the scan
-    far: str | None  # for an uncertain one: how far it is from counting, in numbers
+    far: str | None  # for an uncertain answer: how far it is from the threshold, in numbers
     confidence: float
     threshold: float
     bars: tuple[Probability, ...]
@@ -84,7 +84,9 @@ def classifier_view(scan: Scan) -> ClassifierView | None:
 
 
 def _how_far(found: Prediction) -> str | None:
-    """The class that came second; None when not the numbers made it uncertain. The nearest and the threshold stand above."""
+    """The class that came second; None when the answer is uncertain for another reason than its numbers. The nearest
+    class and the threshold are shown above.
+    """
     best = sorted(found.probabilities.items(), key=lambda each: each[1], reverse=True)[:2]
     if len(best) < 2 or found.threshold_used is None or best[0][1] >= found.threshold_used:
         return None
@@ -93,18 +95,18 @@ def _how_far(found: Prediction) -> str | None:
 
 
 def _model_url(version: str) -> str | None:
-    """Where the card of this model can be read; None for patients, and for a model that is no longer installed."""
+    """The address of this model's card; None for patients, and for a model that is no longer installed."""
     return card_url(version) if current_user.may(Permission.MODEL_READ) else None
 
 
 def age_at(born: date, moment: datetime) -> Age:
-    """At `moment` in the hospital's zone; 0 days for a birth date that lies after it."""
+    """The age at `moment` in the hospital's time zone; 0 days if the birth date is later."""
     on = moment.astimezone(current_app.config["CSSS"].zone).date()
     return age_on(born, max(born, on))
 
 
 def age_and_sex(scan: Scan) -> str:
-    """At the scan: "46 years, female", "5 months, male"."""
+    """Age and sex at the time of the scan: "46 years, female", "5 months, male"."""
     age = age_at(scan.patient.date_of_birth, scan.uploaded_at)
     return with_sex(age, scan.patient.sex)
 

@@ -1,7 +1,7 @@
 """The texts of our scripts in the reader's language.
 
-Scripts say `csss._("Try again.")`, with the English text. English pages carry nothing more; pages in another language
-carry the translations of what the scripts can say in a `<meta>` (templates/layouts/base.html, js/_words.js).
+Scripts say `csss._("Try again.")`, with the English text. English pages need nothing more; pages in another language
+contain the translations of these texts in a `<meta>` (templates/layouts/base.html, js/_words.js).
 """
 
 import json
@@ -16,7 +16,7 @@ _TEXT = re.compile(r"\b_\(\s*\"((?:[^\"\\]|\\.)*)\"")
 
 @cache
 def script_texts() -> tuple[str, ...]:
-    """Every text that stands in a call of `_` in a script, each once, in English."""
+    """Every text in a call of `_` in a script, each once, in English."""
     found: dict[str, None] = {}
     for path in sorted((STATIC / "js").rglob("*.js")):
         for text in _TEXT.findall(path.read_text("utf-8")):
@@ -25,7 +25,7 @@ def script_texts() -> tuple[str, ...]:
 
 
 def script_words() -> str:
-    """JSON of the translations, or nothing where the page is in English."""
+    """The translations as JSON; empty where the page is in English."""
     if language() == SOURCE_LANGUAGE:
         return ""
     return json.dumps({text: gettext(text) for text in script_texts()}, ensure_ascii=False)

@@ -34,5 +34,5 @@ def worker() -> Response:
 @shell.get("/offline")
 @requires(PUBLIC)
 def offline() -> Response:
-    """Calm words and "try again". The same for everybody: the service worker keeps it."""
+    """A short page with "try again". It is the same for everybody: the service worker stores it."""
     return make_response(render_template("shell/offline.html"))

@@ -36,7 +36,7 @@ class Event:
 
 @dataclass(frozen=True)
 class ScanView:
-    """What the pages of all staff show of a scan; a doctor's has more (`csss.web.doctor.reading`)."""
+    """The values of a scan that all staff pages show; a doctor's page has more (`csss.web.doctor.reading`)."""
 
     id: uuid.UUID
     patient: str
@@ -54,7 +54,7 @@ class ScanView:
 
 
 def scan_view(scan: Scan, facts: tuple[tuple[str, str | None], ...]) -> ScanView:
-    """`facts` are what the asking role wants to know of the patient and the scan."""
+    """The values for a staff page. `facts` are the facts about patient and scan that the role needs."""
     prediction = scan.prediction
     return ScanView(
         id=scan.id,
@@ -113,7 +113,7 @@ def history(
     failures: bool = False,
     steps: Mapping[Status, LazyString] = STEPS,
 ) -> list[Event]:
-    """Everything that has happened with a scan, oldest first; failed analyses only for whoever can try again."""
+    """The events of a scan, oldest first; failed analyses only for people who can try again."""
     told: list[tuple[datetime, str, str, User | None, str | None]] = []
     without = scan.prediction is not None and not scan.prediction.available
     for event in scan.events:

@@ -1,4 +1,4 @@
-"""One way through a step: do it; say what is wrong beside the field (422), or what has happened meanwhile (409); go on."""
+"""Take a step: do it, or say what is wrong beside the field (422) or what has happened meanwhile (409)."""
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -25,10 +25,10 @@ def try_step(
 ) -> Response | None:
     """Take a step, inside one transaction. None when it is done; else the page that says why it was refused.
 
-    `show(status, sentence)` makes that page: 422 with what belongs to no field, 409 with what has happened meanwhile.
-    Errors of fields go into `form`; a page with fields of its own kind gives `place`, which returns what found no field.
-    Whoever tried too often gets 429. A step that opens its transaction itself says so (`in_transaction=False`): it hashes a
-    password or opens a picture first, and no lock waits for that.
+    `show(status, sentence)` makes that page: 422 with the sentences that belong to no field, 409 with what has happened
+    meanwhile. Errors of fields go into `form`; a page with other kinds of fields gives `place`, which returns the
+    sentences without a field. Too many tries give 429. A step that opens its transaction itself says so
+    (`in_transaction=False`): it first hashes a password or opens a picture, and no lock may be held during that.
     """
     try:
         with transaction() if in_transaction else nullcontext():

@@ -1,7 +1,7 @@
 """`/styleguide`: every component in every state, to look at while working on them.
 
-Registered only by `flask --app csss.development run --debug`, so in production the address does not exist. The page holds
-no data of anybody; all of it is made up here.
+Registered only by `flask --app csss.development run --debug`, so in production the address does not exist. The page
+contains no real data; all of it is made up here.
 """
 
 from datetime import date

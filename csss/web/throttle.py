@@ -1,11 +1,11 @@
-"""Limits on what strangers try: declared on the route, counted by Flask-Limiter in a store that all processes share.
+"""Limit the tries of strangers: declared on the route, counted by Flask-Limiter in a store that all processes share.
 
 A limit answers 429 with the form, a sentence and `Retry-After`. It is checked after the form's token, so that no other site
 can use up somebody's tries. Keys hold no e-mail address, only a keyed hash of it.
 
-**What many people share must lock none of them out.** Behind one network address there may be a whole hospital, and one
-visitor can use up what the address may try. So whoever has signed in from there of late (`is_known_here`) is exempt from the
-limit of the address and keeps the tries of the own account. Two things must hold all the same:
+**A limit that many people share must lock none of them out.** One network address may be that of a whole hospital, and
+one visitor can use up its tries. So people who have signed in from there recently (`is_known_here`) are exempt from the
+limit of the address and keep the tries of their own account. Two things must still hold:
 
 - *No answer tells who is known there.* Once the address is used up, everything but a success answers alike, known or not:
   status, sentence and `Retry-After` are those of the limit. What the exempt ones do wrong is counted for the address, too
@@ -37,16 +37,16 @@ _HASH_LENGTH = 32  # of 64: two accounts never share one
 
 
 def client_network() -> str:
-    """Where the request comes from (through the trusted proxies): an IPv4 address, or the network of an IPv6 line."""
+    """Where the request comes from (through the trusted proxies): an IPv4 address, or the network of an IPv6 address."""
     return network_of(request.remote_addr or "")
 
 
 def typed_email() -> str:
-    """In the one form in which accounts are looked up: no spelling of an address may bring tries of its own."""
+    """The typed address, normalised as for finding accounts: no spelling of an address may get tries of its own."""
     text = clean(request.form.get("email"))
     try:
         return accounts.normal_email(text)
-    except Invalid:  # not `try_step`: no step, whatever was typed is counted
+    except Invalid:  # not `try_step`: no step, any typed text is counted
         return text.strip().lower()[:254]
 
 
@@ -59,7 +59,7 @@ def from_here(account: str) -> str:
 
 
 def typed_account() -> str:
-    """The account that is meant, whether it exists or not."""
+    """The account that the request names, whether it exists or not."""
     return account_key(typed_email())
 
 
@@ -72,13 +72,13 @@ def nothing_typed() -> bool:
 
 
 def has_signed_in_here(email: str) -> bool:
-    """Whether the person with this address has signed in from here of late."""
+    """Whether the person with this e-mail address has signed in from here recently."""
     here = client_network()
     return any(network_of(each) == here for each in sessions.addresses_of(email))
 
 
 def is_known_here() -> bool:
-    """Whether a person is meant who has signed in from here of late."""
+    """Whether the request names a person who has signed in from here recently."""
     if "is_known_here" not in g:  # several limits of a route ask
         email = typed_email()
         g.is_known_here = bool(email) and has_signed_in_here(email)
@@ -86,8 +86,9 @@ def is_known_here() -> bool:
 
 
 def account_is_known_here() -> bool:
-    """Strangers who try one account from everywhere do not keep its owner out; they would have to try from here, and
-    that has a limit of its own."""
+    """Whether the account's owner is known at this address. Strangers who try one account from many addresses do not
+    lock its owner out: tries from the owner's address have a limit of their own.
+    """
     return nothing_typed() or is_known_here()
 
 
@@ -97,8 +98,8 @@ limiter = Limiter(
 
 
 def init_throttle(app: Flask) -> None:
-    """After the guard and the check of form tokens, before the views."""
-    # A line for each request of a flood helps nobody; the audit log has the first one.
+    """Register the limits: after the guard and the check of form tokens, before the views."""
+    # A log line for each request of a flood is useless; the audit log has the first one.
     logging.getLogger("flask-limiter").setLevel(logging.WARNING)
     limiter.init_app(app)
 
@@ -114,8 +115,9 @@ def throttled(
 ) -> RouteLimit:
     """A limit on the POSTs of a route, such as `10 per 15 minutes`; goes below the declaration of the permission.
 
-    `page` makes the answer to one too many, and gets how long to wait. With `refused` only answers for which it holds are
-    counted, after the view, so as many requests as there are threads may pass at once. Routes of one `scope` share it.
+    `page` makes the answer when there are too many, and gets how long to wait. With `refused`, only answers for which
+    it is true are counted, after the view, so one request in each thread may pass at once. Routes of one `scope` share
+    the limit.
     """
 
     def answer(breached: RequestLimit) -> Response:
@@ -141,14 +143,14 @@ def _once() -> RateLimitItem:
 
 
 def _keep_once(breached: RequestLimit, scope: str) -> None:
-    """For the audit log: the first refusal of a quarter of an hour, since a flood of them is what a limit is there for."""
+    """Record only the first refusal of a quarter of an hour in the audit log, because refusals may come in a flood."""
     if limiter.limiter.hit(_once(), "audit", *breached.request_args):
         with transaction():
             record("request.throttled", scope=scope)
 
 
 def wait_of_address(limit: str, scope: str) -> timedelta | None:
-    """How long the network of this request has to wait, None while it may go on. Counts nothing."""
+    """How long the network of this request has to wait; None if it need not wait. Counts nothing."""
     item, place = parse(limit), ("csss", client_network(), scope)
     if limiter.limiter.test(item, *place):
         return None
@@ -156,7 +158,7 @@ def wait_of_address(limit: str, scope: str) -> timedelta | None:
 
 
 def count(limit: str, scope: str) -> None:
-    """One more for the network of this request, where a limit has exempted it."""
+    """Count one more for the network of this request, where a limit has exempted it."""
     limiter.limiter.hit(parse(limit), "csss", client_network(), scope)
 
 
@@ -170,19 +172,19 @@ def _until(reset_time: float) -> timedelta:
 
 
 def forget(limit: str, scope: str, key: str) -> None:
-    """Begin counting anew: it was the owner after all."""
+    """Reset the count: the person has proved to be the owner."""
     limiter.limiter.clear(parse(limit), "csss", key, scope)
 
 
 def too_many(response: Response, wait: timedelta) -> Response:
-    """`response` as the answer to one too many."""
+    """Turn `response` into the answer to too many tries."""
     response.status_code = 429
     response.headers["Retry-After"] = str(max(1, math.ceil(wait.total_seconds())))
     return response
 
 
 def answer_to(refusal: Invalid, response: Response) -> Response:
-    """`response` shows the refusal; where that says how long to wait, so does the answer."""
+    """Turn `response`, which shows the refusal, into its answer, with `Retry-After` if the refusal has a waiting time."""
     return too_many(response, refusal.wait) if isinstance(refusal, TooMany) else response
 
 

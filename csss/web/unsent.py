@@ -1,10 +1,11 @@
-"""A form that finds its session ended: what was typed is not lost, and nobody else gets to see it.
+"""Keep a form that was sent after its session had ended: the typed text is not lost, and nobody else sees it.
 
-With script the page stays (js/pages/session.js). Without it, or where a form is sent by the browser, the server keeps the
-texts (`csss.auth.unsent`) and leads to sign-in; afterwards the page shows the form filled in, and the person presses the
-button: nothing is ever sent by itself, because most of these buttons sign something.
+With JavaScript the page stays open (js/pages/session.js). Otherwise, or where the browser sends the form itself, the
+server keeps the texts (`csss.auth.unsent`) and redirects to sign-in. Afterwards the page shows the filled-in form, and
+the person presses the button: nothing is sent automatically, because most of these buttons sign something.
 
-Never kept: passwords, codes, files, and what is stated anew each time: that somebody has read the scan, or whom to erase.
+Never kept: passwords, codes, files, and statements that must be made again each time: that somebody has read the scan,
+or whom to erase.
 """
 
 import uuid
@@ -27,8 +28,8 @@ from csss.people.models import AccountState, Patient, User
 from csss.scans.models import Scan
 
 View = TypeVar("View", bound=Callable[..., Any])
-BEFORE = "session_before"  # in the cookie: the number of the session that this one took the place of
-KEY, FORM_TOKEN = "_user_id", "csrf_token"  # where Flask-Login and Flask-WTF keep theirs
+BEFORE = "session_before"  # in the cookie: the id of the session that this one replaced
+KEY, FORM_TOKEN = "_user_id", "csrf_token"  # the keys of Flask-Login and Flask-WTF
 _NEVER = frozenset(
     {
         FORM_TOKEN,
@@ -48,8 +49,9 @@ _NEVER = frozenset(
 
 
 def comes_back_on(page: str) -> Callable[[View], View]:
-    """Declare that what is sent to a view is shown again on `page` (an endpoint with the same arguments) when the session
-    has ended. That page asks `typed_before`."""
+    """Declare that a form sent to this view is shown again on `page` (an endpoint with the same arguments) when the
+    session has ended. That page calls `typed_before`.
+    """
 
     def mark(view: View) -> View:
         view.comes_back_on = page  # type: ignore[attr-defined]
@@ -59,14 +61,14 @@ def comes_back_on(page: str) -> Callable[[View], View]:
 
 
 def _page_of_form() -> str | None:
-    """The address of the page that shows the form which is being sent, or None where none comes back."""
+    """The address of the page that shows the sent form again; None where no page does."""
     view = current_app.view_functions.get(request.endpoint or "")
     page = getattr(view, "comes_back_on", None)
     return url_for(page, **(request.view_args or {})) if page and request.method == "POST" else None
 
 
 def ended_session() -> UserSession | None:
-    """The session that this browser had until it ended; None for one that never was complete, and while it lives."""
+    """The ended session of this browser; None if it is still active or never was complete."""
     if current_user.is_authenticated:
         return None
     row = sessions.with_key(session.get(KEY) or "")
@@ -76,8 +78,9 @@ def ended_session() -> UserSession | None:
 
 
 def keep_what_was_sent() -> str | None:
-    """Keep the form of this request for who had the session that has ended; returns the address of its page, or None where
-    there was nothing to keep. Its form token has been checked: no other site puts words into anybody's form."""
+    """Keep the form of this request for the person of the ended session. Returns the address of its page, or None if
+    there was nothing to keep. The form token has been checked, so no other site can put text into a form.
+    """
     page, ended = _page_of_form(), ended_session()
     view = current_app.view_functions.get(request.endpoint or "")
     if page is None or ended is None or not ended.user.may(view.permission):  # type: ignore[union-attr]
@@ -90,13 +93,13 @@ def keep_what_was_sent() -> str | None:
             kept = unsent.keep(
                 ended, Unsent(request.endpoint or "", fields), page=page, patient_id=_whose(ended.user)
             )
-    except IntegrityError:  # pressed twice, and the other one was quicker
+    except IntegrityError:  # sent twice, and the other one was processed first
         return page
     return page if kept else None
 
 
 def _whose(user: User) -> uuid.UUID | None:
-    """The patient whom the address of this request is about; of a patient's own forms that patient."""
+    """The patient whom the address of this request names; for a patient's own forms, that patient."""
     if user.patient is not None:
         return user.patient.id
     named = request.view_args or {}
@@ -108,8 +111,10 @@ def _whose(user: User) -> uuid.UUID | None:
 
 
 def remembered_of(user: User, waiting: UserSession | None) -> dict[str, str]:
-    """What the new cookie of a sign-in takes over from the old one when both are the same person's: which session was
-    before, and the form token, so that a page left open can still send its form. `waiting` is the sign-in under way."""
+    """The values that the new cookie of a sign-in takes from the old one when both belong to the same person: the
+    previous session, and the form token, so that an open page can still send its form. `waiting` is the sign-in in
+    progress.
+    """
     ended, before = ended_session(), None
     if ended is not None and ended.user_id == user.id:
         before = str(ended.id)
@@ -121,14 +126,15 @@ def remembered_of(user: User, waiting: UserSession | None) -> dict[str, str]:
 
 
 def comes_back_to(user: User) -> bool:
-    """Whether something waits that this person had typed in this browser."""
+    """Whether a form of this person is kept that was sent from this browser."""
     before = _before()
     return before is not None and unsent.waits(user, before)
 
 
 def typed_before(*endpoints: str) -> "MultiDict[str, str] | None":
-    """The fields that were sent from this page to one of `endpoints` when the session had ended, for who is signed in now
-    and asks for the page."""
+    """The fields that were sent from this page to one of `endpoints` after the session had ended, for the person who is
+    now signed in and opens the page.
+    """
     before = _before()
     if before is None or request.method != "GET":
         return None
@@ -150,11 +156,13 @@ def init_unsent(app: Flask) -> None:
 
 
 def _is_sent(response: Response) -> Response:
-    """Once the form of a page has been sent again, what was kept is over, whatever came of it: the answer shows what is
-    newer."""
+    """Delete the kept form after the page's form has been sent again, with any result: the answer shows the newer text."""
     before = _before() if request.method == "POST" and response.status_code < 500 else None
     if before is not None and current_user.is_authenticated and (page := _page_of_form()) is not None:
         user_id = current_user.id
-        with suppress(OperationalError, InterfaceError), transaction():  # it goes by itself within the hour
+        with (
+            suppress(OperationalError, InterfaceError),
+            transaction(),
+        ):  # it is deleted automatically within the hour
             unsent.discard(user_id, before, page=page)
     return response

@@ -1,11 +1,11 @@
-"""What people looked at, and what they were refused, for the audit log: one rule for every route there is or will be.
+"""Record views and refusals in the audit log: one rule for every present and future route.
 
-A view is an answer that shows something of a scan or of somebody else's account; it is kept once per person, thing and
-network address in an hour. An open page fetches itself again all day, and a row for each time would bury what matters;
-but who still has it open an hour later is worth another row, and so is the same person elsewhere. A refusal is kept
-once a minute, so that nobody can fill the log without signing in.
+A view is an answer that shows data of a scan or of somebody else's account; it is recorded once per person, subject and
+network address in an hour. An open page refreshes itself all day, and a row for each time would hide important ones.
+But a page still open an hour later gets another row, and so does the same person at another address. A refusal is
+recorded once a minute, so that nobody can fill the log without signing in.
 
-Nothing is shown that could not be recorded: when the log cannot be written, the answer is an error.
+A view that cannot be recorded is not shown: when the log cannot be written, the answer is an error.
 """
 
 import uuid
@@ -21,10 +21,10 @@ from csss.database import db
 
 VIEW_AGAIN, REFUSED_AGAIN = timedelta(hours=1), timedelta(minutes=1)
 
-# A form that is shown again with what was wrong shows the page around it, too.
+# A form that is shown again with errors shows the page around it, too.
 _SHOWING = frozenset({200, 409, 422})
 _VIEWS = {"files.image": "scan.image_viewed", "files.heatmap": "scan.heatmap_viewed"}
-# These keep each time by themselves.
+# These record every view themselves.
 _KEPT_ANYWAY = frozenset({"admin.preview", "files.report"})
 _REASONS = {403: "not_permitted", 404: "not_found"}
 
@@ -34,20 +34,20 @@ def init_watch(app: Flask) -> None:
 
 
 def also_shows(scan_id: uuid.UUID) -> None:
-    """Say that this answer shows another scan than the one in its address."""
+    """Record that this answer shows another scan than the one in its address."""
     g.setdefault("also_shown", []).append(scan_id)
 
 
 def refused_because(reason: str) -> None:
-    """Say in a word why this request is refused, where the status alone does not tell."""
+    """Note in a word why this request is refused, where the status alone does not show it."""
     g.refused_because = reason
 
 
 def _keep(response: Response) -> Response:
     if request.endpoint is None:
-        return response  # no such address: nothing was asked for
+        return response  # no such address: nothing was requested
     try:
-        # An address of its own: the request may have been refused before anything else knew where it comes from.
+        # Its own look-up of the address: the request may have been refused before other code has read it.
         with coming_from(request.remote_addr or "unknown"):
             if response.status_code in _SHOWING and current_user.is_authenticated:
                 _keep_views()
@@ -76,27 +76,27 @@ def _keep_views() -> None:
 
 
 def _refusal(status: int) -> str | None:
-    """Why, in a word; None for what is no refusal, such as a mistyped address."""
+    """The reason in a word; None if it is no refusal, for example a mistyped address."""
     reason: str | None = g.get("refused_because")
     if reason is not None:
         return reason
-    # The status first: pages for a broken database must come out without asking it who is there.
+    # Check the status first: error pages for a broken database must work without a query for the person.
     if status not in _REASONS or not current_user.is_authenticated:
-        return None  # who is not signed in is asked to; what sign-in refuses, it keeps itself
+        return None  # a person who is not signed in is sent to sign-in; sign-in records its own refusals
     if status == 404 and _thing() is None:
         return None
     return _REASONS[status]
 
 
 def _keep_refusal(reason: str) -> None:
-    db.session.rollback()  # whatever the refused request has left
+    db.session.rollback()  # removes what the refused request has left
     person = current_user._get_current_object() if current_user.is_authenticated else None
     details: dict[str, Any] = {"reason": reason, "page": request.endpoint, "method": request.method}
     record_once("access.refused", _thing(), by=person, within=REFUSED_AGAIN, **details)
 
 
 def _thing() -> About | None:
-    """What the address names: ids alone, since it may hold a link's secret, too."""
+    """The ids in the address. Only ids, because the address may contain the secret of a link, too."""
     for name, value in (request.view_args or {}).items():
         if isinstance(value, uuid.UUID):
             return About(name.removesuffix("_id"), value)

@@ -1,4 +1,5 @@
-// After a form came back with errors, or was refused because somebody was quicker, the summary has the focus, with htmx and without.
+// After a form came back with errors, or was refused because somebody else was first, the summary has the focus, with htmx
+// and without.
 (() => {
   const focusSummary = (root) => {
     const summary = root.querySelector("[data-error-summary]");

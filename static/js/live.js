@@ -1,8 +1,8 @@
-// Regions that show changes by themselves: [data-live="names"], see csss/live/__init__.py. The server names what has
-// changed; each region concerned fetches its own fragment, calmly: seldom, not in a hidden window, without a lost letter.
+// Regions that show changes automatically: [data-live="names"], see csss/web/live_region/__init__.py. The server names what has
+// changed; each region concerned fetches its own fragment: rarely, not in a hidden window, without losing typed text.
 (() => {
-  // A region may ask TURNS times in a row and otherwise once in GAP: single changes show at once, a storm costs thirty
-  // requests a minute. SPREAD: not all open pages at the same moment; changes the server tells to one after the other.
+  // A region may ask TURNS times in a row and otherwise once in GAP: single changes show at once, many changes cost thirty
+  // requests a minute. SPREAD: not all open pages ask at the same moment; the server also tells them one after the other.
   const GAP = 2000, TURNS = 4, SPREAD = 400, SLOW = 60000, PATIENCE = 10000, HIDDEN = 30000;
   const notice = document.getElementById("live-notice");
   const regions = () => [...document.querySelectorAll("[data-live]")];
@@ -15,7 +15,7 @@
     const region = document.getElementById(id);
     if (region) window.htmx.trigger(region, "live");
   };
-  // Names null: everything, since nobody knows what was missed.
+  // Names null: everything, because it is unknown what was missed.
   const changed = (names, now) => {
     if (document.hidden) { stale = true; return; }
     for (const { id, dataset } of regions()) {
@@ -45,7 +45,7 @@
     if (!window.EventSource) { slowly(); return; }
     const stream = source = new EventSource("/events");
     const on = (name, act) => stream.addEventListener(name, (event) => { if (stream === source) act(event); });
-    doubt = doubt || setTimeout(slowly, PATIENCE); // a proxy may swallow streams
+    doubt = doubt || setTimeout(slowly, PATIENCE); // a proxy may block streams
     on("ready", ({ data }) => {
       quick();
       if (seen !== data) changed(null);
@@ -85,15 +85,15 @@
     if (rows.length) headers["X-CSSS-Have"] = rows.map((row) => row.dataset.v).join();
     Object.assign(event.detail.ctx, { rows, asked: region.getAttribute("hx-get") });
   });
-  // A row that has not changed comes as its number among those we have: it stays as it stands.
+  // A row that has not changed comes as its number among those we have: it stays as it is.
   document.addEventListener("htmx:after:request", (event) => {
     const region = mine(event), { ctx } = event.detail;
     if (!region || ctx.response.status !== 200) return;
-    // Meanwhile the person has filtered or turned the page.
+    // The person has filtered or changed the page meanwhile.
     if (!region.isConnected || region.getAttribute("hx-get") !== ctx.asked) { event.preventDefault(); return; }
     ctx.version = ctx.response.headers.get("X-CSSS-Version");
     ctx.text = ctx.text.replace(/<tr data-same="(\d+)"><\/tr>/g, (_, number) => ctx.rows[number].outerHTML);
-    // What somebody has unfolded stays unfolded, with the focus in it.
+    // A part that somebody has unfolded stays unfolded, with the focus in it.
     const unfolded = [...region.querySelectorAll("details[open]")];
     if (!unfolded.length) return;
     const fresh = new DOMParser().parseFromString(ctx.text, "text/html");
@@ -108,9 +108,9 @@
     const { ctx } = event.detail;
     const region = ctx?.version && document.getElementById(ctx.sourceElement.id);
     if (region) region.dataset.version = ctx.version;
-    open(); // the first region may just have come
+    open(); // the first region may just have been added
   });
-  // Nobody asked for it, so nobody is told that it failed; the next one will do. And it clears away no message.
+  // Nobody requested it, so no message says that it failed; the next one will work. And it removes no message.
   for (const name of ["htmx:before:request", "htmx:response:error", "htmx:error"]) {
     document.addEventListener(name, (event) => { if (mine(event)) event.stopImmediatePropagation(); });
   }

@@ -6,7 +6,7 @@
     401: _("Your session has ended. Sign in again to go on."),
     403: _("Your account may not do this."),
     404: _("This is no longer here. Load the page again."),
-    409: _("Somebody else has changed this in the meantime. Load the page again to see where it stands."),
+    409: _("Somebody else has changed this in the meantime. Load the page again to see its current state."),
     413: _("The file is too large."),
     429: _("Too many tries. Wait a minute, then try again."),
   };
@@ -19,11 +19,11 @@
     const paragraph = document.createElement("p");
     paragraph.textContent = sentence;
     box.replaceChildren(paragraph);
-    // In view without moving the focus: role="alert" reads it out.
+    // Scrolled into view without moving the focus: role="alert" makes screen readers read it.
     if (box.getBoundingClientRect().top < 0) box.scrollIntoView({ block: "start" });
   };
 
-  // Our own error fragments carry their sentence; a proxy's page does not, and is read as text only.
+  // Our own error fragments contain their sentence; a proxy's page does not, and is read as text only.
   const ownSentence = (text) =>
     new DOMParser().parseFromString(text || "", "text/html").querySelector("[data-page-message]")?.textContent.trim();
 
@@ -49,6 +49,6 @@
   });
   document.addEventListener("htmx:before:request", () => document.getElementById("page-message")?.replaceChildren());
 
-  // Other scripts of ours (the upload) speak through the same place.
+  // Our other scripts (the upload) show their messages here, too.
   Object.assign(window.csss, { say, ownSentence, sentences: SENTENCES, server: SERVER, line: LINE });
 })();

@@ -89,7 +89,7 @@ def test_without_the_server_there_is_a_calm_page_and_nothing_of_the_patient_is_k
     server.shutdown()
     server.server_close()
     page.goto(f"/patient/scans/{scan}")
-    expect(page.get_by_role("heading", name="There is no connection just now")).to_be_visible()
+    expect(page.get_by_role("heading", name="There is no connection at the moment")).to_be_visible()
     expect(page.get_by_role("link", name="Try again")).to_have_attribute("href", "")
     assert page.evaluate("getComputedStyle(document.querySelector('.panel')).borderTopStyle") == "solid"
     close(context)

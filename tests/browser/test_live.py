@@ -164,7 +164,7 @@ def test_without_redis_the_page_says_so_and_recovers(live: Stack, new_page: NewP
     # The newest first: what other tests have left fills the first page.
     page = opened(signed_in(live, new_page, clinic.person("doctor")), "/doctor/?sort=newest")
     live.kill("redis")
-    notice = page.get_by_text("Changes do not come by themselves at the moment.")
+    notice = page.get_by_text("Live updates are not available at the moment.")
     expect(notice).to_be_visible()
     missed = clinic.scan().id
     live.start_redis()

@@ -185,7 +185,7 @@ def test_an_administrator_erases_with_a_passkey_and_may_still_type_a_code(
     (first, mrn), (second, _) = known
     device.open(f"/admin/users/{first}/erase")
     assert not violations(page)
-    button = page.get_by_role("button", name="Erase this patient for good, with your passkey")
+    button = page.get_by_role("button", name="Erase this patient permanently, with your passkey")
     page.get_by_label("Reason").fill("Asked for by letter")
     page.get_by_label("MRN of this patient").fill("12345678")
     button.click()

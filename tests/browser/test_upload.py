@@ -88,7 +88,7 @@ def test_ten_megabytes_arrive_though_the_line_breaks_three_times(
         breaks: list[str] = []
 
         def hear(words: str) -> None:
-            if words.startswith("The line broke at"):
+            if words.startswith("The connection was interrupted at"):
                 breaks.append(words)
                 line.mend()
 
@@ -96,7 +96,9 @@ def test_ten_megabytes_arrive_though_the_line_breaks_three_times(
         page.get_by_role("button", name="Send scan").click()
         page.wait_for_url(re.compile(r"/patient/scans/[0-9a-f-]{36}"), timeout=120_000)
         # Each time the patient is told, and it goes on by itself: so the words stand there only for a moment.
-        assert line.breaks == len(breaks) == 3 and all("It goes on by itself" in words for words in breaks)
+        assert line.breaks == len(breaks) == 3 and all(
+            "The upload continues automatically" in words for words in breaks
+        )
         # It went on each time: far less than a second and a third time from the beginning.
         assert line.sent < large_picture.stat().st_size + 3 * 4_300_000
         assert storage_of(page) == 0
@@ -112,7 +114,9 @@ def test_an_upload_goes_on_after_the_page_was_loaded_anew(
         page = person.page
         fill_in(page, large_picture)
         page.get_by_role("button", name="Send scan").click()
-        expect(page.locator("[data-upload-status]")).to_contain_text("The line broke at", timeout=30_000)
+        expect(page.locator("[data-upload-status]")).to_contain_text(
+            "The connection was interrupted at", timeout=30_000
+        )
         line.mend()
         page.goto("/patient/")
         offsets: list[int] = []

@@ -205,7 +205,7 @@ def test_a_given_up_analysis_is_the_doctors_to_begin_again_and_leaves_the_list_t
         row.failed_at, job_id = now(), row.id
     page = admin.page("/admin/jobs")
     assert page.select_one(f"#job-{job_id} a[href='/admin/scans/{scan_id}']")
-    assert "The doctor begins it again" in page.get_text()
+    assert "The doctor starts it again" in page.get_text()
     assert admin.post(f"/admin/jobs/{job_id}/again").status_code == 409
     assert doctor.post(f"/doctor/scans/{scan_id}/analyze").status_code == 303
     assert "No job was given up" in words(admin.get("/admin/jobs"))

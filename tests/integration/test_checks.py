@@ -21,7 +21,7 @@ from tests.factories import Clinic, picture
 from tests.stack import eventually
 from tests.visitor import Visitor, soup, words
 
-ANOTHER_FIRST = "Another picture of yours is being checked just now. Send this one again in a moment."
+ANOTHER_FIRST = "Another picture of yours is being checked at the moment. Send this one again in a moment."
 
 
 class Decoder:

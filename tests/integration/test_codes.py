@@ -241,7 +241,7 @@ def test_the_hash_is_keyed(clinic: Clinic, admin_user: User) -> None:
 def test_signing_in_anew_brings_no_further_codes(clinic: Clinic, admin_user: User) -> None:
     for _ in range(3):
         request(admin_user, SIGN_IN, uuid.uuid4())
-    with pytest.raises(TooMany, match="for sign-ins begun elsewhere") as refusal:
+    with pytest.raises(TooMany, match="for sign-ins started elsewhere") as refusal:
         request(admin_user, SIGN_IN, uuid.uuid4())
     assert timedelta(minutes=14) < refusal.value.wait <= timedelta(minutes=15)
     # What is approved is nobody's sign-in.

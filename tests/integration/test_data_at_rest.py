@@ -152,7 +152,7 @@ def test_without_the_key_people_read_an_honest_page_and_the_log_names_the_key(
     )
     answer = doctor.get(address)
     assert answer.status_code == 503
-    assert "This file cannot be opened just now" in words(answer) and "Traceback" not in words(answer)
+    assert "This file cannot be opened at the moment" in words(answer) and "Traceback" not in words(answer)
     assert "was encrypted with the key 'one', and CSSS_STORAGE_KEYS is empty." in caplog.text
     assert "Traceback" not in caplog.text
     FolderStorage(settings.storage_folder).delete(file_key)

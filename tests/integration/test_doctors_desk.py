@@ -186,7 +186,7 @@ def test_without_script_insert_adds_the_text_and_keeps_what_was_typed(
     assert doctor.post(url(scan, "insert"), gone).status_code == 303
     page = doctor.page(url(scan))
     assert field(page, "findings") == "Written meanwhile"
-    assert "not there any more. What you have written is kept." in page.get_text(" ")
+    assert "no longer exists. What you have written is kept." in page.get_text(" ")
 
 
 def test_a_gap_that_is_left_open_is_not_signed(doctor: Visitor, clinic: Clinic) -> None:

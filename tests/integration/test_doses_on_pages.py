@@ -1,4 +1,4 @@
-"""What can be no dose is refused beside the field; more than the greatest dose a day needs a reason that colleagues read."""
+"""What can be no dose is refused beside the field; more than the maximum daily dose needs a reason that colleagues read."""
 
 import uuid
 
@@ -49,11 +49,11 @@ def status_of(scan_id: uuid.UUID) -> Status:
 @pytest.mark.parametrize(
     ("dose", "sentence"),
     [
-        ("-500 mg", "A dose is more than zero."),
-        ("0 mg", "A dose is more than zero."),
+        ("-500 mg", "A dose must be more than zero."),
+        ("0 mg", "A dose must be more than zero."),
         ("some", "a number and a unit"),
         ("500", "Write a unit after the number"),
-        ("2 puffs", "does not go with the route “Oral”"),
+        ("2 puffs", "does not fit the route “Oral”"),
         ("10 IU", "Cetirizine is measured in mg, not in IU."),
     ],
 )
@@ -79,13 +79,13 @@ def test_what_is_no_dose_is_refused_beside_the_field_and_nothing_is_lost(
             "Cetirizine",
             "500 g",
             "once a day",
-            "comes to 500 g a day. The greatest dose a day of Cetirizine is 10 mg.",
+            "comes to 500 g a day. The maximum daily dose of Cetirizine is 10 mg.",
         ),
         (
             "Warfarin",
             "5000 mg",
             "ten times a day",
-            "comes to 50 g a day. The greatest dose a day of Warfarin is 15 mg.",
+            "comes to 50 g a day. The maximum daily dose of Warfarin is 15 mg.",
         ),
     ],
 )
@@ -98,7 +98,7 @@ def test_above_the_greatest_dose_a_day_a_reason_is_asked_for_and_kept(
     page = soup(refused)
     assert told in text(page.select_one("#note-0"))
     assert page.select_one("#note-0 [hidden]") is None
-    assert "write why it is right all the same" in page.select_one("#override_reason-0-error").get_text()
+    assert "write why it is right anyway" in page.select_one("#override_reason-0-error").get_text()
     assert page.select_one("#dose-0")["value"] == dose
 
     taken = pharmacist.post(url(scan_id, "complete"), {**line, "override_reason": REASON})
@@ -114,7 +114,7 @@ def test_above_the_greatest_dose_a_day_a_reason_is_asked_for_and_kept(
     assert event.detail == {"line": 1, "kinds": ["dose"]}
     context = report_context(db.session.get_one(Scan, scan_id), report_id="1", version=1, draft=True)
     html = report_html(context, pharmacist.app.jinja_env)
-    assert dose in html and "urticaria" not in html and "greatest dose" not in html
+    assert dose in html and "urticaria" not in html and "daily dose" not in html
 
 
 def test_the_note_under_a_line_is_asked_for_when_dose_route_or_frequency_change(
@@ -126,10 +126,10 @@ def test_the_note_under_a_line_is_asked_for_when_dose_route_or_frequency_change(
         assert soup(pharmacist.get(url(scan_id))).select_one(f"#{name}-0.line-{name}") is not None
     sent = {**CETIRIZINE, "dose": "500 g", "place": "line-0"}
     told = words(pharmacist.post(url(scan_id, "line"), sent, htmx=True))
-    assert "Cetirizine: tablet 10 mg. Greatest dose a day: 10 mg." in told
+    assert "Cetirizine: tablet 10 mg. Maximum daily dose: 10 mg." in told
     assert "This comes to 500 g a day." in told
     unknown = words(pharmacist.post(url(scan_id, "line"), {**sent, "drug": "Wondermycin"}, htmx=True))
-    assert "This medicine is not in the formulary: how much a day is too much is not known" in unknown
+    assert "This medicine is not in the formulary: its maximum daily dose is not known" in unknown
     assert "This comes to" not in unknown
 
 
@@ -147,7 +147,7 @@ def test_a_template_takes_only_what_can_be_a_dose_and_says_when_a_reason_will_be
     template = {**CETIRIZINE, "name": "Hay fever", "owner": "me", "dose": "-500 mg"}
     answer = pharmacist.post("/pharmacist/templates/new", template)
     assert answer.status_code == 422
-    assert "A dose is more than zero." in soup(answer).select_one("#dose-0-error").get_text()
+    assert "A dose must be more than zero." in soup(answer).select_one("#dose-0-error").get_text()
     assert pharmacist.post("/pharmacist/templates/new", {**template, "dose": "10 mg"}).status_code == 303
     assert "Each time it is prescribed a reason is asked for." not in words(
         pharmacist.get("/pharmacist/templates")

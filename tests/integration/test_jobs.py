@@ -259,7 +259,7 @@ def test_a_job_that_kills_every_worker_is_given_up(clinic: Clinic) -> None:
     runner.perform(row.id)
     assert rows("analyse_scan")[0].failed_at is not None
     assert run.state is RunState.FAILED
-    assert run.failure == "The analysis could not be done. It broke off each time."
+    assert run.failure == "The analysis could not be done. It was interrupted each time."
 
 
 def _lose_pictures(clinic: Clinic) -> None:

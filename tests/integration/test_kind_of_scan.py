@@ -168,7 +168,7 @@ def test_htmx_gets_the_page_in_place_after_a_correction_and_after_a_refusal(
     assert "The kind of the scan has been corrected." in words(answer)
     late = doctor.post(url(scan_id, "kind"), {**TO_CHEST, "reason": "Two lungs."}, **with_htmx)
     assert late.status_code == 409 and soup(late).select_one("html") is None
-    assert "Somebody has corrected the kind of this scan meanwhile." in words(late)
+    assert "Somebody has corrected the kind of this scan in the meantime." in words(late)
     assert "Two lungs." in words(soup(late).select_one("#unsigned")), "what was typed can be copied"
     for sent, sentence in (
         ({"was": "chest_xray", "kind": "chest_xray"}, "The scan is of this kind already."),
@@ -205,7 +205,7 @@ def test_of_two_doctors_who_correct_at_once_one_wins(clinic: Clinic) -> None:
         services.correct_kind(scan_id, was=CHEST, became=HEART, by=user)
 
     told = at_once(clinic.app, (one, act), (other, act))
-    assert sorted(told) == ["Somebody has corrected the kind of this scan meanwhile.", "done"]
+    assert sorted(told) == ["Somebody has corrected the kind of this scan in the meantime.", "done"]
     assert corrections(scan_id) == [(1, "chest_xray", "cardiac_mri")]
 
 

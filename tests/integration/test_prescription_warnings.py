@@ -32,7 +32,7 @@ def test_an_allergy_blocks_beside_the_line_until_a_reason_is_written(
     page = soup(refused)
     note = page.select_one("#note-1")
     assert "is one of the penicillins" in note.get_text() and "Pencillin" in page.get_text()
-    assert "write why it is right all the same" in page.select_one("#override_reason-1-error").get_text()
+    assert "write why it is right anyway" in page.select_one("#override_reason-1-error").get_text()
     assert page.select_one("#note-0 [hidden] #override_reason-0") is not None
     assert value(page, "drug-1") == "Amoxicillin" and value(page, "dose-1") == "500 mg"
     assert fresh(scan_id).status is Status.DOCTOR_VERIFIED
@@ -109,7 +109,7 @@ def test_none_known_not_asked_and_listed_are_told_apart(pharmacist: Visitor, cli
     said = {
         "": "Allergies not asked",
         "none": "No known allergies: the patient has written “none”.",
-        "Penicillin": "Warnings watch for: penicillins.",
+        "Penicillin": "Warnings check for: penicillins.",
         "Shellfish": "No medicine was recognised in these words",
     }
     for text, sentence in said.items():

@@ -189,7 +189,7 @@ def test_of_two_administrators_at_once_the_second_is_told(admin: Visitor, clinic
     other = clinic.visitor(clinic.person("admin"))
     assert other.post(f"{PAGE}/use", {"version": NEW, "seen": "0"}).status_code == 303
     late = admin.post(f"{PAGE}/use", {"version": NEW, "seen": "0"})
-    assert late.status_code == 409 and "Somebody else has chosen meanwhile" in words(late)
+    assert late.status_code == 409 and "Somebody else has chosen a version in the meantime" in words(late)
     again = admin.post(f"{PAGE}/use", {"version": NEW, "seen": "1"})
     assert again.status_code == 409 and "in use already" in words(again)
 
@@ -210,7 +210,7 @@ def test_a_setting_wins_over_the_choice_and_the_page_says_so(
     monkeypatch.setitem(app.config["CSSS"].__dict__, "model", str(MODELS / BASE))
     monkeypatch.setitem(app.config["CSSS"].__dict__, "threshold", 0.6)
     text = words(admin.get(PAGE))
-    assert "wins over every choice on this page" in text and "CSSS_THRESHOLD is 0.6" in text
+    assert "overrides every choice on this page" in text and "CSSS_THRESHOLD is 0.6" in text
     assert f"In use: {BASE}" in text and "Put" not in text and "Go back" not in text
     assert admin.post(f"{PAGE}/use", {"version": "installed", "seen": "1"}).status_code == 409
     assert scan_jobs.engine().info.version == BASE

@@ -96,7 +96,7 @@ def test_an_administrator_signs_in_with_a_mailed_code_and_sets_the_app_up_anew(
         assert visitor.post("/login/code", {"code": code}).status_code == 303
         account = visitor.page("/account").select_one("#second-step")
         assert account is not None
-        assert "Your authenticator app has to be set up anew." in account.get_text(" ", strip=True)
+        assert "Your authenticator app has to be set up again." in account.get_text(" ", strip=True)
         set_up = visitor.page("/account/authenticator")
         sealed = set_up.select_one("input[name=set_up]")
         assert sealed is not None
@@ -127,9 +127,9 @@ def test_reports_go_out_as_a_notice_and_the_patient_is_told_to_set_the_pass_phra
         (notice,) = (each for each in clinic.mail if each["Subject"].startswith("Your report is ready"))
         assert list(notice.iter_attachments()) == []
         patient = clinic.visitor(db.session.scalars(sa.select(User).where(User.email == PATIENT)).one())
-        assert "Set the report pass phrase anew" in words(patient.get("/patient/"))
+        assert "Set the report pass phrase again" in words(patient.get("/patient/"))
         card = patient.page("/account").select_one("#passphrase")
-        assert card is not None and "Your pass phrase has to be set anew." in card.get_text(" ", strip=True)
+        assert card is not None and "Your pass phrase has to be set again." in card.get_text(" ", strip=True)
         sent = {
             "section": "passphrase",
             "report_passphrase": "open my next report",
@@ -148,7 +148,7 @@ def test_an_administrator_sees_whose_app_has_to_be_set_up_anew(moved: tuple[Sett
         clinic = Clinic(app)
         other = clinic.visitor(clinic.person("admin", email="another@csss.example"))
         user = db.session.scalars(sa.select(User).where(User.email == ADMIN)).one()
-        assert "has to be set up anew" in words(other.get(f"/admin/users/{user.id}"))
+        assert "has to be set up again" in words(other.get(f"/admin/users/{user.id}"))
         db.session.remove()
         db.engine.dispose()
 

@@ -49,7 +49,7 @@ def test_the_same_picture_with_other_words_is_a_scan_of_its_own_and_says_so(
     second = send(patient, indication, kind)
     assert second.status_code == 303 and second.location != first.location
     page = patient.page(second.location)
-    assert "You had sent this picture a moment ago" in page.select_one("#messages").get_text()
+    assert "You sent this picture a moment ago" in page.select_one("#messages").get_text()
     assert kept() == [("chest_xray", "Cough since Monday"), (kind, indication)]
     # Each of the two may come once more by a second press.
     assert send(patient, "Cough since Monday").location == first.location

@@ -111,7 +111,7 @@ def test_a_running_process_says_so_in_readyz_and_takes_nothing_in(
     assert ready.get_json()["checks"]["keys"] == "not the key that this database is used with: storage key k1"
     late.get("/login")
     answer = late.post("/login", {"email": "doctor@csss.example", "password": "no such password"})
-    assert answer.status_code == 503 and "nothing is taken in" in words(answer)
+    assert answer.status_code == 503 and "nothing was accepted" in words(answer)
 
 
 @encrypted

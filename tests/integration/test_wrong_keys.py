@@ -178,7 +178,7 @@ def test_nothing_is_written_with_another_key_and_readyz_says_why(
     form = visitor.get("/login")
     assert form.status_code == 200
     answer = visitor.post("/login", {"email": "doctor@csss.example", "password": "no such password"})
-    assert answer.status_code == 503 and "nothing is taken in" in words(answer)
+    assert answer.status_code == 503 and "nothing was accepted" in words(answer)
     ready = visitor.get("/readyz")
     assert ready.status_code == 503
     assert ready.get_json()["checks"]["keys"] == "not the key that this database is used with: secret key"

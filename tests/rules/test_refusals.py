@@ -120,7 +120,7 @@ def test_no_refusal_is_written_past_the_translations() -> None:
         "raise UsedUp(file='At most ' + most)",
         "raise StateConflict(SENTENCES[status])",
         "raise NotFound(str(GONE))",
-        "abort(409, 'Somebody else was quicker.')",
+        "abort(409, 'Somebody else changed this first.')",
         "flash('It is done.', 'success')",
         "errors['findings'] = 'Write what you see.'",
         "raise StopValidation('Choose one.')",

@@ -1,4 +1,4 @@
-"""What everybody may change of their own account."""
+"""Pages on which people change their own account."""
 
 from flask import Blueprint
 

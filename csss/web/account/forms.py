@@ -1,4 +1,4 @@
-"""What people enter about themselves. A section of the account page is a form of its own."""
+"""The forms of the account page, one for each section."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ class PasswordForm(TextForm):
 
 
 class RemoveAppForm(TextForm):
-    """A current code proves that it is the owner who removes the app, not somebody at a screen left open."""
+    """A current code proves that the owner removes the app, not somebody else at an unlocked screen."""
 
     code = StringField(
         _l("Code from the app, or a recovery code"),
@@ -83,7 +83,7 @@ class SetUpAppForm(TextForm):
 
 
 class NewPasskeyForm(TextForm):
-    """The password is asked again: a screen left open must not gain a second owner."""
+    """The password is asked for again: somebody at an unlocked screen must not be able to add a passkey."""
 
     name = StringField(
         _l("Name of this passkey"),
@@ -98,7 +98,7 @@ class RemovePasskeyForm(TextForm):
 
 
 def profile_form(user: User, sent: MultiDict[str, str] | None = None) -> tuple[ProfileForm, dict[str, Any]]:
-    """The form with the person's record, and what of it `sent` changes; fields that were not sent stay as they are."""
+    """The form filled from the person's record and from `sent`; fields that were not sent keep their values."""
     kind = PatientForm if user.patient is not None else ProfileForm
     kept = {name: getattr(user if name == "name" else user.patient, name) for name in _names(kind)}
     sent_names = [name for name in kept if sent is not None and name in sent]

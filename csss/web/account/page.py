@@ -1,4 +1,4 @@
-"""The account page: one context for every answer that shows it."""
+"""Render the account page, with one context for every answer that shows it."""
 
 import uuid
 from typing import Any
@@ -25,7 +25,7 @@ from csss.web.forms import TextForm
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import idle_limit, me
 
-# Every form of the page but that of the record, which begins with what is kept.
+# Every form of the page except the profile form, which starts with the stored values.
 _FORMS: dict[str, type[TextForm]] = {
     "passphrase_form": PassphraseForm,
     "remove_passphrase_form": RemovePassphraseForm,
@@ -69,7 +69,7 @@ def account_page(
 
 
 def _not_on_paper(form: TextForm) -> dict[str, str]:
-    """What the report cannot print of a name or an address, as hints: a name is right as it is, so nothing is refused."""
+    """Hints about characters of a name or an address that the report cannot print. A name is never refused for that."""
     names = ("name", "phone", "address")
     found = report_fonts.problems(**{each: form[each].data or "" for each in names if each in form})
     advice = _("You may keep it. But no report can be released before it is written in these letters.")
@@ -77,7 +77,7 @@ def _not_on_paper(form: TextForm) -> dict[str, str]:
 
 
 def _facts(user: User) -> list[tuple[str, Any]]:
-    """What the account holds and its owner cannot change."""
+    """The facts of the account that its owner cannot change."""
     facts: list[tuple[str, Any]] = [(_("Role"), str(ROLE_NAMES[user.role]))]
     if user.patient is not None:
         facts += [

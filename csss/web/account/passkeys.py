@@ -1,4 +1,4 @@
-"""Routes: the own passkeys."""
+"""Routes: people register and remove their own passkeys."""
 
 import uuid
 
@@ -38,7 +38,7 @@ def _wait_with_passkey(sentence: str) -> Response:
 @open_to_confined
 @asks_for_password(_wait_with_passkey)
 def passkey_question() -> Response:
-    """What the browser needs to make a passkey, for somebody who knows the password."""
+    """The options that the browser needs to create a passkey, for somebody who knows the password."""
     form = NewPasskeyForm()
     right = _password_is_right(form)
     return question(
@@ -52,7 +52,7 @@ def passkey_question() -> Response:
 @requires(Permission.OWN_ACCOUNT)
 @open_to_confined
 def add_passkey() -> Response:
-    """Keep the passkey that the browser has made."""
+    """Store the passkey that the browser has created."""
     form, row, confined = NewPasskeyForm(), user_session(), guard.is_confined()
 
     def add() -> None:
@@ -68,7 +68,7 @@ def add_passkey() -> Response:
         return refused
     flash(_("The passkey is registered. You can use it when you sign in."), "success")
     if not second_factor.recovery_codes_left(me()):
-        flash(_("Now make recovery codes, for the day when the device is lost."), "warning")
+        flash(_("Now make recovery codes, in case the device is lost."), "warning")
     return redirect_after(home_url(me().role) if confined else url_for("account.page", _anchor="passkeys"))
 
 
@@ -85,7 +85,9 @@ def _new_page(form: NewPasskeyForm, status: int = 200, problem: str | None = Non
 
 
 def _password_is_right(form: NewPasskeyForm | RemovePasskeyForm) -> bool:
-    """Counted here for the account; the service counts it for the session and keeps it."""
+    """Check the password. Wrong ones are counted here for the account; the service counts and records them for the
+    session.
+    """
     right = passkeys.password_is_right(me(), form.current_password.data or "")
     if not right:
         count_wrong_password()

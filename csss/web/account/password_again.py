@@ -1,5 +1,6 @@
-"""The current password, asked once more before anything that lets somebody in later: a screen that was left open must
-gain neither a second owner nor a way back. Wrong ones are counted for the account, on all these forms together."""
+"""Ask for the current password again before any change that lets somebody sign in later. Otherwise somebody at an
+unlocked screen could add a way in. Wrong passwords are counted for the account, on all these forms together.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,7 +21,7 @@ WRONG_PASSWORDS = "10 per 15 minutes"  # as at sign-in, of one account from one 
 
 
 def asks_for_password(page: Callable[[str], Response]) -> RouteLimit:
-    """The limit on wrong passwords, for a route that asks for one. `page` shows the form with this sentence beside it."""
+    """Limit wrong passwords on a route that asks for one. `page` shows the form with the sentence beside the field."""
 
     def wait(left: timedelta) -> Response:
         return page(
@@ -61,7 +62,7 @@ def keep_wrong_password(purpose: str) -> None:
 
 
 def count_wrong_password() -> None:
-    """Where a service has found it wrong and kept that already."""
+    """Count a wrong password that a service has found and recorded already."""
     g.wrong_password = True
 
 

@@ -16,7 +16,7 @@ ROLE_NAMES: dict[Role, str] = {
     Role.PATIENT: _l("Patient"),
 }
 
-# In this order, because each pretends to be those below it.
+# In this order, because each also names those below it.
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -39,7 +39,7 @@ _SYSTEMS = (
 def with_forms(
     passkeys: Sequence[Passkey], refused: tuple[uuid.UUID, RemovePasskeyForm] | None
 ) -> list[tuple[Passkey, RemovePasskeyForm]]:
-    """Each with the form that removes it; `refused` is the form of one of them that came back with errors."""
+    """The passkeys, each with the form that removes it; `refused` is the one form that came back with errors."""
     rows = []
     for number, each in enumerate(passkeys, start=1):
         came_back = refused is not None and refused[0] == each.id
@@ -50,7 +50,7 @@ def with_forms(
 
 
 def device_words(user_agent: str) -> str:
-    """What a person recognises of a User-Agent header: Firefox on Windows."""
+    """The part of a User-Agent header that a person recognises: Firefox on Windows."""
     browser = _first(_BROWSERS, user_agent)
     system = _first(_SYSTEMS, user_agent)
     if browser and system:

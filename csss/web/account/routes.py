@@ -1,4 +1,4 @@
-"""Routes: What everybody may change of their own account."""
+"""Routes: people change their own account."""
 
 import uuid
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def page() -> Response:
 
 
 def _wait_with_passwords(sentence: str) -> Response:
-    """Beside the field of the form that was sent."""
+    """Show how long to wait, beside the field of the form that was sent."""
     form = PassphraseForm() if _sets_passphrase() and not _sets_password() else PasswordForm()
     form.current_password.errors = [sentence]
     name = "passphrase_form" if isinstance(form, PassphraseForm) else "password_form"
@@ -69,7 +69,7 @@ def change() -> Response:
         forms["passphrase_form"] = PassphraseForm()
     if _sets_password():
         forms["password_form"] = PasswordForm()
-    # A list first, because every form shall tell its mistakes and `all` stops at the first one.
+    # A list first, because every form has to show its errors, and `all` stops at the first one.
     valid = [form.validate() for form in forms.values()]
     if not all(valid):
         return account_page(422, **forms)
@@ -93,14 +93,14 @@ def change() -> Response:
 
 
 def _change(values: dict[str, str], passphrase: str | None, password_hash: str | None) -> None:
-    done, this = [], g.user_session.id  # asked for now: whoever is erased meanwhile has no session any more
+    done, this = [], g.user_session.id  # read now: a person who is erased meanwhile has no session any more
     with transaction():
         if values:
             accounts.update_profile(me(), values)
             done.append(_("Your details have been saved."))
         if passphrase is not None:
             accounts.change_report_passphrase(me(), passphrase)
-            done.append(_("The report pass phrase has been set. It holds for reports mailed from now on."))
+            done.append(_("The report pass phrase has been set. It is used for reports mailed from now on."))
         if password_hash is not None:
             accounts.change_password(me(), password_hash, keep_session=this)
             renew_session()
@@ -162,7 +162,7 @@ def send_confirmation() -> Response:
 @account.post("/sessions/<uuid:session_id>/end")
 @requires(Permission.OWN_ACCOUNT)
 def end_session(session_id: uuid.UUID) -> Response:
-    """Sign out on one device. Somebody else's session is not found."""
+    """Sign out on one device. Another person's session gives 404."""
     this = g.user_session.id
     with transaction():
         if not sessions.end(session_id, me()):
@@ -180,7 +180,7 @@ def end_session(session_id: uuid.UUID) -> Response:
 @account.post("/sessions/end-others")
 @requires(Permission.OWN_ACCOUNT)
 def end_other_sessions() -> Response:
-    """Sign out everywhere but here."""
+    """Sign out everywhere except here."""
     with transaction():
         count = sessions.end_all(me(), but=g.user_session.id)
         record("session.others_ended", me(), by=me(), count=count)

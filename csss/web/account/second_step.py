@@ -33,7 +33,7 @@ _PURPOSE = "totp-set-up"
 @account.get("/authenticator")
 @requires(Permission.OWN_ACCOUNT)
 def authenticator() -> Response:
-    """A fresh secret as QR code and text. It travels encrypted in the form and is kept only once it is confirmed."""
+    """Show a new secret as QR code and text. The form carries it encrypted; it is stored only when it is confirmed."""
     if authenticator_app.has_app(me()):
         return redirect_after(url_for("account.page", _anchor="second-step"))
     return _set_up_page(SetUpAppForm(formdata=None), authenticator_app.new_totp_secret())
@@ -73,7 +73,7 @@ def confirm_authenticator() -> Response:
         return refused
     flash(_("The authenticator app is set up. You are asked for a code from it when you sign in."), "success")
     if not second_factor.recovery_codes_left(me()):
-        flash(_("Now make recovery codes, for the day when the phone is lost."), "warning")
+        flash(_("Now make recovery codes, in case the phone is lost."), "warning")
     return redirect_after(url_for("account.page", _anchor="second-step"))
 
 
@@ -94,7 +94,7 @@ def _sealed(secret: str, user: User) -> str:
 
 
 def _unsealed(text: str, user: User) -> str | None:
-    """The secret of a form that we gave to this person within the last half hour, else None."""
+    """The secret in a form that was made for this person within the last half hour; otherwise None."""
     try:
         user_id, secret, at = json.loads(secrets.decrypt(_PURPOSE, text))
     except secrets.CannotDecrypt:
@@ -149,7 +149,7 @@ def _wait_for_recovery_codes(sentence: str) -> Response:
 @requires(Permission.OWN_ACCOUNT)
 @asks_for_password(_wait_for_recovery_codes)
 def make_recovery_codes() -> Response:
-    """With the password: ten new codes, shown in this answer and never again; the older ones stop working."""
+    """Make ten new codes, after a check of the password. They are shown only in this answer; older codes stop working."""
     form = RecoveryCodesForm()
     codes: Sequence[str] = ()
 
@@ -173,6 +173,6 @@ def make_recovery_codes() -> Response:
 @account.get("/recovery-codes")
 @requires(Permission.OWN_ACCOUNT)
 def recovery_codes() -> Response:
-    """Nothing to show: codes are seen once. Somebody who loads the page again is led to the account."""
+    """Redirect to the account when somebody loads the page again: codes are shown only once."""
     flash(_("Recovery codes are shown only once. If you have not kept them, make new ones."), "info")
     return redirect_after(url_for("account.page", _anchor="second-step"))

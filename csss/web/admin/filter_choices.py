@@ -9,7 +9,7 @@ from csss.i18n import _
 
 
 def choices_with_all(words: Mapping[Any, str]) -> Callable[[], list[SelectChoice]]:
-    """Every member with its words, after “All”; made anew for each reader."""
+    """Every member with its label, after “All”; made again for each reader's language."""
 
     def choices() -> list[SelectChoice]:
         return [

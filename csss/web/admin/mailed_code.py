@@ -1,4 +1,4 @@
-"""The second factor on the pages that ask an administrator for one, and how far a one-time code by e-mail has come."""
+"""The second factor on the pages that ask an administrator for one, and the state of a one-time code by e-mail."""
 
 import uuid
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from csss.web.guard import me, user_session
 
 @dataclass(frozen=True)
 class CodeView:
-    """How far the mailed code has come. `moving` asks the page to look again soon."""
+    """The state of the mailed code. When `moving` is true, the page asks again soon."""
 
     kind: str
     text: str
@@ -34,7 +34,9 @@ def second_factor(
     reports: int | None = None,
     patient: bool = False,
 ) -> dict[str, Any]:
-    """What the form shows that asks for a passkey or a code for this subject; little where none is `wanted` now."""
+    """The template values for a form that asks for a passkey or a code for this subject; only a few when none is
+    `wanted` now.
+    """
     return {
         "code": _code(subject_id, reports, patient) if wanted else None,
         "code_state_url": code_state_url,
@@ -45,7 +47,7 @@ def second_factor(
 
 
 def code_region(subject_id: uuid.UUID, *, reports: int | None = None, patient: bool = False) -> Response:
-    """How far the mailed code has come: a region that asks again by itself."""
+    """The state of the mailed code, as a region that refreshes itself."""
     code = _code(subject_id, reports, patient)
     return make_response(render_template("admin/_code.html", code=code, code_state_url=request.path))
 

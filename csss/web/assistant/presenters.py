@@ -16,7 +16,7 @@ OFTEN_ASKED = 6
 
 @dataclass(frozen=True)
 class Exchange:
-    """One question and what was said to it. `id` is of the page only; `tone`: answer, refusal or unknown."""
+    """One question and its answer. `id` is unique on the page; `tone`: answer, refusal or unknown."""
 
     id: str
     question: str
@@ -24,12 +24,12 @@ class Exchange:
     paragraphs: tuple[str, ...]
     tone: str
     links: tuple[tuple[str, str], ...] = ()
-    offers: tuple[Topic, ...] = ()  # what can be asked for with one press
+    offers: tuple[Topic, ...] = ()  # topics that the page offers as buttons
     urgent: str = ""
 
 
 def to_question(question: str, role: Role) -> Exchange:
-    """What is said to a question in somebody's own words."""
+    """The answer to a question in somebody's own words."""
     found = search.answer(question, role, language())
     if found.kind is AnswerKind.ANSWER and found.topic is not None:
         return _answer(question, found.topic)
@@ -50,13 +50,13 @@ def to_question(question: str, role: Role) -> Exchange:
 
 
 def to_topic(key: str, role: Role) -> Exchange | None:
-    """The answer to a topic of the list; None when there is none such for this role."""
+    """The answer to a topic of the list; None when this role has no such topic."""
     topic = next((topic for topic in search.topics_for(role, language()) if topic.key == key), None)
     return _answer(topic.title, topic) if topic else None
 
 
 def offers(role: Role) -> list[Topic]:
-    """All topics of this role: its own first, what concerns everybody behind them."""
+    """All topics of this role: first its own, then those for everybody."""
     return sorted(search.topics_for(role, language()), key=lambda topic: len(topic.roles))
 
 

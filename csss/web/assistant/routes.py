@@ -36,7 +36,7 @@ class QuestionForm(TextForm):
 @assistant.get("/assistant")
 @requires(Permission.ASSISTANT_ASK)
 def page() -> Response:
-    """The form, and everything that can be asked."""
+    """Show the form and all topics."""
     form = QuestionForm(formdata=typed_before("assistant.ask"))
     return page_or_fragment("assistant/page.html", "assistant/_assistant.html", **_page(form))
 

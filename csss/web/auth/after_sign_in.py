@@ -9,7 +9,7 @@ from csss.people.models import User
 from csss.people.permissions import Permission
 from csss.web.navigation import home_url
 
-NEXT = "next"  # the name under which the target is kept: in the address, in the form, and during the second step in the cookie
+NEXT = "next"  # the name of the target: in the address, in the form, and in the cookie during the second step
 LONGEST = (
     1000  # characters; the cookie holds it during the second step, and a browser drops a cookie of 4096 bytes
 )

@@ -68,7 +68,8 @@ def _how_far(message: MailMessage | None, expires: datetime | None, address: str
         return MailedCode("bad", f"{text} {at_hand}", in_trouble=True)
     if message is not None and message.last_error:
         text = _(
-            "The mail server has not taken the code for %(address)s, so none has been sent yet. We go on trying.",
+            "The mail server has not taken the code for %(address)s, so none has been sent yet. We keep "
+            "trying.",
             address=address,
         )
         return MailedCode("warn", f"{text} {at_hand}", moving=True, every="5s", in_trouble=True)
@@ -85,8 +86,10 @@ def _how_far(message: MailMessage | None, expires: datetime | None, address: str
 def _at_hand(waiting: UserSession) -> str:
     """A sentence about the ways that need no mail server."""
     if waiting.user.totp_confirmed_at is not None:
-        return _("You need not wait: a code from your authenticator app or a recovery code works at once.")
-    return _("You need not wait: a recovery code works at once.")
+        return _(
+            "You do not need to wait: a code from your authenticator app or a recovery code works at once."
+        )
+    return _("You do not need to wait: a recovery code works at once.")
 
 
 def _time(moment: datetime) -> str:

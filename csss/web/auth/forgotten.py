@@ -43,10 +43,12 @@ def _wait_for_a_link(wait: timedelta) -> Response:
     if of_address is not None:
         form.email.errors = [
             ngettext(
-                "Many links have been asked for from your network. Wait %(num)s minute and try again. If you have "
-                "signed in from here of late, look for a link in your mail first: you need not wait.",
-                "Many links have been asked for from your network. Wait %(num)s minutes and try again. If you have "
-                "signed in from here of late, look for a link in your mail first: you need not wait.",
+                "Many links have been asked for from your network. Wait %(num)s minute and try again. If "
+                "you have signed in from here recently, look for a link in your mail first: you do not need "
+                "to wait.",
+                "Many links have been asked for from your network. Wait %(num)s minutes and try again. If "
+                "you have signed in from here recently, look for a link in your mail first: you do not need "
+                "to wait.",
                 minutes(of_address),
             )
         ]

@@ -34,10 +34,10 @@ def _wait(wait: timedelta) -> str:
     afterwards, without these limits, so the limits keep nobody out.
     """
     return ngettext(
-        "Too many tries with a passkey from your network. Sign in with your password, and you are asked for your passkey "
-        "then; or wait %(num)s minute.",
-        "Too many tries with a passkey from your network. Sign in with your password, and you are asked for your passkey "
-        "then; or wait %(num)s minutes.",
+        "Too many tries with a passkey from your network. Sign in with your password: you are then asked "
+        "for your passkey. Or wait %(num)s minute.",
+        "Too many tries with a passkey from your network. Sign in with your password: you are then asked "
+        "for your passkey. Or wait %(num)s minutes.",
         minutes(wait),
     )
 

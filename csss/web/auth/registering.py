@@ -56,9 +56,9 @@ def _page(form: RegisterForm, status: int = 200) -> Response:
 @requires(PUBLIC)
 @throttled(ACCOUNTS_OF_AN_ADDRESS, "register.address", page=_wait_to_register, refused=was_accepted)
 def register() -> Response:
-    """A new account: a patient may sign in at once, staff after an administrator's approval.
+    """Make a new account: a patient may sign in at once, staff after an administrator's approval.
 
-    Where the address has an account the answer is the same, and its owner is told by mail.
+    If the address has an account already, the answer is the same, and its owner is told by mail.
     """
     form = RegisterForm()
     if asks_only():
@@ -94,8 +94,8 @@ def _register(form: RegisterForm) -> Response | None:
         flash(
             gettext(
                 "Thank you for registering. We are sending you an e-mail: open the link in it to confirm your e-mail "
-                "address, because reports are mailed only to confirmed addresses. If you have had an account already, "
-                "the e-mail says so."
+                "address, because reports are mailed only to confirmed addresses. If you already have an "
+                "account, the e-mail says so."
             ),
             "success",
         )
@@ -103,8 +103,8 @@ def _register(form: RegisterForm) -> Response | None:
         flash(
             gettext(
                 "Thank you for registering. A new account waits for an administrator's approval. Meanwhile confirm your "
-                "e-mail address with the link that we are sending you. If you have had an account already, the e-mail "
-                "says so."
+                "e-mail address with the link that we are sending you. If you already have an account, the "
+                "e-mail says so."
             ),
             "success",
         )

@@ -90,10 +90,11 @@ def _wait_where_all_is_used_up(wait: timedelta) -> Response:
     an account leaves a wrong password in the log, and no account gets more than ten.
     """
     problem = ngettext(
-        "Too many wrong passwords have been sent from your network. Wait %(num)s minute, then try again. Who has signed "
-        "in from here of late need not wait: check the address and the password.",
-        "Too many wrong passwords have been sent from your network. Wait %(num)s minutes, then try again. Who has signed "
-        "in from here of late need not wait: check the address and the password.",
+        "Too many wrong passwords have been sent from your network. Wait %(num)s minute, then try again. If "
+        "you have signed in from here recently, you do not need to wait: check the address and the password.",
+        "Too many wrong passwords have been sent from your network. Wait %(num)s minutes, then try again. "
+        "If you have signed in from here recently, you do not need to wait: check the address and the "
+        "password.",
         minutes(wait),
     )
     return too_many(login_again(LoginForm(), 429, problem), wait)

@@ -82,7 +82,7 @@ def insert_template(scan_id: uuid.UUID) -> Response:
             if not (form.impression.data or "").strip():
                 form.impression.data = block.impression
         except NotFound:
-            flash(_("This template is not there any more. What you have written is kept."), "warning")
+            flash(_("This template no longer exists. What you have written is kept."), "warning")
         review_drafts.save(scan_id, form.reading(), by=me())
 
     return take_step(scan_id, form, insert) or redirect_after(_form_of(scan_id))

@@ -54,9 +54,9 @@ class ReviewForm(Form):
 
     @classmethod
     def starting_with(cls, written: Review | ReviewDraft | None) -> "ReviewForm":
-        """Empty, with the own draft, or with the review that a correction starts from.
+        """A form that is empty, or holds the doctor's draft, or the review that a correction starts from.
 
-        To have read the scan is stated anew each time.
+        The statement of having read the scan has to be made again each time.
         """
         if written is None:
             return cls()

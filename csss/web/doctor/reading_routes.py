@@ -199,7 +199,7 @@ def reading_page(
     offered = page.may.verify or page.may.correct
     lost = _typed(sent) if sent is not None and not _is_shown(sent, page.may) else []
     if lost and conflict is None:
-        conflict = _("This can no longer be sent: the scan has gone on meanwhile.")
+        conflict = _("This can no longer be sent: the scan has moved on in the meantime.")
     return page_or_fragment(
         "doctor/scan.html",
         "doctor/_reading.html",

@@ -82,7 +82,7 @@ def skip(scan_id: uuid.UUID) -> Response:
 def _go_on(found: uuid.UUID | None) -> Response:
     if found is not None:
         return redirect_after(url_for("doctor.scan", scan_id=found))
-    flash(_("No scan is ready to be read, or colleagues read them already."), "info")
+    flash(_("No scan is ready to be read, or colleagues are reading them already."), "info")
     return redirect_after(url_for("doctor.worklist"))
 
 

@@ -131,7 +131,7 @@ def rows(scans: Sequence[ListedScan], reader: uuid.UUID | None = None) -> list[W
 
 
 def _row(scan: ListedScan, reader: uuid.UUID | None, base: str) -> WorklistRow:
-    as_scan = cast("Scan", scan)  # as far as presenters and policies look
+    as_scan = cast("Scan", scan)  # the statuses that presenters and policies need
     url = f"{base}scans/{scan.id}"
     other = scan.claim.doctor if scan.claim is not None and scan.claim.doctor_id != reader else None
     startable = scan.status is Status.PENDING_AI and policies.may(policies.check_can_analyse, as_scan)

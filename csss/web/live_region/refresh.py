@@ -11,12 +11,14 @@ VERSION_HEADER = "X-CSSS-Version"
 
 
 def is_refresh() -> bool:
-    """Whether a live region asks by itself. Its answer leaves messages to whoever has caused them."""
+    """Whether a live region refreshes itself. Its answer contains no messages: those are for the request that caused
+    them.
+    """
     return REFRESH_HEADER in request.headers and request.headers.get("HX-Request") == "true"
 
 
 def is_unchanged(version: str) -> bool:
-    """Whether the region that asks shows this version already."""
+    """Whether the asking region shows this version already."""
     return request.headers.get(REFRESH_HEADER) == version
 
 

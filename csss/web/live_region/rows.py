@@ -42,7 +42,7 @@ def _rendered(template: str, row: Hashable, _language: str, _icons: str) -> Rend
 
 
 def rows_to_send(rows: Sequence[RenderedRow]) -> list[Markup]:
-    """The rows for the page that asks: an empty one with its place for each that the page has as it is."""
+    """The rows for the page that asks: for each row that the page has unchanged, an empty one with its place."""
     told = request.headers.get(HAVE_HEADER, "")
     had = {version: place for place, version in enumerate(told.split(","))}
     return [_same(had[row.version]) if row.version in had else row.html for row in rows]

@@ -1,4 +1,4 @@
-"""One look-up for many: when a change makes a hundred open lists ask at once, the first one's serves them all."""
+"""Look up once for many: when a change makes a hundred open lists ask at once, the first look-up serves them all."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from csss.caches import on_clearing
 from csss.web.live_region.refresh import is_refresh
 from csss.web.live_region.stream import live_version
 
-SECONDS = 1.0  # the longest that an answer is given again, whatever has been heard of meanwhile
+SECONDS = 1.0  # the longest time that an answer is reused, even without a change
 MOST = 64
 
 T = TypeVar("T")
@@ -21,12 +21,13 @@ on_clearing(_kept.clear)
 
 
 def looked_up_once(key: Hashable, look_up: Callable[[], T]) -> T:
-    """What `look_up` returns. For a refresh also what it returned to another refresh with the same `key`, within the last
-    second and at the same number of the live changes. Others who ask meanwhile wait for the first.
+    """The result of `look_up`. A refresh may get the result of another refresh with the same `key`, from the last
+    second and with the same number of live changes. Requests in the meantime wait for the first.
 
     The number was read before the request's first question to the database, so the look-up sees at least that change. A
-    change that is committed later has another number, so who asks because of it gets a fresh answer. Without a number (no
-    live changes in this process) nothing is kept. A page is always looked up: it must show what its reader has just sent.
+    change that is committed later has another number, so a request because of it gets a new answer. Without a number
+    (no live changes in this process) nothing is kept. For a page, `look_up` always runs: it must show what its reader
+    has just sent.
     """
     version = live_version()
     if not version or not is_refresh():
@@ -40,7 +41,7 @@ def looked_up_once(key: Hashable, look_up: Callable[[], T]) -> T:
         _kept.pop(key, None)
         _kept[key] = (version, at, found)
         while len(_kept) > MOST:
-            # All of it may be cleared at any moment, and that must wait for nobody.
+            # The cache may be cleared at any moment, and clearing must not wait.
             with suppress(KeyError):
                 _kept.popitem(last=False)
         return found

@@ -16,18 +16,18 @@ events = Blueprint("events", __name__)
 
 
 class ConnectionHandedOver(Exception):
-    """The connection belongs to the hub now: the worker neither answers nor closes it."""
+    """The connection now belongs to the hub: the worker neither answers nor closes it."""
 
 
 class Detached:
-    """A body that, when the worker comes to send it, takes the connection away from the worker instead."""
+    """A response body that takes the connection away from the worker when the worker starts to send it."""
 
     def __init__(self, hub: Hub, listener: Listener) -> None:
         self._hub, self._listener = hub, listener
         self._connection = request.environ["gunicorn.socket"]
-        # Every other part of the application has its say on the headers before the body is asked for.
+        # Every other part of the application sets its headers before the body is requested.
         self.answer = Response(self, mimetype="text/event-stream", direct_passthrough=True)
-        self.answer.headers.update({"X-Accel-Buffering": "no"})  # nginx would keep the lines back
+        self.answer.headers.update({"X-Accel-Buffering": "no"})  # otherwise nginx would buffer the lines
 
     def __iter__(self) -> Iterator[bytes]:
         self._take_over()
@@ -43,7 +43,7 @@ class Detached:
 @requires(Permission.OWN_ACCOUNT)
 @never_extends_session
 def stream() -> Response:
-    """The stream; 204 where nothing can hold one (a development server), which tells a browser not to ask again."""
+    """Open the stream; 204 where no hub exists (a development server), which tells a browser not to ask again."""
     hub: Hub | None = current_app.extensions.get(HUB)
     if hub is None:
         return make_response("", 204)
@@ -58,10 +58,11 @@ def stream() -> Response:
 
 
 def init_events(app: Flask) -> None:
-    """The address, and `live_version()`: the number of the last change this process had heard of when the request began.
+    """Register the address, and `live_version()`: the number of the last change that this process knew when the request
+    started.
 
-    Call it before anything that asks the database. Read later, the number could be newer than what the request sees: it
-    looks at one moment, that of its first question, and an answer of before a change would pass for one of after it.
+    Call it before anything that queries the database. A request sees the database as it was at its first query. If the
+    number were read after that, it could be newer than the data, and an old answer would count as a new one.
     """
     app.register_blueprint(events)
     app.before_request(_note_version)
@@ -69,7 +70,7 @@ def init_events(app: Flask) -> None:
 
 
 def live_version() -> str:
-    """Empty where nothing is heard of: outside a request, and in a process that `csss.server` has not started."""
+    """The number; empty outside a request, and in a process that `csss.server` has not started."""
     found: str = g.get("live_version", "")
     return found
 

@@ -1,4 +1,4 @@
-"""Refreshes are answered one after the other, so that whoever opens a page does not wait for all of them."""
+"""Answer refreshes one after the other, so that a person who opens a page does not wait for all of them."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +11,9 @@ _REFRESH = "HTTP_" + REFRESH_HEADER.upper().replace("-", "_")
 
 
 class Turns:
-    """One after the other. Those beyond `most` go ahead: never may so many wait that they hold all threads."""
+    """Let one request run at a time. Those beyond `most` run immediately, so that waiting requests never occupy all
+    threads.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -32,11 +34,11 @@ class Turns:
 
 
 class RefreshesInTurn:
-    """WSGI middleware: when a change makes all open lists ask at once, they are answered one after the other, so that
-    whoever opens a page shares the interpreter with one of them and not with as many as there are threads.
+    """WSGI middleware: when a change makes all open lists ask at once, they are answered one after the other, so that a
+    person who opens a page shares the interpreter with one of them and not with one in every thread.
 
-    The turn lasts as long as the answer is being made. Reading a request and sending the answer have none: a slow line
-    would keep everybody waiting.
+    The turn covers only the making of the answer, not reading the request or sending the answer: a slow connection
+    would block everybody.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]], turns: Turns) -> None:

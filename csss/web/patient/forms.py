@@ -1,4 +1,4 @@
-"""What a patient sends."""
+"""The form that a patient sends."""
 
 from flask_wtf.file import FileField
 from wtforms import Form, RadioField, StringField, TextAreaField

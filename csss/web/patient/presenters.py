@@ -1,4 +1,4 @@
-"""A scan in a patient's words. Nothing of the classifier or the doctor is said before the report is released."""
+"""A scan in a patient's words. It shows nothing from the classifier or the doctor before the report is released."""
 
 import math
 import uuid
@@ -37,7 +37,7 @@ class ScanRow:
 
 @dataclass(frozen=True)
 class Station:
-    """One step on the way of a scan. `state`: done, now, todo or stopped; `usual`: how long it takes, if known."""
+    """One step in the progress of a scan. `state`: done, now, todo or stopped; `usual`: how long it takes, if known."""
 
     title: str
     state: str
@@ -90,7 +90,7 @@ class ScanPage:
     width: int
     height: int
     closed_reason: str | None
-    again_url: str | None  # for a closed scan: the form, filled in with what was said the last time
+    again_url: str | None  # for a closed scan: the form, filled in with the text of the last time
     released: Released | None
 
 
@@ -109,7 +109,7 @@ _CLOSED = _l("This scan will not be read. Please upload a new picture.")
 
 @dataclass(frozen=True)
 class _Step:
-    """A station before it is put into somebody's language: what it is called before and after, and what happens there."""
+    """A station before translation: its name before and after, and what happens in it."""
 
     status: Status
     ahead: LazyString
@@ -134,7 +134,7 @@ _STEPS = (
         Status.REPORT_READY,
         _l("The hospital approves the report"),
         _l("The hospital approved the report"),
-        _l("An administrator checks everything a last time."),
+        _l("An administrator checks everything one last time."),
     ),
 )
 
@@ -158,7 +158,7 @@ def _row(scan: Scan, version: ReportVersion | None) -> ScanRow:
 
 
 def hints(user: User) -> list[Hint]:
-    """What is missing before a report can be made and come by e-mail."""
+    """Things that are missing before a report can be made and mailed."""
     found = []
     for text in (user.name, user.patient.address if user.patient else ""):
         if sentence := report_fonts.problem(text):
@@ -191,9 +191,10 @@ def hints(user: User) -> list[Hint]:
     if user.patient is not None and passphrases.passphrase_is_lost(user.patient):
         found.append(
             Hint(
-                _("Set the report pass phrase anew"),
+                _("Set the report pass phrase again"),
                 _(
-                    "It cannot be read any more. Until you set it anew, the mail only tells you to sign in here."
+                    "It cannot be read any more. Until you set it again, the mail only tells you to sign in "
+                    "here."
                 ),
                 _("Set a pass phrase"),
             )
@@ -202,7 +203,7 @@ def hints(user: User) -> list[Hint]:
 
 
 def closed(scan: Scan) -> Closed:
-    """Why another picture is asked for."""
+    """Why the patient has to send another picture."""
     return Closed(day(scan.uploaded_at), scan.closure.reason if scan.closure else "")
 
 
@@ -238,7 +239,7 @@ def _released(scan: Scan, versions: Sequence[ReportVersion]) -> Released:
 
 
 def _way(scan: Scan, versions: Sequence[ReportVersion]) -> tuple[Station, ...]:
-    """What has happened, what happens now, and what comes next with how long it usually takes."""
+    """The steps that are done, the present one, and the next ones with how long they usually take."""
     at = {event.became: event.at for event in scan.events}
     usual = usual_waits()
     way = [_done(_("You uploaded the scan"), scan.uploaded_at)]
@@ -270,7 +271,7 @@ def _way(scan: Scan, versions: Sequence[ReportVersion]) -> tuple[Station, ...]:
     if not versions:
         waiting = way[-1].state == "done"
         text = _("You get an e-mail, and can download it here.")
-        way.append(Station(_("Your report is there"), "now" if waiting else "todo", text))
+        way.append(Station(_("Your report is available"), "now" if waiting else "todo", text))
     return tuple(way)
 
 
@@ -279,7 +280,7 @@ def _done(title: str, at: datetime, state: str = "done") -> Station:
 
 
 def _within(wait: timedelta) -> str:
-    """The time within which three of four scans take a step, in round words; always rounded up."""
+    """The time within which three of four scans take a step, in words; always rounded up."""
     hours = math.ceil(wait / timedelta(hours=1))
     if hours <= 36:
         return _n("Usually within an hour", "Usually within %(num)s hours", max(1, hours))

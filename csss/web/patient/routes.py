@@ -1,4 +1,4 @@
-"""Routes: A patient uploads a scan, follows it and fetches the report."""
+"""Routes: a patient uploads a scan, follows it and downloads the report."""
 
 import os
 import uuid
@@ -31,7 +31,7 @@ from csss.web.unsent import comes_back_on, typed_before
 @patient.get("/")
 @requires(Permission.SCAN_UPLOAD)
 def home() -> Response:
-    """The own scans, and the form for a new one: for a closed scan filled in with what was said of it."""
+    """Show the patient's scans, and the form for a new one; for a closed scan it is filled in with the earlier text."""
     closed = _closed_scan()
     said = {"kind": closed.kind.value, "indication": closed.indication} if closed else {}
     sent = typed_before("patient.upload")
@@ -47,7 +47,7 @@ def home() -> Response:
 @takes_files
 @comes_back_on("patient.home")
 def upload() -> Response:
-    """Take in a scan. Nothing is stored unless everything about it can be accepted."""
+    """Accept a scan. Nothing is stored unless everything in the form can be accepted."""
     form = UploadForm(_sent())
     upload_id = request.form.get("upload", type=uuid.UUID)
     if upload_id and (known := uploads.scan_made_of(upload_id, me())):
@@ -60,7 +60,9 @@ def upload() -> Response:
 
     try:
         refused = try_step(submit, lambda _status, _sentence: _refused(form), form=form, in_transaction=False)
-    except uploads.AlreadyFinished as finished:  # the form came twice, and the other one was quicker
+    except (
+        uploads.AlreadyFinished
+    ) as finished:  # the form was sent twice, and the other one was processed first
         return _sent_before(finished.scan_id, form)
     return refused or redirect_after(page_of_scan)
 
@@ -68,20 +70,20 @@ def upload() -> Response:
 @patient.get("/scans/<uuid:scan_id>")
 @requires(Permission.SCAN_UPLOAD)
 def scan(scan_id: uuid.UUID) -> Response:
-    """How one scan is getting on, and its report once it is released."""
+    """Show the progress of one scan, and its report after the release."""
     found = queries.scan_visible_to(me(), scan_id)
     return page_or_fragment("patient/scan.html", "patient/_scan.html", scan=presenters.scan_page(found))
 
 
 @patient.errorhandler(RequestEntityTooLarge)
 def too_large(error: RequestEntityTooLarge) -> Response:
-    """A request that is too large to be read at all: the form again, as for any other file that is too large."""
-    # Raised while the form token is looked for, before anybody has asked who this is.
+    """Show the form again after a request that is too large to be read, as for any other file that is too large."""
+    # Raised while the form token is read, before it is known who this is.
     most = current_app.config["MAX_CONTENT_LENGTH"]
     if (
         not me().is_authenticated and (request.content_length or 0) <= most
-    ):  # no picture is too large but nobody's
-        return ask_to_sign_in(token_is_right=False)  # which nobody has looked at
+    ):  # the picture was refused because nobody is signed in
+        return ask_to_sign_in(token_is_right=False)  # which has not been checked
     if request.endpoint != "patient.upload" or not me().may(Permission.SCAN_UPLOAD):
         return error_response(413, SENTENCES[413])
     form = UploadForm()
@@ -94,14 +96,14 @@ def too_large(error: RequestEntityTooLarge) -> Response:
 
 
 def _sent() -> "MultiDict[str, Any]":
-    """The picture and the texts; a file sent as one of the texts does not count."""
+    """The picture and the texts; a file sent in a text field is ignored."""
     sent: MultiDict[str, Any] = MultiDict(request.form)
     sent.setlist("file", request.files.getlist("file"))
     return sent
 
 
 def _content_of(file: FileStorage | None) -> bytes:
-    """The picture, read only as far as it may be large. Raises Invalid."""
+    """The picture, read only up to the allowed size. Raises Invalid."""
     if file is None or not file.filename:
         raise Invalid(file=_("Choose the picture of the scan."))
     limit = current_app.config["CSSS"].upload_bytes
@@ -127,7 +129,8 @@ def _submit(form: UploadForm, upload_id: uuid.UUID | None, valid: bool) -> uuid.
     if made.sent_anew:
         flash(
             _(
-                "You had sent this picture a moment ago, with another kind or other words. It is now a scan of its own with "
+                "You sent this picture a moment ago, with another kind or other words. It is now a scan of "
+                "its own with "
                 "what you wrote last; the earlier one stays as it is."
             ),
             "info",
@@ -136,7 +139,7 @@ def _submit(form: UploadForm, upload_id: uuid.UUID | None, valid: bool) -> uuid.
 
 
 def _sent_before(scan_id: uuid.UUID, form: UploadForm) -> Response:
-    """The scan that this upload has become; the form again when it says something that the scan does not."""
+    """The scan that this upload has become; the form again when its texts differ from the scan's."""
     known = queries.scan_visible_to(me(), scan_id)
     if services.says_the_same(known, kind=form.kind.data or "", indication=form.indication.data or ""):
         return redirect_after(url_for("patient.scan", scan_id=scan_id))
@@ -157,7 +160,7 @@ def _refused(form: UploadForm) -> Response:
 
 
 def _closed_scan() -> Scan | None:
-    """The own closed scan in whose place another picture is sent; anything else in the address counts for nothing."""
+    """The own closed scan in whose place another picture is sent; any other value in the address is ignored."""
     wanted = request.args.get("again", type=uuid.UUID)
     try:
         found = queries.scan_visible_to(me(), wanted) if wanted else None

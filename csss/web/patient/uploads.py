@@ -1,4 +1,6 @@
-"""Routes: a picture in pieces, over a line that may break. The protocol is described in `csss.scans.uploads`."""
+"""Routes: receive a picture in pieces, over a connection that may break. The protocol is described in
+`csss.scans.uploads`.
+"""
 
 import base64
 import binascii
@@ -20,7 +22,7 @@ from csss.web.guard import me, requires, takes_files
 from csss.web.patient.blueprint import patient
 
 PIECE_TYPE = "application/offset+octet-stream"
-_READ = 16_384  # what has been read is written at once: a break loses no more than this
+_READ = 16_384  # each part is written at once: an interruption loses no more than this
 _DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):")
 _ADDRESS = "/uploads/<uuid:upload_id>"
 
@@ -51,7 +53,7 @@ def begin_upload() -> Response:
 @patient.route(_ADDRESS, methods=["HEAD"])
 @requires(Permission.SCAN_UPLOAD)
 def upload_state(upload_id: uuid.UUID) -> Response:
-    """How much has arrived."""
+    """Say how many bytes have arrived."""
     return _state(services.own(upload_id, me()))
 
 
@@ -59,7 +61,7 @@ def upload_state(upload_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_UPLOAD)
 @takes_files
 def add_piece(upload_id: uuid.UUID) -> Response:
-    """Append a piece; of one that breaks off, as much as has come."""
+    """Append a piece; when it is interrupted, store as much as has arrived."""
     upload = services.own(upload_id, me())
     if request.mimetype != PIECE_TYPE:
         return _answer(415)
@@ -71,30 +73,34 @@ def add_piece(upload_id: uuid.UUID) -> Response:
     if (request.content_length or 0) > upload.length - offset:
         return _answer(413)
     length = upload.length
-    db.session.commit()  # no database connection and no snapshot waits for a slow line
+    db.session.commit()  # no database connection or snapshot stays open during a slow transfer
     status = 204 if _receive(upload_id, offset, length) else 408
-    return _state(services.own(upload_id, me()), status)  # cancelled or swept away meanwhile: not found
+    return _state(
+        services.own(upload_id, me()), status
+    )  # cancelled or removed by the sweeper meanwhile: not found
 
 
 @patient.delete(_ADDRESS)
 @requires(Permission.SCAN_UPLOAD)
 def cancel_upload(upload_id: uuid.UUID) -> Response:
-    """Take it back: nothing of it is kept."""
+    """Cancel the upload: nothing of it is kept."""
     with transaction():
         services.cancel(upload_id, by=me())
     return _answer(204)
 
 
 def _receive(upload_id: uuid.UUID, offset: int, length: int) -> bool:
-    """Keep what comes; False when it came too slowly (`csss.connections.rates`), so that its thread is free again."""
-    left = length - offset  # a piece without a Content-Length may not grow beyond this, either
+    """Store the bytes that arrive; False when they arrive too slowly (`csss.connections.rates`), so that its thread is
+    free again.
+    """
+    left = length - offset  # the limit also holds for a piece without a Content-Length
     try:
         with unfinished_uploads.UploadWriter(upload_id, offset) as writer:
             while left > 0 and (piece := request.stream.read(min(_READ, left))):
                 writer.write(piece)
                 left -= len(piece)
     except FileNotFoundError:
-        raise NotFound(str(services.GONE)) from None  # cancelled or swept away meanwhile
+        raise NotFound(str(services.GONE)) from None  # cancelled or removed by the sweeper meanwhile
     except (ClientDisconnected, ConnectionError, TimeoutError) as error:
         slow = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
         current_app.logger.info("a piece of an upload %s", "came too slowly" if slow else "broke off")
@@ -131,7 +137,7 @@ def _number(header: str) -> int | None:
 
 
 def _digest() -> str:
-    """The SHA-256 that the browser announces, as hex; empty when there is none, or when it is no digest."""
+    """The SHA-256 that the browser sends, as hex; empty when it is missing or invalid."""
     found = _DIGEST.search(request.headers.get("Repr-Digest", ""))
     try:
         raw = base64.b64decode(found[1], validate=True) if found else b""

@@ -10,5 +10,5 @@ pharmacist = Blueprint("pharmacist", __name__, url_prefix="/pharmacist")
 
 @pharmacist.record_once
 def _read_formulary(state: BlueprintSetupState) -> None:
-    """A file that cannot be used is refused when the application starts, not when somebody prescribes."""
+    """Read the formulary at the start, so that an unusable file stops the start and not a prescription."""
     formulary.load(state.app.config["CSSS"].formulary)

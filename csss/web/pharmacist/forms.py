@@ -1,4 +1,6 @@
-"""Prescriptions and templates as they are typed: lines of repeated plain names (drug, dose, …), and what belongs to all."""
+"""Forms for prescriptions and templates: lines with repeated plain names (drug, dose, …), and fields for the whole
+form.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -65,7 +67,7 @@ class LineForm(Form):
     frequency = _text(_l("Frequency"), "frequency", "frequencies")
     duration = _text(_l("Duration"), "duration", "durations")
     override_reason = StringField(
-        _l("Why it is right all the same"),
+        _l("Why it is right anyway"),
         filters=[clean],
         render_kw={"maxlength": MAX_REASON, "autocomplete": "off"},
     )
@@ -74,7 +76,7 @@ class LineForm(Form):
     warned: Sequence[LineWarning] = ()
 
     def place(self, number: int) -> "LineForm":
-        """Give the fields the ids that errors are told by: `drug-0` is the drug of the first line."""
+        """Give the fields the ids that error messages refer to: `drug-0` is the drug of the first line."""
         self.number = number
         for field in self:
             field.id = f"{field.name}-{number}"
@@ -90,11 +92,11 @@ class LinesForm(Form):
     """A form with lines; `rows` are its lines, blank ones too."""
 
     rows: list[LineForm]
-    added: int | None = None  # the place of the line that was just added, which takes the cursor
+    added: int | None = None  # the place of the line that was just added, which gets the cursor
 
     @classmethod
     def typed(cls, sent: "MultiDict[str, str]") -> Self:
-        """What was sent. A line may miss a field: the shorter lists are filled up with blanks."""
+        """Read the sent lines. A line may lack a field: shorter lists are filled up with empty texts."""
         form = cls(sent)
         columns = {name: sent.getlist(name) for name in _COLUMNS}
         count = max(map(len, columns.values()))
@@ -117,7 +119,9 @@ class LinesForm(Form):
 
     @classmethod
     def typed_before(cls, sent: "MultiDict[str, str] | None") -> Self | None:
-        """What was sent when the session had ended; None for nothing, and for more lines than a form takes."""
+        """The form that was sent after the session had ended; None when there is none, or when it has more lines than
+        allowed.
+        """
         with suppress(HTTPException):
             return cls.typed(sent) if sent is not None else None
         return None
@@ -131,11 +135,11 @@ class LinesForm(Form):
 
     @property
     def filled(self) -> list[Line]:
-        """The lines that say something."""
+        """The lines that are not empty."""
         return [line for line in self.lines if not line.blank]
 
     def change_lines(self, sent: "MultiDict[str, str]") -> bool:
-        """Without script “add” and “remove” send the form: one line more or less, everything typed kept."""
+        """Add or remove a line, keeping everything typed. Without JavaScript, “add” and “remove” send the form."""
         lines = [_as_typed(line) for line in self.lines]
         if "add_line" in sent:
             lines.append({})
@@ -148,7 +152,7 @@ class LinesForm(Form):
         return True
 
     def refuse(self, errors: Mapping[str, str]) -> list[str]:
-        """Put the service's sentences beside the fields they are about; what belongs to no field comes back."""
+        """Put the service's sentences beside their fields; return those that belong to no field."""
         left = dict(errors)
         for field in self._all_fields():
             field.errors = [left.pop(field.id)] if field.id in left else []
@@ -200,7 +204,7 @@ class PrescriptionForm(LinesForm):
         return form
 
     def fill_in(self, template: PrescriptionTemplate) -> None:
-        """A template's lines behind those that say something; its notes behind those that are there."""
+        """Append a template's lines to those that are not empty, and its notes to the notes."""
         kept = [_as_typed(line) for line in self.filled]
         self.added = len(kept)
         self.set_rows([*kept, *map(_as_typed, lines_of(template))])
@@ -211,9 +215,9 @@ class PrescriptionForm(LinesForm):
     def warn(
         self, warnings: Mapping[int, Sequence[LineWarning]], sent: "MultiDict[str, str] | None" = None
     ) -> None:
-        """Show each line what speaks against it.
+        """Show the warnings at each line.
 
-        Whoever sends fewer reasons than lines means the lines that were warned of, in their order.
+        If fewer reasons than lines were sent, they belong to the lines with warnings, in their order.
         """
         reasons = sent.getlist("override_reason") if sent is not None else []
         if reasons and len(reasons) < len(self.rows):
@@ -226,7 +230,7 @@ class PrescriptionForm(LinesForm):
 
 
 class PrescriptionTemplateForm(LinesForm):
-    """Lines for one-self or for the whole hospital."""
+    """The form for a template, for oneself or for the whole hospital."""
 
     name = StringField(
         _l("Name"), filters=[one_line], render_kw={"maxlength": MAX_NAME, "autocomplete": "off"}

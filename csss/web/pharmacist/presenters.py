@@ -57,7 +57,7 @@ def queue_rows(scans: Sequence[ListedScan]) -> list[QueueRow]:
             since=scan.uploaded_at.isoformat(),
             waiting=ago(scan.uploaded_at),
             urgent=scan.priority is Priority.URGENT,
-            tag=tag(cast("Scan", scan)),  # as far as presenters and policies look
+            tag=tag(cast("Scan", scan)),  # the statuses that presenters and policies need
         )
         for scan in scans
     ]
@@ -82,12 +82,14 @@ def tag(scan: Scan) -> Tag:
 
 
 def waits_because(scan: Scan) -> str | None:
-    """Why nothing can be prescribed now, when the scan does not wait for the pharmacist; None when it is done."""
+    """Why nothing can be prescribed now, if the scan does not wait for the pharmacist; None when the prescription is
+    complete.
+    """
     hold = scan.open_hold
     if scan.closure is not None:
         return _("The scan has been closed by a doctor. Nothing is prescribed for it.")
     if hold is not None and scan.status is Status.DOCTOR_VERIFIED:
-        # The doctor alone: policies.check_can_hold asks no pharmacist before there is a prescription.
+        # Only the doctor: policies.check_can_hold does not ask a pharmacist before there is a prescription.
         return _(
             "An administrator has asked the doctor for a correction. "
             "The prescription can be written once that is settled."
@@ -98,30 +100,30 @@ def waits_because(scan: Scan) -> str | None:
 
 
 def medicine_names() -> list[str]:
-    """What the browser offers while the medicine of a prescription is typed."""
+    """The medicine names that the browser suggests while somebody types."""
     return [each.name for each in line_warnings.formulary().medicines]
 
 
 def what_is_known(line: Line) -> list[str]:
-    """What the formulary says of a line's medicine, a sentence for each; that it does not know what the line names."""
+    """What the formulary says about a line's medicines, one sentence for each; or that it does not know the medicine."""
     if not line.drug.strip():
         return []
     route = Route(line.route) if line.route in set(Route) else None
     told = [_of_medicine(each, route) for each in line_warnings.formulary().find(line.drug)]
     return told or [
-        _("This medicine is not in the formulary: how much a day is too much is not known and not checked.")
+        _("This medicine is not in the formulary: its maximum daily dose is not known and not checked.")
     ]
 
 
 def _of_medicine(medicine: Medicine, route: Route | None) -> str:
     name = f"{medicine.name}: {medicine.strengths}" if medicine.strengths else medicine.name
     if most := dose_checks.greatest_a_day(medicine, route):
-        return _("%(medicine)s. Greatest dose a day: %(most)s.", medicine=name, most=most)
-    return _("%(medicine)s. No greatest dose a day is named.", medicine=name)
+        return _("%(medicine)s. Maximum daily dose: %(most)s.", medicine=name, most=most)
+    return _("%(medicine)s. No maximum daily dose is listed.", medicine=name)
 
 
 def recognised_allergies(scan: Scan) -> tuple[str, ...]:
-    """What the warnings recognise in the patient's own words."""
+    """The allergies that the warnings recognise in the patient's own words."""
     return allergies.read(scan.patient.allergies, line_warnings.formulary()).recognised
 
 
@@ -132,11 +134,11 @@ class TemplateRow:
     id: uuid.UUID
     name: str
     lines: tuple[str, ...]
-    doubts: tuple[str, ...]  # for which lines a reason is asked for each time, and why
+    doubts: tuple[str, ...]  # the lines that need a reason each time, and why
 
 
 def template_groups(found: Sequence[PrescriptionTemplate]) -> list[tuple[str, list[TemplateRow]]]:
-    """One's own and the hospital's; the first only when there are any."""
+    """The groups of templates: one's own (if there are any) and the hospital's."""
     own = [_template_row(each) for each in found if each.owner_id]
     shared = [_template_row(each) for each in found if not each.owner_id]
     return [(_("Mine"), own)] * bool(own) + [(_("The hospital’s"), shared)] * bool(shared)

@@ -41,7 +41,7 @@ from csss.web.unsent import comes_back_on, typed_before
 @pharmacist.get("/")
 @requires(Permission.SCAN_PRESCRIBE)
 def queue() -> Response:
-    """The scans that wait for a prescription, and those held for a correction of one."""
+    """Show the scans that wait for a prescription, and those on hold for a correction of one."""
     form = QueueFilterForm(request.args)
     page = prescription_queries.queue(
         search=form.q.data or "", sort=form.sort.data or "priority", page=page_number()
@@ -60,14 +60,16 @@ def queue() -> Response:
 @pharmacist.get("/scans/<uuid:scan_id>")
 @requires(Permission.SCAN_PRESCRIBE)
 def scan(scan_id: uuid.UUID) -> Response:
-    """The prescription to be written; what was typed before the session ended is in the form again."""
+    """Show the form for the prescription; text typed before the session ended is filled in again."""
     form = PrescriptionForm.typed_before(typed_before("pharmacist.complete", "pharmacist.correct"))
     if form is None or _action(queries.scan_visible_to(me(), scan_id)) is not None:
         return _show(scan_id, form)
     return _show(
         scan_id,
         form,
-        conflict=_("Your session had ended. Meanwhile this scan has gone on without your prescription."),
+        conflict=_(
+            "Your session had ended. In the meantime this scan has moved on without your prescription."
+        ),
     )
 
 
@@ -75,7 +77,7 @@ def scan(scan_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_PRESCRIBE)
 @comes_back_on("pharmacist.scan")
 def complete(scan_id: uuid.UUID) -> Response:
-    """The prescription, which moves the scan on to the administrator."""
+    """Complete the prescription; the scan then goes to the administrator."""
     return _submit(
         scan_id, services.complete, _("The prescription is complete. The scan now waits for approval.")
     )
@@ -85,18 +87,18 @@ def complete(scan_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_PRESCRIBE)
 @comes_back_on("pharmacist.scan")
 def correct(scan_id: uuid.UUID) -> Response:
-    """A further version of the prescription, when an administrator has asked for one."""
+    """Add a corrected version of the prescription, which an administrator has requested."""
     return _submit(
         scan_id,
         services.correct,
-        _("The correction is kept as a new version. The administrator looks at it next."),
+        _("The correction is saved as a new version. The administrator looks at it next."),
     )
 
 
 @pharmacist.post("/scans/<uuid:scan_id>/line")
 @requires(Permission.SCAN_PRESCRIBE)
 def line(scan_id: uuid.UUID) -> Response:
-    """What is known of one line of the form, for htmx: usual strengths and routes, and what speaks against it."""
+    """Show what is known about one line of the form, for htmx: usual strengths and routes, and warnings."""
     scan = queries.scan_visible_to(me(), scan_id)
     form = PrescriptionForm.typed(request.form)
     form.warn(_warnings(scan, form), request.form)
@@ -138,7 +140,7 @@ def _submit(scan_id: uuid.UUID, step: Callable[..., Prescription], done: str) ->
 def _show(
     scan_id: uuid.UUID, form: PrescriptionForm | None = None, *, status: int = 200, conflict: str = ""
 ) -> Response:
-    """The scan with what may be done to it now; `form` holds what was typed."""
+    """Show the scan with the steps that are possible now; `form` holds what was typed."""
     scan = queries.scan_visible_to(me(), scan_id)
     versions = services.versions(scan)
     action = _action(scan)
@@ -171,7 +173,7 @@ def _show(
 
 
 def _fill_in(form: PrescriptionForm) -> bool:
-    """Whether a template was asked for; its lines are then in the form."""
+    """Fill in a requested template. Returns whether one was requested."""
     if "use_template" not in request.form:
         return False
     chosen = request.form.get("template", type=uuid.UUID)

@@ -20,7 +20,7 @@ from csss.web.unsent import comes_back_on, typed_before
 @pharmacist.get("/templates")
 @requires(Permission.SCAN_PRESCRIBE)
 def template_list() -> Response:
-    """One's own templates and the hospital's."""
+    """Show one's own templates and the hospital's."""
     return page_or_fragment(
         "pharmacist/templates.html",
         "pharmacist/_templates.html",
@@ -94,7 +94,7 @@ def _keep(found: PrescriptionTemplate | None) -> Response:
     )
     if refused is not None:
         return refused
-    flash(_("The template has been kept."), "success")
+    flash(_("The template has been saved."), "success")
     return redirect_after(url_for(".template_list"))
 
 
@@ -104,7 +104,7 @@ def _show(
     status: int = 200,
     conflict: str | None = None,
 ) -> Response:
-    """A colleague's template of the hospital is shown as the beginning of one's own: it can be copied, not changed."""
+    """Show one template. A colleague's template for the hospital can be copied, not changed."""
     own = found if found and templates.may_change(found, me()) else None
     maker = found.made_by if found and found is not own else None
     if maker:

@@ -1,4 +1,4 @@
-// Ticking reports that are approved together: the button says how many, and one click ticks all. It works without.
+// Ticking reports that are approved together: the button says how many, and one click ticks all. It also works without script.
 (() => {
   const form = () => document.querySelector("form[data-together]");
   const boxes = () => [...(form()?.querySelectorAll("input[name=scan]") || [])];
@@ -24,7 +24,7 @@
     boxes()[0]?.focus();
     show();
   });
-  // The list renews itself when something changes: what was ticked stays ticked, as long as it can be approved.
+  // The list refreshes itself when something changes: ticked reports stay ticked, as long as it can be approved.
   document.addEventListener("htmx:after:swap", () => {
     for (const box of boxes()) if (ticked.has(box.id)) box.checked = true;
     show();

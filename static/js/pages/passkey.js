@@ -1,4 +1,4 @@
-// Forms [data-passkey] (templates/components/passkey.html). Sending one asks the server for a question, the browser for the
+// Forms [data-passkey] (templates/components/passkey.html). Sending one gets a request from the server, asks the browser for the
 // passkey's answer, and sends the form with it. A browser that cannot do it says so; other ways stay on the page.
 (() => {
   const { _ } = window.csss;
@@ -35,7 +35,7 @@
   };
 
   const say = (form, sentence) => { form.querySelector("[data-passkey-problem]").textContent = sentence; };
-  // Sentences beside the button, in one place, because the browser's own window has just taken the eyes away from the fields.
+  // All messages beside the button, because the browser's own window has just drawn attention away from the fields.
   const refused = (form, errors) => {
     say(form, Object.values(errors).join(" "));
     for (const field of form.querySelectorAll("input:not([type=hidden]), textarea")) {
@@ -44,7 +44,7 @@
     }
   };
 
-  // The options, or nothing when the reason has been told.
+  // The options, or nothing when the reason has been shown.
   const ask = async (form) => {
     let answer;
     try {
@@ -69,7 +69,7 @@
     form.requestSubmit();
   };
 
-  // Enter in a field presses the form's first button, whatever it is; with a code typed there the code is meant.
+  // Enter in a field presses the form's first button, whatever it is; if a code was typed there, the code has to be sent.
   const isOtherWay = (button) => {
     const at = document.activeElement;
     return button?.matches("[data-other-way]") || (at?.matches("input[data-other-way]") && at.value !== "");
@@ -103,7 +103,7 @@
       }
     }
   };
-  // An answer works once: a page that comes back from the browser's memory has to ask again.
+  // An answer works once: a page restored from the browser's cache has to ask again.
   addEventListener("pageshow", () => { for (const form of forms()) form.elements.passkey.value = ""; });
   document.addEventListener("htmx:after:swap", prepare);
   prepare();

@@ -1,5 +1,5 @@
-// The doctor's form on the reading page: one key says whether one agrees, others lead to the findings, the templates and the
-// next scan; a template lands at the cursor, Ctrl+Enter signs, and what has been typed is neither lost to a refresh nor to a
+// The doctor's form on the reading page: keys choose the agreement and lead to the findings, the templates and the
+// next scan; a template is inserted at the cursor, Ctrl+Enter signs, and typed text is not lost in a refresh or in a
 // closed window. Without script the same buttons ask the server.
 (() => {
   const form = () => document.querySelector("[data-review]");
@@ -27,7 +27,7 @@
     if (status) status.textContent = radio.labels[0].textContent;
   };
 
-  // Who agrees is offered the class as the diagnosis; who then does not agree any more, not.
+  // A doctor who agrees gets the class filled in as the diagnosis; it is removed when the doctor no longer agrees.
   const offer = (agreement) => {
     const field = form()?.elements.diagnosis, words = field?.dataset.offer;
     if (!words || (agreement === "agree" ? field.value.trim() : field.value !== words || !field.dataset.offered)) return;
@@ -37,7 +37,7 @@
   };
   document.addEventListener("change", ({ target }) => { if (target.name === "agreement") offer(target.value); });
 
-  // What was wrong is shown at once, with the cursor in it, and goes when it is mended; the server looks again anyway.
+  // Errors are shown at once, with the cursor in the field, and disappear when corrected; the server checks again anyway.
   const toError = () => {
     const box = form()?.querySelector(".field--invalid");
     const field = box?.querySelector("textarea, select, input");
@@ -66,7 +66,7 @@
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => { if (ctx?.response?.status === 422) toError(); });
   toError();
 
-  // At the cursor, as if it had been typed: the browser's own undo takes it back.
+  // At the cursor, as if it had been typed: the browser's undo removes it.
   const insert = (field, text) => {
     if (!field || !text) return;
     const before = field.value.slice(0, field.selectionStart);
@@ -83,7 +83,7 @@
     if (document.activeElement !== findings) findings?.setSelectionRange(findings.value.length, findings.value.length);
     insert(findings, detail);
   });
-  // What has to be chosen stands in brackets: the first one is marked, and typing replaces it.
+  // Parts to choose are in brackets: the first one is selected, and typing replaces it.
   const toFirstGap = (field, from) => {
     const start = field.value.indexOf("[", from);
     const end = field.value.indexOf("]", start);
@@ -93,7 +93,7 @@
   document.addEventListener("keydown", (event) => {
     const { target, key } = event, typing = target.matches?.(TEXT);
     if (dialog()?.open) return;
-    // Out of a field, so that letters are keys again.
+    // Leaves a field, so that letters are keys again.
     if (key === "Escape" && typing && form()?.contains(target)) document.querySelector("[data-viewer-stage]")?.focus();
     if (key === "Enter" && target.matches?.("[name=template]")) {
       event.preventDefault();
@@ -141,7 +141,7 @@
     document.cookie = `keys=${target.checked ? "on" : "off"}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
   });
 
-  // A draft is kept while typing (the form's own hx-post); what the pause has not sent yet goes when the window does.
+  // A draft is kept while typing (the form's own hx-post); text that was not sent in a pause is sent when the window closes.
   document.addEventListener("input", ({ target }) => {
     if (!form()?.contains(target)) return;
     unsaved = true;
@@ -149,12 +149,12 @@
   });
   const isDraft = (ctx) => ctx?.sourceElement?.matches?.("[data-draft]");
   document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => { if (isDraft(ctx)) ctx.typed = typed; });
-  // What was typed while the line was slow is not in what has arrived.
+  // Text typed while the connection was slow is not in the answer.
   document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
     if (isDraft(ctx) && ctx.response?.status === 200 && ctx.typed === typed) unsaved = false;
   });
   document.addEventListener("submit", ({ target }) => { if (target === form()) unsaved = false; });
-  // Before the next page is asked for, so that it may show it already; and when a telephone puts the window away.
+  // Before the next page is requested, so that it can show the text; and when a phone hides the window.
   const keepNow = () => {
     const box = unsaved && form()?.querySelector("[data-draft]");
     if (!box) return;
@@ -163,7 +163,7 @@
   addEventListener("beforeunload", keepNow);
   document.addEventListener("visibilitychange", () => { if (document.hidden) keepNow(); });
 
-  // A refreshed page brings the form as the server knows it; what stands in a field is newer.
+  // A refreshed page brings the form as the server knows it; the text in a field is newer.
   document.addEventListener("htmx:before:morph:node", ({ detail: { oldNode, newNode } }) => {
     if (!oldNode.matches?.("textarea, input[type=text]") || oldNode.value === oldNode.defaultValue) return;
     if (newNode?.matches?.("textarea")) newNode.textContent = oldNode.value;

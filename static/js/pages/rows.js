@@ -1,4 +1,4 @@
-// Adds and removes repeated lines on the spot; without script the same buttons ask the server.
+// Adds and removes repeated lines in the page; without script the same buttons ask the server.
 (() => {
   const rowsOf = (box) => [...box.querySelectorAll("[data-repeat-row]")];
 

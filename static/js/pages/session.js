@@ -1,5 +1,5 @@
-// A page with something typed in it stays when the session has ended, and says so; any other is led to sign-in by the answer.
-// Whoever signs in again in another window can send the form of this one: its token holds for the same person.
+// A page with typed text stays open when the session has ended, and says so; any other page goes to sign-in.
+// After signing in again in another window, the form of this one can be sent: its token is valid for the same person.
 (() => {
   const { _ } = window.csss;
   let typed = Boolean(document.querySelector("main [data-error-summary]")), notice;
@@ -26,7 +26,7 @@
     if (typed) tell(there);
     return typed;
   };
-  // Caught on its way down: before others speak of it, and before htmx obeys it.
+  // In the capture phase: before other scripts show a message, and before htmx follows it.
   document.addEventListener("htmx:response:error", (event) => {
     const { ctx } = event.detail;
     if (ctx.response.status !== 401 || !ctx.hx?.redirect || !stays(ctx.hx.redirect)) return;

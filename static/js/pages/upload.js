@@ -1,6 +1,6 @@
-// Takes over <form data-upload="…">: a preview, dropping, the phone's camera, progress that moves, cancel, and errors with
-// the file still chosen. With an address the file goes there in pieces and survives a broken line (the protocol:
-// csss/scans/uploads/__init__.py); without one it goes with the form. Nothing is kept in the browser: the server knows
+// Takes over <form data-upload="…">: a preview, dropping, the phone's camera, a progress bar, cancel, and errors with
+// the file still chosen. With an address the file is sent there in pieces and survives interruptions (the protocol:
+// csss/scans/uploads/__init__.py); without one it is sent with the form. Nothing is kept in the browser: the server knows
 // what has arrived, and finds it again by the file's digest. Without script the same form is sent by the browser.
 (() => {
   const MEGABYTE = 1000000, LEAST = 65536, MOST = 4194304, SECONDS_A_PIECE = 5;
@@ -11,7 +11,7 @@
     (text, [key, value]) => text.replace(`{${key}}`, value), JSON.parse(part(form, "progress").dataset.words)[name]);
 
   const size = (bytes) => bytes >= MEGABYTE ? `${(bytes / MEGABYTE).toFixed(1)} MB` : `${Math.ceil(bytes / 1000)} kB`;
-  // The formats that are taken stand in the page, and in one table of the server (csss/picture_formats.py).
+  // The accepted formats are in the page, and in one table of the server (csss/picture_formats.py).
   const isPicture = (input, file) => input.accept.split(",").includes(file.type);
   const tooLarge = (form, input) => {
     const limit = Number(input.dataset.maxMb || 0) * MEGABYTE;
@@ -120,12 +120,12 @@
   };
   const moved = (form, job) => {
     job.percent = Math.floor((job.sent / job.total) * 100);
-    // Said in steps of ten, so that a screen reader is not kept talking.
+    // Announced in steps of ten, so that a screen reader does not read all the time.
     if (job.percent < 100) report(form, job.percent, fill(form, "sending", { percent: Math.floor(job.percent / 10) * 10 }));
     else report(form, null, fill(form, "checking"));
   };
 
-  // One request. Status 0: the line is broken, or nothing has moved for a while.
+  // One request. Status 0: the connection is broken, or no data has moved for a while.
   const ask = (job, method, url, headers = {}, body = null, progress = null) => new Promise((resolve) => {
     const xhr = job.xhr = new XMLHttpRequest();
     let silence;
@@ -149,7 +149,7 @@
   });
   addEventListener("online", () => document.querySelectorAll("form[data-upload]").forEach((form) => running.get(form)?.wake?.()));
 
-  // Ask until somebody answers; null when the line stays broken, or the upload was cancelled.
+  // Ask until the server answers; null when there is still no connection, or the upload was cancelled.
   const persist = async (form, job, attempt) => {
     for (job.failures = 0; !job.cancelled; job.failures += 1) {
       const xhr = await attempt();
@@ -163,7 +163,7 @@
   };
 
   const digest = async (file) => {
-    if (!crypto.subtle) return {}; // only over https: then an upload goes on as long as the page is open
+    if (!crypto.subtle) return {}; // only over https; otherwise an upload can continue only while the page is open
     const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
     return { "Repr-Digest": `sha-256=:${btoa(String.fromCharCode(...hash))}:` };
   };
@@ -196,7 +196,7 @@
       const began = Date.now(), from = at;
       const headers = { "Content-Type": "application/offset+octet-stream", "Upload-Offset": from };
       const answer = await ask(job, "PATCH", url, headers, file.slice(from, from + piece), (loaded) => {
-        job.sent = Math.min(from + loaded, file.size - 1); // the last per cent is the server's to say
+        job.sent = Math.min(from + loaded, file.size - 1); // only the server can say that all has arrived
         moved(form, job);
       });
       if (answer.status === 204) {
@@ -208,7 +208,7 @@
       }
       if (job.cancelled) return null;
       if ([400, 401, 403, 413, 415, 507].includes(answer.status)) { job.refusal = answer; return null; }
-      // The line broke, or the server knows better: ask where to go on.
+      // The connection broke, or the server has another state: ask where to continue.
       at = null;
       if (answer.status === 409) continue;
       piece = Math.max(LEAST, Math.round(piece / 2));
@@ -220,7 +220,7 @@
     return null;
   };
 
-  // The answer's form takes the place of this one, but the file input with its chosen file stays.
+  // The answer's form replaces this one, but the file input with its chosen file stays.
   const replace = (form, html) => {
     const answer = new DOMParser().parseFromString(html, "text/html");
     const fresh = answer.getElementById(form.id) || answer.querySelector("form[data-upload]");
@@ -246,7 +246,7 @@
     const ended = xhr.status === 401;
     if (there && !(ended && window.csss.stays?.(there))) { location.assign(there); return; }
     busy(form, false);
-    if (there) return; // the session has ended, and the page has said so
+    if (there) return; // the session has ended, and the page has shown that
     if (xhr.status && xhr.status < 300) { location.assign(xhr.responseURL); return; }
     if (xhr.status === 422 && replace(form, xhr.responseText)) return;
     const input = form.querySelector("input[type=file]");
@@ -274,7 +274,7 @@
       job.total = total;
       moved(form, job);
     });
-    // With an upload's id the form may be sent again without harm; with the file itself it is not sent behind one's back.
+    // With an upload's id the form can be sent again safely; with the file itself it is never sent without a click.
     return url ? persist(form, job, attempt) : attempt();
   };
 

@@ -1,12 +1,13 @@
 // The picture of a scan on the reading page: zoom, move, window and level, invert, turn, flip, full screen, heat map; by
-// mouse, touch and keyboard. Two pictures side by side are zoomed, moved and windowed together (the
-// tools that lie over the picture, pages/tools, are fetched once one is taken). The grey values pass a linear SVG filter, so that even a large picture follows the hand. What the
-// server sends later (htmx) never touches the figure; only the heat map's switch beside it may come and go.
+// mouse, touch and keyboard. Two pictures side by side are zoomed, moved and windowed together. The
+// measuring tools (pages/tools) are loaded when one is chosen. An SVG filter changes the grey values, fast enough for large
+// pictures. Content that the server sends later (htmx) never changes the figure; only the heat map's switch beside it may
+// appear or disappear.
 (() => {
   const NS = "http://www.w3.org/2000/svg";
   const PRESETS = { normal: [255, 127.5], lung: [150, 70], soft: [110, 140], bone: [130, 190] };
   const STEP = 1.25, MOST = 16, MOVE = 48;
-  const TOOLS = ["window", "loupe", "length", "angle", "ratio"]; // at most one of them is in the hand
+  const TOOLS = ["window", "loupe", "length", "angle", "ratio"]; // at most one of them is active
   const views = new WeakMap();
   let linked = true, active;
   const shown = () => [...document.querySelectorAll("[data-viewer]")].map((root) => views.get(root)).filter(Boolean);
@@ -29,7 +30,7 @@
     const fingers = new Map(), layers = [];
     let drag, full, fullState = "preview", heat, saying, hinting, frame, leads = false, entered = false;
 
-    // The parts of the picture lie on one sheet, which is moved as a whole.
+    // The parts of the picture are in one element, which is moved as a whole.
     body.setAttribute("hx-morph-skip", "");
     const sheet = document.createElement("div");
     sheet.className = "viewer__sheet";
@@ -75,7 +76,7 @@
     };
     const transform = (x, y, s) => `translate(${x}px, ${y}px) scaleX(${at.flip ? -1 : 1}) rotate(${at.turn * 90}deg) scale(${s}) translate(-50%, -50%)`;
 
-    // What the other picture follows: how far beyond the frame, which part, and the grey values.
+    // The values that the other picture follows: how far beyond the frame, which part, and the grey values.
     const standing = () => {
       const middle = toPicture({ x: stage.clientWidth / 2, y: stage.clientHeight / 2 });
       return { by: at.s / fitScale(), x: middle.x / width, y: middle.y / height, w: at.w, l: at.l, invert: at.invert, fitted: at.fitted };
@@ -133,7 +134,7 @@
     const draw = () => { frame = frame || requestAnimationFrame(paint); };
     const lead = () => { leads = true; draw(); };
 
-    // The full picture lies over the preview as soon as it is there; asked for once somebody looks closely.
+    // The full picture covers the preview when it is loaded; it is requested when somebody zooms in.
     const loadFull = () => {
       if (full) return;
       fullState = "loading";
@@ -154,7 +155,7 @@
     };
     const move = (x, y) => { if (!at.fitted) { at.x += x; at.y += y; lead(); } };
     const level = (w, l) => { at.w = clamp(w, 10, 500); at.l = clamp(l, 0, 255); lead(); };
-    // Enter that is pressed while the tools are on their way is not lost.
+    // Enter pressed while the tools are loading is not lost.
     const enter = () => {
       entered = !layers.length && Boolean(csss.overPicture);
       return entered || layers.some((layer) => layer.enter());
@@ -206,7 +207,7 @@
       harder: () => level(at.w - 16, at.l),
     };
 
-    // Fetched only once it is wanted.
+    // Loaded only when it is needed.
     const showHeat = () => {
       const tools = root.querySelector("[data-heatmap]");
       const on = Boolean(tools?.querySelector("[data-heat-switch]").checked);
@@ -325,7 +326,7 @@
   document.addEventListener("keydown", (event) => {
     const { target, key } = event;
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(target) || document.querySelector("dialog[open]")) return;
-    // Everywhere on the page, unless the doctor has switched single keys off; then only with the focus in the viewer.
+    // Anywhere on the page, unless the doctor has switched single keys off; then only with the focus in the viewer.
     const inside = target.closest?.("[data-viewer]");
     const anywhere = !document.cookie.includes("keys=off");
     const all = shown();

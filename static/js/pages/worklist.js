@@ -31,7 +31,7 @@
     const { target } = event;
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || help.open) return;
     if (target.closest("input, select, textarea")) return;
-    // The arrows scroll the page as ever, except from row to row.
+    // The arrow keys scroll the page as usual, except from row to row.
     const act = (target.closest("#worklist tbody") && arrows[event.key]) || (on.checked && letters[event.key]);
     if (!act) return;
     event.preventDefault();

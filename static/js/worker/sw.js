@@ -1,6 +1,6 @@
-// The service worker: an offline page instead of the browser's own, and nothing else. It keeps the frame's static files and
+// The service worker: an offline page instead of the browser's own, and nothing else. It stores the page frame's static files and
 // that one page, never a page with data, never a scan, never an answer to a request with a session.
-// VERSION, OFFLINE and SHELL are put in front by csss/web/shell.py; another content makes another VERSION.
+// csss/web/shell.py puts VERSION, OFFLINE and SHELL in front; other content gives another VERSION.
 const CACHE = `csss-shell-${VERSION}`;
 
 self.addEventListener("install", (event) => {

@@ -254,7 +254,7 @@ def erase_a_patient(scene: Scene) -> None:
     code = scene.stack.mailbox.code_for(scene.email)
     expect(hand.field("MRN of this patient")).to_have_value(mrn)
     hand.write("Code", code)
-    hand.press("Erase this patient for good")
+    hand.press("Erase this patient permanently")
     scene.reads("This patient has been erased")
 
 

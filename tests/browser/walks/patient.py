@@ -36,7 +36,7 @@ def send_a_scan(scene: Scene) -> None:
     expect(scene.page).to_have_url(re.compile(r"/patient/scans/[0-9a-f-]{36}$"))
     scene.hand.follow("My scans", ".page-header")
     scene.hand.follow("Chest X-ray", "#scans")
-    scene.reads("The way of your scan")
+    scene.reads("Progress of your scan")
 
 
 def cancel_an_upload(scene: Scene) -> None:

@@ -78,7 +78,7 @@ def override_a_warning(scene: Scene) -> None:
     _line(scene, 0, "Amoxicillin")
     scene.hand.press("Complete the prescription")
     expect(scene.page.locator("[data-error-summary]")).to_be_visible()
-    scene.hand.write("Why it is right all the same", "Taken last year without harm.", ROW.format(0))
+    scene.hand.write("Why it is right anyway", "Taken last year without harm.", ROW.format(0))
     scene.hand.press("Complete the prescription")
     scene.becomes(scan_id, Status.PHARMACIST_COMPLETED)
 
@@ -101,7 +101,7 @@ def answer_a_hold(scene: Scene) -> None:
     scene.reads("Which dose?")
     scene.hand.write("Dose", "250 mg", ROW.format(0))
     scene.hand.press("Keep the correction")
-    scene.reads("The correction is kept as a new version")
+    scene.reads("The correction is saved as a new version")
 
 
 def keep_templates(scene: Scene) -> None:

@@ -1,1 +1,1 @@
-"""An administrator lets people in, helps who is locked out, and shuts accounts."""
+"""An administrator approves accounts, helps people who are locked out, and deactivates accounts."""

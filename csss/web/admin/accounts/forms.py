@@ -1,4 +1,4 @@
-"""What an administrator types about accounts. Shape only; the rules stand in the services."""
+"""Forms about accounts. They check the format only; the rules are in the services."""
 
 from wtforms import Form, PasswordField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
@@ -18,7 +18,7 @@ class LegalHoldForm(Form):
 
 
 class PasswordAgain(TextForm):
-    """The administrator's own password, for a step that lets somebody in (`csss.web.account.password_again`)."""
+    """The administrator's own password, for a step that lets somebody sign in (`csss.web.account.password_again`)."""
 
     current_password = PasswordField(_l("Your current password"))
 

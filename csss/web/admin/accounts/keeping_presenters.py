@@ -1,4 +1,4 @@
-"""What an account's page says of a patient's data: kept by a legal hold, or erased."""
+"""The state of a patient's data on the account's page: kept by a legal hold, or erased."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from csss.web.filters import when
 
 @dataclass(frozen=True)
 class Keeping:
-    """What an account's page says of a patient's data. `gone` holds facts once it has been erased."""
+    """The state of a patient's data. `gone` holds facts once the data has been erased."""
 
     gone: list[tuple[str, str | None]]
     hold: LegalHold | None
@@ -40,11 +40,13 @@ def _facts(erasure: Erasure) -> list[tuple[str, str | None]]:
 
 
 def erased_by(erasure: Erasure) -> str:
-    return erasure.by.name if erasure.by is not None else _("Whoever runs the server, on the command line")
+    return (
+        erasure.by.name if erasure.by is not None else _("The people who run the server, on the command line")
+    )
 
 
 def counts_words(erasure: Erasure) -> str:
-    """How much went, in the three numbers that people ask for."""
+    """How much was erased: the numbers of scans, reports and files."""
     scans, reports, files = (
         int(erasure.counts.get(name, 0)) for name in ("scans", "report_versions", "files")
     )

@@ -14,7 +14,7 @@ from csss.scans.presenters import Tag
 from csss.web.admin.accounts.forms import STATE_WORDS, PasswordAgain
 from csss.web.filters import address, when
 
-# What lets somebody in, with the word by which the audit log knows what a wrong password was given for.
+# The steps that let somebody sign in, each with its name in the audit log for wrong passwords.
 LETS_IN = {
     "admin.approve_user": "approve account",
     "admin.reactivate_user": "reactivate account",
@@ -91,14 +91,14 @@ _ACCOUNT_STEPS: dict[AccountState, tuple[tuple[LazyString, str, str, LazyString 
 
 
 def account_tag(user: User) -> Tag:
-    """How an account stands."""
+    """The state of an account."""
     if user.erased_at is not None:
         return Tag(_("Erased"), "neutral", "trash")
     return Tag(STATE_WORDS[user.state], *_ACCOUNT_TAGS[user.state])
 
 
 def list_rows(users: Sequence[User], viewer: User, query: str) -> list[ListRow]:
-    """`query` is how the list is filtered: after a step one comes back to it."""
+    """The rows of the list. `query` is the list's filter, to return to it after a step."""
     return [
         ListRow(
             id=str(user.id),
@@ -119,7 +119,7 @@ def list_rows(users: Sequence[User], viewer: User, query: str) -> list[ListRow]:
 
 
 def _account_steps(user: User, viewer: User) -> list[Step]:
-    """What may be done with an account as it stands. `viewer` cannot shut the own one."""
+    """The steps that are possible with an account in its present state. `viewer` cannot deactivate the own one."""
     if user.id == viewer.id or user.erased_at is not None:
         return []
     return [
@@ -142,8 +142,9 @@ def account_page_steps(
     recovery_codes: int,
     refused: tuple[str, PasswordAgain] | None = None,
 ) -> tuple[Step, ...]:
-    """What may be done on the account's own page: the steps of the list, and help for who is locked out. `refused` is the
-    form of one of them that came back with errors, with its endpoint."""
+    """The steps on the account's page: those of the list, and help for people who are locked out. `refused` is the one
+    form that came back with errors, with its endpoint.
+    """
     steps = _account_steps(user, viewer)
     if not steps:
         return ()
@@ -181,7 +182,7 @@ def _asking(step: Step, refused: tuple[str, PasswordAgain] | None) -> Step:
 
 
 def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None]]:
-    """What there is to know about an account."""
+    """The facts about an account."""
     confirmed = user.email_confirmed_at
     factors = []
     if user.passkeys:
@@ -190,7 +191,7 @@ def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None
         factors.append(_("Authenticator app since %(moment)s", moment=when(user.totp_confirmed_at)))
         if authenticator_app.app_is_lost(user):
             factors[-1] = _(
-                "Authenticator app that has to be set up anew (the system has not the key for it)"
+                "Authenticator app that has to be set up again (the system does not have its key)"
             )
     if not factors:
         factors.append(_("Code by e-mail") if user.role is Role.ADMIN else _("None"))

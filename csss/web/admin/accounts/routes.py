@@ -1,4 +1,4 @@
-"""Routes: an administrator lets people in, helps those who are locked out, and shuts accounts."""
+"""Routes: an administrator approves accounts, helps people who are locked out, and deactivates accounts."""
 
 import uuid
 from collections.abc import Callable
@@ -37,14 +37,14 @@ from csss.web.unsent import typed_before
 @admin.get("/users")
 @requires(Permission.ACCOUNT_MANAGE)
 def users() -> Response:
-    """All accounts; those that wait for approval first."""
+    """The list of all accounts; those that wait for approval come first."""
     return _show_list()
 
 
 @admin.get("/users/<uuid:user_id>")
 @requires(Permission.ACCOUNT_MANAGE)
 def user(user_id: uuid.UUID) -> Response:
-    """One account: who it is, where it is signed in, and what may be done with it."""
+    """One account: the person, the active sessions, and the possible steps."""
     sent = typed_before("admin.place_legal_hold", "admin.lift_legal_hold")
     return show_account(user_id, hold_form=LegalHoldForm(sent) if sent is not None else None)
 
@@ -153,7 +153,7 @@ def _change(user_id: uuid.UUID, step: Callable[..., User], done: Callable[[str],
 
 
 def _ask_again(user_id: uuid.UUID, form: PasswordAgain, status: int) -> Response:
-    """The account's page with the sentence beside the field of the step that was tried."""
+    """Show the account's page with the sentence beside the field of the step that was tried."""
     return show_account(user_id, status=status, refused=(request.endpoint or "", form))
 
 
@@ -175,7 +175,7 @@ def show_account(
     if refused is not None and refused[0] not in {step.endpoint for step in steps}:
         conflict = " ".join(
             refused[1].current_password.errors
-        )  # the step is offered no more, and its field is gone
+        )  # the step is no longer offered, so its field does not exist
     values: dict[str, Any] = {
         "user": found,
         "tag": account_tag(found),

@@ -17,7 +17,9 @@ from csss.web.filters import shorten
 
 @dataclass(frozen=True)
 class ChosenReport:
-    """One report of a choice. `approved` is None before the code was accepted; `problem` then says why it would stay."""
+    """One of the chosen reports. `approved` is None before the code was accepted; `problem` then says why the report
+    could not be released.
+    """
 
     scan_id: uuid.UUID
     name: str
@@ -52,12 +54,12 @@ def chosen_report(choice: Choice) -> ChosenReport:
 
 
 def conclusion(review: Review | SignedReading) -> str:
-    """What the doctor has concluded, in a line: the diagnosis, or else the impression, or else the findings."""
+    """The doctor's conclusion in one line: the diagnosis, otherwise the impression, otherwise the findings."""
     return shorten(review.diagnosis or review.impression or review.findings, 140)
 
 
 def _warnings(choice: Choice) -> list[str]:
-    """What deserves a second look before the release."""
+    """Warnings to look at before the release."""
     scan, review, prescription = choice.scan, choice.scan.review, choice.prescription
     found = disagreement(review, scan)
     if review is not None and review.version > 1:
@@ -66,7 +68,7 @@ def _warnings(choice: Choice) -> list[str]:
         if prescription.version > 1:
             found.append(_("The prescription is a corrected version."))
         found += [
-            _("%(drug)s stands despite a warning: %(reason)s", drug=each.drug, reason=each.override_reason)
+            _("%(drug)s was kept despite a warning: %(reason)s", drug=each.drug, reason=each.override_reason)
             for each in prescription.items
             if each.override_reason
         ]
@@ -85,7 +87,7 @@ _NOTHING_TO_AGREE_WITH: dict[Why | None, LazyString] = {
 
 
 def disagreement(review: Review | SignedReading | None, scan: Scan) -> list[str]:
-    """Where doctor and classifier do not go together."""
+    """A sentence when doctor and classifier disagree; otherwise None."""
     prediction, reason = scan.prediction, why(scan)
     if prediction is None:
         return []

@@ -28,7 +28,7 @@ from csss.web.view_audit import also_shows
 @admin.post("/approvals")
 @requires(Permission.REPORT_APPROVE)
 def prepare_batch() -> Response:
-    """Keep which reports were ticked, and go on to the page that shows them once more."""
+    """Store which reports were ticked, and redirect to the page that shows them once more."""
     ticked, prepared = _ticked(), []
     refused = try_step(
         lambda: prepared.append(batches.prepare(ticked, by=me()).id),
@@ -38,7 +38,7 @@ def prepare_batch() -> Response:
 
 
 def _ticked() -> list[uuid.UUID]:
-    """The ids of the ticked scans. Raises NotFound for what is none."""
+    """The ids of the ticked scans. Raises NotFound for a value that is no id."""
     try:
         return [uuid.UUID(text) for text in request.form.getlist("scan")]
     except ValueError:
@@ -48,14 +48,14 @@ def _ticked() -> list[uuid.UUID]:
 @admin.get("/approvals/<uuid:batch_id>")
 @requires(Permission.REPORT_APPROVE)
 def batch(batch_id: uuid.UUID) -> Response:
-    """The chosen reports; afterwards, what became of each."""
+    """Show the chosen reports; after the approval, the result for each."""
     return _show(batch_id)
 
 
 @admin.post("/approvals/<uuid:batch_id>/leave-out")
 @requires(Permission.REPORT_APPROVE)
 def leave_out(batch_id: uuid.UUID) -> Response:
-    """The same choice without the named reports."""
+    """Make the same choice again without the named reports."""
     without, prepared = set(_ticked()), []
     refused = _take_step(batch_id, lambda: prepared.append(batches.leave_out(batch_id, without, by=me()).id))
     return refused or redirect_after(url_for(".batch", batch_id=prepared[0]))
@@ -64,7 +64,7 @@ def leave_out(batch_id: uuid.UUID) -> Response:
 @admin.post("/approvals/<uuid:batch_id>/code")
 @requires(Permission.REPORT_APPROVE)
 def send_batch_code(batch_id: uuid.UUID) -> Response:
-    """Owe the administrator a one-time code for exactly these reports."""
+    """Send the administrator a one-time code for exactly these reports."""
 
     def send() -> None:
         chosen, _problems = batches.lock(batch_id, by=me())
@@ -81,7 +81,7 @@ def send_batch_code(batch_id: uuid.UUID) -> Response:
 @admin.post("/approvals/<uuid:batch_id>/passkey")
 @requires(Permission.REPORT_APPROVE)
 def batch_passkey_question(batch_id: uuid.UUID) -> Response:
-    """What the browser has to ask the administrator's passkey, for approving exactly these reports."""
+    """The passkey request for the browser, for approving exactly these reports."""
 
     def make() -> str:
         chosen, _problems = batches.lock(batch_id, by=me())
@@ -93,7 +93,9 @@ def batch_passkey_question(batch_id: uuid.UUID) -> Response:
 @admin.post("/approvals/<uuid:batch_id>/approve")
 @requires(Permission.REPORT_APPROVE)
 def approve_batch(batch_id: uuid.UUID) -> Response:
-    """Release them all with one code or passkey. What has changed meanwhile stays, and is named."""
+    """Release all chosen reports with one code or passkey. Reports that have changed meanwhile are not released, and
+    are named.
+    """
     form = ApproveForm(request.form)
     outcomes: list[batches.BatchOutcome] = []
 
@@ -118,7 +120,11 @@ def approve_batch(batch_id: uuid.UUID) -> Response:
         outcome.approved,
     )
     if outcome.left:
-        left = _n("%(num)s report stays; below is why.", "%(num)s reports stay; below is why.", outcome.left)
+        left = _n(
+            "%(num)s report was not released; the reason is below.",
+            "%(num)s reports were not released; the reasons are below.",
+            outcome.left,
+        )
         flash(f"{released} {left}", "warning")
     else:
         flash(released, "success")

@@ -1,4 +1,4 @@
-"""What a correction has changed, so that nobody has to compare two versions by eye."""
+"""Show what a correction has changed, so that nobody has to compare two versions by eye."""
 
 import difflib
 import re
@@ -10,12 +10,12 @@ from csss.prescriptions.presenters import PrescriptionView
 from csss.scans.models import Review
 from csss.scans.presenters import AGREEMENT_NAMES
 
-MAX_WORDS = 2_000  # comparing grows with the square; what is longer is compared by lines
+MAX_WORDS = 2_000  # the time grows with the square of the length; longer texts are compared by lines
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of text: `kind` is "same", "out" (only in the old version) or "in" (only in the new one)."""
+    """A piece of text: `kind` is "same", "out" (only in the old version) or "in" (only in the new one)."""
 
     kind: str
     text: str
@@ -23,7 +23,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One part that differs, as the old and as the new version has it."""
+    """One field that differs, with its old and its new text."""
 
     title: str
     before: tuple[Piece, ...]
@@ -31,7 +31,7 @@ class FieldChange:
 
 
 def compare(title: str, before: str, after: str) -> FieldChange | None:
-    """The words that went and came; None when both say the same."""
+    """The removed and the added words; None when both texts are the same."""
     if before == after:
         return None
     old, new = _pieces(before), _pieces(after)
@@ -47,14 +47,14 @@ def compare(title: str, before: str, after: str) -> FieldChange | None:
 
 
 def _pieces(text: str) -> list[str]:
-    # A space belongs to its word: alone it would match every other space, and a reading that was written anew, of which
-    # nothing else is the same, would take seconds to compare.
+    # A space belongs to its word. Alone it would match every other space, and comparing a completely rewritten reading
+    # would take seconds.
     words = re.findall(r"\s*\S+|\s+", text)
     return words if len(words) <= MAX_WORDS else text.splitlines(keepends=True)
 
 
 def reading_changes(new: Review, old: Review) -> list[FieldChange]:
-    """What differs between two versions of the doctor's reading."""
+    """The differences between two versions of the doctor's reading."""
     parts = (
         (_("Diagnosis"), old.diagnosis, new.diagnosis),
         (_("Impression"), old.impression, new.impression),
@@ -69,7 +69,7 @@ def _agreement(review: Review) -> str:
 
 
 def prescription_changes(new: PrescriptionView, old: PrescriptionView) -> list[FieldChange]:
-    """What differs between two versions of the prescription, a medicine to a line."""
+    """The differences between two versions of the prescription, with one medicine on each line."""
     parts = (
         (_("Medicines"), "\n".join(_lines(old)), "\n".join(_lines(new))),
         (_("Notes"), old.notes, new.notes),

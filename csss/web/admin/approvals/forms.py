@@ -1,4 +1,4 @@
-"""What an administrator types when approving. Shape only; the rules stand in the services."""
+"""Forms for approving. They check the format only; the rules are in the services."""
 
 from wtforms import Form, RadioField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
@@ -34,7 +34,7 @@ class HoldForm(Form):
     note = TextAreaField(_l("What has to be corrected?"), filters=[clean])
 
     def offer(self, roles: list[HoldFor]) -> "HoldForm":
-        """Only those can be asked who have written something."""
+        """Offer only those people who have written something."""
         self.to.choices = [SelectChoice(role.value, HOLD_WORDS[role]) for role in roles]
         if len(roles) == 1 and not self.to.data:
             self.to.data = roles[0].value

@@ -25,10 +25,10 @@ from csss.web.fetch_site import not_from_elsewhere
 from csss.web.guard import me, requires
 from csss.web.headers import FILE_CSP
 
-WATERMARK = "PREVIEW – NOT RELEASED"  # not translated: it stands in a report, which has one language
+WATERMARK = "PREVIEW – NOT RELEASED"  # not translated: it is printed in a report, which has one language
 
 
-# One is laid out at a time (csss.reports.printing), one may wait for it; more would only fill the threads.
+# One is laid out at a time (csss.reports.printing) and one may wait; more would only occupy threads.
 _previews = threading.BoundedSemaphore(2)
 
 
@@ -36,12 +36,12 @@ _previews = threading.BoundedSemaphore(2)
 @requires(Permission.REPORT_APPROVE)
 @not_from_elsewhere
 def preview(scan_id: uuid.UUID) -> Response:
-    """The report as it would be released now, watermarked on every page and kept nowhere."""
+    """Show the report as it would be released now, with a watermark on every page. It is not stored."""
     scan = queries.scan_visible_to(me(), scan_id)
     services.check_can_preview(scan)
     if not _previews.acquire(blocking=False):
         raise ServiceUnavailable(
-            _("Other previews are being made just now. Try again in a moment."), retry_after=2
+            _("Other previews are being made at the moment. Try again in a moment."), retry_after=2
         )
     try:
         draft = report_context(scan, report_id=str(services.report_id(scan.id, 1)), version=1, draft=True)
@@ -55,7 +55,7 @@ def preview(scan_id: uuid.UUID) -> Response:
         abort(422, str(error))
     except Busy:
         raise ServiceUnavailable(
-            _("Other previews are being made just now. Try again in a moment."), retry_after=2
+            _("Other previews are being made at the moment. Try again in a moment."), retry_after=2
         ) from None
     finally:
         _previews.release()

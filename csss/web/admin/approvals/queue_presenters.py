@@ -1,4 +1,4 @@
-"""The rows of what waits for approval and of what has been released."""
+"""The rows of the list of waiting reports, and of the list of released ones."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from csss.web.filters import ago
 
 @dataclass(frozen=True)
 class WaitingRow:
-    """One line of what waits for approval: templates/admin/_waiting_row.html."""
+    """One line of the list of waiting reports: templates/admin/_waiting_row.html."""
 
     id: str
     url: str
@@ -47,7 +47,7 @@ def waiting_rows(scans: Sequence[ListedScan], ticked: Collection[str] = ()) -> l
 
 
 def _waiting_row(scan: ListedScan, signed: Signers, base: str, ticked: bool) -> WaitingRow:
-    as_scan = cast("Scan", scan)  # as far as presenters and policies look
+    as_scan = cast("Scan", scan)  # the statuses that presenters and policies need
     review = signed.review
     return WaitingRow(
         id=str(scan.id),
@@ -83,7 +83,7 @@ _CORRECTED: dict[HoldFor, LazyString] = {
 
 
 def delivery_tag(release: Release) -> Tag:
-    """How far a released report has come on its way to the patient."""
+    """The state of the mail of a released report."""
     if release.version is None:
         return Tag(_("The report is being made"), "wait", "hourglass")
     return mail_tag(release.message)

@@ -1,4 +1,4 @@
-"""Routes: the list of what waits for approval, and of what has been released."""
+"""Routes: the lists of waiting and of released reports."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ from csss.web.live_region.rows import rendered_once
 @admin.get("/")
 @requires(Permission.REPORT_APPROVE)
 def queue() -> Response:
-    """What waits for approval or is on hold; with `show=released` what has been released, newest first."""
+    """The reports that wait for approval or are on hold; with `show=released` the released ones, newest first."""
     return show_queue()
 
 
 def show_queue(*, status: int = 200, refused: str | None = None) -> Response:
-    """The list as it is filtered; `refused` says why the ticked reports could not be taken."""
+    """Show the filtered list; `refused` says why the ticked reports could not be accepted."""
     form = QueueFilter(request.args)
     search, number = form.q.data or "", page_number()
     values: dict[str, Any] = {

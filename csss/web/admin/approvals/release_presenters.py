@@ -1,4 +1,4 @@
-"""What has become of a released report: its stored versions and the mail about them."""
+"""The stored versions of a released report, and the mail about them."""
 
 import uuid
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class MailedVersion:
 
 @dataclass(frozen=True)
 class ReleaseView:
-    """What has become of an approved scan. `moving` asks the page to look again after `poll`."""
+    """The report of an approved scan. When `moving` is true, the page asks again after `poll`."""
 
     approved_by: str
     approved_at: datetime
@@ -49,7 +49,7 @@ _FACTORS: dict[str, LazyString] = {
 }
 
 
-SOON = timedelta(minutes=2)  # so long the page looks often; a mail server may be down for hours
+SOON = timedelta(minutes=2)  # for this time the page asks often; a mail server may be down for hours
 
 
 _MOVING = frozenset({MailState.QUEUED, MailState.SENDING})

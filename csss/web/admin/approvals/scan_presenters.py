@@ -12,7 +12,7 @@ from csss.web.filters import when
 
 @dataclass(frozen=True)
 class HoldView:
-    """One question of an administrator, and what became of it."""
+    """One question of an administrator, and its answer."""
 
     to: str
     note: str
@@ -47,7 +47,9 @@ def hold_view(hold: ScanHold) -> HoldView:
 
 
 def waits_because(scan: Scan) -> str | None:
-    """Why nothing can be approved now; None when it can be, when a hold says it, and after the release."""
+    """Why nothing can be approved now; None when it can be approved, when a hold already explains it, and after the
+    release.
+    """
     if scan.closure is not None:
         return _("The scan has been closed by a doctor. There will be no report.")
     if scan.open_hold is not None:

@@ -43,7 +43,7 @@ def scan(scan_id: uuid.UUID) -> Response:
 @admin.post("/scans/<uuid:scan_id>/code")
 @requires(Permission.REPORT_APPROVE)
 def send_code(scan_id: uuid.UUID) -> Response:
-    """Owe the administrator a one-time code for this very scan."""
+    """Send the administrator a one-time code for this scan only."""
 
     def send() -> None:
         scan = queries.scan_visible_to(me(), scan_id)
@@ -61,7 +61,7 @@ def send_code(scan_id: uuid.UUID) -> Response:
 @admin.post("/scans/<uuid:scan_id>/passkey")
 @requires(Permission.REPORT_APPROVE)
 def passkey_question(scan_id: uuid.UUID) -> Response:
-    """What the browser has to ask the administrator's passkey, for approving this very scan."""
+    """The passkey request for the browser, for approving this scan only."""
 
     def make() -> str:
         scan = queries.scan_visible_to(me(), scan_id)
@@ -138,7 +138,7 @@ def code_state(scan_id: uuid.UUID) -> Response:
 @admin.get("/scans/<uuid:scan_id>/release-state")
 @requires(Permission.REPORT_APPROVE)
 def release_state(scan_id: uuid.UUID) -> Response:
-    """The stored versions and the mail about them: a region that asks again by itself."""
+    """The stored versions and the mail about them, as a region that refreshes itself."""
     scan = queries.scan_visible_to(me(), scan_id)
     release = release_view(scan)
     if release is None:
@@ -153,7 +153,7 @@ def _show(
     conflict: str | None = None,
     sent: ApproveForm | HoldForm | None = None,
 ) -> Response:
-    """The scan with what may be done to it now; the form that was `sent` holds what was typed."""
+    """Show the scan with the steps that are possible now; the form that was `sent` keeps what was typed."""
     scan = queries.scan_visible_to(me(), scan_id)
     complete = policies.may(policies.check_can_approve, scan)
     asked = services.askable(scan)

@@ -1,4 +1,4 @@
-"""What an administrator types to erase a patient. Shape only; the rules stand in the services."""
+"""The form for erasing a patient. It checks the format only; the rules are in the services."""
 
 from wtforms import Form, StringField, TextAreaField
 
@@ -7,7 +7,7 @@ from csss.web.forms import clean
 
 
 class EraseForm(Form):
-    """Erasing a patient. The MRN is typed, so that nobody erases the one on the next line."""
+    """The form for erasing a patient. The MRN has to be typed, so that nobody erases the wrong patient by mistake."""
 
     reason = TextAreaField(_l("Reason"), filters=[clean])
     mrn = StringField(_l("MRN of this patient"))

@@ -1,4 +1,4 @@
-"""Who is about to be erased, in an administrator's words."""
+"""The patient who is about to be erased, in an administrator's words."""
 
 from csss.erasing import queries
 from csss.i18n import _
@@ -7,7 +7,7 @@ from csss.web.filters import address, when
 
 
 def facts_before(patient: Patient) -> list[tuple[str, str | None]]:
-    """Who is meant, so that nobody erases the wrong one."""
+    """Facts that identify the patient, so that nobody erases the wrong one."""
     scans = queries.scans_of(patient)
     return [
         (_("Name"), patient.user.name),

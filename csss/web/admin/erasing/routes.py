@@ -30,7 +30,7 @@ from csss.web.unsent import comes_back_on, typed_before
 @admin.get("/erasing")
 @requires(Permission.PATIENT_ERASE)
 def erasures() -> Response:
-    """Whose data is due; with `show=erased` who has been erased, the newest first."""
+    """The patients whose data is due; with `show=erased` the erased ones, the newest first."""
     erased = request.args.get("show") == "erased"
     page: ListPage[Any] = queries.erasures(page_number()) if erased else retention.due(page_number())
     values: dict[str, Any] = {
@@ -48,7 +48,7 @@ def erasures() -> Response:
 @admin.get("/users/<uuid:user_id>/erase")
 @requires(Permission.PATIENT_ERASE)
 def erase_form(user_id: uuid.UUID) -> Response:
-    """What goes and what stays, and the form that asks for a reason, the MRN and a passkey or a code."""
+    """What is erased and what is kept, and the form that asks for a reason, the MRN and a passkey or a code."""
     return _show(user_id, EraseForm(typed_before("admin.erase", "admin.send_erase_code")))
 
 
@@ -56,7 +56,7 @@ def erase_form(user_id: uuid.UUID) -> Response:
 @requires(Permission.PATIENT_ERASE)
 @comes_back_on("admin.erase_form")
 def send_erase_code(user_id: uuid.UUID) -> Response:
-    """Owe the administrator a code for erasing exactly this patient; what has been typed stays."""
+    """Send the administrator a code for erasing exactly this patient; the form keeps what was typed."""
     form = EraseForm(request.form)
 
     def send() -> None:
@@ -71,8 +71,7 @@ def send_erase_code(user_id: uuid.UUID) -> Response:
 @admin.post("/users/<uuid:user_id>/erase/passkey")
 @requires(Permission.PATIENT_ERASE)
 def erase_passkey_question(user_id: uuid.UUID) -> Response:
-    """What the browser has to ask the administrator's passkey, for erasing exactly this patient; mistakes in the form are
-    told first."""
+    """The passkey request for the browser, for erasing exactly this patient; errors in the form are shown first."""
     form = EraseForm(request.form)
 
     def make() -> str:
@@ -110,7 +109,7 @@ def erase(user_id: uuid.UUID) -> Response:
     refused = try_step(do_it, lambda *why: _show(user_id, form, *why), form=form, in_transaction=False)
     if refused is not None:
         return refused
-    flash(_("The patient is erased. Nothing personal is left, and it cannot be taken back."), "success")
+    flash(_("The patient is erased. No personal data is left, and this cannot be undone."), "success")
     return redirect_after(url_for(".user", user_id=user_id))
 
 
@@ -122,7 +121,7 @@ def _show(user_id: uuid.UUID, form: EraseForm, status: int = 200, conflict: str 
         services.check_can_erase(patient)
     except StateConflict as because:  # not `try_step`: the reason is shown, no step is taken
         refused = str(because)
-    form.code.data = ""  # one that was refused is of no more use
+    form.code.data = ""  # a refused answer cannot be used again
     code_state_url = url_for(".erase_code_state", user_id=user_id)
     values: dict[str, Any] = {
         **second_factor(patient.id, code_state_url, wanted=not refused, patient=True),

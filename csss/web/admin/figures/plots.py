@@ -1,7 +1,7 @@
-"""The figures of the statistics page as plots: places and lengths for plain SVG, and the words that say the same.
+"""The figures of the statistics page as plots: positions and lengths for plain SVG, and the same facts in words.
 
-Every plot is drawn in a box of its own units and stretched by the page; words stand beside it as text, so they keep
-their size. A length is what tells something, never a colour alone.
+Every plot has units of its own, and the page stretches it; the words beside it are text, so they keep their size.
+Lengths show the values, never colours alone.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ _WAITS: dict[Status, LazyString] = {
 
 @dataclass(frozen=True)
 class BarMark:
-    """One bar of a strip: its place from the left and its height, in the strip's units."""
+    """One bar of a strip: its distance from the left and its height, in the strip's units."""
 
     x: float
     y: float
@@ -51,7 +51,7 @@ class BarMark:
 
 @dataclass(frozen=True)
 class Strip:
-    """How often something happened, part by part of the period."""
+    """How often something happened in each part of the period."""
 
     id: str
     label: str
@@ -75,7 +75,7 @@ class WaitRow:
 
 @dataclass(frozen=True)
 class ShareRow:
-    """A share with its 95 % interval: places in percent from the left; None where there is nothing to share."""
+    """A share with its 95 % interval, as positions in percent from the left; None when the total is 0."""
 
     id: str
     label: str
@@ -127,14 +127,14 @@ def _strip(figures: Figures, name: str, label: str, counts: Sequence[int], most:
 
 
 def wait_rows(figures: Figures) -> list[WaitRow]:
-    """How long scans waited before each step, and on the whole way, on one scale."""
+    """How long scans waited before each step and in total, on one scale."""
     rows = [
         (status.value.lower(), str(label), figures.waits[status])
         for status, label in _WAITS.items()
         if status in figures.waits
     ]
     if figures.whole_way is not None:
-        rows.append(("whole", _("The whole way, upload to release"), figures.whole_way))
+        rows.append(("whole", _("In total, upload to release"), figures.whole_way))
     longest = max((wait.p90.total_seconds() for _id, _label, wait in rows), default=0.0) or 1.0
     return [
         WaitRow(
@@ -173,10 +173,10 @@ def _share(name: str, label: str, verdicts: Verdicts) -> ShareRow:
 
 
 def share_row(name: str, label: str, hits: int, total: int, counts: tuple[int, ...] = ()) -> ShareRow:
-    """A share in words and as places on a scale of 0 to 100."""
+    """A share in words and as positions on a scale of 0 to 100."""
     interval = wilson(hits, total)
     if interval is None:
-        return ShareRow(name, label, counts, total, None, None, None, _("nobody has said yet"))
+        return ShareRow(name, label, counts, total, None, None, None, _("no answer yet"))
     low, high = (round(100 * each, 2) for each in interval)
     words = _(
         "%(hits)s of %(total)s: %(share)s %% (%(low)s to %(high)s %%)",
@@ -196,7 +196,7 @@ def uncertain_row(figures: Figures) -> ShareRow:
 
 
 def standing_words(figures: Figures) -> list[tuple[str, int]]:
-    """How many open scans stand where, now."""
+    """The number of open scans in each state now."""
     return [(STATUS_NAMES[status], count) for status, count in figures.standing.items()]
 
 

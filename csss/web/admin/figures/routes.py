@@ -20,7 +20,7 @@ from csss.web.guard import me, requires
 
 
 def _days() -> int:
-    """The period that is asked for; whatever is none means a month."""
+    """The requested period in days; any invalid value means a month."""
     days = request.args.get("days", 30, type=int)
     return days if days in PERIODS else 30
 
@@ -68,7 +68,7 @@ def statistics() -> Response:
 @requires(Permission.AUDIT_READ)
 @not_from_elsewhere
 def statistics_csv() -> Response:
-    """The same figures for a spreadsheet, one to a line; names as the system knows them, times in seconds."""
+    """The same figures for a spreadsheet, one on each line; names are those used in the code, times are in seconds."""
     days = _days()
     with transaction():
         record("statistics.exported", by=me(), days=days)

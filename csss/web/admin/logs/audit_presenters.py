@@ -13,7 +13,7 @@ from csss.scans.presenters import Words
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One line of the audit log; `subject_url` leads to the scan where there is a page of it."""
+    """One line of the audit log; `subject_url` links to the scan where it has a page."""
 
     number: int
     at: datetime
@@ -41,7 +41,7 @@ ACTION_WORDS: Words[str] = Words(
         "account.password_reset_requested": _l("Asked for a link for a new password"),
         "account.password_reset": _l("Set a new password by a link"),
         "account.registered_again": _l("Registered with an address that has an account"),
-        "account.profile_changed": _l("Changed the own record"),
+        "account.profile_changed": _l("Changed own details"),
         "account.reactivated": _l("Reactivated an account"),
         "account.second_factor_reset": _l("Reset somebody’s second factor"),
         "account.sessions_ended": _l("Ended somebody’s sessions"),
@@ -136,7 +136,7 @@ _SUBJECTS: Words[str] = Words(
 
 
 def audit_row(entry: Entry, scans: Collection[str]) -> AuditRow:
-    """`scans`: the ids of those that are still there."""
+    """The row of one event. `scans`: the ids of the scans that still exist."""
     event = entry.event
     return AuditRow(
         number=event.id,

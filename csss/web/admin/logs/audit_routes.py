@@ -69,14 +69,14 @@ def _asked(form: AuditFilter) -> AuditQuery:
     )
 
 
-EXPORT_DAYS = 31  # without dates, so many days back
+EXPORT_DAYS = 31  # the number of days shown when no dates are given
 
 
 @admin.get("/audit.csv")
 @requires(Permission.AUDIT_READ)
 @not_from_elsewhere
 def audit_csv() -> Response:
-    """The log as it is filtered, for a spreadsheet: a year at most, the last month where no day is given."""
+    """The filtered log for a spreadsheet: one year at most; the last month when no day is given."""
     form = AuditFilter(request.args)
     asked = _asked(form)
     until = min(asked.until or now(), now())
@@ -85,9 +85,10 @@ def audit_csv() -> Response:
         days = audit_queries.EXPORT_DAYS
         return _show_audit(
             status=UNPROCESSABLE,
-            refused=_("At most %(days)s days can be exported at once. Choose nearer days.", days=days),
+            refused=_("At most %(days)s days can be exported at once. Choose a shorter period.", days=days),
         )
-    # Which fields were filled in, not with what: a name or an MRN would stay here when the person is erased.
+    # Record which fields were filled in, not their values: a name or an MRN would remain here after the person is
+    # erased.
     searched = sorted(filters(but="before"))
     with transaction():
         record(
@@ -102,7 +103,7 @@ def audit_csv() -> Response:
 
 
 def _lines(asked: AuditQuery) -> Iterator[tuple[object, ...]]:
-    """Times in UTC after ISO 8601; actions and details as the system keeps them."""
+    """The lines of the export: times in UTC (ISO 8601), actions and details as they are stored."""
     for entry in audit_queries.export(asked):
         event = entry.event
         yield (
@@ -119,10 +120,12 @@ def _lines(asked: AuditQuery) -> Iterator[tuple[object, ...]]:
 
 
 def _event_number(text: str) -> int | None:
-    """None for what cannot be the number of an event; PostgreSQL's end at 2^63."""
+    """The number of an event; None for a value that cannot be one. PostgreSQL's numbers end at 2^63."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _midnight(day: date) -> datetime:
-    """When a day begins where the hospital is. The calendar's first day would begin before it, east of Greenwich."""
+    """When a day begins in the hospital's time zone. East of Greenwich, the first day that Python knows would begin too
+    early.
+    """
     return datetime.combine(max(day, date(1, 1, 2)), time.min, tzinfo=current_app.config["CSSS"].zone)

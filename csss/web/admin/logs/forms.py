@@ -83,7 +83,7 @@ class AuditFilter(Form):
     day_to = DateField(_l("To"), name="to")
 
     def offer_action(self) -> None:
-        """A single action comes from a link in the list; it is then one of the choices, so that it is seen."""
+        """Add a single action to the choices, so that it is visible; it comes from a link in the list."""
         asked = self.action.data
         if asked and asked not in ACTION_GROUPS:
             self.action.choices = [

@@ -15,7 +15,7 @@ from csss.scans.presenters import Words
 
 @dataclass(frozen=True)
 class JobRow:
-    """One job that was given up. `elsewhere` leads to what it is about."""
+    """One job that was given up. `elsewhere` links to the page of its subject."""
 
     id: uuid.UUID
     what: str
@@ -25,7 +25,7 @@ class JobRow:
     error: str
     again: bool
     elsewhere: tuple[str, str] | None  # words and address
-    hint: str  # who else begins it again
+    hint: str  # who else starts it again
 
 
 _JOBS: Words[str] = Words(
@@ -48,7 +48,7 @@ _QUEUES: Words[Queue] = Words(
 
 
 def job_rows(jobs: Sequence[OutboxJob]) -> list[JobRow]:
-    """The page of given-up jobs, with one query for what they are about."""
+    """The page of given-up jobs, with one query for all their subjects."""
     runs = [uuid.UUID(job.args[0]) for job in jobs if job.job == "analyse_scan" and job.args]
     scans = queries.scans_of_runs(runs)
     return [_job_row(job, scans) for job in jobs]
@@ -73,10 +73,10 @@ def _job_row(job: OutboxJob, scans: Mapping[uuid.UUID, uuid.UUID]) -> JobRow:
         error=job.last_error,
         again=job.job == "send_mail" or may_try_again(job),
         elsewhere=elsewhere,
-        hint=_("The doctor begins it again, on the page of the scan.") if job.job == "analyse_scan" else "",
+        hint=_("The doctor starts it again, on the page of the scan.") if job.job == "analyse_scan" else "",
     )
 
 
 def queue_rows(backlog: Sequence[Backlog]) -> list[tuple[str, int, datetime | None]]:
-    """Name, open jobs, and since when the oldest has waited."""
+    """For each queue its name, its open jobs, and the time since which the oldest waits."""
     return [(_QUEUES[each.queue], each.open, each.oldest) for each in backlog]

@@ -20,14 +20,14 @@ from csss.web.steps import try_step
 @admin.get("/jobs")
 @requires(Permission.ACCOUNT_MANAGE)
 def jobs() -> Response:
-    """What stands in the queues, and what was given up, the newest first."""
+    """The jobs in the queues, and those that were given up, the newest first."""
     return _show()
 
 
 @admin.post("/jobs/<uuid:job_id>/again")
 @requires(Permission.ACCOUNT_MANAGE)
 def retry_job(job_id: uuid.UUID) -> Response:
-    """Owe a given-up job once more; of mail, the message that it was to send."""
+    """Schedule a given-up job again; for mail, the message that it had to send."""
 
     def again() -> None:
         job = outbox.given_up_job(job_id)
@@ -42,7 +42,7 @@ def retry_job(job_id: uuid.UUID) -> Response:
 @admin.post("/jobs/<uuid:job_id>/aside")
 @requires(Permission.ACCOUNT_MANAGE)
 def set_job_aside(job_id: uuid.UUID) -> Response:
-    """A given-up job that need not be done any more: it leaves the list and the alarm."""
+    """Set aside a given-up job that is no longer needed, so that the list and the alarm no longer show it."""
     refused = try_step(lambda: outbox.set_aside(job_id, by=me()), _show)
     return refused or _done(_("The job is set aside."))
 

@@ -1,4 +1,4 @@
-"""Messages in an administrator's words: how far each has come."""
+"""Messages in an administrator's words: the state of each."""
 
 import uuid
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _MAIL: dict[MailState, tuple[LazyString, str, str]] = {
 
 
 def mail_tag(message: MailMessage | None) -> Tag:
-    """How far a message has come, in a few words."""
+    """The state of a message in a few words."""
     if message is None:
         return Tag(_("No mail"), "neutral", "mail")
     if message.state is MailState.QUEUED and message.last_error:
@@ -34,7 +34,7 @@ def mail_tag(message: MailMessage | None) -> Tag:
 
 
 def mail_sentence(message: MailMessage) -> str:
-    """How far a message has come, in a sentence."""
+    """The state of a message in a sentence."""
     tries = _n("%(num)s try", "%(num)s tries", message.attempts)
     if message.state is MailState.QUEUED and message.last_error:
         return _(
@@ -62,7 +62,7 @@ _MAIL_SENTENCES: dict[MailState, LazyString] = {
 
 
 def again_label(message: MailMessage) -> str | None:
-    """What stands on the button that sends this message again; None where it may not be."""
+    """The label of the button that sends this message again; None where that is not possible."""
     if not may_send_again(message):
         return None
     return _("Send once more") if message.state is MailState.SENT else _("Send again")

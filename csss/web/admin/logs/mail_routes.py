@@ -1,4 +1,4 @@
-"""Routes: the messages that were owed to people, and sending one again."""
+"""Routes: the messages to people, and sending one again."""
 
 import uuid
 from typing import Any
@@ -22,14 +22,14 @@ from csss.web.steps import try_step
 @admin.get("/mail")
 @requires(Permission.ACCOUNT_MANAGE)
 def mail_log() -> Response:
-    """Every message that was owed to somebody, newest first."""
+    """Every message that had to be sent, newest first."""
     return _show_mail()
 
 
 @admin.post("/mail/<uuid:message_id>/again")
 @requires(Permission.ACCOUNT_MANAGE)
 def resend_mail(message_id: uuid.UUID) -> Response:
-    """Owe a message that was given up once more."""
+    """Schedule a message that was given up again."""
     names: list[str] = []
     refused = try_step(lambda: names.append(send_again(message_id, by=me()).user.name), _show_mail)
     if refused is not None:

@@ -1,4 +1,4 @@
-// The magnifier of the reading page: a round glass that follows the pointer, or the arrows; twice and a half as large.
+// The magnifier of the reading page: a round glass that follows the pointer, or the arrow keys; 2.5 times as large.
 (() => {
   const TIMES = 2.5, STEP = 16;
   csss.overPicture.push((view) => {

@@ -1,8 +1,8 @@
 // Measuring on the picture: a length in pixels, an angle, the cardiothoracic ratio. A line is drawn with the pointer, or Enter
-// places one in the middle; its ends are buttons, which are dragged or moved with the arrows, and Delete takes it away.
+// places one in the middle; its ends are buttons, which are dragged or moved with the arrow keys; Delete removes it.
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  // Which points lines join, what an end is called, and where Enter places it (parts of what is in sight, from the middle).
+  // Which points lines join, what an end is called, and where Enter places it (as parts of the visible area, from the middle).
   const heart = () => csss._("Heart"), chest = () => csss._("Chest");
   const KINDS = {
     length: { name: () => csss._("Length"), lines: [[0, 1]], at: [[-0.15, 0], [0.15, 0]] },
@@ -11,7 +11,7 @@
   };
   const far = (one, other) => Math.hypot(one.x - other.x, one.y - other.y);
 
-  // Numbers, and what is put into the findings (nothing for a length: pixels mean nothing to whoever reads it).
+  // Numbers, and what is put into the findings (nothing for a length: pixels tell the reader nothing).
   const result = ({ kind, points: [a, b, c, d] }) => {
     if (kind === "length") return { said: csss._("%(number)s px", { number: Math.round(far(a, b)) }) };
     if (kind === "angle") {
@@ -96,7 +96,7 @@
     const paint = () => {
       if (measures.length && !drawing.isConnected) stage.append(drawing);
       drawing.replaceChildren();
-      // In sight before the first line is drawn: nothing may move under the pencil.
+      // Visible before the first line is drawn, so that nothing moves while drawing.
       const waits = !measures.length && KINDS[at.tool];
       list.hidden = !measures.length && !waits;
       if (waits && !list.hasChildNodes()) list.append(Object.assign(document.createElement("li"), { className: "hint", textContent: csss._("Draw on the picture, or press Enter.") }));
@@ -121,7 +121,7 @@
       }
     };
 
-    // A second line goes on with a ratio that has only the heart yet.
+    // A second line completes a ratio that has only the heart so far.
     const open = () => measures.find(({ kind, points }) => kind === "ratio" && kind === at.tool && points.length < 4);
     return {
       paint,
@@ -159,7 +159,7 @@
         if (measure && point && begun.at !== undefined) measure.points[begun.at + 1] = view.toPicture(point);
         begun = undefined;
         if (!measure) return;
-        // The other arm of an angle stands upright on the first, until it is moved.
+        // The second arm of an angle is perpendicular to the first, until it is moved.
         if (measure.kind === "angle" && measure.points.length === 2) {
           const [a, b] = measure.points;
           measure.points.push({ x: b.x - (a.y - b.y), y: b.y + (a.x - b.x) });
