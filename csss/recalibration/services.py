@@ -122,8 +122,11 @@ def keep(new: NewVersion) -> Recalibration:
         db.session.flush()
     except IntegrityError as error:
         raise StateConflict(
-            f"Another csss recalibrate has made {new.labels['version']} meanwhile. Nothing was kept. Look at that version, "
-            "or run the command again."
+            _(
+                "Another csss recalibrate has made %(version)s meanwhile. Nothing was kept. Look at that version, or run the "
+                "command again.",
+                version=new.labels["version"],
+            )
         ) from error
     fitted_to = new.metrics["hospital"]["fitted_to"]
     record("model.recalibrated", About("model", row.version), fitted_to=fitted_to)

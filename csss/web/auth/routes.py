@@ -193,9 +193,7 @@ def _begin(user: User, password_hash: str, target: str | None) -> Response | Non
         if not row.complete and _gets_a_mail(user):
             try:
                 second_factor.request_code(user, CodePurpose.SIGN_IN, row.id)
-            except (
-                TooMany
-            ) as refusal:  # not `try_step`: the sign-in continues, another factor may be available
+            except TooMany as refusal:  # not `try_step`: the sign-in continues, perhaps with another factor
                 flash(str(refusal), "warning")
     if row.complete:
         return redirect_after(way_on(user, target))
