@@ -123,8 +123,8 @@ def keep(new: NewVersion) -> Recalibration:
     except IntegrityError as error:
         raise StateConflict(
             _(
-                "Another csss recalibrate has made %(version)s meanwhile. Nothing was kept. Look at that version, or run the "
-                "command again.",
+                "Another csss recalibrate has made %(version)s meanwhile. Nothing was kept. Look at that version, or run "
+                "the command again.",
                 version=new.labels["version"],
             )
         ) from error
