@@ -25,14 +25,28 @@ _OF_THE_PLACE = frozenset(
 )
 
 
+class _Refusal(click.ClickException):
+    """Nothing that another try would change."""
+
+
 class _Group(click.Group):
     """Shows an error that a deployer can fix as one sentence, not as a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
+            return self._in_sentences(ctx)
+        except _Refusal as refusal:
+            if ctx.params["started_by_csss"]:
+                from csss.supervisor import REFUSED
+
+                refusal.exit_code = REFUSED
+            raise
+
+    def _in_sentences(self, ctx: click.Context) -> object:
+        try:
             return super().invoke(ctx)
         except (BadSetting, ModelMissing, ModelCorrupt) as error:
-            raise click.ClickException(str(error)) from error
+            raise _Refusal(str(error)) from error
         except OSError as error:
             if error.errno in _OF_THE_PLACE:
                 where = f"{error.filename}: " if error.filename else ""
@@ -109,7 +123,7 @@ def _refuse_to_start(settings: Settings, *parts: str) -> None:
 
     for result in needed_by(settings, parts):
         if not result.ok:
-            raise click.ClickException(f"{result.name}: {result.text}\n{result.mend}")
+            raise _Refusal(f"{result.name}: {result.text}\n{result.mend}")
 
 
 @main.command()
@@ -129,9 +143,12 @@ def worker(queues: tuple[str, ...]) -> None:
 
         work(create_app(settings), Queue(queues[0]))
         return
-    from csss.supervisor import Child, Supervisor
+    from csss.supervisor import Child, GaveUp, Supervisor
 
-    Supervisor([Child.csss("worker", queue, name=f"worker-{queue}") for queue in wanted]).run()
+    try:
+        Supervisor([Child.csss("worker", queue, name=f"worker-{queue}") for queue in wanted]).run()
+    except GaveUp as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()
