@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from csss.config import Settings
-from csss.database import db
+from csss.database import db, transaction
+from csss.erasing import services
 from csss.scans.models import Scan
 from csss.study import exporting, reading_sheets
-from csss.study.erased import take_out_of_all
 from csss.study.protocol import StudyRefused
 from tests.integration.command_line import done, refused
 from tests.integration.studies.study_files import events, sheet_of
@@ -146,20 +146,22 @@ def test_who_is_erased_while_a_sheet_is_read_in_leaves_it(
     mrn = db.session.get_one(Scan, scan_id).patient.mrn
     parse, waiting = reading_sheets.parse, []
 
+    def erased() -> None:
+        with hospital.clinic.app.app_context(), transaction():
+            services.erase_as_deployer(mrn, reason="asked for", password_hash="")
+
     def meanwhile(*arguments: object) -> object:
-        eraser = threading.Thread(
-            target=done, args=(hospital.settings, "erase-patient", mrn, "--reason", "asked for", "--yes")
-        )
+        eraser = threading.Thread(target=erased)
         eraser.start()
         waiting.append(eraser)
         eraser.join(timeout=3)
+        assert eraser.is_alive()
         return parse(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(reading_sheets, "parse", meanwhile)
     content = sheet(tmp_path / "a.csv", f"{number},COVID", "S0002,Normal").read_bytes()
     reading_sheets.read_in(study, content, "R1", aided=False)
-    waiting[0].join(timeout=60)
-    take_out_of_all()
+    waiting[0].join(timeout=120)
     assert number not in study.scans() and number not in study.numbers_read()
 
 
