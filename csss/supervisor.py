@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0  # before a dead child is restarted
 STOP_SECONDS = 10.0  # for a child to finish its work
-REFUSED = 78  # how a child of ours ends that was refused, for example for a wrong key (EX_CONFIG of sysexits.h)
+REFUSED = (
+    78  # how a child of ours ends that was refused, for example for a wrong key (EX_CONFIG of sysexits.h)
+)
 TRIES = 3  # of a child that is refused; somebody may just be exchanging a key or a model
 
 

@@ -6,7 +6,7 @@ so does the key.
 
 import csv
 import io
-import secrets
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,7 +41,7 @@ def export(study: StudyFolder, target: Path, *, with_sex: bool) -> int:
     protocol, sample = study.protocol(), cases(study.scans())
     # Known and recorded before anything is written: an erasure meanwhile finds the pictures, and an export that is broken
     # off has handed them out as well.
-    exported = Exported(str(target), now(), len(sample), with_sex, mark=secrets.token_hex(8))
+    exported = Exported(str(target), now(), len(sample), with_sex, mark=uuid.uuid4().hex)
     study.add_export(exported)
     with transaction():
         record("study.exported", About("study", study.name), scans=len(sample), with_sex=with_sex)
