@@ -17,6 +17,7 @@ from csss.keys.cli import change_secret_key
 from csss.recalibration.cli import recalibrate
 from csss.storage.cli import storage
 from csss.study.cli import study
+from csss.supervisor import REFUSED
 
 # Errors that a deployer can fix: permissions, disk space, existing files. Others may be our bugs, and show a
 # traceback.
@@ -29,6 +30,12 @@ class _Refusal(click.ClickException):
     """Nothing that another try would change."""
 
 
+class _RefusalOfChild(_Refusal):
+    """The same, for the supervisor."""
+
+    exit_code = REFUSED
+
+
 class _Group(click.Group):
     """Shows an error that a deployer can fix as one sentence, not as a traceback."""
 
@@ -37,9 +44,7 @@ class _Group(click.Group):
             return self._in_sentences(ctx)
         except _Refusal as refusal:
             if ctx.params["started_by_csss"]:
-                from csss.supervisor import REFUSED
-
-                refusal.exit_code = REFUSED
+                raise _RefusalOfChild(refusal.message) from refusal
             raise
 
     def _in_sentences(self, ctx: click.Context) -> object:

@@ -21,7 +21,7 @@ Write = Callable[[Path, bytes], bool]
 
 @pytest.fixture(params=[write_private, write_private_once], ids=["over another", "once"])
 def write(request: pytest.FixtureRequest) -> Write:
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt(), OSError(errno.ENOSPC, "full"), SystemExit(143)])
@@ -91,7 +91,10 @@ def test_a_full_disk_leaves_no_empty_secret_key(tmp_path: Path) -> None:
     settings = Settings(instance=str(folder))
     try:
         with small_file_system(folder, "64k"):
-            with (folder / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space"):
+            with (
+                (folder / "filler").open("wb", buffering=0) as filler,
+                pytest.raises(OSError, match="No space"),
+            ):
                 while True:
                     filler.write(b"x" * 4096)
             with pytest.raises(OSError, match="No space"):
