@@ -17,6 +17,7 @@ from csss.keys.cli import change_secret_key
 from csss.recalibration.cli import recalibrate
 from csss.storage.cli import storage
 from csss.study.cli import study
+from csss.supervisor import REFUSED
 
 # Errors that a deployer can fix: permissions, disk space, existing files. Others may be our bugs, and show a
 # traceback.
@@ -25,14 +26,32 @@ _OF_THE_PLACE = frozenset(
 )
 
 
+class _Refusal(click.ClickException):
+    """Nothing that another try would change."""
+
+
+class _RefusalOfChild(_Refusal):
+    """The same, for the supervisor."""
+
+    exit_code = REFUSED
+
+
 class _Group(click.Group):
     """Shows an error that a deployer can fix as one sentence, not as a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
+            return self._in_sentences(ctx)
+        except _Refusal as refusal:
+            if ctx.params["started_by_csss"]:
+                raise _RefusalOfChild(refusal.message) from refusal
+            raise
+
+    def _in_sentences(self, ctx: click.Context) -> object:
+        try:
             return super().invoke(ctx)
         except (BadSetting, ModelMissing, ModelCorrupt) as error:
-            raise click.ClickException(str(error)) from error
+            raise _Refusal(str(error)) from error
         except OSError as error:
             if error.errno in _OF_THE_PLACE:
                 where = f"{error.filename}: " if error.filename else ""
@@ -109,7 +128,7 @@ def _refuse_to_start(settings: Settings, *parts: str) -> None:
 
     for result in needed_by(settings, parts):
         if not result.ok:
-            raise click.ClickException(f"{result.name}: {result.text}\n{result.mend}")
+            raise _Refusal(f"{result.name}: {result.text}\n{result.mend}")
 
 
 @main.command()
@@ -129,9 +148,12 @@ def worker(queues: tuple[str, ...]) -> None:
 
         work(create_app(settings), Queue(queues[0]))
         return
-    from csss.supervisor import Child, Supervisor
+    from csss.supervisor import Child, GaveUp, Supervisor
 
-    Supervisor([Child.csss("worker", queue, name=f"worker-{queue}") for queue in wanted]).run()
+    try:
+        Supervisor([Child.csss("worker", queue, name=f"worker-{queue}") for queue in wanted]).run()
+    except GaveUp as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()

@@ -7,7 +7,6 @@ import difflib
 import os
 import re
 import secrets
-import time
 from dataclasses import dataclass, field, fields
 from email.utils import parseaddr
 from pathlib import Path
@@ -17,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 
-from csss.paths import private_folder
+from csss.paths import private_folder, write_private_once
 from csss.storage.keys import StorageKey, parse_keys
 
 
@@ -271,19 +270,9 @@ class Settings:
             return self.secret_key
         path = self.secret_key_file
         private_folder(path.parent)
-        try:
-            # "x" and the mode in one call, to avoid a race: two processes that start at once must not create two
-            # keys.
-            with open(
-                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
-            ) as file:
-                file.write(secrets.token_urlsafe(48))
-        except FileExistsError:
-            # Another process has just created the file, and is about to write into it.
-            for _ in range(40):
-                if path.stat().st_size:
-                    break
-                time.sleep(0.05)
+        if not path.exists():
+            # Two processes that start at once must not make two keys, and a full disk must not leave an empty file.
+            write_private_once(path, secrets.token_urlsafe(48).encode("ascii"))
         return self.kept_secret()
 
     def kept_secret(self) -> str:

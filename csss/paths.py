@@ -3,6 +3,8 @@
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -26,8 +28,35 @@ def private_folder(folder: Path) -> None:
 def write_private(path: Path, content: bytes, *, only_over: bool = False) -> bool:
     """Write a file for the owner alone, as a whole or not at all; its folder exists. Raises OSError.
 
-    `only_over`: only where there is a file still. Returns whether it was written.
+    `only_over`: only where there is a file still. Returns whether it was written. A symbolic link with this name is
+    replaced, and what it points to stays as it is.
     """
+    with _whole(path, content) as partial:
+        if only_over and not path.exists():  # deleted meanwhile: do not bring it back
+            return False
+        partial.replace(path)
+    return True
+
+
+def write_private_once(path: Path, content: bytes) -> bool:
+    """Like `write_private`, but never over something that has this name: then False. Of several who write at once, one
+    wins. It lasts through a power cut once this returns."""
+    with _whole(path, content) as partial:
+        try:
+            path.hardlink_to(partial)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if path.exists() or path.is_symlink():
+                return False
+            partial.replace(path)
+        _settle(path.parent)
+    return True
+
+
+@contextmanager
+def _whole(path: Path, content: bytes) -> Iterator[Path]:
+    """The content in a file beside `path`, which is gone afterwards, whatever happens (Ctrl-C, too)."""
     # A unique temporary name: two people may open the same scan for the first time at once.
     partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}.partial")
     try:
@@ -35,14 +64,20 @@ def write_private(path: Path, content: bytes, *, only_over: bool = False) -> boo
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if only_over and not path.exists():  # deleted meanwhile: do not bring it back
+        yield partial
+    finally:
+        with suppress(OSError):
             partial.unlink(missing_ok=True)
-            return False
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    return True
+
+
+def _settle(folder: Path) -> None:
+    """Let the names in a folder last through a power cut, where its file system can."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def nearest(path: Path) -> Path:

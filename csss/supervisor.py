@@ -19,6 +19,14 @@ log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0  # before a dead child is restarted
 STOP_SECONDS = 10.0  # for a child to finish its work
+REFUSED = (
+    78  # how a child of ours ends that was refused, for example for a wrong key (EX_CONFIG of sysexits.h)
+)
+TRIES = 3  # of a child that is refused; somebody may just be exchanging a key or a model
+
+
+class GaveUp(Exception):
+    """A child was refused again and again; the message is a sentence for the person who started it."""
 
 
 @dataclass
@@ -45,10 +53,14 @@ class Supervisor:
         self._children, self._held = list(children), tuple(held)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._restart_at: dict[str, float] = {}
+        self._refused: dict[str, int] = {}  # how often in a row
         self._stopping = False
 
     def run(self, *, ready: Callable[[], bool] | None = None) -> None:
-        """Run until told to stop. `ready` is called twice a second until it returns True."""
+        """Run until told to stop. `ready` is called twice a second until it returns True.
+
+        Raises GaveUp, with all children stopped, when one is refused `TRIES` times in a row: another try would not help.
+        """
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, self._ask_to_stop)
         try:
@@ -80,11 +92,21 @@ class Supervisor:
             process = self._running[child.name]
             if process.poll() is None:
                 continue
+            if child.name not in self._restart_at:
+                self._count(child, process.returncode)
             due = self._restart_at.setdefault(child.name, time.monotonic() + PAUSE_SECONDS)
             if time.monotonic() >= due:
                 log.warning("%s ended with %s; starting it again", child.name, process.returncode)
                 del self._restart_at[child.name]
                 self._start(child)
+
+    def _count(self, child: Child, ended_with: int) -> None:
+        self._refused[child.name] = self._refused.get(child.name, 0) + 1 if ended_with == REFUSED else 0
+        if self._refused[child.name] >= TRIES:
+            raise GaveUp(
+                f"{child.name} was refused {TRIES} times, for the reason above. Everything has been stopped: mend that, "
+                "and start again."
+            )
 
     def _stop_all(self) -> None:
         for child in reversed(self._children):

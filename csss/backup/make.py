@@ -23,8 +23,10 @@ from csss.database import db, transaction
 from csss.paths import MIGRATIONS
 from csss.reports import named_files
 from csss.storage.files import AREAS, ARRIVING, Storage, storage
+from csss.study.study_folder import all_studies
 
 SECRET_KEY = "secret_key"
+STUDIES = "instance/studies"
 _FILE_KEY = re.compile(r"[a-z]+/[0-9a-f]{2}/[\w.-]+")
 
 
@@ -60,6 +62,9 @@ def make(target: str, *, with_secret_key: bool = False) -> Made:
             "key_id": chain.current_key().id,
             "with_secret_key": with_secret_key,
         }
+        # Before the rows: a study of which somebody has been erased meanwhile is mended by its next command, and one whose
+        # scans the rows do not know yet would lose them.
+        _keep_studies(settings, to)
         with rows.one_moment(db.engine) as connection:
             manifest["database"] = db.engine.dialect.name
             manifest["revision"] = rows.revision(connection)
@@ -188,6 +193,13 @@ def _named_now() -> set[str]:
             if column.kind == "text" and column.name.endswith("_key")
             for key in _keys(connection, table, column.name)
         }
+
+
+def _keep_studies(settings: Settings, to: archive.ArchiveWriter) -> None:
+    for study in all_studies(settings):
+        with study.alone():
+            for path in archive.all_files(study.path):
+                to.add(f"{STUDIES}/{study.name}/{path.relative_to(study.path).as_posix()}", path)
 
 
 def _keep_instance(

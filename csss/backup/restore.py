@@ -22,7 +22,7 @@ from csss.audit.verify import verify
 from csss.auth.models import UserSession
 from csss.backup import archive, rows
 from csss.backup.archive import BackupError
-from csss.backup.make import SECRET_KEY
+from csss.backup.make import SECRET_KEY, STUDIES
 from csss.clock import now
 from csss.config import Settings
 from csss.database import changed_rows, db, transaction
@@ -30,10 +30,11 @@ from csss.key_checks import SECRET_KEY as SECRET_KEY_NAME
 from csss.key_checks import KeyCheck, check_values, other_key
 from csss.keys.change import go_on_without_old_key
 from csss.keys.start import check_keys
-from csss.paths import MIGRATIONS, private_folder
+from csss.paths import MIGRATIONS, private_folder, write_private
 from csss.reports import named_files
 from csss.storage import open_storage
 from csss.storage.files import StoredBytes, storage
+from csss.study.study_folder import all_studies, studies
 
 Tell = Callable[[str], None]
 _SHOWN = 5
@@ -106,6 +107,7 @@ def restore(app: Flask, backup: OpenedBackup, *, force: bool, other_key: bool, t
     _restore_files(backup, tell)
     _tell_of_orphans(tell)
     _restore_anchors(folder, tell)
+    _restore_studies(folder, settings, tell)
     with transaction():
         if same_key:
             ended = changed_rows(
@@ -222,6 +224,22 @@ def _restore_anchors(folder: Path, tell: Tell) -> None:
     if kept.exists():
         shutil.copyfile(kept, place)
         place.chmod(0o600)
+
+
+def _restore_studies(folder: Path, settings: Settings, tell: Tell) -> None:
+    """Move those that are there aside: they would take every scan that this database does not know for an erased one."""
+    place, kept = studies(settings), folder / STUDIES
+    if place.exists():
+        aside = place.rename(_aside(place))
+        tell(
+            f"The studies that were there are in {aside}, out of reach of erasures. Delete them when everything works."
+        )
+    if kept.is_dir():
+        for path in archive.all_files(kept):
+            to = place / path.relative_to(kept)
+            private_folder(to.parent)
+            write_private(to, path.read_bytes())
+        tell(f"{sum(1 for _ in all_studies(settings))} studies were restored.")
 
 
 def _aside(path: Path) -> Path:

@@ -17,7 +17,7 @@ import click
 from csss.config import Settings, environment_name
 from csss.demo.redis import NoRedisError, redis_command
 from csss.outbox import DISPATCHER, Queue
-from csss.supervisor import Child, Supervisor
+from csss.supervisor import Child, GaveUp, Supervisor
 
 
 def demo_settings(settings: Settings, port: int, redis_socket: Path) -> Settings:
@@ -52,7 +52,8 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def run(settings: Settings, *, port: int, keep: bool) -> None:
-    """Run until Ctrl-C. Raises click.ClickException when the port is in use or no Redis can be started."""
+    """Run until Ctrl-C. Raises click.ClickException when the port is in use, no Redis can be started, or a part is
+    refused again and again."""
     _check_port(port)  # first of all: its user may be a running demo, whose data would be deleted
     # A separate folder for the socket, because its path may have at most 107 bytes.
     with (
@@ -73,7 +74,10 @@ def run(settings: Settings, *, port: int, keep: bool) -> None:
             for queue in Queue
         ]
         children.append(Child.csss("web", name="web", environment=variables))
-        Supervisor(children, held=[lock]).run(ready=lambda: _announce_when_ready(chosen))
+        try:
+            Supervisor(children, held=[lock]).run(ready=lambda: _announce_when_ready(chosen))
+        except GaveUp as error:
+            raise click.ClickException(str(error)) from error
     click.echo("The demo has stopped. `csss demo --keep` continues with its data.")
 
 

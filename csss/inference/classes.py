@@ -23,6 +23,7 @@ KINDS_OF_CLASS: Final[dict[str, frozenset[str]]] = {
     "Sick": frozenset({CARDIAC_MRI}),
     "Viral_Pneumonia": frozenset({CHEST_XRAY}),
 }
+HEALTHY: Final = "Normal"
 # Half of the people in such a class had no finding: it indicates neither disease nor its absence.
 WITHOUT_FINDING: Final = frozenset({"NIH_MERGED"})
 _WORDS: Final = {CHEST_XRAY: ("chest X-ray", "chest X-rays"), CARDIAC_MRI: ("cardiac MRI", "cardiac MRI")}

@@ -20,7 +20,16 @@ from csss.notices.models import MailKind
 from csss.notices.services import owe
 from csss.people import patients
 from csss.people.models import Patient, User
-from csss.scans import claims, own_reading, policies, previews, report_templates, review_drafts, workflow
+from csss.scans import (
+    claims,
+    contradictions,
+    own_reading,
+    policies,
+    previews,
+    report_templates,
+    review_drafts,
+    workflow,
+)
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, KindCorrection, Review, Scan, ScanClosure
 from csss.scans.review_text import MAX_TEXT, ReviewText
@@ -164,7 +173,7 @@ def _review(scan: Scan, reading: ReviewText, by: User) -> Review:
     errors: dict[str, str] = {}
     if not reading.findings.strip():
         errors["findings"] = _("Write what you see in the scan.")
-    errors |= own_reading.missing(scan, reading)
+    errors |= own_reading.missing(scan, reading) or contradictions.told(scan, reading)
     if reading.agreement is not None and reading.agreement not in set(Agreement):
         errors["agreement"] = _("Choose whether you agree, agree in part, or disagree.")
     for name, text in (

@@ -258,6 +258,8 @@ def show(name: str) -> None:
             click.echo(f"For the adjudicator {protocol.adjudicator}, the readers differ on: {numbers}")
         gone = kept.withdrawn()
         click.echo(f"Withdrawn: {', '.join(sorted(gone)) or 'none'}")
+        for sentence in kept.left_pictures():
+            click.echo(f"Of an erased patient: {sentence}", err=True)
 
 
 @contextmanager

@@ -59,10 +59,7 @@ def draw(study: StudyFolder, wanted: Wanted, settings: Settings) -> Protocol:
 
     The classifier's answers are not looked at, only whether there is one and of which version.
     """
-    if study.there:
-        raise StudyRefused(
-            f"There is a study {study.name} already. Choose another name; a sample is drawn once."
-        )
+    study.check_new()
     _check_people(wanted)
     begins, ends = (
         datetime.combine(day, time(), settings.zone)

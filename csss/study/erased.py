@@ -17,21 +17,27 @@ _AT_ONCE = 500
 
 
 def take_out(study: StudyFolder) -> None:
-    """Every scan of the study that the database does not know any more."""
-    scans = study.scans()
-    there = _still_there(list(scans.values()))
-    gone = {number for number, scan in scans.items() if scan not in there}
-    if gone:
-        study.withdraw(gone)
+    """Every scan of the study that the database does not know any more, and what is left of those taken out before."""
+    with study.alone():
+        scans = study.scans()
+        there = _still_there(list(scans.values()))
+        gone = {number for number, scan in scans.items() if scan not in there}
+        gone |= study.numbers_read() - scans.keys()
+        if gone or study.left_pictures():
+            study.withdraw(gone)
 
 
 def _still_there(scans: Collection[UUID]) -> set[UUID]:
+    """Asked on a connection of its own: the session's may still show the database as it was a while ago."""
     asked = list(scans)
-    return {
-        found
-        for begin in range(0, len(asked), _AT_ONCE)
-        for found in db.session.scalars(select(Scan.id).where(Scan.id.in_(asked[begin : begin + _AT_ONCE])))
-    }
+    with db.engine.connect() as connection:
+        return {
+            found
+            for begin in range(0, len(asked), _AT_ONCE)
+            for found in connection.scalars(
+                select(Scan.id).where(Scan.id.in_(asked[begin : begin + _AT_ONCE]))
+            )
+        }
 
 
 def take_out_of_all() -> None:

@@ -32,15 +32,28 @@ class ReadSheet:
 def read_in(study: StudyFolder, content: bytes, reader: str, *, aided: bool) -> tuple[ReaderSheet, ReadSheet]:
     """Check a sheet and keep it as a further version. Raises StudyRefused."""
     study.check_there()
+    with (
+        study.alone()
+    ):  # else an erasure meanwhile would leave what is read in now, and two imports one version
+        return _read_in(study, content, reader, aided=aided)
+
+
+def _read_in(
+    study: StudyFolder, content: bytes, reader: str, *, aided: bool
+) -> tuple[ReaderSheet, ReadSheet]:
     take_out(study)
     protocol = study.protocol()
     if reader not in protocol.everybody:
         raise StudyRefused(f"{reader} is none of the readers of this study: {', '.join(protocol.everybody)}.")
     words = {name: human_name(name) for name in protocol.classes} | {UNREADABLE: UNREADABLE}
-    found = parse(content, set(study.scans()), set(study.withdrawn()), words)
-    kept = study.add_readings(
-        reader, aided=aided, sha256=hashlib.sha256(content).hexdigest(), classes=found.classes
-    )
+    sha256 = hashlib.sha256(content).hexdigest()
+    for each in study.all_readings():
+        if each.sha256 == sha256 and each.reader != reader:
+            raise StudyRefused(
+                f"This very file was read in as the sheet of {each.reader}, and {reader} reads alone."
+            )
+    found = parse(content, set(study.scans()), set(study.withdrawn()), words, reader)
+    kept = study.add_readings(reader, aided=aided, sha256=sha256, classes=found.classes)
     with transaction():
         record(
             "study.read_in",
@@ -54,12 +67,13 @@ def read_in(study: StudyFolder, content: bytes, reader: str, *, aided: bool) -> 
     return kept, found
 
 
-def parse(content: bytes, numbers: set[str], withdrawn: set[str], words: Mapping[str, str]) -> ReadSheet:
-    """`words`: the classes that may be written, each with its name for people. Raises SheetRefused."""
+def parse(
+    content: bytes, numbers: set[str], withdrawn: set[str], words: Mapping[str, str], reader: str
+) -> ReadSheet:
+    """`words`: the classes that may be written, each with its name for people. A sheet that names its reader in a column
+    must name this one. Raises SheetRefused."""
     rows = _rows(content)
-    head = [cell.strip().lower() for cell in rows[0]] if rows else []
-    if "number" not in head or "reading" not in head:
-        raise SheetRefused('Line 1: it must name the columns, among them "number" and "reading".')
+    head = _head(rows)
     at_number, at_reading = head.index("number"), head.index("reading")
     known = {_folded(each): name for name, title in words.items() for each in (name, title)}
     classes: dict[str, str] = {}
@@ -82,6 +96,8 @@ def parse(content: bytes, numbers: set[str], withdrawn: set[str], words: Mapping
             problems.append(
                 f"Line {line}: there is no scan {shown(number) or 'without a number'} in this study."
             )
+        elif (whose := _reader(head, cells) or reader).casefold() != reader.casefold():
+            problems.append(f"Line {line}: it is of the sheet of {shown(whose)}, and not of {reader}.")
         elif not said:
             blank += 1
         elif _folded(said) not in known:
@@ -95,6 +111,19 @@ def parse(content: bytes, numbers: set[str], withdrawn: set[str], words: Mapping
     if not classes:
         raise SheetRefused("The sheet holds no reading: the column “reading” is blank in every line.")
     return ReadSheet(classes, blank, gone)
+
+
+def _head(rows: list[list[str]]) -> list[str]:
+    head = [cell.strip().lower() for cell in rows[0]] if rows else []
+    if "number" not in head or "reading" not in head:
+        raise SheetRefused('Line 1: it must name the columns, among them "number" and "reading".')
+    return head
+
+
+def _reader(head: list[str], cells: list[str]) -> str:
+    """Whose sheet the line is of; nothing where the sheet does not say."""
+    at = head.index("reader") if "reader" in head else len(cells)
+    return cells[at] if at < len(cells) else ""
 
 
 def _rows(content: bytes) -> list[list[str]]:

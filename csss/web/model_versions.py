@@ -138,6 +138,21 @@ def _rows(fitted: Sequence[Recalibration], chosen: str | None) -> list[VersionRo
 
 
 def _row(row: Recalibration, in_use: bool) -> VersionRow:
+    try:
+        return _with_figures(row, in_use)
+    except (AttributeError, KeyError, TypeError, ValueError):  # not as `csss recalibrate` has written them
+        return VersionRow(
+            value=row.version,
+            name=row.version,
+            url=url_for("models.card", version=row.version),
+            in_use=in_use,
+            made_at=row.made_at,
+            verdict=_("The figures of this version are damaged: do not put it in use."),
+            is_better=False,
+        )
+
+
+def _with_figures(row: Recalibration, in_use: bool) -> VersionRow:
     found = row.metrics["hospital"]
     chance = found["after"]["calibration_error_by_chance"]
     labels = {

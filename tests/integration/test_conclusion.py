@@ -49,7 +49,52 @@ def test_who_does_not_agree_says_what_it_is(
     assert beside(doctor, clinic, {**sent, "diagnosis": "Tuberculosis"}) == {}
 
 
-def test_nothing_is_signed_without_a_word_on_the_classifiers_answer(doctor: Visitor, clinic: Clinic) -> None:
+@pytest.mark.parametrize("written", ["COVID-19", " covid 19. ", "COVID"])
+def test_nobody_disagrees_with_the_classifier_and_writes_what_it_says(
+    doctor: Visitor, clinic: Clinic, written: str
+) -> None:
+    sent = {**ONLY_FINDINGS, "agreement": "disagree", "diagnosis": written}
+    told = beside(doctor, clinic, sent, result=reading("COVID", 0.95))
+    assert list(told) == ["diagnosis"] and "write what it is instead, or agree" in told["diagnosis"]
+    assert beside(doctor, clinic, {**sent, "diagnosis": "No COVID-19"}, result=reading("COVID", 0.95)) == {}
+    assert beside(doctor, clinic, {**sent, "agreement": "partly"}, result=reading("COVID", 0.95)) == {}
+
+
+@pytest.mark.parametrize(("answer", "written"), [("COVID", "Normal"), ("Normal", "Viral pneumonia")])
+def test_nobody_agrees_that_one_is_ill_and_writes_that_one_is_healthy(
+    doctor: Visitor, clinic: Clinic, answer: str, written: str
+) -> None:
+    sent = {**ONLY_FINDINGS, "diagnosis": written}
+    told = beside(doctor, clinic, sent, result=reading(answer, 0.95))
+    assert list(told) == ["diagnosis"] and "You agree with the classifier" in told["diagnosis"]
+    # A cause of what the classifier saw is no contradiction.
+    finer = {**ONLY_FINDINGS, "diagnosis": "Viral pneumonia"}
+    assert beside(doctor, clinic, finer, result=reading("Lung_Opacity", 0.95)) == {}
+
+
+@pytest.mark.parametrize("agreement", ["AGREE", "COVID", "agree'", "\u0430gree", "agree,disagree"])
+def test_an_agreement_that_the_form_does_not_offer_is_refused(
+    doctor: Visitor, clinic: Clinic, agreement: str
+) -> None:
+    assert "agreement" in beside(doctor, clinic, {**LOOKED, "agreement": agreement})
+
+
+def test_no_hand_made_request_signs_another_doctors_scan_or_a_scan_in_another_state(
+    doctor: Visitor, clinic: Clinic
+) -> None:
+    for status in (Status.PENDING_AI, Status.DOCTOR_VERIFIED):
+        scan = clinic.scan(status)
+        assert doctor.post(url(scan, "verify"), LOOKED).status_code in {404, 409}
+        assert fresh(scan.id).status is status
+    scan = clinic.scan(Status.AI_ANALYZED)
+    patient = clinic.visitor(clinic.person("patient"))
+    assert patient.post(url(scan, "verify"), LOOKED).status_code in {403, 404}
+    assert fresh(scan.id).status is Status.AI_ANALYZED
+
+
+def test_nothing_is_signed_without_a_word_on_on_the_classifiers_answer(
+    doctor: Visitor, clinic: Clinic
+) -> None:
     told = beside(doctor, clinic, {**LOOKED, "agreement": ""})
     assert list(told) == ["agreement"] and "whether you agree" in told["agreement"]
 

@@ -205,3 +205,24 @@ def test_a_list_with_mistakes_is_refused_in_a_sentence(
     file.write_bytes(content.replace(b"{scan}", str(open_scan).encode()))
     told = refused(settings, "recalibrate", "--classes", file)
     assert sentence in " ".join(told.split()) and "\x1b" not in told
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [{}, {"hospital": None}, {"hospital": {"after": {}}}, {"hospital": "<script>alert(1)</script>"}, [], 7],
+    ids=["nothing", "none", "half", "markup", "a list", "a number"],
+)
+def test_damaged_figures_of_a_version_do_not_take_the_page_of_versions_away(
+    app: Flask, admin: Visitor, metrics: object
+) -> None:
+    assert keep_fitted_version() == NEW
+    with transaction():
+        row = db.session.scalars(select(Recalibration).where(Recalibration.version == NEW)).one()
+        damaged = Recalibration(
+            number=row.number + 1, version=f"{BASE}+h2", labels=row.labels, metrics=metrics, card=row.card
+        )
+        db.session.add(damaged)
+    answer = admin.get(PAGE)
+    assert answer.status_code == 200 and "<script>alert" not in answer.get_data(as_text=True)
+    assert "The figures of this version are damaged: do not put it in use." in words(answer)
+    assert NEW in words(answer)

@@ -22,6 +22,7 @@ from csss.installation_check import checks
 from csss.key_checks import SECRET_KEY, KeyCheck, WrongKey, secret_key_value
 from csss.keys.start import check_keys, refuse_wrong_keys
 from csss.people.models import User
+from csss.supervisor import REFUSED
 from tests.conftest import SECRET
 from tests.factories import Clinic
 from tests.integration.command_line import command, done, refused
@@ -80,6 +81,17 @@ def test_every_command_refuses_another_secret_key_and_writes_nothing(
     told = command(replace(settings, secret_key=OTHER), "check")
     assert told.exit_code == 1 and f"Keys: {SENTENCE}" in told.output
     done(settings, "audit", "verify")  # with the right key the log is as it was
+
+
+def test_a_refused_process_tells_its_supervisor_that_another_try_is_useless(
+    app: Flask, settings: Settings, tmp_path: Path
+) -> None:
+    wrong = replace(settings, secret_key=OTHER)
+    assert command(wrong, "--started-by-csss", "worker", "mail").exit_code == REFUSED
+    assert command(wrong, "worker", "mail").exit_code == 1  # for people, and for systemd
+    without = replace(settings, model=str(tmp_path / "no model"))
+    for part in (("worker", "inference"), ("web",)):
+        assert command(without, "--started-by-csss", *part).exit_code == REFUSED
 
 
 @pytest.mark.both_databases

@@ -56,7 +56,7 @@ def test_a_sheet_gives_age_in_bands_and_the_sex_only_when_asked(
     done(hospital.settings, "study", "export", "chest", tmp_path / "without")
     done(hospital.settings, "study", "export", "chest", tmp_path / "with", "--with-sex")
     rows = sheet_of(tmp_path / "without")
-    assert list(rows[0]) == ["number", "kind", "age", "reading"] and len(rows) == 25
+    assert list(rows[0]) == ["number", "kind", "age", "reader", "reading"] and len(rows) == 25
     assert {row["age"] for row in rows} <= {"0 to 17", "18 to 39", "40 to 64", "65 to 79", "80 and over"}
     assert {row["reading"] for row in rows} == {""}
     assert {row["sex"] for row in sheet_of(tmp_path / "with")} == {"female", "male"}
