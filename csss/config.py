@@ -48,6 +48,10 @@ _BOUNDS = {
     "retention_days": (0, 36_500),
 }
 
+_CHOICES = {
+    "classifier_shown": ("at_once", "after_reading", "silent"),
+    "analyse": ("doctor", "on_arrival"),
+}
 
 _LEAST_SECRET = 32  # characters
 # The drivers that CSSS installs and is tested with. `sqlite://` alone would be an in-memory database.
@@ -91,6 +95,15 @@ class Settings:
         "Folder of the classifier; empty: what an administrator has chosen, else the one in `models/ACTIVE`",
     )
     threshold: float | None = _setting(None, "τ between 0 and 1; empty: the default of the model (0.75)")
+    classifier_shown: str = _setting(
+        "at_once",
+        "When a doctor sees the classifier's answer: `at_once`, `after_reading` (after a first impression), or "
+        "`silent` (nobody who reads, prescribes or approves, and no report, ever)",
+    )
+    analyse: str = _setting(
+        "doctor",
+        "Who starts an analysis: `doctor` (by a button), or `on_arrival` (each scan as it is sent in)",
+    )
     secret_key: str = _setting(
         "", "Signs cookies and links, encrypts secrets; empty: made once in the instance folder"
     )
@@ -165,6 +178,14 @@ class Settings:
                 "CSSS_ADMIN_PASSKEY needs a CSSS_BASE_URL that begins with https:// and names a host: browsers make "
                 "no passkeys for anything else."
             )
+        self._check_choices_and_bounds()
+
+    def _check_choices_and_bounds(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise BadSetting(
+                    f"CSSS_{name.upper()} is {getattr(self, name)!r}: it must be one of {', '.join(choices)}."
+                )
         for name, (least, most) in _BOUNDS.items():
             if getattr(self, name) < least:
                 raise BadSetting(f"CSSS_{name.upper()} must be at least {least}.")

@@ -28,8 +28,9 @@ from csss.picture_formats import PNG
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.lines import Line
 from csss.reports import services as reports
-from csss.scans import analysis, services
+from csss.scans import analysis, first_impressions, services
 from csss.scans.intake import Intake, take_in
+from csss.scans.models import Scan
 from csss.scans.services import ReviewText
 from csss.scans.states import Agreement, Priority, ScanKind
 from csss.storage.files import storage
@@ -182,11 +183,14 @@ def _one(
         ).id
         db.session.flush()
     with pretending(after(0.6)):
-        run_id = analysis.start(scan_id, by=staff.doctor).id
+        begun = db.session.get_one(Scan, scan_id).latest_run  # on arrival
+        run_id = (begun or analysis.start(scan_id, by=staff.doctor)).id
         analysis.keep_result(run_id, picture.result, picture.heatmap_key)
         _done(run_id)
     with pretending(after(2.5)):
-        services.verify(scan_id, _reading(picture, chance), by=staff.doctor)
+        reading = _reading(picture, chance)
+        first_impressions.keep_if_asked(scan_id, reading, by=staff.doctor)
+        services.verify(scan_id, reading, by=staff.doctor)
     with pretending(after(1.2)):
         prescriptions.complete(scan_id, lines=lines, none_needed=not lines, notes="", by=staff.pharmacist)
     if (admin := staff.admin) is not None:

@@ -24,7 +24,7 @@ from csss.people.roles import Role
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.lines import Line
 from csss.reports import services as reports
-from csss.scans import analysis, services
+from csss.scans import analysis, first_impressions, services
 from csss.scans.intake import take_in
 from csss.scans.models import Scan
 from csss.scans.services import ReviewText
@@ -158,8 +158,9 @@ def _take_to_stage(case: _Case, patient: User, staff: _Staff) -> None:
         )
     scan_id = scan.id
     if reached >= 1:
-        with transaction():
-            analysis.start(scan_id, by=staff.doctor)
+        if _settings().analyse == "doctor":
+            with transaction():
+                analysis.start(scan_id, by=staff.doctor)
         _run_jobs()
     if reached >= 2:
         prediction = db.session.get_one(Scan, scan_id).prediction
@@ -172,6 +173,7 @@ def _take_to_stage(case: _Case, patient: User, staff: _Staff) -> None:
             read_myself=True,
         )
         with transaction():
+            first_impressions.keep_if_asked(scan_id, reading, by=staff.doctor)
             services.verify(scan_id, reading, by=staff.doctor)
     if reached >= 3:
         with transaction():

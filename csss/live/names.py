@@ -21,6 +21,7 @@ _OF_A_SCAN: dict[str, frozenset[Role]] = {
     "analysis_runs": _DOCTOR,
     "approvals": frozenset({Role.ADMIN, Role.DOCTOR}),
     "kind_corrections": _EVERYBODY,
+    "pharmacist_openings": _DOCTOR,
     "prescriptions": STAFF,
     "report_versions": _EVERYBODY,
     "reviews": STAFF,

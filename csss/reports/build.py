@@ -9,6 +9,7 @@ from csss.i18n import in_english
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
 from csss.reports import context, lettering, queries
+from csss.scans import disclosure
 from csss.scans.models import Review, Scan
 from csss.scans.own_reading import Why, counts_as_uncertain, why
 from csss.scans.presenters import KIND_NAMES, SEX_NAMES, explanation, human_name, kind_words, sent_as
@@ -22,6 +23,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
     A draft (the administrator's preview) has no approval yet. Raises ValueError before the pharmacist is done.
     """
     settings = current_app.config["CSSS"]
+    scan = disclosure.known(scan)
     reviews = [_review(review) for review in scan.reviews]
     prescribed = prescriptions.versions(scan)
     if not reviews or not prescribed:
@@ -76,10 +78,12 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
     return lettering.settled(made)
 
 
-def _prediction(scan: Scan) -> context.PredictionSummary | context.NoPrediction:
+def _prediction(scan: Scan) -> context.PredictionSummary | context.NoPrediction | None:
     prediction = scan.prediction
-    if prediction is None or not prediction.available:
-        return context.NoPrediction(reason=prediction.reason if prediction else "")
+    if prediction is None:
+        return None  # silent: a scan that has been read has one
+    if not prediction.available:
+        return context.NoPrediction(reason=prediction.reason)
     heatmap = None
     if prediction.heatmap_key is not None:
         heatmap = storage().read(prediction.heatmap_key)

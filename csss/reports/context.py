@@ -22,6 +22,10 @@ DISCLAIMER = (
     "This report was generated with AI assistance and has been reviewed and approved by a qualified medical "
     "professional before release."
 )
+# Where the classifier was silent, nobody was assisted by it.
+DISCLAIMER_SILENT = (
+    "This report has been reviewed and approved by a qualified medical professional before release."
+)
 
 # Month names are listed here because strftime depends on the locale of the process.
 _MONTHS = (
@@ -200,8 +204,8 @@ class ReportContext:
     """One version of one report.
 
     `review` and `prescription` are the current versions; earlier ones are listed too, because a correction never
-    removes what it corrects. Times are aware datetimes, shown in `timezone` (an IANA name). `draft` marks a report
-    that has not been released.
+    removes what it corrects. `prediction` is None where the classifier is silent: the report says nothing of it.
+    Times are aware datetimes, shown in `timezone` (an IANA name). `draft` marks a report that has not been released.
     """
 
     report_id: str
@@ -210,7 +214,7 @@ class ReportContext:
     hospital: Hospital
     patient: PrintedPatient
     scan: ScanImage
-    prediction: PredictionSummary | NoPrediction
+    prediction: PredictionSummary | NoPrediction | None
     review: PrintedReview
     prescription: PrescriptionText
     signatures: tuple[Signature, ...]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment
 
-from csss.reports.context import DISCLAIMER, ReportContext, day
+from csss.reports.context import DISCLAIMER, DISCLAIMER_SILENT, ReportContext, day
 
 SCHEME = "csss-report"
 SCAN = f"{SCHEME}:scan"
@@ -56,9 +56,9 @@ def report_html(
         "day": day,
         "created": context.local(context.created_at).isoformat(timespec="seconds"),
         "scan_src": scan_src,
-        "heatmap_src": heatmap_src if context.prediction.heatmap else None,
+        "heatmap_src": heatmap_src if _heatmap(context) else None,
         "watermark": mark,
-        "disclaimer": DISCLAIMER,
+        "disclaimer": DISCLAIMER if context.prediction else DISCLAIMER_SILENT,
     }
     template = env.get_template("report/scan_report.html" if whole else "report/_body.html")
     return _LINE_BREAKS.sub(" ", _UNPRINTABLE.sub("", template.render(values)))
@@ -101,4 +101,8 @@ def sheet(context: ReportContext, env: Environment, *, watermark: str | None = N
     """Build the sheet; the same version of the same report always gets the same identifier."""
     number = hashlib.sha256(f"{context.report_id} {context.version}".encode()).digest()[:16]
     html = report_html(context, env, watermark=watermark)
-    return Sheet(number, html, context.scan.image, context.prediction.heatmap)
+    return Sheet(number, html, context.scan.image, _heatmap(context))
+
+
+def _heatmap(context: ReportContext) -> bytes | None:
+    return context.prediction.heatmap if context.prediction else None

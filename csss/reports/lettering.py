@@ -17,6 +17,7 @@ from csss.people.models import User
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
 from csss.reports.context import ReportContext
+from csss.scans import disclosure
 from csss.scans.models import Scan
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ def _texts(scan: Scan, by: User, prescription: Prescription | None) -> Iterator[
         current_app.config["CSSS"],
         scan.patient,
         scan.review,
-        scan.prediction,
+        disclosure.known(scan).prediction,
     )
     runner = _(
         "The person who runs CSSS can change it in the settings (%(name)s).", name="CSSS_HOSPITAL_NAME"

@@ -12,7 +12,7 @@ from csss.i18n import _
 from csss.inference.classes import judged_as
 from csss.lengths import check_length
 from csss.people.models import User
-from csss.scans import policies, stored_sentences, workflow
+from csss.scans import disclosure, policies, stored_sentences, workflow
 from csss.scans.models import AnalysisRun, Prediction, Scan
 from csss.scans.states import RunState, Status
 
@@ -24,7 +24,10 @@ MAX_REASON = 2_000
 
 
 def start(scan_id: uuid.UUID, *, by: User) -> AnalysisRun:
-    """Queue the analysis that a doctor asks for. Raises StateConflict when it was requested or completed before."""
+    """Queue the analysis that a doctor asks for, or whoever sends the scan in (`CSSS_ANALYSE`).
+
+    Raises StateConflict when it was requested or completed before.
+    """
     scan = workflow.lock(scan_id)
     policies.check_can_analyse(scan)
     run = AnalysisRun(id=uuid.uuid4(), scan_id=scan.id, requested_by_id=by.id, state=RunState.QUEUED)
@@ -80,6 +83,7 @@ def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -
             model_input_size=reading.model_input_size,
             latency_ms=reading.latency_ms,
             heatmap_key=heatmap_key,
+            silent=disclosure.is_silent(),
         )
     )
     workflow.move(scan, Status.AI_ANALYZED, by=run.requested_by)
@@ -125,6 +129,7 @@ def read_without_classifier(scan_id: uuid.UUID, *, reason: str, by: User) -> Sca
             threshold_used=None,
             uncertain=True,
             reason=reason.strip(),
+            silent=disclosure.is_silent(),
         )
     )
     workflow.move(scan, Status.AI_ANALYZED, by=by)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 from csss.clock import now
 from csss.database import UTCDateTime, db
 from csss.people.models import Patient, Sex, User
+from csss.scans import disclosure
 from csss.scans.claims import ScanClaim
 from csss.scans.models import AnalysisRun, Prediction, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Priority, RunState, ScanKind, Status
@@ -95,7 +96,7 @@ def _row_query() -> Any:
             *(Scan.uploaded_at, User.name.label("patient"), Patient.mrn, Patient.date_of_birth),
             *(Patient.sex, Patient.allergies),
             *(AnalysisRun.state.label("run_state"), AnalysisRun.failure.label("run_failure")),
-            *(Prediction.available, Prediction.uncertain, Prediction.reason),
+            *(Prediction.available, Prediction.silent, Prediction.uncertain, Prediction.reason),
             *(Prediction.label, Prediction.top_label, Prediction.confidence),
             *(ScanHold.to.label("held_for"), ScanHold.note.label("hold_note"), ScanHold.answered_at),
             *(ScanClaim.doctor_id.label("claimed_by"), doctor.name.label("claimed_by_name")),
@@ -138,6 +139,7 @@ def _row_of(row: Any) -> ListedScan:
             confidence=row.confidence,
         )
         if row.available is not None
+        and not disclosure.hidden_in_lists(row.status, available=row.available, silent=row.silent)
         else None,
         open_hold=ListedHold(row.held_for, row.hold_note, row.answered_at)
         if row.held_for is not None

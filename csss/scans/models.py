@@ -3,13 +3,13 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.clock import now
 from csss.database import APPEND_ONLY, Model, text_enum
 from csss.people.models import Patient, User
-from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, Status
+from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, Status, Sureness
 
 
 class Scan(Model):
@@ -131,6 +131,7 @@ class Prediction(Model):
     model_input_size: Mapped[str] = mapped_column(String(30), default="")
     latency_ms: Mapped[float | None]
     heatmap_key: Mapped[str | None] = mapped_column(String(80))
+    silent: Mapped[bool] = mapped_column(default=False, server_default=false())  # kept from people for ever
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
     __table_args__ = ({"info": APPEND_ONLY},)
@@ -150,11 +151,44 @@ class Review(Model):
     diagnosis: Mapped[str] = mapped_column(Text, default="")
     agreement: Mapped[Agreement | None] = mapped_column(text_enum(Agreement))  # None without a prediction
     read_myself: Mapped[bool] = mapped_column(default=False)
+    changed_mind: Mapped[bool | None]  # against the doctor's first impression; None without one
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
     doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
     __table_args__ = (UniqueConstraint("scan_id", "version"), {"info": APPEND_ONLY})
+
+
+class FirstImpression(Model):
+    """What a doctor thought of a scan before the classifier's answer was revealed to them. The row reveals it."""
+
+    __tablename__ = "first_impressions"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"))
+    doctor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    findings: Mapped[str] = mapped_column(Text)
+    impression: Mapped[str] = mapped_column(Text, default="")
+    diagnosis: Mapped[str] = mapped_column(Text)
+    sureness: Mapped[Sureness] = mapped_column(text_enum(Sureness))
+    written_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (UniqueConstraint("scan_id", "doctor_id"), {"info": APPEND_ONLY})
+
+
+class PharmacistOpening(Model):
+    """The first time that a pharmacist opened a signed scan. From then on its signature cannot be taken back."""
+
+    __tablename__ = "pharmacist_openings"
+
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"), primary_key=True)
+    pharmacist_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    review_version: Mapped[int]
+    opened_at: Mapped[datetime] = mapped_column(default=now)
+
+    pharmacist: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    __table_args__ = ({"info": APPEND_ONLY},)
 
 
 class ScanClosure(Model):
@@ -197,7 +231,10 @@ class KindCorrection(Model):
 
 
 class ScanHold(Model):
-    """An administrator's question to the doctor or pharmacist; while it is open, nothing can be approved."""
+    """An administrator's question to the doctor or pharmacist, or a signature that its doctor has taken back.
+
+    While it is open, nothing can be prescribed or approved.
+    """
 
     __tablename__ = "scan_holds"
 
@@ -212,6 +249,8 @@ class ScanHold(Model):
     ]  # the correction was given; the administrator checks it and lifts the hold
     lifted_by_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
     lifted_at: Mapped[datetime | None]
+    # The version of the reading whose signature the doctor has taken back; None for an administrator's question.
+    taken_back: Mapped[int | None]
 
     placed_by: Mapped[User] = relationship(foreign_keys=placed_by_id, lazy="joined", innerjoin=True)
 

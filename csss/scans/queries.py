@@ -15,6 +15,7 @@ from csss.paging import ListPage, place
 from csss.people import search as searching
 from csss.people.models import Patient, User
 from csss.people.roles import Role
+from csss.scans import disclosure
 from csss.scans.list_rows import ListedScan, rows_of
 from csss.scans.models import AnalysisRun, Review, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Status
@@ -23,14 +24,14 @@ PAGE_SIZE = 25
 
 
 def scan_visible_to(user: User, scan_id: uuid.UUID) -> Scan:
-    """Staff see any scan, patients see their own. Raises NotFound for the rest, so that guessing an id reveals
-    nothing."""
+    """Staff see any scan, patients see their own, each with as much of the classifier's answer as they may know
+    (`disclosure`). Raises NotFound for the rest, so that guessing an id reveals nothing."""
     one_of_own = user.role is Role.PATIENT
     values = {"scan": scan_id, "person": user.id} if one_of_own else {"scan": scan_id}
     scan = db.session.scalars(_one(one_of_own), values).one_or_none()
     if scan is None:
         raise NotFound(_("There is no such scan."))
-    return scan
+    return disclosure.seen_by(scan, user)
 
 
 @cache
@@ -167,13 +168,13 @@ def others_of_patient(scan: Scan, most: int) -> Sequence[ListedScan]:
     return rows_of(ids) if ids else []
 
 
-def other_of_patient(scan: Scan, other_id: uuid.UUID) -> Scan:
-    """Another scan of the same patient. Raises NotFound for any other scan, and for this one."""
+def other_of_patient(scan: Scan, other_id: uuid.UUID, user: User) -> Scan:
+    """Another scan of the same patient, as this person may know it. Raises NotFound for any other scan, and for this one."""
     query = select(Scan).where(Scan.id == other_id, Scan.patient_id == scan.patient_id, Scan.id != scan.id)
     other = db.session.scalars(query).one_or_none()
     if other is None:
         raise NotFound(_("There is no such scan."))
-    return other
+    return disclosure.seen_by(other, user)
 
 
 def counts() -> dict[Status, int]:

@@ -15,14 +15,17 @@ from csss.database import changed_rows, db
 from csss.dates import when
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _, _n
-from csss.lengths import check_length, too_long
+from csss.lengths import check_length
 from csss.notices.models import MailKind
 from csss.notices.services import owe
 from csss.people import patients
 from csss.people.models import Patient, User
 from csss.scans import (
+    analysis,
     claims,
     contradictions,
+    disclosure,
+    first_impressions,
     own_reading,
     policies,
     previews,
@@ -32,7 +35,7 @@ from csss.scans import (
 )
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, KindCorrection, Review, Scan, ScanClosure
-from csss.scans.review_text import MAX_TEXT, ReviewText
+from csss.scans.review_text import MAX_TEXT, ReviewText, text_problems
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
 
 MAX_REASON = 2_000
@@ -71,6 +74,8 @@ def submit_scan(
     )
     workflow.begin(scan, by=by)
     record("scan.submitted", scan, by=by, kind=kind.value)
+    if current_app.config["CSSS"].analyse == "on_arrival":
+        analysis.start(scan.id, by=by)
     previews.keep_after_commit(file_key, intake)
     return scan
 
@@ -152,6 +157,12 @@ def verify(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Review:
     """
     scan = workflow.lock(scan_id)
     policies.check_can_verify(scan)
+    if disclosure.must_reveal(scan, by):
+        raise StateConflict(
+            _(
+                "Write your first impression and reveal the classifier’s answer: the reading is signed after that."
+            )
+        )
     review = _review(scan, reading, by)
     workflow.move(scan, Status.DOCTOR_VERIFIED, by=by)
     claims.end(scan.id)
@@ -173,18 +184,11 @@ def _review(scan: Scan, reading: ReviewText, by: User) -> Review:
     errors: dict[str, str] = {}
     if not reading.findings.strip():
         errors["findings"] = _("Write what you see in the scan.")
-    errors |= own_reading.missing(scan, reading) or contradictions.told(scan, reading)
+    as_known = disclosure.known(scan)
+    errors |= own_reading.missing(as_known, reading) or contradictions.told(as_known, reading)
     if reading.agreement is not None and reading.agreement not in set(Agreement):
         errors["agreement"] = _("Choose whether you agree, agree in part, or disagree.")
-    for name, text in (
-        ("findings", reading.findings),
-        ("impression", reading.impression),
-        ("diagnosis", reading.diagnosis),
-    ):
-        if len(text) > MAX_TEXT:
-            errors[name] = too_long(text, MAX_TEXT)
-        elif name not in errors and (sentence := report_fonts.problem(text)):
-            errors[name] = sentence
+    errors = text_problems(reading) | errors
     for name, text in (("findings", reading.findings), ("impression", reading.impression)):
         if name not in errors and (gaps := report_templates.unfilled(text, by)):
             errors[name] = _(
@@ -200,8 +204,9 @@ def _review(scan: Scan, reading: ReviewText, by: User) -> Review:
         findings=reading.findings.strip(),
         impression=reading.impression.strip(),
         diagnosis=reading.diagnosis.strip(),
-        agreement=Agreement(reading.agreement) if reading.agreement and _predicted(scan) else None,
+        agreement=Agreement(reading.agreement) if reading.agreement and _predicted(as_known) else None,
         read_myself=reading.read_myself,
+        changed_mind=first_impressions.changed_mind(scan, reading, by=by),
     )
     db.session.add(review)
     review_drafts.discard(scan.id, by=by)  # a colleague's draft stays, so that its text can still be copied

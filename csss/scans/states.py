@@ -57,6 +57,14 @@ class Agreement(StrEnum):
     DISAGREE = "disagree"
 
 
+class Sureness(StrEnum):
+    """How sure a doctor is of a first impression."""
+
+    SURE = "sure"
+    FAIRLY = "fairly"
+    UNSURE = "unsure"
+
+
 class HoldFor(StrEnum):
     """Who is asked for a correction."""
 

@@ -32,7 +32,7 @@ from csss.scans.claims import ScanClaim
 from csss.scans.list_rows import ListedScan, rows_of
 from csss.scans.models import AnalysisRun, Prediction, Scan, ScanClosure, ScanHold
 from csss.scans.queries import PAGE_SIZE, held_for, is_open
-from csss.scans.states import HoldFor, Priority, Status
+from csss.scans.states import HoldFor, Priority, RunState, Status
 
 TO_DO = (Status.PENDING_AI, Status.AI_ANALYZED)
 SORTS: dict[str, tuple[Any, ...]] = {
@@ -171,8 +171,8 @@ def waiting_for_analysis(most: int) -> Sequence[uuid.UUID]:
 def next_scan_for(
     doctor: User, *, but: uuid.UUID | None = None, put_off: Sequence[uuid.UUID] = ()
 ) -> uuid.UUID | None:
-    """The scan that this doctor reads next: ready to read, not claimed by a colleague; urgent first, then the
-    longest waiting.
+    """The scan that this doctor reads next: not claimed by a colleague, and ready to read, or urgent and waiting for
+    somebody to start its analysis; urgent first, then the longest waiting.
 
     `but` is excluded: the scan that is open now. Those in `put_off` come when nothing else is ready, the longest put
     off first. None when nothing is ready.
@@ -204,4 +204,10 @@ _ORDER: list[Any] = [Scan.priority.desc(), Scan.uploaded_at, Scan.id]
 
 def _ready_for(doctor: User) -> Select[uuid.UUID]:
     others = select(ScanClaim.scan_id).where(ScanClaim.expires_at > now(), ScanClaim.doctor_id != doctor.id)
-    return select(Scan.id).where(Scan.status == Status.AI_ANALYZED, is_open(), Scan.id.not_in(others))
+    at_work = exists().where(
+        AnalysisRun.scan_id == Scan.id, AnalysisRun.state.in_((RunState.QUEUED, RunState.RUNNING))
+    )
+    # Nobody has pressed the button, or the analysis failed: no reason to pass over an urgent scan.
+    stuck = (Scan.status == Status.PENDING_AI) & (Scan.priority == Priority.URGENT) & ~at_work
+    ready = or_(Scan.status == Status.AI_ANALYZED, stuck)
+    return select(Scan.id).where(ready, is_open(), Scan.id.not_in(others))

@@ -61,6 +61,14 @@ class Readings:
 
 
 @dataclass(frozen=True)
+class Minds:
+    """Readings that were signed after a first impression, and how many differ from it."""
+
+    revealed: int
+    changed: int
+
+
+@dataclass(frozen=True)
 class Figures:
     """Everything that the page shows for one period, as of `made_at`."""
 
@@ -74,6 +82,7 @@ class Figures:
     whole_way: Wait | None  # from the upload to the release
     verdicts: Mapping[str, Verdicts]  # by the predicted label; "Uncertain" is one of them
     readings: Readings
+    minds: Minds
     mails: Mapping[tuple[MailKind, MailState], int]
 
 

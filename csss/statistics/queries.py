@@ -29,7 +29,7 @@ from csss.notices.models import MailMessage
 from csss.scans.models import Prediction, Review, ScanClosure, ScanEvent
 from csss.scans.queries import counts
 from csss.scans.states import Agreement, Status
-from csss.statistics.figures import Bucket, Figures, Readings, Verdicts, Wait, buckets
+from csss.statistics.figures import Bucket, Figures, Minds, Readings, Verdicts, Wait, buckets
 
 KEPT_SECONDS = 60
 _KEPT = "csss_statistics"
@@ -65,6 +65,7 @@ def count(days: int) -> Figures:
         whole_way=_waits(since, until, whole=True).get(Status.REPORT_READY),
         verdicts=_verdicts(since, until),
         readings=_readings(since, until),
+        minds=_minds(since, until),
         mails=_mails(since, until),
     )
 
@@ -151,12 +152,10 @@ def _waits(since: datetime, until: datetime, *, whole: bool) -> Mapping[Status, 
 
 def _verdicts(since: datetime, until: datetime) -> Mapping[str, Verdicts]:
     """What the newest version of each reading in this period says about the classifier."""
-    newer = aliased(Review)
-    replaced = exists().where(newer.scan_id == Review.scan_id, newer.version > Review.version)
     rows = db.session.execute(
         select(Prediction.label, Review.agreement, func.count())
         .join(Prediction, Prediction.scan_id == Review.scan_id)
-        .where(Review.created_at >= since, Review.created_at < until, Prediction.available, ~replaced)
+        .where(Review.created_at >= since, Review.created_at < until, Prediction.available, ~_replaced())
         .group_by(Prediction.label, Review.agreement)
     )
     found: dict[str, dict[Agreement | None, int]] = {}
@@ -166,6 +165,25 @@ def _verdicts(since: datetime, until: datetime) -> Mapping[str, Verdicts]:
         label: Verdicts({each: by.get(each, 0) for each in Agreement}, by.get(None, 0))
         for label, by in found.items()
     }
+
+
+def _replaced() -> ColumnElement[bool]:
+    newer = aliased(Review)
+    return exists().where(newer.scan_id == Review.scan_id, newer.version > Review.version)
+
+
+def _minds(since: datetime, until: datetime) -> Minds:
+    """The newest version of each reading in this period whose doctor had written a first impression."""
+    changed = func.sum(case((Review.changed_mind.is_(True), 1), else_=0))
+    row = db.session.execute(
+        select(func.count(), changed).where(
+            Review.created_at >= since,
+            Review.created_at < until,
+            Review.changed_mind.is_not(None),
+            ~_replaced(),
+        )
+    ).one()
+    return Minds(int(row[0]), int(row[1] or 0))
 
 
 def _readings(since: datetime, until: datetime) -> Readings:

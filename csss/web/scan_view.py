@@ -37,7 +37,8 @@ class ClassifierView:
     far: str | None  # for an uncertain answer: how far it is from the threshold, in numbers
     confidence: float
     threshold: float
-    bars: tuple[Probability, ...]
+    bars: tuple[Probability, ...]  # of the classes that this kind of scan can be, the most probable first
+    other_bars: tuple[Probability, ...]  # of the rest
     leading: str | None
     model_version: str
     model_url: str | None  # its model card, where there is such a page
@@ -61,6 +62,13 @@ def classifier_view(scan: Scan) -> ClassifierView | None:
     if found is None or not found.available:
         return None
     uncertain = counts_as_uncertain(scan)
+    bars = sorted(
+        (
+            Probability(name=name, human=human_name(name), value=value)
+            for name, value in found.probabilities.items()
+        ),
+        key=lambda bar: -bar.value,
+    )
     return ClassifierView(
         label=_("Uncertain") if uncertain else human_name(found.label),
         uncertain=uncertain,
@@ -72,10 +80,8 @@ def classifier_view(scan: Scan) -> ClassifierView | None:
         far=_how_far(found) if found.uncertain else None,
         confidence=found.confidence or 0.0,
         threshold=found.threshold_used or 0.0,
-        bars=tuple(
-            Probability(name=name, human=human_name(name), value=value)
-            for name, value in found.probabilities.items()
-        ),
+        bars=tuple(each for each in bars if belongs_to(each.name, scan.kind)),
+        other_bars=tuple(each for each in bars if not belongs_to(each.name, scan.kind)),
         leading=None if uncertain else found.label,
         model_version=found.model_version,
         model_url=_model_url(found.model_version),

@@ -10,6 +10,7 @@ from flask_babel.speaklater import LazyString
 
 from csss.i18n import _, _l
 from csss.people.models import User
+from csss.people.roles import Role
 from csss.prescriptions import allergies
 from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.models import Prescription
@@ -120,7 +121,9 @@ def history(
         words = str(steps[event.became])
         if without and event.became is Status.AI_ANALYZED:
             words = _("To be read without the classifier")
-        told.append((event.at, words, "info", event.actor, None))
+        # On arrival (CSSS_ANALYSE) nobody asked for the analysis: the sender is no part of it.
+        asked = event.became is not Status.AI_ANALYZED or event.actor.role is not Role.PATIENT
+        told.append((event.at, words, "info", event.actor if asked else None, None))
     for run in scan.runs if failures else ():
         if run.state is RunState.FAILED:
             why = in_words(run.failure)

@@ -230,6 +230,7 @@ ASIDE = {
     "POST auth.passkey_login": PASSKEY,
     "POST auth.passkey_login_question": PASSKEY,
     "POST auth.passkey_question": PASSKEY,
+    "POST doctor.reveal": "asked for by a setting alone (test_first_impression.py)",
     "GET admin.batch_code_state": REGION,
     "GET admin.code_state": REGION,
     "GET admin.erase_code_state": REGION,

@@ -115,6 +115,7 @@ WHO: dict[str, set[str | None]] = {
     "doctor.read_without_ai": DOCTOR,
     "doctor.save_draft": DOCTOR,
     "doctor.release": DOCTOR,
+    "doctor.reveal": DOCTOR,
     "doctor.scan": DOCTOR,
     "doctor.skip": DOCTOR,
     "doctor.template": Own(DOCTOR, own=DOCTOR),

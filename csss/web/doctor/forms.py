@@ -1,5 +1,6 @@
 """The forms that a doctor sends. The services decide whether to accept them."""
 
+from collections.abc import Collection
 from typing import Any
 
 from flask_babel.speaklater import LazyString
@@ -9,16 +10,22 @@ from wtforms.fields.choices import SelectChoice
 from csss.i18n import _l
 from csss.scans import own_reading
 from csss.scans.draft_models import ReportTemplate, ReviewDraft
-from csss.scans.models import Review, Scan
+from csss.scans.models import FirstImpression, Review, Scan
 from csss.scans.report_templates import MAX_TITLE, Block
 from csss.scans.review_text import ReviewText
-from csss.scans.states import Agreement, Priority, ScanKind
+from csss.scans.states import Agreement, Priority, ScanKind, Sureness
 from csss.web.forms import clean, one_line
 
 _AGREEMENT_WORDS: dict[Agreement, LazyString] = {
     Agreement.AGREE: _l("I agree"),
     Agreement.PARTLY: _l("I agree in part"),
     Agreement.DISAGREE: _l("I disagree"),
+}
+
+SURENESS_WORDS: dict[Sureness, LazyString] = {
+    Sureness.SURE: _l("Sure"),
+    Sureness.FAIRLY: _l("Fairly sure"),
+    Sureness.UNSURE: _l("Unsure"),
 }
 
 
@@ -36,6 +43,12 @@ class WorklistFilterForm(Form):
         ],
     )
 
+    def without(self, orders: Collection[str]) -> "WorklistFilterForm":
+        """Without these orders."""
+        choices = [each for each in self.sort.choices or () if isinstance(each, SelectChoice)]
+        self.sort.choices = [each for each in choices if each.value not in orders]
+        return self
+
 
 class ReviewForm(Form):
     """A doctor's reading, both the first and a corrected one."""
@@ -52,19 +65,26 @@ class ReviewForm(Form):
         _l("I have read this scan myself"), false_values=(False, "false", "", "0", "off")
     )
 
+    sureness = RadioField(
+        _l("How sure are you?"),
+        choices=[SelectChoice(each.value, words) for each, words in SURENESS_WORDS.items()],
+        validate_choice=False,
+    )
+
     @classmethod
-    def starting_with(cls, written: Review | ReviewDraft | None) -> "ReviewForm":
+    def starting_with(cls, written: Review | ReviewDraft | FirstImpression | None) -> "ReviewForm":
         """A form that is empty, or holds the doctor's draft, or the review that a correction starts from.
 
         The statement of having read the scan has to be made again each time.
         """
         if written is None:
             return cls()
+        agreement: Agreement | None = getattr(written, "agreement", None)  # a first impression has none
         values: dict[str, Any] = {
             "findings": written.findings,
             "impression": written.impression,
             "diagnosis": written.diagnosis,
-            "agreement": written.agreement.value if written.agreement else None,
+            "agreement": agreement.value if agreement else None,
         }
         return cls(data=values)
 
@@ -83,8 +103,12 @@ class ReviewForm(Form):
         if self.diagnosis.errors and self.agreement.data == Agreement.AGREE and not self.diagnosis.data:
             self.diagnosis.data = diagnosis
 
-    def asked_of(self, scan: Scan) -> "ReviewForm":
-        """Remove the fields that this scan does not need."""
+    def asked_of(self, scan: Scan, *, first: bool = False) -> "ReviewForm":
+        """Remove the fields that this scan does not need; `first`: a first impression, which needs one more."""
+        if first:
+            self.sureness.flags.required = True
+        else:
+            del self.sureness
         if scan.prediction is None or not scan.prediction.available:
             del self.agreement
         elif own_reading.classifier_answered(scan):

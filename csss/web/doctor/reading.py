@@ -10,11 +10,12 @@ from flask_babel.speaklater import LazyString
 
 from csss import clock
 from csss.i18n import _, _l
+from csss.people.models import User
 from csss.reports import queries as reports
-from csss.scans import own_reading, policies, queries
+from csss.scans import disclosure, own_reading, policies, queries
 from csss.scans.draft_models import ReviewDraft
 from csss.scans.list_rows import ListedScan
-from csss.scans.models import AnalysisRun, Scan, ScanHold
+from csss.scans.models import AnalysisRun, FirstImpression, Scan, ScanHold
 from csss.scans.own_reading import Why
 from csss.scans.presenters import (
     KIND_NAMES,
@@ -26,6 +27,7 @@ from csss.scans.presenters import (
 )
 from csss.scans.states import HoldFor, RunState, ScanKind, Status
 from csss.scans.stored_sentences import in_words
+from csss.web.doctor.forms import SURENESS_WORDS
 from csss.web.filters import ago, day, when
 from csss.web.scan_view import VersionView, age_and_sex, version_view
 from csss.web.staff_view import STEPS, Event, ScanView, history, scan_view
@@ -86,11 +88,21 @@ class Unsigned:
 
 
 @dataclass(frozen=True)
+class First:
+    """The doctor's own first impression."""
+
+    when: str
+    sureness: str
+    texts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class May:
     """Which forms are shown: only those that can be sent now."""
 
     analyse: bool
     read_without: bool
+    reveal: bool  # a first impression is asked for; until it is kept, nothing can be signed
     verify: bool
     correct: bool
     correct_kind: bool
@@ -127,16 +139,18 @@ class ReadingPage(ScanView):
     awaits_report: bool
     events: tuple[Event, ...]
     others: tuple[Other, ...]
+    first: First | None  # what this doctor thought before the classifier's answer was revealed
 
 
 def reading_page(
-    scan: Scan, draft: ReviewDraft | None = None, *, compare: uuid.UUID | None = None
+    scan: Scan, draft: ReviewDraft | None = None, *, reader: User, compare: uuid.UUID | None = None
 ) -> ReadingPage:
-    """The values of the reading page. `compare` is another scan of the same patient, shown beside this one. Raises
-    NotFound for any other scan.
+    """The values of the reading page, as `reader` may know the scan (`queries.scan_visible_to`). `compare` is another
+    scan of the same patient, shown beside this one. Raises NotFound for any other scan.
     """
     versions = reports.versions(scan) if scan.status is Status.REPORT_READY else []
-    closure, may = scan.closure, _may(scan)
+    closure, may = scan.closure, _may(scan, reader)
+    first = disclosure.first_impression(scan, reader)
     facts = (
         (_("Kind"), kind_and_sent(scan)),
         (_("MRN"), scan.patient.mrn),
@@ -157,7 +171,7 @@ def reading_page(
         tag=status_for_staff(scan),
         priority=PRIORITY_NAMES[scan.priority],
         picture=picture(scan),
-        beside=picture(queries.other_of_patient(scan, compare)) if compare is not None else None,
+        beside=picture(queries.other_of_patient(scan, compare, reader)) if compare is not None else None,
         analysis=analysis(scan) if scan.status is Status.PENDING_AI and closure is None else None,
         diagnosis_hint=_diagnosis_hint(scan),
         diagnosis_offer=human_name(scan.prediction.label)
@@ -181,7 +195,17 @@ def reading_page(
         events=tuple(history(scan, versions=versions, failures=True, steps=_STEPS)),
         draft=_unsigned(draft, scan, may) if draft is not None else None,
         others=_others(scan, compare),
+        first=_first(first) if first is not None else None,
     )
+
+
+def _first(kept: FirstImpression) -> First:
+    texts = (
+        (_("Diagnosis"), kept.diagnosis),
+        (_("Impression"), kept.impression),
+        (_("Findings"), kept.findings),
+    )
+    return First(when(kept.written_at), str(SURENESS_WORDS[kept.sureness]), texts)
 
 
 def _diagnosis_hint(scan: Scan) -> str | None:
@@ -193,11 +217,13 @@ def _diagnosis_hint(scan: Scan) -> str | None:
     return _("Your own, because the classifier gives none that counts.")
 
 
-def _may(scan: Scan) -> May:
+def _may(scan: Scan, reader: User) -> May:
+    verify = policies.may(policies.check_can_verify, scan)
     return May(
         analyse=policies.may(policies.check_can_analyse, scan),
         read_without=policies.may(policies.check_can_read_without_classifier, scan),
-        verify=policies.may(policies.check_can_verify, scan),
+        reveal=verify and disclosure.must_reveal(scan, reader),
+        verify=verify,
         correct=policies.may(policies.check_can_correct, scan, HoldFor.DOCTOR),
         correct_kind=policies.may(policies.check_can_correct_kind, scan),
         close=policies.may(policies.check_can_close, scan),

@@ -11,7 +11,7 @@ from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.reports import services as reports
 from csss.scans import analysis as analyses
-from csss.scans import queries, report_templates, review_drafts, services
+from csss.scans import disclosure, first_impressions, queries, report_templates, review_drafts, services
 from csss.scans import worklist_queries as lists
 from csss.web.doctor import reading, worklist
 from csss.web.doctor.blueprint import doctor
@@ -32,7 +32,13 @@ from csss.web.unsent import comes_back_on, typed_before
 from csss.web.view_audit import also_shows
 
 _TYPED_INTO: dict[type[Form], tuple[str, ...]] = {
-    ReviewForm: ("doctor.verify", "doctor.correct", "doctor.save_draft", "doctor.insert_template"),
+    ReviewForm: (
+        "doctor.verify",
+        "doctor.reveal",
+        "doctor.correct",
+        "doctor.save_draft",
+        "doctor.insert_template",
+    ),
     AddendumForm: ("doctor.addendum",),
     CloseForm: ("doctor.close",),
     WithoutClassifierForm: ("doctor.read_without_ai",),
@@ -94,6 +100,23 @@ def verify(scan_id: uuid.UUID) -> Response:
         if following is not None:
             return redirect_after(url_for("doctor.scan", scan_id=following))
     return redirect_after(url_for("doctor.worklist"))
+
+
+@doctor.post("/scans/<uuid:scan_id>/reveal")
+@requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
+def reveal(scan_id: uuid.UUID) -> Response:
+    """Keep the first impression, and show what the classifier says."""
+    form = ReviewForm(request.form)
+    sureness = form.sureness.data or ""
+    refused = take_step(
+        scan_id,
+        form,
+        lambda: first_impressions.keep(scan_id, form.reading(), sureness=sureness, by=me()),
+    )
+    return refused or done(
+        scan_id, _("Your first impression is kept. The classifier’s answer stands beside the picture.")
+    )
 
 
 @doctor.post("/scans/<uuid:scan_id>/correct")
@@ -190,11 +213,15 @@ def reading_page(
     scan = queries.scan_visible_to(me(), scan_id)
     draft = review_drafts.of(scan_id, me())
     compared = _compared()
-    page = reading.reading_page(scan, draft, compare=compared)
+    page = reading.reading_page(scan, draft, reader=me(), compare=compared)
     if compared is not None:
         also_shows(compared)
     beginning = draft if draft is not None and not reading.overtaken(draft, scan) else scan.review
-    review = sent if isinstance(sent, ReviewForm) else ReviewForm.starting_with(beginning)
+    review = (
+        sent
+        if isinstance(sent, ReviewForm)
+        else ReviewForm.starting_with(beginning or disclosure.first_impression(scan, me()))
+    )
     review.offer(page.diagnosis_offer)
     offered = page.may.verify or page.may.correct
     lost = _typed(sent) if sent is not None and not _is_shown(sent, page.may) else []
@@ -209,7 +236,7 @@ def reading_page(
         conflict=conflict,
         # Text that can no longer be sent is not lost: it is shown as text, to be copied.
         unsaved=lost,
-        review=review.asked_of(scan),
+        review=review.asked_of(scan, first=page.may.reveal),
         templates=report_templates.of(me(), scan.kind) if offered else [],
         without=sent if isinstance(sent, WithoutClassifierForm) else WithoutClassifierForm(),
         closing=sent if isinstance(sent, CloseForm) else CloseForm(),
@@ -238,7 +265,7 @@ def _typed(form: Form | None) -> list[tuple[str, str]]:
     texts = [
         (field.label.text, field.data)
         for field in form or ()
-        if field.name not in {"agreement", "priority", "kind", "was"}
+        if field.name not in {"agreement", "sureness", "priority", "kind", "was"}
     ]
     return [(label, text) for label, text in texts if isinstance(text, str) and text.strip()]
 

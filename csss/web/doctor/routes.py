@@ -42,7 +42,7 @@ def show_worklist() -> Response:
         back=request.query_string.decode("utf-8", "replace"),
         pager=pager(found.page),
     )
-    form = WorklistFilterForm(data={"q": asked.q, "sort": asked.sort})
+    form = WorklistFilterForm(data={"q": asked.q, "sort": asked.sort}).without(worklist.hidden_sorts())
     values = {**region.values(), "rows": rows_to_send(rows)}
     return page_or_fragment("doctor/worklist.html", "doctor/_worklist.html", form=form, **values)
 

@@ -14,7 +14,7 @@ from csss import clock
 from csss.i18n import _, _n, language
 from csss.paging import ListPage
 from csss.people.models import User
-from csss.scans import own_reading, policies
+from csss.scans import disclosure, own_reading, policies
 from csss.scans import worklist_queries as queries
 from csss.scans.models import Scan
 from csss.scans.own_reading import Why
@@ -75,7 +75,7 @@ class WorklistFilter:
         return cls(
             status=status if status in known else TO_DO,
             q=clean(request.args.get("q", "")).strip()[:200],
-            sort=sort if sort in queries.SORTS else "priority",
+            sort=sort if sort in queries.SORTS and sort not in hidden_sorts() else "priority",
         )
 
     def url(self, **other: str) -> str:
@@ -84,6 +84,11 @@ class WorklistFilter:
         defaults = {"status": TO_DO, "q": "", "sort": "priority"}
         wanted = {name: value for name, value in values.items() if value != defaults[name]}
         return list_url("doctor.worklist", wanted)
+
+
+def hidden_sorts() -> frozenset[str]:
+    """Orders that would tell what the classifier said of a scan before it is read."""
+    return frozenset({"confidence"}) if disclosure.lists_are_blind() else frozenset()
 
 
 def scans_asked_for(asked: WorklistFilter, counts: Counts) -> ListPage[ListedScan]:

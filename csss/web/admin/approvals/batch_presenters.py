@@ -8,6 +8,7 @@ from flask_babel.speaklater import LazyString
 from csss.i18n import _, _l
 from csss.reports.approvals import SignedReading
 from csss.reports.batches import Choice
+from csss.scans import disclosure
 from csss.scans.models import Review, Scan
 from csss.scans.own_reading import Why, why
 from csss.scans.presenters import KIND_NAMES, human_name
@@ -36,7 +37,8 @@ class ChosenReport:
 
 
 def chosen_report(choice: Choice) -> ChosenReport:
-    scan, item, review, prescription = choice.scan, choice.item, choice.scan.review, choice.prescription
+    scan, item, prescription = disclosure.known(choice.scan), choice.item, choice.prescription
+    review = scan.review
     return ChosenReport(
         scan_id=scan.id,
         name=scan.patient.user.name,
@@ -47,7 +49,7 @@ def chosen_report(choice: Choice) -> ChosenReport:
         conclusion=conclusion(review) if review else "–",
         pharmacist=prescription.pharmacist.name if prescription else "–",
         medicines=", ".join(each.drug for each in prescription.items) if prescription else "",
-        warnings=tuple(_warnings(choice)),
+        warnings=tuple(_warnings(scan, choice)),
         approved=item.approved,
         problem=item.left_because or choice.problem if item.approved is not True else None,
     )
@@ -58,9 +60,9 @@ def conclusion(review: Review | SignedReading) -> str:
     return shorten(review.diagnosis or review.impression or review.findings, 140)
 
 
-def _warnings(choice: Choice) -> list[str]:
+def _warnings(scan: Scan, choice: Choice) -> list[str]:
     """Warnings to look at before the release."""
-    scan, review, prescription = choice.scan, choice.scan.review, choice.prescription
+    review, prescription = scan.review, choice.prescription
     found = disagreement(review, scan)
     if review is not None and review.version > 1:
         found.append(_("The reading is a corrected version."))
@@ -90,7 +92,7 @@ def disagreement(review: Review | SignedReading | None, scan: Scan) -> list[str]
     """A sentence when doctor and classifier disagree; otherwise None."""
     prediction, reason = scan.prediction, why(scan)
     if prediction is None:
-        return []
+        return []  # or it is silent
     if reason in _NOTHING_TO_AGREE_WITH:
         return [str(_NOTHING_TO_AGREE_WITH[reason])]
     label = human_name(prediction.label)

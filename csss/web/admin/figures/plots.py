@@ -195,6 +195,11 @@ def uncertain_row(figures: Figures) -> ShareRow:
     return share_row("uncertain", _("Uncertain"), readings.uncertain, readings.available)
 
 
+def minds_row(figures: Figures) -> ShareRow:
+    """How often doctors signed something else than their first impression."""
+    return share_row("minds", _("Changed"), figures.minds.changed, figures.minds.revealed)
+
+
 def standing_words(figures: Figures) -> list[tuple[str, int]]:
     """The number of open scans in each state now."""
     return [(STATUS_NAMES[status], count) for status, count in figures.standing.items()]

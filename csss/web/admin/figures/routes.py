@@ -60,6 +60,7 @@ def statistics() -> Response:
         agreement_table=[(row.label, *row.counts) for row in agreement],
         uncertain=plots.uncertain_row(figures),
         without=figures.readings.without,
+        minds=plots.minds_row(figures) if figures.minds.revealed else None,
         mails=plots.mail_rows(figures),
     )
 
@@ -95,5 +96,7 @@ def _rows(figures: Figures) -> Iterator[tuple[object, ...]]:
     yield "readings", "certain", "", readings.certain
     yield "readings", "uncertain", "", readings.uncertain
     yield "readings", "without classifier", "", readings.without
+    yield "readings", "after a first impression", "", figures.minds.revealed
+    yield "readings", "changed after the classifier's answer", "", figures.minds.changed
     for (kind, state), count in figures.mails.items():
         yield f"mail: {kind.value}", state.value, "", count

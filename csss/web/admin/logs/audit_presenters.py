@@ -88,6 +88,7 @@ ACTION_WORDS: Words[str] = Words(
         "scan.addendum_added": _l("Added an addendum"),
         "scan.analysis_failed": _l("Analysis failed"),
         "scan.analysis_requested": _l("Started an analysis"),
+        "scan.answer_revealed": _l("Kept a first impression and saw the classifier’s answer"),
         "scan.closed": _l("Closed a scan"),
         "scan.exported_for_study": _l("Handed a scan to the readers of a study"),
         "scan.held": _l("Put a scan on hold"),
