@@ -63,7 +63,7 @@ def test_nothing_tells_the_answer_before_it_is_revealed(
     other_id = asked(clinic, "COVID", 0.97, patient=patient)
     lists = ["/doctor/", "/doctor/?status=AI_ANALYZED", "/doctor/?status=all", "/doctor/?q=Patient"]
     told = [str(doctor.page(each).select_one("#worklist")) for each in lists]
-    told += [the_page(doctor, scan_id), the_page(doctor, scan, f"?compare={other_id}")]
+    told += [the_page(doctor, scan_id), the_page(doctor, scan_id, f"?compare={other_id}")]
     told.append(doctor.get(url(scan_id, "analysis"), headers={"HX-Request": "true"}).text)
     told.append(doctor.get(url(scan_id, "claim"), headers={"HX-Request": "true"}).text)
     for page in told:
