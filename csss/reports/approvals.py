@@ -69,7 +69,7 @@ def waiting(*, search: str = "", page: int = 1) -> ListPage[ListedScan]:
 @cache
 def _waiting() -> tuple[Select[uuid.UUID], tuple[Any, ...]]:
     """Select the ids of waiting scans and their order; cached."""
-    held = select(ScanHold.scan_id).where(ScanHold.lifted_at.is_(None))
+    held = select(ScanHold.scan_id).where(ScanHold.lifted_at.is_(None), ScanHold.taken_back.is_(None))
     answered = held.where(ScanHold.answered_at.is_not(None))
     turn = case((Scan.id.in_(answered), 0), (Scan.id.in_(held), 2), else_=1)
     return (

@@ -37,6 +37,7 @@ class ListedHold(NamedTuple):
     to: HoldFor
     note: str
     answered_at: datetime | None
+    taken_back: int | None
 
 
 class ListedClaim(NamedTuple):
@@ -99,6 +100,7 @@ def _row_query() -> Any:
             *(Prediction.available, Prediction.silent, Prediction.uncertain, Prediction.reason),
             *(Prediction.label, Prediction.top_label, Prediction.confidence),
             *(ScanHold.to.label("held_for"), ScanHold.note.label("hold_note"), ScanHold.answered_at),
+            ScanHold.taken_back,
             *(ScanClaim.doctor_id.label("claimed_by"), doctor.name.label("claimed_by_name")),
             ScanClosure.closed_at,
         )
@@ -141,7 +143,7 @@ def _row_of(row: Any) -> ListedScan:
         if row.available is not None
         and not disclosure.hidden_in_lists(row.status, available=row.available, silent=row.silent)
         else None,
-        open_hold=ListedHold(row.held_for, row.hold_note, row.answered_at)
+        open_hold=ListedHold(row.held_for, row.hold_note, row.answered_at, row.taken_back)
         if row.held_for is not None
         else None,
         claim=ListedClaim(row.claimed_by, row.claimed_by_name) if row.claimed_by is not None else None,

@@ -46,6 +46,7 @@ class Scan(Model):
         order_by="KindCorrection.version", viewonly=True
     )
     addenda: Mapped[list["Addendum"]] = relationship(order_by="Addendum.number", viewonly=True)
+    opening: Mapped["PharmacistOpening | None"] = relationship(viewonly=True)
 
     __table_args__ = (
         # The index includes the id, so that finding, sorting and counting a page never reads the table.

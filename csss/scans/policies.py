@@ -87,6 +87,10 @@ def check_can_lift(scan: Scan) -> None:
     _check_status(scan, Status.DOCTOR_VERIFIED, Status.PHARMACIST_COMPLETED)
     if scan.open_hold is None:
         raise StateConflict(_("The scan is not on hold."))
+    if scan.open_hold.taken_back is not None:
+        raise StateConflict(
+            _("The doctor has taken the signature back: the hold ends when the reading is signed again.")
+        )
     if words := kind_not_signed(scan):
         raise StateConflict(words)
 
@@ -103,7 +107,7 @@ def kind_not_signed(scan: Scan) -> str | None:
 
 
 def check_can_correct(scan: Scan, who: HoldFor) -> None:
-    """Allow a correction only when an administrator has asked for it."""
+    """Allow a correction only when an administrator has asked for it, or a signature has been taken back."""
     _check_status(scan, Status.DOCTOR_VERIFIED, Status.PHARMACIST_COMPLETED)
     hold = scan.open_hold
     if hold is None or hold.to is not who:
@@ -115,6 +119,8 @@ def check_can_add_addendum(scan: Scan) -> None:
 
 
 def _check_not_on_hold(scan: Scan) -> None:
+    if scan.open_hold is not None and scan.open_hold.taken_back is not None:
+        raise StateConflict(_("The doctor has taken the signature back and will sign the reading again."))
     if scan.open_hold is not None:
         raise StateConflict(
             _("The scan is on hold: a correction by the doctor has been asked for.")

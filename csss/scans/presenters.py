@@ -101,6 +101,7 @@ _RUNS: dict[RunState, _Kind] = {
 }
 _UNCERTAIN = _Kind(_l("Ready to read – uncertain"), "warn", "warning")
 _WITHOUT_CLASSIFIER = _Kind(_l("To be read without classifier"), "warn", "warning")
+_TAKEN_BACK = _Kind(_l("Signature taken back"), "warn", "pause")
 _HELD: dict[HoldFor, _Kind] = {
     HoldFor.DOCTOR: _Kind(_l("On hold for the doctor"), "warn", "pause"),
     HoldFor.PHARMACIST: _Kind(_l("On hold for the pharmacist"), "warn", "pause"),
@@ -116,7 +117,7 @@ def _staff_kind(scan: Scan) -> _Kind:
     if scan.closure is not None:
         return _CLOSED
     if scan.open_hold is not None:
-        return _HELD[scan.open_hold.to]
+        return _TAKEN_BACK if scan.open_hold.taken_back is not None else _HELD[scan.open_hold.to]
     if scan.status is Status.PENDING_AI and scan.latest_run is not None:
         return _RUNS.get(scan.latest_run.state, _STAFF[scan.status])
     if scan.status is Status.AI_ANALYZED and counts_as_uncertain(scan):

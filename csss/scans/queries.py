@@ -61,6 +61,11 @@ def held_for(to: HoldFor) -> Select[uuid.UUID]:
     )
 
 
+def taken_back() -> Select[uuid.UUID]:
+    """The scans whose doctor has taken the signature back and not signed again: nobody else's work."""
+    return select(ScanHold.scan_id).where(ScanHold.lifted_at.is_(None), ScanHold.taken_back.is_not(None))
+
+
 SORTS: dict[str, tuple[Any, ...]] = {
     # Urgent first, then the longest waiting.
     "priority": (Scan.priority.desc(), Scan.uploaded_at),
@@ -77,7 +82,8 @@ def queue(
     sort: str = "priority",
     page: int = 1,
 ) -> ListPage[ListedScan]:
-    """The scans that somebody has to act on: open, in one of `statuses`, or held for a correction by `held`.
+    """The scans that somebody has to act on: open, in one of `statuses`, or held for a correction by `held`; never
+    those whose signature was taken back.
 
     `search` matches part of the patient's name or the start of the MRN. An unknown `sort` means priority. A page
     past the end gives the last page.
@@ -100,7 +106,7 @@ def _queue(
     if held is not None:
         # IN, not EXISTS: beside an OR only this lets SQLite use its indexes.
         wanted = or_(wanted, Scan.id.in_(held_for(held)))
-    query = select(Scan.id).where(wanted, is_open())
+    query = select(Scan.id).where(wanted, is_open(), Scan.id.not_in(taken_back()))
     if searched:
         # A join, not a list of all matching patients: few scans wait here.
         query = query.join(Scan.patient).where(searching.name_or_mrn())

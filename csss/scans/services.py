@@ -31,6 +31,7 @@ from csss.scans import (
     previews,
     report_templates,
     review_drafts,
+    taking_back,
     workflow,
 )
 from csss.scans.intake import Intake
@@ -170,10 +171,14 @@ def verify(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Review:
 
 
 def correct_review(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Review:
-    """Add a review version that an administrator asked for. The status does not change."""
+    """Add a review version that an administrator asked for, or whose signature was taken back. The status does not
+    change. Raises StateConflict, Invalid."""
     scan = workflow.lock(scan_id)
     policies.check_can_correct(scan, HoldFor.DOCTOR)
+    taking_back.check_may_sign_again(scan, by)
     review = _review(scan, reading, by)
+    if taking_back.sign_again(scan, by=by):
+        return review
     answer_hold(scan)
     claims.end(scan.id)
     record("scan.review_corrected", scan, by=by, version=review.version)

@@ -50,6 +50,7 @@ class ScanView:
     height: int
     classifier: ClassifierView | None
     not_available: str | None  # why it was read without the classifier
+    answer_hidden: bool  # analysed, and this person is not to know what came of it
     review: Review | None
     earlier_reviews: tuple[Review, ...]  # newest first
 
@@ -71,6 +72,7 @@ def scan_view(scan: Scan, facts: tuple[tuple[str, str | None], ...]) -> ScanView
         not_available=in_words(prediction.reason)
         if prediction is not None and not prediction.available
         else None,
+        answer_hidden=prediction is None and scan.status is not Status.PENDING_AI,
         review=scan.review,
         earlier_reviews=tuple(scan.reviews[-2::-1]),
     )
@@ -141,7 +143,13 @@ def history(
     for written in prescriptions[1:]:
         words = _("Prescription corrected (version %(number)s)", number=written.version)
         told.append((written.created_at, words, "info", written.pharmacist, None))
+    if scan.opening is not None:
+        words = _("Opened by the pharmacist")
+        told.append((scan.opening.opened_at, words, "info", scan.opening.pharmacist, None))
     for hold in scan.holds:
+        if hold.taken_back is not None:  # what ends it is the next version of the reading
+            told.append((hold.placed_at, _("Signature taken back"), "warn", hold.placed_by, None))
+            continue
         told.append((hold.placed_at, str(_CORRECTION_BY[hold.to]), "warn", hold.placed_by, hold.note))
         if hold.lifted_at is not None:
             told.append((hold.lifted_at, _("Hold lifted"), "info", None, None))

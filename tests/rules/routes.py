@@ -120,6 +120,7 @@ WHO: dict[str, set[str | None]] = {
     "doctor.skip": DOCTOR,
     "doctor.template": Own(DOCTOR, own=DOCTOR),
     "doctor.templates": DOCTOR,
+    "doctor.take_back": DOCTOR,
     "doctor.verify": DOCTOR,
     "doctor.worklist": DOCTOR,
     "events.stream": SIGNED_IN,  # what is told to whom: tests/integration/test_live.py

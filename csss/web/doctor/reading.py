@@ -12,7 +12,7 @@ from csss import clock
 from csss.i18n import _, _l
 from csss.people.models import User
 from csss.reports import queries as reports
-from csss.scans import disclosure, own_reading, policies, queries
+from csss.scans import disclosure, own_reading, policies, queries, taking_back
 from csss.scans.draft_models import ReviewDraft
 from csss.scans.list_rows import ListedScan
 from csss.scans.models import AnalysisRun, FirstImpression, Scan, ScanHold
@@ -105,6 +105,7 @@ class May:
     reveal: bool  # a first impression is asked for; until it is kept, nothing can be signed
     verify: bool
     correct: bool
+    take_back: bool
     correct_kind: bool
     close: bool
     add_addendum: bool
@@ -180,7 +181,7 @@ def reading_page(
         needs_reason=policies.needs_reason_to_read_without(scan),
         may=may,
         hold=scan.open_hold,
-        hold_title=str(_HOLD_TITLES[scan.open_hold.to]) if scan.open_hold else "",
+        hold_title=_hold_title(scan.open_hold) if scan.open_hold else "",
         closed=(closure.reason, closure.doctor.name, when(closure.closed_at)) if closure else None,
         addenda=tuple(
             (
@@ -224,7 +225,9 @@ def _may(scan: Scan, reader: User) -> May:
         read_without=policies.may(policies.check_can_read_without_classifier, scan),
         reveal=verify and disclosure.must_reveal(scan, reader),
         verify=verify,
-        correct=policies.may(policies.check_can_correct, scan, HoldFor.DOCTOR),
+        correct=policies.may(policies.check_can_correct, scan, HoldFor.DOCTOR)
+        and policies.may(taking_back.check_may_sign_again, scan, reader),
+        take_back=policies.may(taking_back.check_can_take_back, scan, reader),
         correct_kind=policies.may(policies.check_can_correct_kind, scan),
         close=policies.may(policies.check_can_close, scan),
         add_addendum=policies.may(policies.check_can_add_addendum, scan),
@@ -302,6 +305,12 @@ def _unsigned(draft: ReviewDraft, scan: Scan, may: May) -> Unsigned:
     )
     beside = overtaken(draft, scan) or not (may.verify or may.correct)
     return Unsigned(draft_saved(draft), tuple(each for each in texts if each[1].strip()), beside)
+
+
+def _hold_title(hold: ScanHold) -> str:
+    if hold.taken_back is not None:
+        return _("The signature has been taken back")
+    return str(_HOLD_TITLES[hold.to])
 
 
 _HOLD_TITLES: dict[HoldFor, LazyString] = {

@@ -11,7 +11,15 @@ from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.reports import services as reports
 from csss.scans import analysis as analyses
-from csss.scans import disclosure, first_impressions, queries, report_templates, review_drafts, services
+from csss.scans import (
+    disclosure,
+    first_impressions,
+    queries,
+    report_templates,
+    review_drafts,
+    services,
+    taking_back,
+)
 from csss.scans import worklist_queries as lists
 from csss.web.doctor import reading, worklist
 from csss.web.doctor.blueprint import doctor
@@ -123,11 +131,26 @@ def reveal(scan_id: uuid.UUID) -> Response:
 @requires(Permission.SCAN_REVIEW)
 @comes_back_on("doctor.scan")
 def correct(scan_id: uuid.UUID) -> Response:
-    """Add a corrected version of the reading, which an administrator has requested."""
+    """Add a corrected version of the reading, which an administrator has requested, or whose signature was taken back."""
     form = ReviewForm(request.form)
+    hold = queries.scan_visible_to(me(), scan_id).open_hold
+    again = hold is not None and hold.taken_back is not None
     refused = take_step(scan_id, form, lambda: services.correct_review(scan_id, form.reading(), by=me()))
     return refused or done(
-        scan_id, _("The corrected reading has been added. The administrator looks at it next.")
+        scan_id,
+        _("The reading has been signed again. The pharmacist has it now.")
+        if again
+        else _("The corrected reading has been added. The administrator looks at it next."),
+    )
+
+
+@doctor.post("/scans/<uuid:scan_id>/take-back")
+@requires(Permission.SCAN_REVIEW)
+def take_back(scan_id: uuid.UUID) -> Response:
+    """Take the own signature back, as long as no pharmacist has opened the scan."""
+    refused = take_step(scan_id, None, lambda: taking_back.take_back(scan_id, by=me()))
+    return refused or done(
+        scan_id, _("Your signature has been taken back. The scan is held for you until you sign it again.")
     )
 
 

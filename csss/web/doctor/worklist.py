@@ -175,7 +175,7 @@ def ago(scan: ListedScan) -> str:
 def _why(scan: ListedScan) -> str | None:
     """A few words beside the tag: why it is uncertain or failed, what has to be corrected, or what the classifier sees."""
     if scan.open_hold is not None:
-        return shorten(scan.open_hold.note)
+        return shorten(scan.open_hold.note) or None
     if scan.status is Status.PENDING_AI and scan.latest_run is not None:
         return shorten(in_words(scan.latest_run.failure)) or None
     found = scan.prediction

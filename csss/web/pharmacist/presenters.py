@@ -88,6 +88,11 @@ def waits_because(scan: Scan) -> str | None:
     hold = scan.open_hold
     if scan.closure is not None:
         return _("The scan has been closed by a doctor. Nothing is prescribed for it.")
+    if hold is not None and hold.taken_back is not None:
+        return _(
+            "The doctor has taken the signature back and will sign the reading again. "
+            "The prescription can be written after that."
+        )
     if hold is not None and scan.status is Status.DOCTOR_VERIFIED:
         # Only the doctor: policies.check_can_hold does not ask a pharmacist before there is a prescription.
         return _(

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response, flash, request, url_for
 
+from csss.database import transaction
 from csss.errors import NotFound
 from csss.i18n import gettext as _
 from csss.people.permissions import Permission
@@ -15,7 +16,7 @@ from csss.prescriptions import queries as prescription_queries
 from csss.prescriptions.models import Prescription
 from csss.prescriptions.presenters import prescription_view
 from csss.reports import queries as report_queries
-from csss.scans import policies, queries
+from csss.scans import policies, queries, taking_back
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
@@ -61,6 +62,9 @@ def queue() -> Response:
 @requires(Permission.SCAN_PRESCRIBE)
 def scan(scan_id: uuid.UUID) -> Response:
     """Show the form for the prescription; text typed before the session ended is filled in again."""
+    if request.method == "GET" and taking_back.is_first_opening(queries.scan_visible_to(me(), scan_id)):
+        with transaction():  # before anything is shown: from now on the doctor cannot take the signature back
+            taking_back.open_as_pharmacist(scan_id, by=me())
     form = PrescriptionForm.typed_before(typed_before("pharmacist.complete", "pharmacist.correct"))
     if form is None or _action(queries.scan_visible_to(me(), scan_id)) is not None:
         return _show(scan_id, form)

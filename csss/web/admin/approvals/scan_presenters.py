@@ -29,6 +29,16 @@ _FOR: dict[HoldFor, LazyString] = {
 
 
 def hold_view(hold: ScanHold) -> HoldView:
+    if hold.taken_back is not None:
+        ended = _("Signed again on %(moment)s.", moment=when(hold.lifted_at)) if hold.lifted_at else ""
+        return HoldView(
+            to=_("The doctor has taken the signature back"),
+            note="",
+            asked=f"{hold.placed_by.name}, {when(hold.placed_at)}",
+            outcome=ended or _("Not signed again yet."),
+            open=hold.lifted_at is None,
+            answered=False,
+        )
     outcome = []
     if hold.answered_at is not None:
         outcome.append(_("Corrected on %(moment)s.", moment=when(hold.answered_at)))
