@@ -1,7 +1,7 @@
 """A scan as staff see it: the patient, the doctor's reading, the pictures, the history."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -108,6 +108,23 @@ _CORRECTION_BY: dict[HoldFor, LazyString] = {
 }
 
 
+_Told = tuple[datetime, str, str, User | None, str | None]
+
+
+def _holds(scan: Scan) -> Iterator[_Told]:
+    """What has kept the scan with somebody, and what can no longer be taken back."""
+    if scan.opening is not None:
+        words = _("Opened by the pharmacist")
+        yield scan.opening.opened_at, words, "info", scan.opening.pharmacist, None
+    for hold in scan.holds:
+        if hold.taken_back is not None:  # what ends it is the next version of the reading
+            yield hold.placed_at, _("Signature taken back"), "warn", hold.placed_by, None
+            continue
+        yield hold.placed_at, str(_CORRECTION_BY[hold.to]), "warn", hold.placed_by, hold.note
+        if hold.lifted_at is not None:
+            yield hold.lifted_at, _("Hold lifted"), "info", None, None
+
+
 def history(
     scan: Scan,
     prescriptions: Sequence[Prescription] = (),
@@ -117,7 +134,7 @@ def history(
     steps: Mapping[Status, LazyString] = STEPS,
 ) -> list[Event]:
     """The events of a scan, oldest first; failed analyses only for people who can try again."""
-    told: list[tuple[datetime, str, str, User | None, str | None]] = []
+    told: list[_Told] = []
     without = scan.prediction is not None and not scan.prediction.available
     for event in scan.events:
         words = str(steps[event.became])
@@ -143,16 +160,7 @@ def history(
     for written in prescriptions[1:]:
         words = _("Prescription corrected (version %(number)s)", number=written.version)
         told.append((written.created_at, words, "info", written.pharmacist, None))
-    if scan.opening is not None:
-        words = _("Opened by the pharmacist")
-        told.append((scan.opening.opened_at, words, "info", scan.opening.pharmacist, None))
-    for hold in scan.holds:
-        if hold.taken_back is not None:  # what ends it is the next version of the reading
-            told.append((hold.placed_at, _("Signature taken back"), "warn", hold.placed_by, None))
-            continue
-        told.append((hold.placed_at, str(_CORRECTION_BY[hold.to]), "warn", hold.placed_by, hold.note))
-        if hold.lifted_at is not None:
-            told.append((hold.lifted_at, _("Hold lifted"), "info", None, None))
+    told += _holds(scan)
     if scan.closure is not None:
         told.append((scan.closure.closed_at, _("Closed"), "bad", scan.closure.doctor, scan.closure.reason))
     for addendum in scan.addenda:

@@ -12,7 +12,7 @@ from csss.web.filters import when
 
 @dataclass(frozen=True)
 class HoldView:
-    """One question of an administrator, and its answer."""
+    """One question of an administrator and its answer, or a signature that was taken back."""
 
     to: str
     note: str
