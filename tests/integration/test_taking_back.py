@@ -10,7 +10,7 @@ from csss.audit.models import AuditEvent
 from csss.database import db, transaction
 from csss.people.models import AccountState, User
 from csss.scans import taking_back
-from csss.scans.models import PharmacistOpening
+from csss.scans.models import PharmacistOpening, ScanHold
 from csss.scans.states import Status
 from tests.factories import Clinic
 from tests.integration.doctor import LOOKED, listed, url
@@ -120,16 +120,10 @@ def test_a_colleague_signs_when_the_account_has_been_shut(
     scan_id, signer = signed
     assert signer.post(url(scan_id, "take-back")).status_code == 303
     with transaction():
-        hold = fresh_hold(scan_id)
+        hold = db.session.scalars(select(ScanHold).where(ScanHold.scan_id == scan_id)).one()
         hold.placed_by.state = AccountState.DEACTIVATED
     assert doctor.post(url(scan_id, "correct"), LOOKED).status_code == 303
     assert fresh(scan_id).open_hold is None
-
-
-def fresh_hold(scan_id: uuid.UUID):  # type: ignore[no-untyped-def]
-    from csss.scans.models import ScanHold
-
-    return db.session.scalars(select(ScanHold).where(ScanHold.scan_id == scan_id)).one()
 
 
 def test_an_administrator_neither_lifts_nor_approves_meanwhile(signed: Signed, admin: Visitor) -> None:

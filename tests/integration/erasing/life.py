@@ -25,9 +25,9 @@ from csss.reports import batches
 from csss.reports import services as reports
 from csss.scans import analysis, claims, previews, review_drafts
 from csss.scans import services as scans
-from csss.scans.models import Scan
+from csss.scans.models import FirstImpression, PharmacistOpening, Scan
 from csss.scans.services import ReviewText
-from csss.scans.states import HoldFor, ScanKind, Status
+from csss.scans.states import HoldFor, ScanKind, Status, Sureness
 from csss.scans.uploads import services as uploads
 from csss.storage import unfinished_uploads
 from csss.storage.files import storage
@@ -99,6 +99,17 @@ def live(clinic: Clinic) -> Life:
             )
         reports.hold(held, to=HoldFor.DOCTOR, note=f"{CANARY}, which side?", by=admin)
         review_drafts.save(drafted, written, by=doctor)
+        db.session.add(
+            FirstImpression(
+                id=uuid.uuid4(),
+                scan_id=drafted,
+                doctor_id=doctor.id,
+                findings=f"{CANARY} haze",
+                diagnosis="Bronchitis",
+                sureness=Sureness.UNSURE,
+            )
+        )
+        db.session.add(PharmacistOpening(scan_id=released, pharmacist_id=admin.id, review_version=1))
         claims.take(drafted, by=doctor)
         scans.correct_kind(
             drafted, was=ScanKind.CHEST_XRAY, became=ScanKind.CARDIAC_MRI, reason=f"{CANARY} heart", by=doctor

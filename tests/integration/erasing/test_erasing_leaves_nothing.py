@@ -40,6 +40,7 @@ def test_nothing_of_the_person_is_left_in_any_table_or_file(life: Life, settings
         "scan_holds",
         "scan_closures",
         "review_drafts",
+        "first_impressions",
         "addenda",
         "mail_messages",
     }
