@@ -136,6 +136,7 @@ TASKS = (
     ),
     Task("correct_the_kind", doctor.correct_the_kind, "POST doctor.correct_kind"),
     Task("answer_a_hold_as_doctor", doctor.answer_a_hold, "POST doctor.correct"),
+    Task("take_a_signature_back", doctor.take_a_signature_back, "POST doctor.take_back POST doctor.correct"),
     Task("add_an_addendum", doctor.add_an_addendum, "files.report POST doctor.addendum"),
     Task("compare_with_an_earlier_scan", doctor.compare_with_an_earlier_scan, "doctor.scan"),
     Task(

@@ -238,3 +238,38 @@ def keep_report_templates(scene: Scene) -> None:
     hand.press(f"Delete: {title} again")
     scene.reads("The template has been deleted")
     expect(hand.button(f"Delete: {title} again")).to_have_count(0)
+
+
+def take_a_signature_back(scene: Scene) -> None:
+    """Signed, taken back before a pharmacist has opened the scan, and signed again."""
+    scan_id = scene.case("doctor", Status.DOCTOR_VERIFIED)
+    scene.hand.open(f"/doctor/scans/{scan_id}")
+    scene.hand.unfold("Take the signature back")
+    scene.hand.press("Take it back")
+    scene.reads("Your signature has been taken back")
+    scene.hand.write("Findings", "Opacity in the left lower zone.")
+    scene.hand.press("Sign again")
+    scene.reads("The reading has been signed again")
+
+
+def write_a_first_impression(scene: Scene) -> None:
+    """Where the classifier speaks after the reading: first what the doctor sees, then the answer, then the signature."""
+    scan_id = scene.case("doctor", Status.AI_ANALYZED, result=reading("Viral_Pneumonia", 0.95))
+    hand, page = scene.hand, scene.page
+    hand.open(f"/doctor/scans/{scan_id}")
+    expect(page.locator("#classifier")).to_have_count(0)
+    expect(page.get_by_label("Show heat map")).to_have_count(0)
+    hand.write("Findings", "Hazy on both sides.")
+    hand.press("Keep it and show the classifier’s answer")
+    expect(page.locator("[data-error-summary]")).to_be_visible()
+    hand.write("Diagnosis", "Bronchitis")
+    hand.choose("Unsure")
+    hand.press("Keep it and show the classifier’s answer")
+    scene.reads("Your first impression is kept")
+    expect(page.locator("#classifier")).to_contain_text("Viral pneumonia")
+    hand.tick("Show heat map")
+    expect(page.locator("[name=diagnosis]")).to_have_value("Bronchitis")
+    hand.choose("I agree")
+    hand.write("Diagnosis", "Viral pneumonia")
+    hand.press("Verify and sign")
+    scene.becomes(scan_id, Status.DOCTOR_VERIFIED)
