@@ -51,6 +51,7 @@ class ScanView:
     classifier: ClassifierView | None
     not_available: str | None  # why it was read without the classifier
     answer_hidden: bool  # analysed, and this person is not to know what came of it
+    unsigned: bool  # the doctor has taken the signature under the reading back
     review: Review | None
     earlier_reviews: tuple[Review, ...]  # newest first
 
@@ -73,6 +74,7 @@ def scan_view(scan: Scan, facts: tuple[tuple[str, str | None], ...]) -> ScanView
         if prediction is not None and not prediction.available
         else None,
         answer_hidden=prediction is None and scan.status is not Status.PENDING_AI,
+        unsigned=scan.open_hold is not None and scan.open_hold.taken_back is not None,
         review=scan.review,
         earlier_reviews=tuple(scan.reviews[-2::-1]),
     )
