@@ -11,8 +11,8 @@ from csss.erasing import services as erasing
 from csss.recalibration import services as recalibration
 from csss.reports import services as reports
 from csss.scans import services
-from csss.scans.models import Scan
-from csss.scans.states import NEXT, ScanKind, Status
+from csss.scans.models import FirstImpression, PharmacistOpening, Scan
+from csss.scans.states import NEXT, ScanKind, Status, Sureness
 from tests.factories import Clinic
 from tests.hospital import keep_fitted_version
 
@@ -47,6 +47,16 @@ def full_clinic(clinic: Clinic) -> Clinic:
         reports.add_addendum(released, note="The date in the indication is wrong.", by=doctor)
         services.correct_kind(unreadable, was=ScanKind.CHEST_XRAY, became=ScanKind.CARDIAC_MRI, by=doctor)
         services.close(unreadable, reason="Blurred", by=doctor)
+        db.session.add(
+            FirstImpression(
+                scan_id=released,
+                doctor_id=doctor.id,
+                findings="Hazy.",
+                diagnosis="Bronchitis",
+                sureness=Sureness.SURE,
+            )
+        )
+        db.session.add(PharmacistOpening(scan_id=released, pharmacist_id=doctor.id, review_version=1))
     version, admin = keep_fitted_version(), clinic.person("admin")
     with transaction():
         recalibration.choose(version, seen=0, by=admin)
