@@ -66,6 +66,15 @@
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => { if (ctx?.response?.status === 422) toError(); });
   toError();
 
+  // What a first impression has revealed stands above the form, which was scrolled past it.
+  let asked = false;
+  document.addEventListener("htmx:before:swap", () => { asked = Boolean(form()?.querySelector("[data-reveal]")); });
+  document.addEventListener("htmx:after:swap", () => {
+    if (!asked || form()?.querySelector("[data-reveal]")) return;
+    asked = false;
+    document.getElementById("classifier")?.scrollIntoView({ block: "start" });
+  });
+
   // At the cursor, as if it had been typed: the browser's undo removes it.
   const insert = (field, text) => {
     if (!field || !text) return;
