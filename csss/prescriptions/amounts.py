@@ -112,11 +112,9 @@ _UNCLEAR = "\N{REPLACEMENT CHARACTER}"  # stands for a digit whose place in the 
 def read(text: str) -> Dose:
     """Parse the amounts in a text. Without one, the trouble says what is missing."""
     plain = normal(text)
-    if _UNCLEAR in plain:
-        return Dose(trouble=Trouble.UNCLEAR)
     tokens = list(_TOKEN.finditer(plain))
-    if _has_minus(plain, tokens):
-        return Dose(trouble=Trouble.NOT_POSITIVE)
+    if _UNCLEAR in plain or _has_minus(plain, tokens):
+        return Dose(trouble=Trouble.UNCLEAR if _UNCLEAR in plain else Trouble.NOT_POSITIVE)
     amounts = [_amount(token) for token in tokens]
     if not amounts:
         if re.search(r"\d", plain):

@@ -62,7 +62,9 @@ def _trouble(trouble: Trouble, route: Route, text: str) -> str | None:
     if trouble is Trouble.NOT_POSITIVE:
         return _("A dose is more than zero.")
     if trouble is Trouble.UNCLEAR:
-        return _("Write the number in plain digits: a raised, lowered or circled digit cannot be read for certain.")
+        return _(
+            "Write the number in plain digits: a raised, lowered or circled digit cannot be read for certain."
+        )
     if trouble is Trouble.NO_NUMBER:
         return _("Write how much: a number and a unit, for instance 500 mg or 2 tablets.")
     if route is Route.OTHER and re.search(r"[1-9]\s*[^\W\d_]", text):
@@ -101,7 +103,7 @@ def warning(drug: str, text: str, route: Route, frequency: str, book: Formulary)
 
 
 def excess(
-    drug: str, text: str, route: Route, frequency: str, book: Formulary, kg: Fraction | None = None
+    drug: str, text: str, route: Route, frequency: str, book: Formulary, *, kg: Fraction | None = None
 ) -> Excess | None:
     """What exceeds the greatest dose a day of an adult; a dose per kilogram is compared for a person of `kg`."""
     medicines, dose = book.find(drug), read(text)

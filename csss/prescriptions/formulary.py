@@ -5,12 +5,12 @@ own instead, CSSS_FORMULARY) and `allergy_groups.csv`. Names are WHO INNs, codes
 usual strengths and routes and recommend no dose. A line may always name something else.
 
 The eight columns: name; ATC code; forms and strengths; routes; allergy groups; other names; greatest dose a day of
-an adult; usual use. The last two may be missing or empty. The eighth is described in `usage`; a row `source:;who says
-so;2026-11-30` names source and date of all that follow it, and no use may be told without one. The seventh is one amount ("4 g"), or several: one for a route ("4 g|oral 2
-g"; the one without a route applies to all others), or one in another measure ("240 mg|24,000 units"). For a
-combination it is the sum of all ingredients; for a medicine that is not taken daily, the amount of a day on which
-it is taken. Above it a line needs a reason (`dose_checks`). The values in our file are examples, to be reviewed by
-a pharmacist of the hospital.
+an adult; usual use. The last two may be missing or empty. The seventh is one amount ("4 g"), or several: one for a
+route ("4 g|oral 2 g"; the one without a route applies to all others), or one in another measure ("240 mg|24,000
+units"). For a combination it is the sum of all ingredients; for a medicine that is not taken daily, the amount of a
+day on which it is taken. Above it a line needs a reason (`dose_checks`). The eighth is described in `usage`; a row
+`source:;who says so;2026-11-30` names source and date of all that follow it, and no use may be told without one. The
+values in our file are examples, to be reviewed by a pharmacist of the hospital.
 """
 
 import csv
@@ -33,6 +33,7 @@ DATA = Path(__file__).parent / "data"
 _CODE = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
 _WORD = re.compile(r"[a-z0-9]+")
 T = TypeVar("T")
+_NO_USAGE = Usage()
 _COLUMNS = 6  # name, code, strengths, routes, groups, other names
 _MORE = 2  # the greatest dose a day and the usual use are optional
 SOURCE = "source:"  # begins a row that names who says so
@@ -75,7 +76,7 @@ class Medicine:
     groups: tuple[str, ...]
     other_names: tuple[str, ...]
     limits: tuple[Limit, ...] = ()
-    usage: Usage = Usage()
+    usage: Usage = _NO_USAGE
     source: Source | None = None
 
     @property
@@ -181,7 +182,7 @@ def _medicine(row: list[str], groups: dict[str, Group], source: Source | None, w
     known_routes = tuple(Route(route) for route in _list(routes))
     limits = tuple(_limit(cell, where) for cell in _list("".join(row[_COLUMNS : _COLUMNS + 1])))
     usage = _usage("".join(row[_COLUMNS + 1 :]), where)
-    told = usage != Usage()
+    told = usage != _NO_USAGE
     if told and source is None:
         raise BadSetting(f"{where}: say above it who says so: “source:;who says so;2026-11-30”.")
     return Medicine(

@@ -63,7 +63,9 @@ def times_a_day(text: str) -> Fraction | None:
     return None
 
 
-_WEEK = re.compile(r"\b(?:weekly|(?:a|per|every|each) (?:week|7 days)|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b")
+_WEEK = re.compile(
+    r"\b(?:weekly|(?:a|per|every|each) (?:week|7 days)|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b"
+)
 _OFTENER = re.compile(r"\b(?:twice|thrice|daily|days? a week|[2-9] (?:times|x|days)|every day)\b|\b[2-9]x")
 
 

@@ -13,9 +13,9 @@ from csss.i18n import gettext as _
 from csss.lengths import at_most, too_long
 from csss.people.models import User
 from csss.prescriptions import line_warnings
-from csss.prescriptions.line_warnings import LineWarning
 from csss.prescriptions.lines import Line, line_problems
 from csss.prescriptions.models import Prescription, PrescriptionItem, Route
+from csss.prescriptions.safety import SafetyWarning
 from csss.scans import policies, workflow
 from csss.scans.models import Scan
 from csss.scans.services import answer_hold
@@ -32,7 +32,7 @@ def complete(
     """Add the prescription and move the scan on. Raises StateConflict, Invalid.
 
     Invalid names a field by its line's position: `drug-0` is the drug of the first line. A line with a warning
-    (line_warnings.warnings) needs an `override_reason`.
+    that asks (line_warnings.warnings) needs an `override_reason`.
     """
     scan = workflow.lock(scan_id)
     policies.check_can_complete(scan)
@@ -74,19 +74,19 @@ def _prescription(scan: Scan, lines: Sequence[Line], none_needed: bool, notes: s
         none_needed=none_needed,
         notes=notes.strip(),
         items=[
-            _item(position, line, warned.get(place, []))
+            _item(position, line, warned.get(place, ()))
             for position, (place, line) in enumerate(filled, start=1)
         ],
     )
     db.session.add(prescription)
     for position, (place, _line) in enumerate(filled, start=1):
-        if place in warned:  # record the fact and the kind; the text stays with the line
-            kinds = [each.kind.value for each in warned[place]]
+        # Record the fact and the codes; the text stays with the line.
+        if kinds := [each.code.value for each in warned.get(place, ()) if each.severity.asks]:
             record("prescription.warning_overridden", scan, by=by, line=position, kinds=kinds)
     return prescription
 
 
-def _item(position: int, line: Line, warned: Sequence[LineWarning]) -> PrescriptionItem:
+def _item(position: int, line: Line, warned: Sequence[SafetyWarning]) -> PrescriptionItem:
     return PrescriptionItem(
         position=position,
         drug=line.drug.strip(),
@@ -94,18 +94,23 @@ def _item(position: int, line: Line, warned: Sequence[LineWarning]) -> Prescript
         route=Route(line.route),
         frequency=line.frequency.strip(),
         duration=line.duration.strip(),
-        warnings="\n".join(each.sentence for each in warned),
-        override_reason=line.override_reason.strip() if warned else "",
+        warnings="\n".join(each.written for each in warned),
+        override_reason=line.override_reason.strip() if asks(warned) else "",
     )
 
 
+def asks(warned: Sequence[SafetyWarning]) -> bool:
+    """Whether one of them needs a reason."""
+    return any(each.severity.asks for each in warned)
+
+
 def _unanswered(
-    filled: Sequence[tuple[int, Line]], warned: Mapping[int, Sequence[LineWarning]]
+    filled: Sequence[tuple[int, Line]], warned: Mapping[int, Sequence[SafetyWarning]]
 ) -> dict[str, str]:
     """A sentence for each line that has a warning and no reason."""
     errors = {}
     for place, line in filled:
-        if place in warned and not line.override_reason.strip():
+        if asks(warned.get(place, ())) and not line.override_reason.strip():
             errors[f"override_reason-{place}"] = _(
                 "Correct or remove this medicine, or write why it is right anyway."
             )

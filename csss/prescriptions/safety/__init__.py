@@ -4,7 +4,15 @@ A warning forbids nothing. Those that ask (`Severity.asks`) need a reason, which
 """
 
 from csss.prescriptions.safety.engine import check
-from csss.prescriptions.safety.facts import Code, Kidney, PatientFacts, Pregnancy, SafetyWarning, Severity, Taken
+from csss.prescriptions.safety.facts import (
+    Code,
+    Kidney,
+    PatientFacts,
+    Pregnancy,
+    SafetyWarning,
+    Severity,
+    Taken,
+)
 
 __all__ = [
     "Code",

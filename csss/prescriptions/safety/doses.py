@@ -52,7 +52,7 @@ def warnings(line: Line, route: Route, facts: PatientFacts, book: Formulary) -> 
     medicines = book.find(line.drug)
     source = of_formulary(medicines[0].source) if medicines else ""
     kg = facts.weight_kg or facts.usual_weight
-    excess = dose_checks.excess(line.drug, line.dose, route, line.frequency, book, kg)
+    excess = dose_checks.excess(line.drug, line.dose, route, line.frequency, book, kg=kg)
     if excess:
         severity = Severity.SERIOUS if excess.times >= _FAR else Severity.CAUTION
         yield SafetyWarning(Code.DAY_HIGH, severity, excess.sentence, source)
@@ -64,6 +64,17 @@ def warnings(line: Line, route: Route, facts: PatientFacts, book: Formulary) -> 
         *_outside(line, route, medicine, facts, exceeded=excess is not None),
     ):
         yield SafetyWarning(code, severity, sentence, source)
+
+
+def usual_dose(medicine: Medicine, route: Route) -> str | None:
+    """An adult's usual single dose by this route in words; None when the formulary names none."""
+    ranges = medicine.usage.ranges_for(child=False, route=route)
+    told = [
+        _("%(low)s to %(high)s", low=written(each.low, each.measure), high=written(each.high, each.measure))
+        for each in ranges
+        if not each.per_day and not each.per_kg and each.low is not None
+    ]
+    return _(" or ").join(told) or None
 
 
 def _too_often(line: Line, route: Route, medicine: Medicine) -> Iterator[_Told]:

@@ -40,7 +40,9 @@ def _of_line(
     if twice := duplicates.warning(line, earlier, facts.taking, book, interactions):
         yield twice
     if not medicines and line.drug.strip():
-        sentence = _("This medicine is not in the formulary: neither its dose nor interactions were checked.")
+        sentence = _(
+            "This medicine is not in the formulary: how much is too much, and with what, is not checked."
+        )
         yield SafetyWarning(Code.UNKNOWN_MEDICINE, Severity.NOTE, sentence)
     yield from doses.warnings(line, route, facts, book)
     if route in PREPARATION:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from itertools import pairwise
 
 from csss.i18n import gettext as _
 from csss.i18n import lazy_gettext as _l
@@ -129,7 +130,7 @@ class PatientFacts:
         """The usual weight of a child of this age in kg; None for an adult."""
         if self.months is None or not self.child:
             return None
-        for (early, light), (late, heavy) in zip(_GROWTH, _GROWTH[1:], strict=False):
+        for (early, light), (late, heavy) in pairwise(_GROWTH):
             if early <= self.months <= late:
                 share = Fraction(self.months - early, late - early)
                 return Fraction(light) + share * (Fraction(heavy) - Fraction(light))

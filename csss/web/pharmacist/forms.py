@@ -14,10 +14,10 @@ from wtforms.fields.choices import SelectChoice
 
 from csss.i18n import gettext as _
 from csss.i18n import lazy_gettext as _l
-from csss.prescriptions.line_warnings import LineWarning
 from csss.prescriptions.lines import LIMITS, Line
 from csss.prescriptions.models import Prescription, PrescriptionTemplate, Route
-from csss.prescriptions.services import MAX_ITEMS, MAX_REASON
+from csss.prescriptions.safety import SafetyWarning
+from csss.prescriptions.services import MAX_ITEMS, MAX_REASON, asks
 from csss.prescriptions.templates import MAX_NAME, lines_of
 from csss.web.forms import clean, one_line
 
@@ -73,7 +73,17 @@ class LineForm(Form):
     )
 
     number = 0
-    warned: Sequence[LineWarning] = ()
+    warned: Sequence[SafetyWarning] = ()
+
+    @property
+    def asked(self) -> list[SafetyWarning]:
+        """The warnings that need a reason."""
+        return [each for each in self.warned if each.severity.asks]
+
+    @property
+    def notes(self) -> list[SafetyWarning]:
+        """What is only said."""
+        return [each for each in self.warned if not each.severity.asks]
 
     def place(self, number: int) -> "LineForm":
         """Give the fields the ids that error messages refer to: `drug-0` is the drug of the first line."""
@@ -213,7 +223,7 @@ class PrescriptionForm(LinesForm):
             self.notes.data = f"{notes}\n{template.notes}".strip()
 
     def warn(
-        self, warnings: Mapping[int, Sequence[LineWarning]], sent: "MultiDict[str, str] | None" = None
+        self, warnings: Mapping[int, Sequence[SafetyWarning]], sent: "MultiDict[str, str] | None" = None
     ) -> None:
         """Show the warnings at each line.
 
@@ -221,9 +231,10 @@ class PrescriptionForm(LinesForm):
         """
         reasons = sent.getlist("override_reason") if sent is not None else []
         if reasons and len(reasons) < len(self.rows):
+            asking = sorted(place for place, told in warnings.items() if asks(told))
             for row in self.rows:
                 row.override_reason.data = ""
-            for place, reason in zip(sorted(warnings), reasons, strict=False):
+            for place, reason in zip(asking, reasons, strict=False):
                 self.rows[place].override_reason.data = clean(reason)
         for place, told in warnings.items():
             self.rows[place].warned = told

@@ -14,6 +14,8 @@ from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.formulary import Medicine
 from csss.prescriptions.lines import Line
 from csss.prescriptions.models import PrescriptionTemplate, Route
+from csss.prescriptions.safety import doses
+from csss.prescriptions.safety.facts import of_formulary
 from csss.prescriptions.templates import lines_of
 from csss.scans import policies, queries
 from csss.scans.list_rows import ListedScan
@@ -105,21 +107,23 @@ def medicine_names() -> list[str]:
 
 
 def what_is_known(line: Line) -> list[str]:
-    """What the formulary says about a line's medicines, one sentence for each; or that it does not know the medicine."""
+    """What the formulary says of a line's medicine, a sentence for each."""
     if not line.drug.strip():
         return []
     route = Route(line.route) if line.route in set(Route) else None
-    told = [_of_medicine(each, route) for each in line_warnings.formulary().find(line.drug)]
-    return told or [
-        _("This medicine is not in the formulary: its maximum daily dose is not known and not checked.")
-    ]
+    return [_of_medicine(each, route) for each in line_warnings.formulary().find(line.drug)]
 
 
 def _of_medicine(medicine: Medicine, route: Route | None) -> str:
     name = f"{medicine.name}: {medicine.strengths}" if medicine.strengths else medicine.name
     if most := dose_checks.greatest_a_day(medicine, route):
-        return _("%(medicine)s. Maximum daily dose: %(most)s.", medicine=name, most=most)
-    return _("%(medicine)s. No maximum daily dose is listed.", medicine=name)
+        told = _("%(medicine)s. Greatest dose a day: %(most)s.", medicine=name, most=most)
+    else:
+        told = _("%(medicine)s. No greatest dose a day is named.", medicine=name)
+    if route and (usual := doses.usual_dose(medicine, route)):
+        source = of_formulary(medicine.source)
+        told = f"{told} {_('Usual single dose of an adult: %(usual)s (%(source)s).', usual=usual, source=source)}"
+    return told
 
 
 def recognised_allergies(scan: Scan) -> tuple[str, ...]:

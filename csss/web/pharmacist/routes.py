@@ -14,6 +14,7 @@ from csss.prescriptions import line_warnings, services, templates
 from csss.prescriptions import queries as prescription_queries
 from csss.prescriptions.models import Prescription
 from csss.prescriptions.presenters import prescription_view
+from csss.prescriptions.safety import SafetyWarning
 from csss.reports import queries as report_queries
 from csss.scans import policies, queries
 from csss.scans.models import Scan
@@ -183,7 +184,7 @@ def _fill_in(form: PrescriptionForm) -> bool:
     return True
 
 
-def _warnings(scan: Scan, form: PrescriptionForm) -> dict[int, list[line_warnings.LineWarning]]:
+def _warnings(scan: Scan, form: PrescriptionForm) -> dict[int, tuple[SafetyWarning, ...]]:
     return line_warnings.warnings(scan, [(row.number, row.line) for row in form.rows if not row.line.blank])
 
 
