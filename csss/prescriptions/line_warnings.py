@@ -69,7 +69,8 @@ def facts_of(scan: Scan) -> PatientFacts:
 def dose_warning(line: Line) -> str | None:
     """A sentence when a line exceeds the maximum daily dose in the formulary, whoever the patient is."""
     route = Route(line.route) if line.route in set(Route) else Route.OTHER
-    return dose_checks.warning(line.drug, line.dose, route, line.frequency, formulary())
+    written = line.as_written
+    return dose_checks.warning(written.drug, written.dose, route, written.frequency, formulary())
 
 
 def still_taken(scan: Scan) -> list[Taken]:

@@ -13,7 +13,7 @@ from csss.i18n import gettext as _
 from csss.lengths import at_most, too_long
 from csss.people.models import User
 from csss.prescriptions import line_warnings
-from csss.prescriptions.lines import Line, line_problems
+from csss.prescriptions.lines import AS_NEEDED, Line, line_problems
 from csss.prescriptions.models import Prescription, PrescriptionItem, Route
 from csss.prescriptions.safety import SafetyWarning
 from csss.scans import policies, workflow
@@ -53,6 +53,23 @@ def correct(
     return prescription
 
 
+def line_of(item: PrescriptionItem) -> Line:
+    """The line as it was typed, to be corrected."""
+    often = item.frequency
+    if item.as_needed:
+        often = "" if often == _("as needed") else often.removesuffix(_("%(often)s, as needed", often=""))
+    return Line(
+        drug=item.drug,
+        dose=item.dose.removesuffix(item.dose_unit).rstrip() if item.dose_unit else item.dose,
+        route=item.route.value,
+        frequency=often,
+        duration=item.duration,
+        dose_unit=item.dose_unit,
+        as_needed=AS_NEEDED if item.as_needed else "",
+        override_reason=item.override_reason,
+    )
+
+
 def versions(scan: Scan) -> Sequence[Prescription]:
     """All versions, oldest first; the last one counts."""
     return db.session.scalars(
@@ -87,12 +104,15 @@ def _prescription(scan: Scan, lines: Sequence[Line], none_needed: bool, notes: s
 
 
 def _item(position: int, line: Line, warned: Sequence[SafetyWarning]) -> PrescriptionItem:
+    written = line.as_written
     return PrescriptionItem(
         position=position,
         drug=line.drug.strip(),
-        dose=line.dose.strip(),
+        dose=written.dose,
+        dose_unit=line.dose_unit.strip(),
         route=Route(line.route),
-        frequency=line.frequency.strip(),
+        frequency=written.frequency,
+        as_needed=bool(line.as_needed),
         duration=line.duration.strip(),
         warnings="\n".join(each.written for each in warned),
         override_reason=line.override_reason.strip() if asks(warned) else "",

@@ -23,6 +23,7 @@ def check(
     What two lines have to do with each other is said at the later one.
     """
     found = []
+    lines = [each.as_written for each in lines]
     for number, line in enumerate(lines):
         told = dict.fromkeys(_of_line(line, lines[:number], facts, book, interactions))
         found.append(tuple(sorted(told, key=lambda each: _ORDER.index(each.severity))))

@@ -14,17 +14,17 @@ from wtforms.fields.choices import SelectChoice
 
 from csss.i18n import gettext as _
 from csss.i18n import lazy_gettext as _l
-from csss.prescriptions.lines import LIMITS, Line
+from csss.prescriptions.lines import AS_NEEDED, DOSE_UNITS, LIMITS, Line
 from csss.prescriptions.models import Prescription, PrescriptionTemplate, Route
 from csss.prescriptions.safety import SafetyWarning
-from csss.prescriptions.services import MAX_ITEMS, MAX_REASON, asks
+from csss.prescriptions.services import MAX_ITEMS, MAX_REASON, asks, line_of
 from csss.prescriptions.templates import MAX_NAME, lines_of
 from csss.web.forms import clean, one_line
 
 # A form sends at most MAX_ITEMS lines and some blank ones; more would only keep the server busy.
 MAX_LINES = 2 * MAX_ITEMS
 _FALSE = (False, "false", "", "0", "off", "no")
-_COLUMNS = (*LIMITS, "route", "override_reason")
+_COLUMNS = (*LIMITS, "route", "dose_unit", "as_needed", "override_reason")
 
 
 class QueueFilterForm(Form):
@@ -51,6 +51,10 @@ def _routes() -> list[SelectChoice]:
     ]
 
 
+def _units() -> list[SelectChoice]:
+    return [SelectChoice("", _("as written in the dose")), *(SelectChoice(unit, unit) for unit in DOSE_UNITS)]
+
+
 def _text(label: Any, name: str, completed_by: str = "") -> StringField:
     attributes = {"maxlength": LIMITS[name], "autocomplete": "off"}
     if completed_by:
@@ -63,7 +67,12 @@ class LineForm(Form):
 
     drug = _text(_l("Medicine"), "drug", "formulary")
     dose = _text(_l("Dose"), "dose")
+    dose_unit = SelectField(_l("Unit"), choices=_units)
     route = SelectField(_l("Route"), choices=_routes)
+    as_needed = SelectField(
+        _l("Taken"),
+        choices=[SelectChoice("", _l("regularly")), SelectChoice(AS_NEEDED, _l("only as needed"))],
+    )
     frequency = _text(_l("Frequency"), "frequency", "frequencies")
     duration = _text(_l("Duration"), "duration", "durations")
     override_reason = StringField(
@@ -198,19 +207,7 @@ class PrescriptionForm(LinesForm):
         """A blank form, or the last version for a correction."""
         kept = {"none_needed": written.none_needed, "notes": written.notes} if written else {}
         form = cls(None, data=kept)
-        form.set_rows(
-            [
-                {
-                    "drug": item.drug,
-                    "dose": item.dose,
-                    "route": item.route.value,
-                    "frequency": item.frequency,
-                    "duration": item.duration,
-                    "override_reason": item.override_reason,
-                }
-                for item in (written.items if written else [])
-            ]
-        )
+        form.set_rows([_as_typed(line_of(item)) for item in (written.items if written else [])])
         return form
 
     def fill_in(self, template: PrescriptionTemplate) -> None:

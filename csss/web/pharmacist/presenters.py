@@ -150,8 +150,8 @@ def template_groups(found: Sequence[PrescriptionTemplate]) -> list[tuple[str, li
 
 def _template_row(template: PrescriptionTemplate) -> TemplateRow:
     lines = tuple(
-        ", ".join(filter(None, (line["drug"], line["dose"], line["frequency"], line["duration"])))
-        for line in template.lines
+        ", ".join(filter(None, (line.drug, line.dose, line.frequency, line.duration)))
+        for line in (each.as_written for each in lines_of(template))
     )
     doubts = tuple(
         f"{line.drug}: {sentence}"
