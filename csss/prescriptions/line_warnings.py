@@ -17,13 +17,14 @@ from csss import clock
 from csss.ages import months_between
 from csss.database import db
 from csss.people.models import Sex
-from csss.prescriptions import dose_checks, safety
+from csss.prescriptions import dose_checks, safety, stated_facts
 from csss.prescriptions.formulary import Formulary, load
 from csss.prescriptions.lines import Line
 from csss.prescriptions.models import Prescription, Route
 from csss.prescriptions.safety import PatientFacts, SafetyWarning, Taken
 from csss.prescriptions.safety import interactions as interaction_list
 from csss.prescriptions.safety.interactions import Interactions
+from csss.prescriptions.stated_facts import Known
 from csss.scans.models import Scan
 
 # How long a medicine may still be in use when its line has no readable duration.
@@ -46,23 +47,31 @@ def interactions() -> Interactions:
     return interaction_list.load(current_app.config["CSSS"].interactions)
 
 
-def warnings(scan: Scan, lines: Sequence[tuple[int, Line]]) -> dict[int, tuple[SafetyWarning, ...]]:
-    """The warnings of each line that has any. `lines` are the filled lines, each with its position."""
+def warnings(
+    scan: Scan, lines: Sequence[tuple[int, Line]], said: Known | None = None
+) -> dict[int, tuple[SafetyWarning, ...]]:
+    """The warnings of each line that has any. `lines` are the filled lines, each with its position; `said` is what
+    a form says of the patient, instead of what is kept."""
     if not lines:
         return {}
-    told = safety.check(facts_of(scan), [line for _place, line in lines], formulary(), interactions())
+    told = safety.check(facts_of(scan, said), [line for _place, line in lines], formulary(), interactions())
     return {place: found for (place, _line), found in zip(lines, told, strict=True) if found}
 
 
-def facts_of(scan: Scan) -> PatientFacts:
+def facts_of(scan: Scan, said: Known | None = None) -> PatientFacts:
     """What is known of the scan's patient today."""
     patient = scan.patient
+    said = said or stated_facts.known(scan)
     today = clock.now().astimezone(current_app.config["CSSS"].zone).date()
     return PatientFacts(
         months=months_between(patient.date_of_birth, today) if patient.date_of_birth <= today else None,
         female={Sex.FEMALE: True, Sex.MALE: False}.get(patient.sex),
-        allergies=patient.allergies,
-        taking=tuple(still_taken(scan)),
+        weight_kg=said.weight_kg,
+        pregnancy=said.pregnancy,
+        kidney=said.kidney,
+        egfr=said.egfr,
+        allergies=said.allergies,
+        taking=(*still_taken(scan), *stated_facts.taking(said.medicines)),
     )
 
 

@@ -30,9 +30,9 @@ class Line:
     route: str = ""
     frequency: str = ""
     duration: str = ""
+    override_reason: str = ""  # why it is right in spite of a warning
     dose_unit: str = ""  # of DOSE_UNITS; empty: it stands in the dose
     as_needed: str = ""  # AS_NEEDED or empty
-    override_reason: str = ""  # why it is right in spite of a warning
 
     @property
     def as_written(self) -> "Line":

@@ -12,10 +12,11 @@ from csss.errors import Invalid
 from csss.i18n import gettext as _
 from csss.lengths import at_most, too_long
 from csss.people.models import User
-from csss.prescriptions import line_warnings
+from csss.prescriptions import line_warnings, stated_facts
 from csss.prescriptions.lines import AS_NEEDED, Line, line_problems
 from csss.prescriptions.models import Prescription, PrescriptionItem, Route
 from csss.prescriptions.safety import SafetyWarning
+from csss.prescriptions.stated_facts import Stated
 from csss.scans import policies, workflow
 from csss.scans.models import Scan
 from csss.scans.services import answer_hold
@@ -27,27 +28,39 @@ MAX_REASON = 500
 
 
 def complete(
-    scan_id: uuid.UUID, *, lines: Sequence[Line], none_needed: bool, notes: str, by: User
+    scan_id: uuid.UUID,
+    *,
+    lines: Sequence[Line],
+    none_needed: bool,
+    notes: str,
+    stated: Stated | None = None,
+    by: User,
 ) -> Prescription:
-    """Add the prescription and move the scan on. Raises StateConflict, Invalid.
+    """Add the prescription and move the scan on, and keep what is `stated` of the patient. Raises StateConflict, Invalid.
 
     Invalid names a field by its line's position: `drug-0` is the drug of the first line. A line with a warning
     that asks (line_warnings.warnings) needs an `override_reason`.
     """
     scan = workflow.lock(scan_id)
     policies.check_can_complete(scan)
-    prescription = _prescription(scan, lines, none_needed, notes, by)
+    prescription = _prescription(scan, lines, none_needed, notes, stated, by=by)
     workflow.move(scan, Status.PHARMACIST_COMPLETED, by=by)
     return prescription
 
 
 def correct(
-    scan_id: uuid.UUID, *, lines: Sequence[Line], none_needed: bool, notes: str, by: User
+    scan_id: uuid.UUID,
+    *,
+    lines: Sequence[Line],
+    none_needed: bool,
+    notes: str,
+    stated: Stated | None = None,
+    by: User,
 ) -> Prescription:
     """Add a version that an administrator asked for. The status does not change."""
     scan = workflow.lock(scan_id)
     policies.check_can_correct(scan, HoldFor.PHARMACIST)
-    prescription = _prescription(scan, lines, none_needed, notes, by)
+    prescription = _prescription(scan, lines, none_needed, notes, stated, by=by)
     answer_hold(scan)
     record("scan.prescription_corrected", scan, by=by, version=prescription.version)
     return prescription
@@ -77,10 +90,13 @@ def versions(scan: Scan) -> Sequence[Prescription]:
     ).all()
 
 
-def _prescription(scan: Scan, lines: Sequence[Line], none_needed: bool, notes: str, by: User) -> Prescription:
+def _prescription(
+    scan: Scan, lines: Sequence[Line], none_needed: bool, notes: str, stated: Stated | None, *, by: User
+) -> Prescription:
     filled = [(place, line) for place, line in enumerate(lines) if not line.blank]
+    errors = _keep_stated(scan, stated, by)
     warned = line_warnings.warnings(scan, filled)
-    errors = _problems(filled, none_needed, notes) | _unanswered(filled, warned)
+    errors |= _problems(filled, none_needed, notes) | _unanswered(filled, warned)
     if errors:
         raise Invalid(**errors)
     prescription = Prescription(
@@ -101,6 +117,17 @@ def _prescription(scan: Scan, lines: Sequence[Line], none_needed: bool, notes: s
         if kinds := [each.code.value for each in warned.get(place, ()) if each.severity.asks]:
             record("prescription.warning_overridden", scan, by=by, line=position, kinds=kinds)
     return prescription
+
+
+def _keep_stated(scan: Scan, stated: Stated | None, by: User) -> dict[str, str]:
+    """Keep it, so that the warnings know it; a refused prescription takes it back with everything else."""
+    try:
+        if stated is not None:
+            stated_facts.state(scan.id, stated, by=by)
+            db.session.flush()
+    except Invalid as refused:
+        return refused.errors
+    return {}
 
 
 def _item(position: int, line: Line, warned: Sequence[SafetyWarning]) -> PrescriptionItem:

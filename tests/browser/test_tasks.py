@@ -99,6 +99,11 @@ TASKS = (
         patient.follow_a_scan_and_get_the_report,
         "patient.home patient.scan files.heatmap files.report files.image",
     ),
+    Task(
+        "tell_the_pharmacist_about_oneself",
+        patient.tell_the_pharmacist,
+        "patient.scan patient.about POST patient.keep_about",
+    ),
     Task("send_again_what_was_closed", patient.send_again_what_was_closed, "patient.home patient.scan"),
     # Doctors
     Task("find_and_open_a_scan", doctor.find_and_open, "doctor.worklist doctor.scan"),

@@ -20,6 +20,7 @@ from csss.prescriptions.safety import SafetyWarning
 from csss.prescriptions.services import MAX_ITEMS, MAX_REASON, asks, line_of
 from csss.prescriptions.templates import MAX_NAME, lines_of
 from csss.web.forms import clean, one_line
+from csss.web.stated_fields import StatedFields
 
 # A form sends at most MAX_ITEMS lines and some blank ones; more would only keep the server busy.
 MAX_LINES = 2 * MAX_ITEMS
@@ -196,8 +197,8 @@ class LinesForm(Form):
             yield from row
 
 
-class PrescriptionForm(LinesForm):
-    """The whole prescription."""
+class PrescriptionForm(LinesForm, StatedFields):
+    """The whole prescription, with what is known of the patient."""
 
     none_needed = BooleanField(_l("No medicine is needed"), false_values=_FALSE)
     notes = TextAreaField(_l("Notes"), filters=[clean])

@@ -7,10 +7,11 @@ from typing import Any
 
 from flask import Response, flash, request, url_for
 
-from csss.errors import NotFound
+from csss.errors import Invalid, NotFound
 from csss.i18n import gettext as _
+from csss.people.models import Sex
 from csss.people.permissions import Permission
-from csss.prescriptions import line_warnings, services, templates
+from csss.prescriptions import line_warnings, services, stated_facts, templates
 from csss.prescriptions import queries as prescription_queries
 from csss.prescriptions.models import Prescription
 from csss.prescriptions.presenters import prescription_view
@@ -34,7 +35,8 @@ from csss.web.pharmacist.presenters import (
     waits_because,
     what_is_known,
 )
-from csss.web.staff_view import history, patient_facts, scan_view
+from csss.web.staff_view import history, patient_facts, scan_view, stated_view
+from csss.web.stated_fields import NAMES
 from csss.web.steps import try_step
 from csss.web.unsent import comes_back_on, typed_before
 
@@ -120,6 +122,8 @@ def _submit(scan_id: uuid.UUID, step: Callable[..., Prescription], done: str) ->
     form = PrescriptionForm.typed(request.form)
     if form.change_lines(request.form) or _fill_in(form):
         return _show(scan_id, form)
+    if "keep_facts" in request.form:
+        return _keep_facts(scan_id, form)
     form.warn(_warnings(queries.scan_visible_to(me(), scan_id), form), request.form)
     refused = try_step(
         lambda: step(
@@ -127,6 +131,7 @@ def _submit(scan_id: uuid.UUID, step: Callable[..., Prescription], done: str) ->
             lines=form.lines,
             none_needed=form.none_needed.data,
             notes=form.notes.data or "",
+            stated=form.stated if _facts_sent() else None,
             by=me(),
         ),
         lambda status, sentence: _show(scan_id, form, status=status, conflict=sentence or ""),
@@ -136,6 +141,21 @@ def _submit(scan_id: uuid.UUID, step: Callable[..., Prescription], done: str) ->
         return refused
     flash(done, "success")
     return redirect_after(url_for(".scan", scan_id=scan_id))
+
+
+def _facts_sent() -> bool:
+    return "weight" in request.form
+
+
+def _keep_facts(scan_id: uuid.UUID, form: PrescriptionForm) -> Response:
+    """What is known of the patient, and the same form with warnings that know it."""
+    queries.scan_visible_to(me(), scan_id)
+    refused = try_step(
+        lambda: stated_facts.state(scan_id, form.stated, by=me()),
+        lambda status, sentence: _show(scan_id, form, status=status, conflict=sentence or ""),
+        place=form.refuse,
+    )
+    return refused or _show(scan_id, form)
 
 
 def _show(
@@ -151,6 +171,8 @@ def _show(
     elif form is None:
         form = PrescriptionForm.starting_with(versions[-1] if versions else None)
     if form is not None:
+        if not _facts_sent():
+            form.put(stated_facts.as_typed(stated_facts.known(scan)))
         form.warn(_warnings(scan, form))
     values: dict[str, Any] = {
         "scan": scan_view(scan, patient_facts(scan)),
@@ -165,6 +187,9 @@ def _show(
         "templates": templates.usable_by(me()) if form else (),
         "known_of": _known,
         "check_url": url_for(".line", scan_id=scan_id),
+        "male": scan.patient.sex is Sex.MALE,
+        "facts_known": [each for each in stated_view(scan) if each[1]],
+        "facts_open": form is not None and any(form[name].errors for name in NAMES),
         "recognised_allergies": recognised_allergies(scan),
         "hold": asked_for(scan) if action else None,
         "written": [prescription_view(version) for version in versions],
@@ -185,7 +210,12 @@ def _fill_in(form: PrescriptionForm) -> bool:
 
 
 def _warnings(scan: Scan, form: PrescriptionForm) -> dict[int, tuple[SafetyWarning, ...]]:
-    return line_warnings.warnings(scan, [(row.number, row.line) for row in form.rows if not row.line.blank])
+    said = None
+    if _facts_sent():
+        with suppress(Invalid):  # told beside the field when the form is sent
+            said = stated_facts.read(form.stated)
+    lines = [(row.number, row.line) for row in form.rows if not row.line.blank]
+    return line_warnings.warnings(scan, lines, said)
 
 
 def _known(row: LineForm) -> list[str]:
