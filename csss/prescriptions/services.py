@@ -7,18 +7,20 @@ from sqlalchemy import select
 
 from csss import report_fonts
 from csss.audit.record import record
+from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid
 from csss.i18n import gettext as _
 from csss.lengths import at_most, too_long
 from csss.people.models import User
-from csss.prescriptions import line_warnings, stated_facts
+from csss.people.roles import Role
+from csss.prescriptions import drafts, line_warnings, stated_facts
 from csss.prescriptions.lines import AS_NEEDED, Line, line_problems
 from csss.prescriptions.models import Prescription, PrescriptionItem, Route
 from csss.prescriptions.safety import SafetyWarning
 from csss.prescriptions.stated_facts import Stated
 from csss.scans import policies, workflow
-from csss.scans.models import Scan
+from csss.scans.models import Scan, ScanHold
 from csss.scans.services import answer_hold
 from csss.scans.states import HoldFor, Status
 
@@ -62,8 +64,35 @@ def correct(
     policies.check_can_correct(scan, HoldFor.PHARMACIST)
     prescription = _prescription(scan, lines, none_needed, notes, stated, by=by)
     answer_hold(scan)
+    _end_recall(scan, by)
     record("scan.prescription_corrected", scan, by=by, version=prescription.version)
     return prescription
+
+
+def recall(scan_id: uuid.UUID, *, by: User) -> ScanHold:
+    """Take a completed prescription back: nothing is approved until a pharmacist keeps a correction.
+
+    Raises StateConflict once the report has been approved, and when the scan is on hold already.
+    """
+    scan = workflow.lock(scan_id)
+    policies.check_can_hold(scan, HoldFor.PHARMACIST)
+    note = _("Taken back by the pharmacist to be corrected.")
+    hold = ScanHold(id=uuid.uuid4(), scan_id=scan.id, to=HoldFor.PHARMACIST, note=note, placed_by_id=by.id)
+    db.session.add(hold)
+    record("prescription.recalled", scan, by=by)
+    return hold
+
+
+def is_recall(hold: ScanHold | None) -> bool:
+    """Whether a pharmacist has placed it, not an administrator."""
+    return hold is not None and hold.placed_by.role is Role.PHARMACIST
+
+
+def _end_recall(scan: Scan, by: User) -> None:
+    """A correction ends what a pharmacist has taken back; what an administrator asked for, the administrator ends."""
+    hold = scan.open_hold
+    if hold is not None and is_recall(hold) and policies.may(policies.check_can_lift, scan):
+        hold.lifted_at, hold.lifted_by_id = now(), by.id
 
 
 def line_of(item: PrescriptionItem) -> Line:
@@ -112,6 +141,7 @@ def _prescription(
         ],
     )
     db.session.add(prescription)
+    drafts.discard(scan.id, by=by)
     for position, (place, _line) in enumerate(filled, start=1):
         # Record the fact and the codes; the text stays with the line.
         if kinds := [each.code.value for each in warned.get(place, ()) if each.severity.asks]:

@@ -14,6 +14,8 @@ from wtforms.fields.choices import SelectChoice
 
 from csss.i18n import gettext as _
 from csss.i18n import lazy_gettext as _l
+from csss.prescriptions import drafts
+from csss.prescriptions.fact_models import PrescriptionDraft
 from csss.prescriptions.lines import AS_NEEDED, DOSE_UNITS, LIMITS, Line
 from csss.prescriptions.models import Prescription, PrescriptionTemplate, Route
 from csss.prescriptions.safety import SafetyWarning
@@ -209,6 +211,13 @@ class PrescriptionForm(LinesForm, StatedFields):
         kept = {"none_needed": written.none_needed, "notes": written.notes} if written else {}
         form = cls(None, data=kept)
         form.set_rows([_as_typed(line_of(item)) for item in (written.items if written else [])])
+        return form
+
+    @classmethod
+    def of_draft(cls, draft: PrescriptionDraft) -> "PrescriptionForm":
+        """What was typed and not signed."""
+        form = cls(None, data={"none_needed": draft.none_needed, "notes": draft.notes})
+        form.set_rows([_as_typed(line) for line in drafts.lines_of(draft)])
         return form
 
     def fill_in(self, template: PrescriptionTemplate) -> None:

@@ -13,7 +13,8 @@ from csss.prescriptions import allergies, dose_checks, line_warnings
 from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.formulary import Medicine
 from csss.prescriptions.lines import Line
-from csss.prescriptions.models import PrescriptionTemplate, Route
+from csss.prescriptions.models import Prescription, PrescriptionTemplate, Route
+from csss.prescriptions.queries import scans_of
 from csss.prescriptions.safety import doses
 from csss.prescriptions.safety.facts import of_formulary
 from csss.prescriptions.templates import lines_of
@@ -22,7 +23,7 @@ from csss.scans.list_rows import ListedScan
 from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, Status
-from csss.web.filters import ago, shorten
+from csss.web.filters import ago, shorten, when
 from csss.web.scan_view import age_at
 
 
@@ -62,6 +63,37 @@ def queue_rows(scans: Sequence[ListedScan]) -> list[QueueRow]:
             tag=tag(cast("Scan", scan)),  # the statuses that presenters and policies need
         )
         for scan in scans
+    ]
+
+
+@dataclass(frozen=True)
+class CompletedRow:
+    """One line of the list of completed prescriptions."""
+
+    id: str
+    url: str
+    name: str
+    mrn: str
+    completed: str
+    author: str
+    medicines: str
+    tag: Tag
+
+
+def completed_rows(prescriptions: Sequence[Prescription]) -> list[CompletedRow]:
+    scans = scans_of(prescriptions)
+    return [
+        CompletedRow(
+            id=str(each.scan_id),
+            url=url_for("pharmacist.scan", scan_id=each.scan_id),
+            name=scans[each.scan_id].patient.user.name,
+            mrn=scans[each.scan_id].patient.mrn,
+            completed=when(each.created_at),
+            author=each.pharmacist.name,
+            medicines=shorten(", ".join(item.drug for item in each.items), 80) or _("None needed"),
+            tag=tag(scans[each.scan_id]),
+        )
+        for each in prescriptions
     ]
 
 

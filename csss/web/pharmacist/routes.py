@@ -1,7 +1,7 @@
 """Routes: a pharmacist adds prescriptions."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,8 +11,9 @@ from csss.errors import Invalid, NotFound
 from csss.i18n import gettext as _
 from csss.people.models import Sex
 from csss.people.permissions import Permission
-from csss.prescriptions import line_warnings, services, stated_facts, templates
+from csss.prescriptions import drafts, line_warnings, services, stated_facts, templates
 from csss.prescriptions import queries as prescription_queries
+from csss.prescriptions.fact_models import PrescriptionDraft
 from csss.prescriptions.models import Prescription
 from csss.prescriptions.presenters import prescription_view
 from csss.prescriptions.safety import SafetyWarning
@@ -25,6 +26,7 @@ from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
 from csss.web.live_region.rows import rendered_once
 from csss.web.pharmacist.blueprint import pharmacist
+from csss.web.pharmacist.desk import draft_saved
 from csss.web.pharmacist.forms import LineForm, PrescriptionForm, QueueFilterForm
 from csss.web.pharmacist.presenters import (
     asked_for,
@@ -63,8 +65,10 @@ def queue() -> Response:
 @pharmacist.get("/scans/<uuid:scan_id>")
 @requires(Permission.SCAN_PRESCRIBE)
 def scan(scan_id: uuid.UUID) -> Response:
-    """Show the form for the prescription; text typed before the session ended is filled in again."""
-    form = PrescriptionForm.typed_before(typed_before("pharmacist.complete", "pharmacist.correct"))
+    """The prescription to be written; what was typed before the session ended is in the form again."""
+    form = PrescriptionForm.typed_before(
+        typed_before("pharmacist.complete", "pharmacist.correct", "pharmacist.save_draft")
+    )
     if form is None or _action(queries.scan_visible_to(me(), scan_id)) is not None:
         return _show(scan_id, form)
     return _show(
@@ -140,7 +144,17 @@ def _submit(scan_id: uuid.UUID, step: Callable[..., Prescription], done: str) ->
     if refused is not None:
         return refused
     flash(done, "success")
+    if "next" in request.form:
+        following = prescription_queries.next_to_complete(scan_id)
+        return redirect_after(url_for(".scan", scan_id=following) if following else url_for(".queue"))
     return redirect_after(url_for(".scan", scan_id=scan_id))
+
+
+def _draft(scan_id: uuid.UUID, versions: Sequence[Prescription]) -> PrescriptionDraft | None:
+    """The own draft; not one that is older than what a colleague has signed since."""
+    draft = drafts.of(scan_id, me())
+    overtaken = draft is not None and versions and draft.saved_at < versions[-1].created_at
+    return None if overtaken else draft
 
 
 def _facts_sent() -> bool:
@@ -166,8 +180,11 @@ def _show(
     versions = services.versions(scan)
     action = _action(scan)
     typed = form if conflict else None
+    draft = _draft(scan_id, versions)
     if action is None:
         form = None  # shown only to someone who may send it now
+    elif form is None and draft is not None:
+        form = PrescriptionForm.of_draft(draft)
     elif form is None:
         form = PrescriptionForm.starting_with(versions[-1] if versions else None)
     if form is not None:
@@ -181,6 +198,9 @@ def _show(
         "waits_because": None if action or conflict else waits_because(scan),
         "action": action,
         "form": form,
+        "draft_saved": draft_saved(draft) if draft else "",
+        "may_recall": policies.may(policies.check_can_hold, scan, HoldFor.PHARMACIST),
+        "recalled": services.is_recall(asked_for(scan)),
         "typed": typed,  # a refused prescription is shown once more, so that nothing written is lost
         "max_items": services.MAX_ITEMS,
         "medicine_names": medicine_names(),
