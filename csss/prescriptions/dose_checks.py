@@ -1,7 +1,7 @@
 """Check whether a dose is meaningful, and whether it exceeds the formulary's maximum daily dose.
 
 A meaningless dose is refused: no positive number, no unit, a unit that does not suit the route or the medicine. A
-dose above the greatest dose a day only needs a reason. What depends on the patient is in `safety`.
+dose above the maximum daily dose only needs a reason. What depends on the patient is in `safety`.
 """
 
 import re
@@ -60,7 +60,7 @@ _MEASURES = {Measure.MASS: "mg", Measure.UNITS: "IU", Measure.MMOL: "mmol"}
 
 def _trouble(trouble: Trouble, route: Route, text: str) -> str | None:
     if trouble is Trouble.NOT_POSITIVE:
-        return _("A dose is more than zero.")
+        return _("A dose must be more than zero.")
     if trouble is Trouble.UNCLEAR:
         return _(
             "Write the number in plain digits: a raised, lowered or circled digit cannot be read for certain."
@@ -97,7 +97,7 @@ class Excess:
 
 
 def warning(drug: str, text: str, route: Route, frequency: str, book: Formulary) -> str | None:
-    """A sentence when the line exceeds the greatest dose a day that the formulary knows; None otherwise."""
+    """A sentence when the line exceeds the maximum daily dose that the formulary knows; None otherwise."""
     found = excess(drug, text, route, frequency, book)
     return found.sentence if found else None
 
@@ -105,7 +105,7 @@ def warning(drug: str, text: str, route: Route, frequency: str, book: Formulary)
 def excess(
     drug: str, text: str, route: Route, frequency: str, book: Formulary, *, kg: Fraction | None = None
 ) -> Excess | None:
-    """What exceeds the greatest dose a day of an adult; a dose per kilogram is compared for a person of `kg`."""
+    """What exceeds the maximum daily dose of an adult; a dose per kilogram is compared for a person of `kg`."""
     medicines, dose = book.find(drug), read(text)
     if not medicines or dose.trouble is not None:
         return None
@@ -122,7 +122,7 @@ def _too_many(dose: Dose, times: Fraction | None, medicines: Sequence[Medicine])
         most, total = count.unit.most_a_day, a_day(count, times)
         if most is not None and total > most and count.per not in (Per.HOUR, Per.MINUTE):
             sentence = _(
-                "This comes to %(amount)s of %(medicine)s a day; for no medicine is more than %(most)s a day usual.",
+                "This comes to %(amount)s of %(medicine)s a day; more than %(most)s a day is unusual for any medicine.",
                 amount=_counted(count.unit, total),
                 medicine=names_of(medicines),
                 most=_counted(count.unit, Fraction(most)),
@@ -138,7 +138,7 @@ def _too_much(
     medicines: Sequence[Medicine],
     kg: Fraction | None,
 ) -> Excess | None:
-    """Warn of more than the greatest dose a day; for several medicines in one line, more than the sum of theirs."""
+    """Warn of more than the maximum daily dose; for several medicines in one line, more than the sum of theirs."""
     limits = [_limit(each, route, amount.measure) for each in medicines]
     limit = sum((each for each in limits if each is not None), Fraction(0))
     total = a_day(amount, times, kg)
@@ -146,14 +146,14 @@ def _too_much(
         return None
     told = [
         _(
-            "This comes to %(amount)s a day. The greatest dose a day of %(medicine)s is %(limit)s.",
+            "This comes to %(amount)s a day. The maximum daily dose of %(medicine)s is %(limit)s.",
             amount=written(total, amount.measure),
             medicine=names_of(medicines),
             limit=written(limit, amount.measure),
         )
     ]
     if times is None and amount.per is Per.DOSE:
-        told.append(_("How often it is taken was not understood, so a single dose was compared."))
+        told.append(_("The frequency was not understood, so a single dose was compared."))
     if kg is None and (amount.per_kg or amount.per_m2):
         told.append(_("It was compared for a person of %(kg)s kg.", kg=KG))
     if not any(_known_limit(each, route, amount.measure) for each in medicines):

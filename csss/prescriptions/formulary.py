@@ -4,7 +4,7 @@ It has two files beside this module, separated by semicolons, lists by `|`: `for
 own instead, CSSS_FORMULARY) and `allergy_groups.csv`. Names are WHO INNs, codes those of the ATC index; they name
 usual strengths and routes and recommend no dose. A line may always name something else.
 
-The eight columns: name; ATC code; forms and strengths; routes; allergy groups; other names; greatest dose a day of
+The eight columns: name; ATC code; forms and strengths; routes; allergy groups; other names; maximum daily dose of
 an adult; usual use. The last two may be missing or empty. The seventh is one amount ("4 g"), or several: one for a
 route ("4 g|oral 2 g"; the one without a route applies to all others), or one in another measure ("240 mg|24,000
 units"). For a combination it is the sum of all ingredients; for a medicine that is not taken daily, the amount of a
@@ -35,7 +35,7 @@ _WORD = re.compile(r"[a-z0-9]+")
 T = TypeVar("T")
 _NO_USAGE = Usage()
 _COLUMNS = 6  # name, code, strengths, routes, groups, other names
-_MORE = 2  # the greatest dose a day and the usual use are optional
+_MORE = 2  # the maximum daily dose and the usual use are optional
 SOURCE = "source:"  # begins a row that names who says so
 
 
@@ -165,7 +165,7 @@ def _groups() -> Iterator[Group]:
 def _medicine(row: list[str], groups: dict[str, Group], source: Source | None, where: str) -> Medicine:
     if not _COLUMNS <= len(row) <= _COLUMNS + _MORE:
         raise BadSetting(
-            f"{where}: {_COLUMNS} columns are expected, separated by semicolons; a seventh may hold the greatest dose a day,"
+            f"{where}: {_COLUMNS} columns are expected, separated by semicolons; a seventh may hold the maximum daily dose,"
             " an eighth the usual use."
         )
     name, code, strengths, routes, group_keys, other_names = row[:_COLUMNS]

@@ -56,7 +56,7 @@ def test_as_needed_needs_no_frequency_and_warnings_see_the_whole_dose(
         ({"dose": "500 mg", "dose_unit": "g"}, "dose_unit-0", "The dose has a unit already"),
         ({"dose": "500", "dose_unit": "bananas"}, "dose_unit-0", "Choose a unit of the list."),
         ({"dose": "500", "as_needed": "perhaps"}, "as_needed-0", "Choose when it is taken."),
-        ({"dose": "-500", "dose_unit": "mg"}, "dose-0", "A dose is more than zero."),
+        ({"dose": "-500", "dose_unit": "mg"}, "dose-0", "A dose must be more than zero."),
         ({"dose": "", "dose_unit": "mg"}, "dose-0", "Enter the dose."),
         ({"dose": "500²", "dose_unit": "mg"}, "dose-0", "plain digits"),
     ],

@@ -147,12 +147,12 @@ def test_where_the_end_cannot_be_told_it_may_still_be_taken_for_three_months(dur
         ("Wondermycin;J01XX99;tablet;oral;wonders;", "'wonders' is no allergy group"),
         ("# nothing", "there is no medicine in the file"),
         ("A;J01XX99;t;oral;;\nA;J01XX98;t;oral;;", "line 2: A is listed twice"),
-        ("Wondermycin;J01XX99;tablet;oral;;;much", "'much' is no greatest dose a day"),
-        ("Wondermycin;J01XX99;tablet;oral;;;-4 g", "'-4 g' is no greatest dose a day"),
-        ("Wondermycin;J01XX99;tablet;oral;;;4", "'4' is no greatest dose a day"),
-        ("Wondermycin;J01XX99;tablet;oral;;;4 tablets", "'4 tablets' is no greatest dose a day"),
-        ("Wondermycin;J01XX99;tablet;oral;;;4 mg/kg", "'4 mg/kg' is no greatest dose a day"),
-        ("Wondermycin;J01XX99;tablet;oral;;;4 g;;and more", "a seventh may hold the greatest dose a day"),
+        ("Wondermycin;J01XX99;tablet;oral;;;much", "'much' is not a maximum daily dose"),
+        ("Wondermycin;J01XX99;tablet;oral;;;-4 g", "'-4 g' is not a maximum daily dose"),
+        ("Wondermycin;J01XX99;tablet;oral;;;4", "'4' is not a maximum daily dose"),
+        ("Wondermycin;J01XX99;tablet;oral;;;4 tablets", "'4 tablets' is not a maximum daily dose"),
+        ("Wondermycin;J01XX99;tablet;oral;;;4 mg/kg", "'4 mg/kg' is not a maximum daily dose"),
+        ("Wondermycin;J01XX99;tablet;oral;;;4 g;;and more", "a seventh may hold the maximum daily dose"),
     ],
 )
 def test_a_hospitals_own_file_is_refused_by_line(tmp_path: Path, line: str, sentence: str) -> None:

@@ -48,7 +48,7 @@ def test_warfarin_by_the_gram_for_a_child_is_told_in_plain_sentences() -> None:
     (told,) = check(man(5), [line("Warfarin; 5000 mg; oral; ten times a day")], BOOK, LIST)
     assert [each.severity for each in told] == [Severity.SERIOUS, Severity.SERIOUS]
     words = " ".join(each.written for each in told).replace("\N{NO-BREAK SPACE}", " ")
-    assert "This comes to 50 g a day. The greatest dose a day of Warfarin is 15 mg." in words
+    assert "This comes to 50 g a day. The maximum daily dose of Warfarin is 15 mg." in words
     assert "The formulary has no dose of Warfarin for people under 18." in words
     assert "to be checked by the hospital's pharmacist, 2026-11-30" in words
 

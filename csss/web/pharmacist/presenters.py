@@ -149,9 +149,9 @@ def what_is_known(line: Line) -> list[str]:
 def _of_medicine(medicine: Medicine, route: Route | None) -> str:
     name = f"{medicine.name}: {medicine.strengths}" if medicine.strengths else medicine.name
     if most := dose_checks.greatest_a_day(medicine, route):
-        told = _("%(medicine)s. Greatest dose a day: %(most)s.", medicine=name, most=most)
+        told = _("%(medicine)s. Maximum daily dose: %(most)s.", medicine=name, most=most)
     else:
-        told = _("%(medicine)s. No greatest dose a day is named.", medicine=name)
+        told = _("%(medicine)s. No maximum daily dose is listed.", medicine=name)
     if route and (usual := doses.usual_dose(medicine, route)):
         source = of_formulary(medicine.source)
         told = f"{told} {_('Usual single dose of an adult: %(usual)s (%(source)s).', usual=usual, source=source)}"
