@@ -24,7 +24,7 @@ from csss.prescriptions.models import Prescription, Route
 from csss.prescriptions.safety import PatientFacts, SafetyWarning, Taken
 from csss.prescriptions.safety import interactions as interaction_list
 from csss.prescriptions.safety.interactions import Interactions
-from csss.prescriptions.stated_facts import Known
+from csss.prescriptions.stated_facts import KnownFacts
 from csss.scans.models import Scan
 
 # How long a medicine may still be in use when its line has no readable duration.
@@ -48,7 +48,7 @@ def interactions() -> Interactions:
 
 
 def warnings(
-    scan: Scan, lines: Sequence[tuple[int, Line]], said: Known | None = None
+    scan: Scan, lines: Sequence[tuple[int, Line]], said: KnownFacts | None = None
 ) -> dict[int, tuple[SafetyWarning, ...]]:
     """The warnings of each line that has any. `lines` are the filled lines, each with its position; `said` is what
     a form says of the patient, instead of what is kept."""
@@ -58,7 +58,7 @@ def warnings(
     return {place: found for (place, _line), found in zip(lines, told, strict=True) if found}
 
 
-def facts_of(scan: Scan, said: Known | None = None) -> PatientFacts:
+def facts_of(scan: Scan, said: KnownFacts | None = None) -> PatientFacts:
     """What is known of the scan's patient today."""
     patient = scan.patient
     said = said or stated_facts.known(scan)

@@ -46,7 +46,7 @@ class Stated:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownFacts:
     """The answers as they are kept."""
 
     weight_grams: int | None
@@ -67,16 +67,16 @@ def newest(scan_id: uuid.UUID) -> StatedFacts | None:
     return db.session.scalars(query.limit(1)).first()
 
 
-def known(scan: Scan) -> Known:
+def known(scan: Scan) -> KnownFacts:
     """What is known for a scan; all None when nobody has said anything."""
     row = newest(scan.id)
     allergies = scan.patient.allergies
     if row is None:
-        return Known(None, None, None, None, "", allergies)
-    return Known(row.weight_grams, row.pregnancy, row.kidney, row.egfr, row.medicines, allergies)
+        return KnownFacts(None, None, None, None, "", allergies)
+    return KnownFacts(row.weight_grams, row.pregnancy, row.kidney, row.egfr, row.medicines, allergies)
 
 
-def as_typed(facts: Known) -> Stated:
+def as_typed(facts: KnownFacts) -> Stated:
     """For a form."""
     kg = facts.weight_kg
     return Stated(
@@ -95,7 +95,7 @@ def taking(medicines: str) -> tuple[Taken, ...]:
     return tuple(Taken(name[:200]) for name in names if name.lower().rstrip(".") not in _NO_MEDICINE)
 
 
-def read(stated: Stated) -> Known:
+def read(stated: Stated) -> KnownFacts:
     """The answers, checked. Raises Invalid, which names the field."""
     errors: dict[str, str] = {}
     grams = _grams(stated.weight, errors)
@@ -113,7 +113,7 @@ def read(stated: Stated) -> Known:
             errors[name] = sentence
     if errors:
         raise Invalid(**errors)
-    return Known(grams, pregnancy, kidney, egfr, stated.medicines.strip(), stated.allergies.strip())
+    return KnownFacts(grams, pregnancy, kidney, egfr, stated.medicines.strip(), stated.allergies.strip())
 
 
 def may_state(scan: Scan, by: User) -> bool:

@@ -22,7 +22,7 @@ from csss.prescriptions.models import Route
 from csss.prescriptions.units import MEDICINE, Measure
 
 
-class Advice(StrEnum):
+class UseAdvice(StrEnum):
     AVOID = "avoid"
     CAUTION = "caution"
 
@@ -48,8 +48,8 @@ class Usage:
     ranges: tuple[Range, ...] = ()
     youngest: int | None = None
     older: bool = False
-    pregnancy: Advice | None = None
-    breast_feeding: Advice | None = None
+    pregnancy: UseAdvice | None = None
+    breast_feeding: UseAdvice | None = None
     kidney_avoid: int | None = None
     kidney_reduce: int | None = None
     weekly: tuple[Route | None, ...] = ()
@@ -84,7 +84,7 @@ def parse(cell: str) -> Usage:
         elif statement == "older caution":
             values["older"] = True
         elif found := _ADVICE.fullmatch(statement):
-            values[found[1].replace("-", "_")] = Advice(found[2])
+            values[found[1].replace("-", "_")] = UseAdvice(found[2])
         elif found := _KIDNEY.fullmatch(statement):
             values[f"kidney_{found[1]}"] = int(found[2])
         elif found := _WEEKLY.fullmatch(statement):

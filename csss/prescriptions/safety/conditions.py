@@ -13,7 +13,7 @@ from csss.prescriptions.safety.facts import (
     Severity,
     of_formulary,
 )
-from csss.prescriptions.usage import Advice
+from csss.prescriptions.usage import UseAdvice
 
 OLDER = 65 * 12  # months
 
@@ -51,13 +51,13 @@ def _of_age(medicine: Medicine, facts: PatientFacts) -> Iterator[_Told]:
 def _of_pregnancy(medicine: Medicine, facts: PatientFacts) -> Iterator[_Told]:
     advice = medicine.usage.pregnancy
     pregnant = facts.pregnancy is not None and facts.pregnancy.pregnant
-    if pregnant and advice is Advice.AVOID:
+    if pregnant and advice is UseAdvice.AVOID:
         sentence = _("%(medicine)s is avoided in pregnancy.", medicine=medicine.name)
         yield Code.PREGNANCY, Severity.SERIOUS, sentence
-    elif pregnant and advice is Advice.CAUTION:
+    elif pregnant and advice is UseAdvice.CAUTION:
         sentence = _("%(medicine)s is taken in pregnancy only when it is needed.", medicine=medicine.name)
         yield Code.PREGNANCY, Severity.CAUTION, sentence
-    elif facts.may_be_pregnant and advice is Advice.AVOID:
+    elif facts.may_be_pregnant and advice is UseAdvice.AVOID:
         sentence = _(
             "%(medicine)s is avoided in pregnancy. Whether the patient is pregnant is not known: ask.",
             medicine=medicine.name,
@@ -69,7 +69,7 @@ def _of_breast_feeding(medicine: Medicine, facts: PatientFacts) -> Iterator[_Tol
     advice = medicine.usage.breast_feeding
     if advice is None or facts.pregnancy is None or not facts.pregnancy.breast_feeding:
         return
-    if advice is Advice.AVOID:
+    if advice is UseAdvice.AVOID:
         sentence = _("%(medicine)s is avoided while breast-feeding.", medicine=medicine.name)
         yield Code.BREAST_FEEDING, Severity.SERIOUS, sentence
     else:
