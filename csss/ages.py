@@ -42,6 +42,11 @@ class Age:
         return _("%(years)s y", years=self.number)
 
 
+def months_between(born: date, on: date) -> int:
+    """The completed months of an age on the date `on`."""
+    return (on.year - born.year) * 12 + on.month - born.month - (on.day < born.day)
+
+
 def age_on(born: date, on: date) -> Age:
     """The age on the date `on`. A month is completed on the same day of the next month. If that month has no such
     day, it is completed on the first of the following one: for a birth on 29 February, a year is completed on 1
@@ -51,7 +56,7 @@ def age_on(born: date, on: date) -> Age:
     """
     if on < born:
         raise ValueError("The date lies before the date of birth.")
-    months = (on.year - born.year) * 12 + on.month - born.month - (on.day < born.day)
+    months = months_between(born, on)
     if months < 1:
         return Age((on - born) // timedelta(days=1), AgeUnit.DAYS)
     if months < MONTHS_BELOW:

@@ -144,6 +144,9 @@ class Settings:
     hospital_name: str = _setting("Example Hospital", "Shown on pages, mail and reports")
     hospital_address: str = _setting("", "Shown on reports; vertical bars separate its lines")
     formulary: str = _setting("", "File of the hospital's medicines; empty: ours (`csss/prescriptions/data`)")
+    interactions: str = _setting(
+        "", "File of the hospital's list of interactions; empty: ours, in the same folder"
+    )
     admin_passkey: bool = _setting(
         False,
         "Administrators must sign in, approve and erase with a passkey (a recovery code leads to a new one)",

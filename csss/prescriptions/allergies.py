@@ -89,35 +89,52 @@ def read(text: str, formulary: Formulary) -> Allergies:
     return Allergies(found, tuple(medicines.items()), tuple(groups.items()), told)
 
 
+@dataclass(frozen=True)
+class Objection:
+    """Why a patient may not tolerate a medicine. `itself`: the medicine is named, not only its group."""
+
+    sentence: str
+    itself: bool
+
+
 def warning(drug: str, allergies: Allergies, formulary: Formulary) -> str | None:
     """Say why this patient may not tolerate the line's medicine; None when nothing is known against it."""
+    found = objection(drug, allergies, formulary)
+    return found.sentence if found else None
+
+
+def objection(drug: str, allergies: Allergies, formulary: Formulary) -> Objection | None:
+    """The strongest objection to the line's medicine: itself, then its group, then a related group."""
     prescribed = formulary.find(drug)
     for medicine in prescribed:
         for allergen, typed in allergies.medicines:
             if medicine.ingredients & allergen.ingredients:
-                return _(
-                    "The patient names an allergy to “%(typed)s”, which is in this medicine.", typed=typed
+                return Objection(
+                    _("The patient names an allergy to “%(typed)s”, which is in this medicine.", typed=typed),
+                    True,
                 )
     if not prescribed and (word := _same_words(drug, allergies)):
-        return _("The patient names an allergy to “%(typed)s”.", typed=word)
+        return Objection(_("The patient names an allergy to “%(typed)s”.", typed=word), True)
     for medicine in prescribed:
         for group, typed in _named_groups(allergies, formulary):
             if group.key in medicine.groups:
-                return _(
+                sentence = _(
                     "The patient names an allergy to “%(typed)s”. %(drug)s is one of %(group)s.",
                     typed=typed,
                     drug=medicine.name,
                     group=group.name,
                 )
+                return Objection(sentence, False)
     for medicine in prescribed:
         for group, typed in _named_groups(allergies, formulary):
             for key in medicine.groups:
                 if key in group.related or group.key in formulary.groups[key].related:
-                    return _(
+                    sentence = _(
                         "The patient names an allergy to “%(typed)s”. Some people with it react to %(group)s, too.",
                         typed=typed,
                         group=formulary.groups[key].name,
                     )
+                    return Objection(sentence, False)
     return None
 
 

@@ -30,6 +30,7 @@ class Trouble(StrEnum):
     NO_NUMBER = "no number"
     NO_UNIT = "no unit"
     NOT_POSITIVE = "not positive"
+    UNCLEAR = "unclear digit"
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,15 @@ _OF = re.compile(r"\s*(?:of|@|à)\s*(?:a\s+)?")
 _PLUS = re.compile(r"\s*(?:\+|/|and|plus)\s*")
 
 
+_UNCLEAR = "\N{REPLACEMENT CHARACTER}"  # stands for a digit whose place in the number cannot be told
+
+
 def read(text: str) -> Dose:
     """Parse the amounts in a text. Without one, the trouble says what is missing."""
     plain = normal(text)
     tokens = list(_TOKEN.finditer(plain))
-    if _has_minus(plain, tokens):
-        return Dose(trouble=Trouble.NOT_POSITIVE)
+    if _UNCLEAR in plain or _has_minus(plain, tokens):
+        return Dose(trouble=Trouble.UNCLEAR if _UNCLEAR in plain else Trouble.NOT_POSITIVE)
     amounts = [_amount(token) for token in tokens]
     if not amounts:
         if re.search(r"\d", plain):
@@ -134,8 +138,14 @@ def _has_minus(plain: str, tokens: "list[re.Match[str]]") -> bool:
 
 
 def normal(text: str) -> str:
-    """Normalise: lower case, one kind of digits, minus, times sign and space; fractions and number words as digits."""
-    text = text[:MOST]
+    """Normalise: lower case, one kind of digits, minus, times sign and space; fractions and number words as digits.
+
+    A raised, lowered or circled digit becomes a sign that nothing reads: "500²" is not 5002. "m²" is a square metre.
+    """
+    text = "".join(
+        _UNCLEAR if _is_unclear(each, before) else each
+        for before, each in zip(f" {text[:MOST]}", text[:MOST], strict=False)
+    )
     apart = "".join(
         f" {each} " if "⁄" in unicodedata.normalize("NFKC", each) else each
         for each in text.replace("\u2044", "/")
@@ -151,6 +161,13 @@ def normal(text: str) -> str:
     plain = re.sub(rf"\b(?:{'|'.join(_WORDS)})\b", lambda found: _WORDS[found[0]], plain)
     plain = re.sub(rf"\ban?\s+(?=(?:{unit_pattern(COUNTED)})\b)", "1 ", plain)
     return " ".join(plain.split())
+
+
+def _is_unclear(letter: str, before: str) -> bool:
+    if unicodedata.category(letter) != "No" or (letter in "²³" and before in "mM"):
+        return False
+    plain = unicodedata.normalize("NFKC", letter)
+    return "⁄" not in plain and any(each.isdigit() for each in plain)
 
 
 def number_of(text: str) -> Fraction:

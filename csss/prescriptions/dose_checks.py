@@ -1,7 +1,7 @@
 """Check whether a dose is meaningful, and whether it exceeds the formulary's maximum daily dose.
 
 A meaningless dose is refused: no positive number, no unit, a unit that does not suit the route or the medicine. A
-dose above the maximum daily dose only needs a reason. Age, weight and other medicines are not considered.
+dose above the maximum daily dose only needs a reason. What depends on the patient is in `safety`.
 """
 
 import re
@@ -19,12 +19,12 @@ from csss.prescriptions.units import COUNTED, MEDICINE, Measure, Unit, find, uni
 
 # Used where the formulary names no maximum daily dose: this multiple of the greatest strength.
 TIMES_THE_STRENGTH = 8
-# A record has no weight, so a dose per kg or m² is compared for an adult of this size.
+# Where no weight is known, a dose per kg or m² is compared for an adult of this size.
 KG, M2 = 60, Fraction(18, 10)
 _MOST_WRITTEN = Fraction(10**12)
 _A_DAY = {Per.HOUR: 24, Per.MINUTE: 24 * 60, Per.DAY: 1}
 # By these routes the weight is that of the cream or the drops, not of the medicine in it.
-_PREPARATION = (Route.TOPICAL, Route.OPHTHALMIC, Route.OTIC)
+PREPARATION = (Route.TOPICAL, Route.OPHTHALMIC, Route.OTIC)
 _RATES = (Route.INTRAVENOUS, Route.SUBCUTANEOUS, Route.TRANSDERMAL, Route.INHALED, Route.OTHER)
 _FORMS = {"inhaler": "puff", "nebuliser": "nebule", "inhalation capsule": "capsule", "tablets": "tablet"}
 
@@ -45,10 +45,10 @@ def problem(drug: str, text: str, route: Route, book: Formulary) -> str | None:
             return _("A dose for each hour or minute does not fit the route “%(route)s”.", route=route.human)
         medicines = book.find(drug)
         known = _measures(medicines)
-        if amount.measure in MEDICINE and known and amount.measure not in known and route not in _PREPARATION:
+        if amount.measure in MEDICINE and known and amount.measure not in known and route not in PREPARATION:
             return _(
                 "%(medicine)s is measured in %(known)s, not in %(unit)s.",
-                medicine=_names(medicines),
+                medicine=names_of(medicines),
                 known=_(" or ").join(_MEASURES[each] for each in MEDICINE if each in known),
                 unit=_MEASURES[amount.measure],
             )
@@ -61,6 +61,10 @@ _MEASURES = {Measure.MASS: "mg", Measure.UNITS: "IU", Measure.MMOL: "mmol"}
 def _trouble(trouble: Trouble, route: Route, text: str) -> str | None:
     if trouble is Trouble.NOT_POSITIVE:
         return _("A dose must be more than zero.")
+    if trouble is Trouble.UNCLEAR:
+        return _(
+            "Write the number in plain digits: a raised, lowered or circled digit cannot be read for certain."
+        )
     if trouble is Trouble.NO_NUMBER:
         return _("Write how much: a number and a unit, for instance 500 mg or 2 tablets.")
     if route is Route.OTHER and re.search(r"[1-9]\s*[^\W\d_]", text):
@@ -81,56 +85,76 @@ class _Strengths:
 def greatest_a_day(medicine: Medicine, route: Route | None) -> str | None:
     """The formulary's maximum daily dose, in words; None when it names none."""
     limits = {measure: _known_limit(medicine, route, measure) for measure in MEDICINE}
-    return _(" or ").join(_written(limit, measure) for measure, limit in limits.items() if limit) or None
+    return _(" or ").join(written(limit, measure) for measure, limit in limits.items() if limit) or None
+
+
+@dataclass(frozen=True)
+class Excess:
+    """A line that exceeds a limit, in a sentence; `times` is how often the limit fits into it."""
+
+    sentence: str
+    times: Fraction
 
 
 def warning(drug: str, text: str, route: Route, frequency: str, book: Formulary) -> str | None:
     """A sentence when the line exceeds the maximum daily dose that the formulary knows; None otherwise."""
+    found = excess(drug, text, route, frequency, book)
+    return found.sentence if found else None
+
+
+def excess(
+    drug: str, text: str, route: Route, frequency: str, book: Formulary, *, kg: Fraction | None = None
+) -> Excess | None:
+    """What exceeds the maximum daily dose of an adult; a dose per kilogram is compared for a person of `kg`."""
     medicines, dose = book.find(drug), read(text)
     if not medicines or dose.trouble is not None:
         return None
     times = times_a_day(frequency)
     if too_many := _too_many(dose, times, medicines):
         return too_many
-    amount = None if route in _PREPARATION else _medicine_in(dose, drug, medicines)
-    return _too_much(amount, times, route, medicines) if amount is not None else None
+    amount = None if route in PREPARATION else medicine_in(dose, drug, medicines)
+    return _too_much(amount, times, route, medicines, kg) if amount is not None else None
 
 
-def _too_many(dose: Dose, times: Fraction | None, medicines: Sequence[Medicine]) -> str | None:
+def _too_many(dose: Dose, times: Fraction | None, medicines: Sequence[Medicine]) -> Excess | None:
     """Warn of more tablets, puffs or litres a day than is usual for any medicine."""
     for count in dose.amounts:
-        most, a_day = count.unit.most_a_day, _a_day(count, times)
-        if most is not None and a_day > most and count.per not in (Per.HOUR, Per.MINUTE):
-            return _(
-                "This comes to %(amount)s of %(medicine)s a day; more than %(most)s a day is unusual for "
-                "any medicine.",
-                amount=_counted(count.unit, a_day),
-                medicine=_names(medicines),
+        most, total = count.unit.most_a_day, a_day(count, times)
+        if most is not None and total > most and count.per not in (Per.HOUR, Per.MINUTE):
+            sentence = _(
+                "This comes to %(amount)s of %(medicine)s a day; more than %(most)s a day is unusual for any medicine.",
+                amount=_counted(count.unit, total),
+                medicine=names_of(medicines),
                 most=_counted(count.unit, Fraction(most)),
             )
+            return Excess(sentence, total / most)
     return None
 
 
 def _too_much(
-    amount: Amount, times: Fraction | None, route: Route, medicines: Sequence[Medicine]
-) -> str | None:
+    amount: Amount,
+    times: Fraction | None,
+    route: Route,
+    medicines: Sequence[Medicine],
+    kg: Fraction | None,
+) -> Excess | None:
     """Warn of more than the maximum daily dose; for several medicines in one line, more than the sum of theirs."""
     limits = [_limit(each, route, amount.measure) for each in medicines]
     limit = sum((each for each in limits if each is not None), Fraction(0))
-    a_day = _a_day(amount, times)
-    if None in limits or a_day <= limit:
+    total = a_day(amount, times, kg)
+    if None in limits or total <= limit:
         return None
     told = [
         _(
             "This comes to %(amount)s a day. The maximum daily dose of %(medicine)s is %(limit)s.",
-            amount=_written(a_day, amount.measure),
-            medicine=_names(medicines),
-            limit=_written(limit, amount.measure),
+            amount=written(total, amount.measure),
+            medicine=names_of(medicines),
+            limit=written(limit, amount.measure),
         )
     ]
     if times is None and amount.per is Per.DOSE:
         told.append(_("The frequency was not understood, so a single dose was compared."))
-    if amount.per_kg or amount.per_m2:
+    if kg is None and (amount.per_kg or amount.per_m2):
         told.append(_("It was compared for a person of %(kg)s kg.", kg=KG))
     if not any(_known_limit(each, route, amount.measure) for each in medicines):
         told.append(
@@ -139,20 +163,21 @@ def _too_much(
                 times=TIMES_THE_STRENGTH,
             )
         )
-    return " ".join(told)
+    return Excess(" ".join(told), total / limit)
 
 
-def _names(medicines: Sequence[Medicine]) -> str:
+def names_of(medicines: Sequence[Medicine]) -> str:
+    """The names in a sentence."""
     return _(" and ").join(each.name for each in medicines)
 
 
-def _a_day(amount: Amount, times: Fraction | None) -> Fraction:
+def a_day(amount: Amount, times: Fraction | None, kg: Fraction | None = None) -> Fraction:
     """In mg, units, mmol, ml or pieces. A single dose when the frequency is unknown."""
-    number = amount.number * (KG if amount.per_kg else 1) * (M2 if amount.per_m2 else 1)
+    number = amount.number * ((kg or KG) if amount.per_kg else 1) * (M2 if amount.per_m2 else 1)
     return number * _A_DAY.get(amount.per, times or Fraction(1))
 
 
-def _medicine_in(dose: Dose, drug: str, medicines: Sequence[Medicine]) -> Amount | None:
+def medicine_in(dose: Dose, drug: str, medicines: Sequence[Medicine]) -> Amount | None:
     """How much of the medicine a dose contains; tablets and spoons count by the strength in the line or the
     formulary.
 
@@ -254,7 +279,7 @@ def _counted(unit: Unit, number: Fraction) -> str:
     return f"{_plain(number)} {'ml' if unit.measure is Measure.VOLUME else name}"
 
 
-def _written(number: Fraction, measure: Measure) -> str:
+def written(number: Fraction, measure: Measure) -> str:
     """In the most readable unit, with a non-breaking space: 15 mg, 50 g, 300 micrograms, 40,000 IU."""
     unit = _MEASURES.get(measure, measure.value)
     if measure is Measure.MASS and number >= 1000:

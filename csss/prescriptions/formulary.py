@@ -4,12 +4,13 @@ It has two files beside this module, separated by semicolons, lists by `|`: `for
 own instead, CSSS_FORMULARY) and `allergy_groups.csv`. Names are WHO INNs, codes those of the ATC index; they name
 usual strengths and routes and recommend no dose. A line may always name something else.
 
-The seven columns: name; ATC code; forms and strengths; routes; allergy groups; other names; maximum daily dose of
-an adult. The last one may be missing or empty. It is one amount ("4 g"), or several: one for a route ("4 g|oral 2
-g"; the one without a route applies to all others), or one in another measure ("240 mg|24,000 units"). For a
-combination it is the sum of all ingredients; for a medicine that is not taken daily, the amount of a day on which
-it is taken. Above it a line needs a reason (`dose_checks`). The values in our file are examples, to be reviewed by
-a pharmacist of the hospital.
+The eight columns: name; ATC code; forms and strengths; routes; allergy groups; other names; maximum daily dose of
+an adult; usual use. The last two may be missing or empty. The seventh is one amount ("4 g"), or several: one for a
+route ("4 g|oral 2 g"; the one without a route applies to all others), or one in another measure ("240 mg|24,000
+units"). For a combination it is the sum of all ingredients; for a medicine that is not taken daily, the amount of a
+day on which it is taken. Above it a line needs a reason (`dose_checks`). The eighth is described in `usage`; a row
+`source:;who says so;2026-11-30` names source and date of all that follow it, and no use may be told without one. The
+values in our file are examples, to be reviewed by a pharmacist of the hospital.
 """
 
 import csv
@@ -17,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -25,12 +27,16 @@ from csss.config import BadSetting
 from csss.prescriptions.amounts import Amount, read
 from csss.prescriptions.models import Route
 from csss.prescriptions.units import MEDICINE
+from csss.prescriptions.usage import Usage, parse
 
-_DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent / "data"
 _CODE = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
 _WORD = re.compile(r"[a-z0-9]+")
 T = TypeVar("T")
-_COLUMNS = 6  # name, code, strengths, routes, groups, other names; the maximum daily dose is optional
+_NO_USAGE = Usage()
+_COLUMNS = 6  # name, code, strengths, routes, groups, other names
+_MORE = 2  # the maximum daily dose and the usual use are optional
+SOURCE = "source:"  # begins a row that names who says so
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,16 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Who says so, and the date on which it was looked at."""
+
+    name: str
+    day: date
+
+
+@dataclass(frozen=True)
 class Medicine:
-    """One entry. `groups` are keys of `Formulary.groups`."""
+    """One entry. `groups` are keys of `Formulary.groups`; `source` is None where nothing is said of its use."""
 
     name: str
     code: str
@@ -62,6 +76,8 @@ class Medicine:
     groups: tuple[str, ...]
     other_names: tuple[str, ...]
     limits: tuple[Limit, ...] = ()
+    usage: Usage = _NO_USAGE
+    source: Source | None = None
 
     @property
     def ingredients(self) -> frozenset[str]:
@@ -102,13 +118,18 @@ def load(path: str = "") -> Formulary:
     Raises BadSetting, which names the line, when the file cannot be read or is invalid.
     """
     groups = {group.key: group for group in _groups()}
-    file = Path(path) if path else _DATA / "formulary.csv"
+    file = Path(path) if path else DATA / "formulary.csv"
     medicines: dict[str, Medicine] = {}
+    source: Source | None = None
     try:
-        for number, row in _rows(file):
-            medicine = _medicine(row, groups, f"CSSS_FORMULARY, line {number}")
+        for number, row in rows(file):
+            where = f"CSSS_FORMULARY, line {number}"
+            if row[0] == SOURCE:
+                source = source_of(row, where)
+                continue
+            medicine = _medicine(row, groups, source, where)
             if medicine.name.lower() in medicines:
-                raise BadSetting(f"CSSS_FORMULARY, line {number}: {medicine.name} is listed twice.")
+                raise BadSetting(f"{where}: {medicine.name} is listed twice.")
             medicines[medicine.name.lower()] = medicine
     except (OSError, UnicodeDecodeError) as error:
         raise BadSetting(f"CSSS_FORMULARY is {path!r}: the file cannot be read ({error}).") from error
@@ -117,22 +138,35 @@ def load(path: str = "") -> Formulary:
     return Formulary(tuple(medicines[name] for name in sorted(medicines)), groups)
 
 
-def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+def rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a file of ours with their line numbers, without comments."""
     with file.open(encoding="utf-8-sig", newline="") as lines:
         for number, row in enumerate(csv.reader(lines, delimiter=";"), start=1):
             if row and not row[0].startswith("#"):
                 yield number, [cell.strip() for cell in row]
 
 
+def source_of(row: list[str], where: str) -> Source:
+    """The source that a row "source:;name;2026-11-30" names. Raises BadSetting."""
+    try:
+        _, name, day = row
+        if name:
+            return Source(name, date.fromisoformat(day))
+    except ValueError:
+        pass
+    raise BadSetting(f"{where}: a source is written as “source:;who says so;2026-11-30”.")
+
+
 def _groups() -> Iterator[Group]:
-    for _, (key, name, spellings, related) in _rows(_DATA / "allergy_groups.csv"):
+    for _, (key, name, spellings, related) in rows(DATA / "allergy_groups.csv"):
         yield Group(key, name, _list(spellings), _list(related))
 
 
-def _medicine(row: list[str], groups: dict[str, Group], where: str) -> Medicine:
-    if len(row) not in (_COLUMNS, _COLUMNS + 1):
+def _medicine(row: list[str], groups: dict[str, Group], source: Source | None, where: str) -> Medicine:
+    if not _COLUMNS <= len(row) <= _COLUMNS + _MORE:
         raise BadSetting(
-            f"{where}: {_COLUMNS} columns are expected, separated by semicolons; a seventh may hold the maximum daily dose."
+            f"{where}: {_COLUMNS} columns are expected, separated by semicolons; a seventh may hold the maximum daily dose,"
+            " an eighth the usual use."
         )
     name, code, strengths, routes, group_keys, other_names = row[:_COLUMNS]
     if not name:
@@ -146,8 +180,22 @@ def _medicine(row: list[str], groups: dict[str, Group], where: str) -> Medicine:
         if key not in groups:
             raise BadSetting(f"{where}: {key!r} is no allergy group; known are {', '.join(groups)}.")
     known_routes = tuple(Route(route) for route in _list(routes))
-    limits = tuple(_limit(cell, where) for cell in _list("".join(row[_COLUMNS:])))
-    return Medicine(name, code, strengths, known_routes, _list(group_keys), _list(other_names), limits)
+    limits = tuple(_limit(cell, where) for cell in _list("".join(row[_COLUMNS : _COLUMNS + 1])))
+    usage = _usage("".join(row[_COLUMNS + 1 :]), where)
+    told = usage != _NO_USAGE
+    if told and source is None:
+        raise BadSetting(f"{where}: say above it who says so: “source:;who says so;2026-11-30”.")
+    return Medicine(
+        *(name, code, strengths, known_routes, _list(group_keys), _list(other_names), limits, usage),
+        source=source if told else None,
+    )
+
+
+def _usage(cell: str, where: str) -> Usage:
+    try:
+        return parse(cell)
+    except ValueError as error:
+        raise BadSetting(f"{where}: “{error}” is no usual use such as “adult dose 250 mg to 1 g”.") from None
 
 
 def _limit(cell: str, where: str) -> Limit:

@@ -63,6 +63,18 @@ def times_a_day(text: str) -> Fraction | None:
     return None
 
 
+_WEEK = re.compile(
+    r"\b(?:weekly|(?:a|per|every|each) (?:week|7 days)|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b"
+)
+_OFTENER = re.compile(r"\b(?:twice|thrice|daily|days? a week|[2-9] (?:times|x|days)|every day)\b|\b[2-9]x")
+
+
+def is_once_a_week(text: str) -> bool:
+    """Whether a frequency says once a week: "weekly", "once a week", "every Monday"."""
+    plain = normal(text)
+    return bool(_WEEK.search(plain)) and not _OFTENER.search(plain)
+
+
 def _by_pattern(plain: str) -> list[Fraction]:
     """Parse 1-0-1: morning, noon, evening, night."""
     return [

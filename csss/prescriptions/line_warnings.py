@@ -1,4 +1,4 @@
-"""Warn about a line before it is signed: the patient's allergies, the same medicine twice, an unusual dose.
+"""Gather what the records know of a patient, and let `safety.check` warn about the lines before they are signed.
 
 A warning forbids nothing. The pharmacist removes the line or writes why it is right (`override_reason`), and both
 are stored with the line.
@@ -7,21 +7,24 @@ are stored with the line.
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from flask import current_app
 from flask_babel import format_date
 from sqlalchemy import select
 
 from csss import clock
+from csss.ages import months_between
 from csss.database import db
-from csss.i18n import gettext as _
-from csss.prescriptions import allergies, dose_checks
-from csss.prescriptions.formulary import Formulary, Medicine, alike, load, words
+from csss.people.models import Sex
+from csss.prescriptions import dose_checks, safety, stated_facts
+from csss.prescriptions.formulary import Formulary, load
 from csss.prescriptions.lines import Line
 from csss.prescriptions.models import Prescription, Route
+from csss.prescriptions.safety import PatientFacts, SafetyWarning, Taken
+from csss.prescriptions.safety import interactions as interaction_list
+from csss.prescriptions.safety.interactions import Interactions
+from csss.prescriptions.stated_facts import KnownFacts
 from csss.scans.models import Scan
 
 # How long a medicine may still be in use when its line has no readable duration.
@@ -34,56 +37,49 @@ _DURATION = re.compile(
 _FOR_GOOD = re.compile(r"\b(long[- ]?term|life[- ]?long|for life|ongoing|permanent(?:ly)?|indefinitely)\b")
 
 
-class WarningKind(StrEnum):
-    ALLERGY = "allergy"
-    DUPLICATE = "duplicate"
-    DOSE = "dose"
-
-
-@dataclass(frozen=True)
-class LineWarning:
-    """Why a line needs a second look, in a sentence for the pharmacist."""
-
-    kind: WarningKind
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A medicine that the patient may still be taking from an earlier prescription."""
-
-    drug: str
-    since: datetime
-
-
 def formulary() -> Formulary:
     """The hospital's formulary."""
     return load(current_app.config["CSSS"].formulary)
 
 
-def warnings(scan: Scan, lines: Sequence[tuple[int, Line]]) -> dict[int, list[LineWarning]]:
-    """The warnings of each line that has any. `lines` are the filled lines, each with its position."""
-    book = formulary()
-    known = allergies.read(scan.patient.allergies, book)
-    taken = still_taken(scan) if lines else []
-    found: dict[int, list[LineWarning]] = {}
-    for number, (place, line) in enumerate(lines):
-        drug, told = line.drug, []
-        if sentence := allergies.warning(drug, known, book):
-            told.append(LineWarning(WarningKind.ALLERGY, sentence))
-        if sentence := _twice(drug, [earlier.drug for _place, earlier in lines[:number]], taken, book):
-            told.append(LineWarning(WarningKind.DUPLICATE, sentence))
-        if sentence := dose_warning(line):
-            told.append(LineWarning(WarningKind.DOSE, sentence))
-        if told:
-            found[place] = told
-    return found
+def interactions() -> Interactions:
+    """The hospital's list of interactions."""
+    return interaction_list.load(current_app.config["CSSS"].interactions)
+
+
+def warnings(
+    scan: Scan, lines: Sequence[tuple[int, Line]], said: KnownFacts | None = None
+) -> dict[int, tuple[SafetyWarning, ...]]:
+    """The warnings of each line that has any. `lines` are the filled lines, each with its position; `said` is what
+    a form says of the patient, instead of what is kept."""
+    if not lines:
+        return {}
+    told = safety.check(facts_of(scan, said), [line for _place, line in lines], formulary(), interactions())
+    return {place: found for (place, _line), found in zip(lines, told, strict=True) if found}
+
+
+def facts_of(scan: Scan, said: KnownFacts | None = None) -> PatientFacts:
+    """What is known of the scan's patient today."""
+    patient = scan.patient
+    said = said or stated_facts.known(scan)
+    today = clock.now().astimezone(current_app.config["CSSS"].zone).date()
+    return PatientFacts(
+        months=months_between(patient.date_of_birth, today) if patient.date_of_birth <= today else None,
+        female={Sex.FEMALE: True, Sex.MALE: False}.get(patient.sex),
+        weight_kg=said.weight_kg,
+        pregnancy=said.pregnancy,
+        kidney=said.kidney,
+        egfr=said.egfr,
+        allergies=said.allergies,
+        taking=(*still_taken(scan), *stated_facts.taking(said.medicines)),
+    )
 
 
 def dose_warning(line: Line) -> str | None:
     """A sentence when a line exceeds the maximum daily dose in the formulary, whoever the patient is."""
     route = Route(line.route) if line.route in set(Route) else Route.OTHER
-    return dose_checks.warning(line.drug, line.dose, route, line.frequency, formulary())
+    written = line.as_written
+    return dose_checks.warning(written.drug, written.dose, route, written.frequency, formulary())
 
 
 def still_taken(scan: Scan) -> list[Taken]:
@@ -101,7 +97,7 @@ def still_taken(scan: Scan) -> list[Taken]:
     )
     newest: dict[uuid.UUID, Prescription] = {row.scan_id: row for row in rows}  # a later version replaces
     return [
-        Taken(item.drug, written.created_at)
+        Taken(item.drug, _day(written.created_at))
         for written in newest.values()
         for item in written.items
         if written.created_at + lasts(item.duration) >= now
@@ -118,46 +114,6 @@ def lasts(duration: str) -> timedelta:
     if not spans:
         return UNKNOWN_DURATION
     return min(timedelta(days=sum(spans) if "then" in text else max(spans)), LOOKED_BACK)
-
-
-def _twice(drug: str, earlier: Sequence[str], taken: Sequence[Taken], book: Formulary) -> str | None:
-    """A sentence when a medicine, ingredient or class is on an earlier line or may still be in use."""
-    medicines = book.find(drug)
-    for other in earlier:
-        if _same(drug, medicines, other, book):
-            return _("The same medicine is on another line: %(other)s.", other=other)
-    for each in taken:
-        if _same(drug, medicines, each.drug, book):
-            return _(
-                "The patient may still be taking this: %(other)s was prescribed on %(day)s.",
-                other=each.drug,
-                day=_day(each.since),
-            )
-    for other in earlier:
-        if _same_class(medicines, other, book):
-            return _("A medicine of the same class is on another line: %(other)s.", other=other)
-    for each in taken:
-        if _same_class(medicines, each.drug, book):
-            return _(
-                "The patient may still be taking a medicine of the same class: %(other)s, prescribed on %(day)s.",
-                other=each.drug,
-                day=_day(each.since),
-            )
-    return None
-
-
-def _same(drug: str, medicines: Sequence[Medicine], other: str, book: Formulary) -> bool:
-    others = book.find(other)
-    if medicines and others:
-        return any(one.ingredients & two.ingredients for one in medicines for two in others)
-    if medicines or others:
-        return False
-    first, second = next(words(drug), ""), next(words(other), "")
-    return bool(first) and alike(first, second)  # not in the formulary: take the first word as the name
-
-
-def _same_class(medicines: Sequence[Medicine], other: str, book: Formulary) -> bool:
-    return any(one.drug_class == two.drug_class for one in medicines for two in book.find(other))
 
 
 def _day(moment: datetime) -> str:

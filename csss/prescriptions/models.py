@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.clock import now
@@ -88,6 +88,9 @@ class PrescriptionItem(Model):
     route: Mapped[Route] = mapped_column(text_enum(Route))
     frequency: Mapped[str] = mapped_column(String(100))
     duration: Mapped[str] = mapped_column(String(100), default="")
+    # How dose and frequency were typed: their text above already contains both.
+    dose_unit: Mapped[str] = mapped_column(String(30), default="", server_default=text("''"))
+    as_needed: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The warnings when it was signed, one sentence per line, and why it is right in spite of them.
     warnings: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     override_reason: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
@@ -105,9 +108,7 @@ class PrescriptionTemplate(Model):
     # Who is responsible for it; nobody for those that came with CSSS.
     made_by_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
     name: Mapped[str] = mapped_column(String(100))
-    lines: Mapped[list[dict[str, Any]]] = mapped_column(
-        JSON
-    )  # drug, dose, route, frequency, duration of each
+    lines: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # the fields of a Line but its reason
     notes: Mapped[str] = mapped_column(Text, default="")
     changed_at: Mapped[datetime] = mapped_column(default=now)
 

@@ -27,7 +27,7 @@ from csss.prescriptions.services import MAX_NOTES
 MAX_NAME = 100
 MAX_LINES = 10
 MAX_TEMPLATES = 100  # per pharmacist, and for the hospital
-_KEPT = (*LIMITS, "route")
+_KEPT = (*LIMITS, "route", "dose_unit", "as_needed")
 
 
 def usable_by(user: User) -> Sequence[PrescriptionTemplate]:

@@ -11,7 +11,7 @@ from flask_babel.speaklater import LazyString
 from csss.i18n import _, _l
 from csss.people.models import User
 from csss.people.roles import Role
-from csss.prescriptions import allergies
+from csss.prescriptions import allergies, stated_facts
 from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.models import Prescription
 from csss.reports.models import ReportVersion
@@ -21,6 +21,7 @@ from csss.scans.states import HoldFor, Priority, RunState, Status
 from csss.scans.stored_sentences import in_words
 from csss.web.filters import address, day, when
 from csss.web.scan_view import ClassifierView, age_and_sex, classifier_view
+from csss.web.stated_fields import KIDNEY_WORDS, PREGNANCY_WORDS
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,21 @@ def patient_facts(scan: Scan) -> tuple[tuple[str, str | None], ...]:
         (_("Address"), record.address or None),
         (_("Scan"), scan_words),
         (_("Indication"), scan.indication or None),
+        *stated_view(scan),
+    )
+
+
+def stated_view(scan: Scan) -> tuple[tuple[str, str | None], ...]:
+    """What the patient or the pharmacist has said for the prescription."""
+    known = stated_facts.known(scan)
+    typed = stated_facts.as_typed(known)
+    kidneys = [KIDNEY_WORDS[known.kidney]] if known.kidney else []
+    kidneys += [_("eGFR %(egfr)s", egfr=known.egfr)] if known.egfr is not None else []
+    return (
+        (_("Weight"), _("%(kg)s kg", kg=typed.weight) if typed.weight else None),
+        (_("Pregnant or breast-feeding"), PREGNANCY_WORDS[known.pregnancy] if known.pregnancy else None),
+        (_("Kidneys"), ", ".join(map(str, kidneys)) or None),
+        (_("Medicines taken now"), known.medicines or None),
     )
 
 

@@ -99,6 +99,11 @@ TASKS = (
         patient.follow_a_scan_and_get_the_report,
         "patient.home patient.scan files.heatmap files.report files.image",
     ),
+    Task(
+        "tell_the_pharmacist_about_oneself",
+        patient.tell_the_pharmacist,
+        "patient.scan patient.about POST patient.keep_about",
+    ),
     Task("send_again_what_was_closed", patient.send_again_what_was_closed, "patient.home patient.scan"),
     # Doctors
     Task("find_and_open_a_scan", doctor.find_and_open, "doctor.worklist doctor.scan"),
@@ -156,6 +161,12 @@ TASKS = (
     Task("fill_in_from_a_template", pharmacist.fill_in_from_a_template, "POST pharmacist.complete"),
     Task("override_a_warning", pharmacist.override_a_warning, "POST pharmacist.complete"),
     Task("say_that_no_medicine_is_needed", pharmacist.say_that_none_is_needed, "POST pharmacist.complete"),
+    Task(
+        "keep_a_draft_complete_print_and_take_back",
+        pharmacist.draft_complete_print_and_take_back,
+        "POST pharmacist.save_draft POST pharmacist.discard_draft pharmacist.completed pharmacist.printout "
+        "POST pharmacist.recall POST pharmacist.correct",
+    ),
     Task("answer_a_hold_as_pharmacist", pharmacist.answer_a_hold, "POST pharmacist.correct"),
     Task(
         "keep_prescription_templates",

@@ -111,7 +111,7 @@ def test_above_the_greatest_dose_a_day_a_reason_is_asked_for_and_kept(
     (event,) = db.session.scalars(
         select(AuditEvent).where(AuditEvent.action == "prescription.warning_overridden")
     )
-    assert event.detail == {"line": 1, "kinds": ["dose"]}
+    assert event.detail == {"line": 1, "kinds": ["day_high"]}
     context = report_context(db.session.get_one(Scan, scan_id), report_id="1", version=1, draft=True)
     html = report_html(context, pharmacist.app.jinja_env)
     assert dose in html and "urticaria" not in html and "daily dose" not in html
@@ -129,7 +129,7 @@ def test_the_note_under_a_line_is_asked_for_when_dose_route_or_frequency_change(
     assert "Cetirizine: tablet 10 mg. Maximum daily dose: 10 mg." in told
     assert "This comes to 500 g a day." in told
     unknown = words(pharmacist.post(url(scan_id, "line"), {**sent, "drug": "Wondermycin"}, htmx=True))
-    assert "This medicine is not in the formulary: its maximum daily dose is not known" in unknown
+    assert "This medicine is not in the formulary: how much is too much" in unknown
     assert "This comes to" not in unknown
 
 

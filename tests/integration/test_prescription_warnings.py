@@ -50,7 +50,7 @@ def test_an_allergy_blocks_beside_the_line_until_a_reason_is_written(
     (event,) = db.session.scalars(
         select(AuditEvent).where(AuditEvent.action == "prescription.warning_overridden")
     )
-    assert event.detail == {"line": 2, "kinds": ["allergy"]} and event.subject_id == str(scan_id)
+    assert event.detail == {"line": 2, "kinds": ["allergy_class"]} and event.subject_id == str(scan_id)
 
 
 def test_the_reason_is_for_colleagues_and_stands_on_no_report(pharmacist: Visitor, clinic: Clinic) -> None:

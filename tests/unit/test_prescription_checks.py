@@ -152,7 +152,7 @@ def test_where_the_end_cannot_be_told_it_may_still_be_taken_for_three_months(dur
         ("Wondermycin;J01XX99;tablet;oral;;;4", "'4' is not a maximum daily dose"),
         ("Wondermycin;J01XX99;tablet;oral;;;4 tablets", "'4 tablets' is not a maximum daily dose"),
         ("Wondermycin;J01XX99;tablet;oral;;;4 mg/kg", "'4 mg/kg' is not a maximum daily dose"),
-        ("Wondermycin;J01XX99;tablet;oral;;;4 g;and more", "a seventh may hold the maximum daily dose"),
+        ("Wondermycin;J01XX99;tablet;oral;;;4 g;;and more", "a seventh may hold the maximum daily dose"),
     ],
 )
 def test_a_hospitals_own_file_is_refused_by_line(tmp_path: Path, line: str, sentence: str) -> None:

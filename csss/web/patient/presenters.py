@@ -13,6 +13,7 @@ from csss import report_fonts
 from csss.auth import passphrases
 from csss.i18n import _, _l, _n
 from csss.people.models import User
+from csss.prescriptions import stated_facts
 from csss.reports import queries as reports
 from csss.reports.models import ReportVersion
 from csss.scans.durations import usual_waits
@@ -92,6 +93,8 @@ class ScanPage:
     closed_reason: str | None
     again_url: str | None  # for a closed scan: the form, filled in with the text of the last time
     released: Released | None
+    about_url: str | None  # the questions for the pharmacist, while they may be answered
+    about_asked: bool  # whether somebody has answered them
 
 
 _SENTENCES: dict[Status, LazyString] = {
@@ -230,6 +233,10 @@ def scan_page(scan: Scan) -> ScanPage:
         closed_reason=closure.reason if closure else None,
         again_url=url_for("patient.home", again=scan.id, _anchor="new-scan") if closure else None,
         released=released,
+        about_url=url_for("patient.about", scan_id=scan.id)
+        if stated_facts.may_state(scan, scan.patient.user)
+        else None,
+        about_asked=stated_facts.newest(scan.id) is not None,
     )
 
 

@@ -14,17 +14,20 @@ from wtforms.fields.choices import SelectChoice
 
 from csss.i18n import gettext as _
 from csss.i18n import lazy_gettext as _l
-from csss.prescriptions.line_warnings import LineWarning
-from csss.prescriptions.lines import LIMITS, Line
+from csss.prescriptions import drafts
+from csss.prescriptions.fact_models import PrescriptionDraft
+from csss.prescriptions.lines import AS_NEEDED, DOSE_UNITS, LIMITS, Line
 from csss.prescriptions.models import Prescription, PrescriptionTemplate, Route
-from csss.prescriptions.services import MAX_ITEMS, MAX_REASON
+from csss.prescriptions.safety import SafetyWarning
+from csss.prescriptions.services import MAX_ITEMS, MAX_REASON, asks, line_of
 from csss.prescriptions.templates import MAX_NAME, lines_of
 from csss.web.forms import clean, one_line
+from csss.web.stated_fields import StatedFields
 
 # A form sends at most MAX_ITEMS lines and some blank ones; more would only keep the server busy.
 MAX_LINES = 2 * MAX_ITEMS
 _FALSE = (False, "false", "", "0", "off", "no")
-_COLUMNS = (*LIMITS, "route", "override_reason")
+_COLUMNS = (*LIMITS, "route", "dose_unit", "as_needed", "override_reason")
 
 
 class QueueFilterForm(Form):
@@ -51,6 +54,10 @@ def _routes() -> list[SelectChoice]:
     ]
 
 
+def _units() -> list[SelectChoice]:
+    return [SelectChoice("", _("as written in the dose")), *(SelectChoice(unit, unit) for unit in DOSE_UNITS)]
+
+
 def _text(label: Any, name: str, completed_by: str = "") -> StringField:
     attributes = {"maxlength": LIMITS[name], "autocomplete": "off"}
     if completed_by:
@@ -63,7 +70,12 @@ class LineForm(Form):
 
     drug = _text(_l("Medicine"), "drug", "formulary")
     dose = _text(_l("Dose"), "dose")
+    dose_unit = SelectField(_l("Unit"), choices=_units)
     route = SelectField(_l("Route"), choices=_routes)
+    as_needed = SelectField(
+        _l("Taken"),
+        choices=[SelectChoice("", _l("regularly")), SelectChoice(AS_NEEDED, _l("only as needed"))],
+    )
     frequency = _text(_l("Frequency"), "frequency", "frequencies")
     duration = _text(_l("Duration"), "duration", "durations")
     override_reason = StringField(
@@ -73,7 +85,17 @@ class LineForm(Form):
     )
 
     number = 0
-    warned: Sequence[LineWarning] = ()
+    warned: Sequence[SafetyWarning] = ()
+
+    @property
+    def asked(self) -> list[SafetyWarning]:
+        """The warnings that need a reason."""
+        return [each for each in self.warned if each.severity.asks]
+
+    @property
+    def notes(self) -> list[SafetyWarning]:
+        """What is only said."""
+        return [each for each in self.warned if not each.severity.asks]
 
     def place(self, number: int) -> "LineForm":
         """Give the fields the ids that error messages refer to: `drug-0` is the drug of the first line."""
@@ -177,8 +199,8 @@ class LinesForm(Form):
             yield from row
 
 
-class PrescriptionForm(LinesForm):
-    """The whole prescription."""
+class PrescriptionForm(LinesForm, StatedFields):
+    """The whole prescription, with what is known of the patient."""
 
     none_needed = BooleanField(_l("No medicine is needed"), false_values=_FALSE)
     notes = TextAreaField(_l("Notes"), filters=[clean])
@@ -188,19 +210,14 @@ class PrescriptionForm(LinesForm):
         """A blank form, or the last version for a correction."""
         kept = {"none_needed": written.none_needed, "notes": written.notes} if written else {}
         form = cls(None, data=kept)
-        form.set_rows(
-            [
-                {
-                    "drug": item.drug,
-                    "dose": item.dose,
-                    "route": item.route.value,
-                    "frequency": item.frequency,
-                    "duration": item.duration,
-                    "override_reason": item.override_reason,
-                }
-                for item in (written.items if written else [])
-            ]
-        )
+        form.set_rows([_as_typed(line_of(item)) for item in (written.items if written else [])])
+        return form
+
+    @classmethod
+    def of_draft(cls, draft: PrescriptionDraft) -> "PrescriptionForm":
+        """What was typed and not signed."""
+        form = cls(None, data={"none_needed": draft.none_needed, "notes": draft.notes})
+        form.set_rows([_as_typed(line) for line in drafts.lines_of(draft)])
         return form
 
     def fill_in(self, template: PrescriptionTemplate) -> None:
@@ -213,7 +230,7 @@ class PrescriptionForm(LinesForm):
             self.notes.data = f"{notes}\n{template.notes}".strip()
 
     def warn(
-        self, warnings: Mapping[int, Sequence[LineWarning]], sent: "MultiDict[str, str] | None" = None
+        self, warnings: Mapping[int, Sequence[SafetyWarning]], sent: "MultiDict[str, str] | None" = None
     ) -> None:
         """Show the warnings at each line.
 
@@ -221,9 +238,10 @@ class PrescriptionForm(LinesForm):
         """
         reasons = sent.getlist("override_reason") if sent is not None else []
         if reasons and len(reasons) < len(self.rows):
+            asking = sorted(place for place, told in warnings.items() if asks(told))
             for row in self.rows:
                 row.override_reason.data = ""
-            for place, reason in zip(sorted(warnings), reasons, strict=False):
+            for place, reason in zip(asking, reasons, strict=False):
                 self.rows[place].override_reason.data = clean(reason)
         for place, told in warnings.items():
             self.rows[place].warned = told

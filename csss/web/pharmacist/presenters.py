@@ -13,14 +13,17 @@ from csss.prescriptions import allergies, dose_checks, line_warnings
 from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.formulary import Medicine
 from csss.prescriptions.lines import Line
-from csss.prescriptions.models import PrescriptionTemplate, Route
+from csss.prescriptions.models import Prescription, PrescriptionTemplate, Route
+from csss.prescriptions.queries import scans_of
+from csss.prescriptions.safety import doses
+from csss.prescriptions.safety.facts import of_formulary
 from csss.prescriptions.templates import lines_of
 from csss.scans import policies, queries
 from csss.scans.list_rows import ListedScan
 from csss.scans.models import Scan, ScanHold
 from csss.scans.presenters import Tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, Status
-from csss.web.filters import ago, shorten
+from csss.web.filters import ago, shorten, when
 from csss.web.scan_view import age_at
 
 
@@ -60,6 +63,37 @@ def queue_rows(scans: Sequence[ListedScan]) -> list[QueueRow]:
             tag=tag(cast("Scan", scan)),  # the statuses that presenters and policies need
         )
         for scan in scans
+    ]
+
+
+@dataclass(frozen=True)
+class CompletedRow:
+    """One line of the list of completed prescriptions."""
+
+    id: str
+    url: str
+    name: str
+    mrn: str
+    completed: str
+    author: str
+    medicines: str
+    tag: Tag
+
+
+def completed_rows(prescriptions: Sequence[Prescription]) -> list[CompletedRow]:
+    scans = scans_of(prescriptions)
+    return [
+        CompletedRow(
+            id=str(each.scan_id),
+            url=url_for("pharmacist.scan", scan_id=each.scan_id),
+            name=scans[each.scan_id].patient.user.name,
+            mrn=scans[each.scan_id].patient.mrn,
+            completed=when(each.created_at),
+            author=each.pharmacist.name,
+            medicines=shorten(", ".join(item.drug for item in each.items), 80) or _("None needed"),
+            tag=tag(scans[each.scan_id]),
+        )
+        for each in prescriptions
     ]
 
 
@@ -110,21 +144,23 @@ def medicine_names() -> list[str]:
 
 
 def what_is_known(line: Line) -> list[str]:
-    """What the formulary says about a line's medicines, one sentence for each; or that it does not know the medicine."""
+    """What the formulary says of a line's medicine, a sentence for each."""
     if not line.drug.strip():
         return []
     route = Route(line.route) if line.route in set(Route) else None
-    told = [_of_medicine(each, route) for each in line_warnings.formulary().find(line.drug)]
-    return told or [
-        _("This medicine is not in the formulary: its maximum daily dose is not known and not checked.")
-    ]
+    return [_of_medicine(each, route) for each in line_warnings.formulary().find(line.drug)]
 
 
 def _of_medicine(medicine: Medicine, route: Route | None) -> str:
     name = f"{medicine.name}: {medicine.strengths}" if medicine.strengths else medicine.name
     if most := dose_checks.greatest_a_day(medicine, route):
-        return _("%(medicine)s. Maximum daily dose: %(most)s.", medicine=name, most=most)
-    return _("%(medicine)s. No maximum daily dose is listed.", medicine=name)
+        told = _("%(medicine)s. Maximum daily dose: %(most)s.", medicine=name, most=most)
+    else:
+        told = _("%(medicine)s. No maximum daily dose is listed.", medicine=name)
+    if route and (usual := doses.usual_dose(medicine, route)):
+        source = of_formulary(medicine.source)
+        told = f"{told} {_('Usual single dose of an adult: %(usual)s (%(source)s).', usual=usual, source=source)}"
+    return told
 
 
 def recognised_allergies(scan: Scan) -> tuple[str, ...]:
@@ -151,8 +187,8 @@ def template_groups(found: Sequence[PrescriptionTemplate]) -> list[tuple[str, li
 
 def _template_row(template: PrescriptionTemplate) -> TemplateRow:
     lines = tuple(
-        ", ".join(filter(None, (line["drug"], line["dose"], line["frequency"], line["duration"])))
-        for line in template.lines
+        ", ".join(filter(None, (line.drug, line.dose, line.frequency, line.duration)))
+        for line in (each.as_written for each in lines_of(template))
     )
     doubts = tuple(
         f"{line.drug}: {sentence}"

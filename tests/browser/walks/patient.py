@@ -39,6 +39,25 @@ def send_a_scan(scene: Scene) -> None:
     scene.reads("Progress of your scan")
 
 
+def tell_the_pharmacist(scene: Scene) -> None:
+    """After the upload: a few questions, refused once; then changed, and skipped at one press."""
+    scene.case("patient", Status.PENDING_AI)
+    hand = scene.hand
+    hand.open("/patient/")
+    hand.follow("Chest X-ray", "#scans")
+    hand.follow("Answer a few questions")
+    hand.write("Weight in kg", "heavy")
+    hand.press("Keep the answers")
+    expect(scene.page.locator("[data-error-summary]")).to_be_visible()
+    hand.write("Weight in kg", "72")
+    hand.write("Medicines taken now", "Warfarin")
+    hand.press("Keep the answers")
+    scene.reads("The pharmacist sees what you wrote")
+    hand.follow("Change what you told the pharmacist")
+    hand.follow("Skip")
+    scene.reads("Change what you told the pharmacist")
+
+
 def cancel_an_upload(scene: Scene) -> None:
     scene.as_a("patient")
     held: list[Route] = []

@@ -91,6 +91,32 @@ def say_that_none_is_needed(scene: Scene) -> None:
     scene.becomes(scan_id, Status.PHARMACIST_COMPLETED)
 
 
+def draft_complete_print_and_take_back(scene: Scene) -> None:
+    scan_id = scene.case("pharmacist", Status.DOCTOR_VERIFIED)
+    hand = scene.hand
+    hand.open(f"/pharmacist/scans/{scan_id}")
+    _line(scene, 0, "Amoxicillin")
+    hand.press("Keep as a draft")
+    scene.reads("Draft saved")
+    hand.open(f"/pharmacist/scans/{scan_id}")
+    expect(scene.page.locator("[name=drug]").first).to_have_value("Amoxicillin")
+    hand.press("Discard the draft")
+    scene.reads("The draft has been discarded")
+    _line(scene, 0, "Amoxicillin")
+    hand.press("Complete, and the next one")
+    scene.becomes(scan_id, Status.PHARMACIST_COMPLETED)
+    hand.open("/pharmacist/completed")
+    hand.follow(scene.patient, "#completed")
+    hand.follow("Print")
+    scene.reads("Amoxicillin")
+    hand.open(f"/pharmacist/scans/{scan_id}")
+    hand.press("Take it back to correct it")
+    scene.reads("The prescription is with you again")
+    hand.write("Dose", "250 mg", ROW.format(0))
+    hand.press("Keep the correction")
+    scene.reads("The correction is kept as a new version")
+
+
 def answer_a_hold(scene: Scene) -> None:
     def held(clinic: Crowd, people: dict[str, User], scan: Scan) -> None:
         with transaction():

@@ -52,7 +52,7 @@ ACTION_GROUPS: Words[str] = Words(
         "approval.": _l("Approving several reports"),
         "report.": _l("Reports"),
         "report_template.": _l("Templates of findings"),
-        "prescription.": _l("Warnings about prescriptions"),
+        "prescription.": _l("Prescriptions: warnings, facts, recalls"),
         "prescription_template.": _l("Prescription templates"),
         "account.": _l("Accounts"),
         "patient.": _l("Legal holds and erasing"),
