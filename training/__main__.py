@@ -8,7 +8,7 @@ import click
 
 from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.paths import MODELS
-from training.data.dataset import DataMissing, data_folder, read_manifest, weights_file
+from training.data.dataset import DataMissing, data_folder, weights_file
 from training.data.sources import SourceWrong
 from training.json_files import write_json
 from training.recipes import CSSS, RECIPES
@@ -91,11 +91,12 @@ def manifest(out: Path, join: bool, **folders: Path | None) -> None:
 def split(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
     """Split the images by patient and check for leaks."""
     from training.data import split as splitting
+    from training.data.collection import gather, more_folder
     from training.measuring.evaluate import split_record
 
     run, data = obj[0], data_folder(obj[1])
-    images = read_manifest(data)
-    sides = splitting.split(images, seed)
+    found = gather(data, seed, more=more_folder(data) if run.recipe.more else None)
+    images, sides = found.images, found.sides
     splitting.write_split(run.split_file, images, sides)
     pairs = splitting.near_duplicates(data, images, sides, keep=run.folder / "thumbnails.npy")
     record = split_record(images, sides, seed)
@@ -310,7 +311,7 @@ def synthetic(obj: tuple[Run, Path | None, Path | None], out: Path | None, steps
 
     run, data = obj[0], data_folder(obj[1])
     engine = Engine.load(run.model_folder)
-    images = run.images(data)["train"]
+    images = run.images()["train"]
     chosen = drawing.choose(data, images, engine, steps=steps, seed=seed)
     for name, drawn in drawing.write_set(out or ROOT / "csss" / "demo" / "scans", chosen):
         click.echo(

@@ -63,7 +63,7 @@ def _measured(run: Run, data: Path, weights: str) -> dict[str, Any]:
     trained = train(run, data, weights, resize)
     calibrated = calibrate(run, data, weights)
     head = keras.models.load_model(run.kept_file(trained), compile=False)
-    cache, test = feature_cache(run, data, weights), run.images(data)["test"]
+    cache, test = feature_cache(run, data, weights), run.images()["test"]
     truth = targets(test)
     bias = np.array(calibrated.get("bias", 0.0))
     row: dict[str, Any] = {"best_epoch": trained["best_epoch"], "epochs": len(trained["history"])}

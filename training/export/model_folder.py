@@ -53,7 +53,7 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / KERAS)
     (folder / HEAD).write_bytes(head_weights(head).to_bytes())
-    sides = run.images(data)
+    sides = run.images()
     images = sides["val"]
     images = images[:: max(1, len(images) // PARITY_IMAGES)][:PARITY_IMAGES]
     tried: dict[str, dict[str, float]] = {}

@@ -25,7 +25,7 @@ predicted."""
 def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
     """Fit the temperature with the best epoch's head and return the record stored as `calibrate.json`."""
     trained = run.read("train")
-    images = run.images(data)["val"]
+    images = run.images()["val"]
     cache = feature_cache(run, data, weights)
     head = keras.models.load_model(run.kept_file(trained), compile=False)
     truth = targets(images)

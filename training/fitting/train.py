@@ -71,7 +71,7 @@ def train(
     started with other settings.
     """
     recipe, seed = run.recipe, run.seed
-    sides = run.images(data)
+    sides = run.images()
     cache = feature_cache(run, data, weights)
     settings: dict[str, Any] = {
         "seed": seed,

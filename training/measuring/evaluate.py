@@ -17,8 +17,8 @@ from csss.inference.gradcam import ClassifierHead, grad_cam
 from csss.inference.labels import read_checked
 from csss.inference.preprocessing import decode, preprocess
 from csss.inference.scaling import calibrate
-from training.data.dataset import Image, read_manifest
-from training.data.split import split
+from training.data.collection import NEW, Collection, gather, more_folder
+from training.data.dataset import Image
 from training.json_files import rounded
 from training.measuring.intervals import calibration_figures, intervals
 from training.measuring.metrics import auroc, confusion, macro, per_class, risk_coverage, selective
@@ -32,13 +32,16 @@ class FiguresDiffer(Exception):
 
 def split_record(images: Sequence[Image], sides: dict[str, str], seed: int) -> dict[str, Any]:
     """The split in numbers, with a fingerprint, for `split.json` and metrics.json."""
-    lines = "\n".join(f"{path} {sides[path]}" for path in sorted(sides))
+    # Where the folder of additional images lies makes no difference.
+    names = {path: path.rpartition("../")[2] for path in sides}
+    lines = "\n".join(f"{names[path]} {sides[path]}" for path in sorted(sides, key=names.__getitem__))
     counts = {
         side: dict(sorted(Counter(image.label for image in images if sides[image.path] == side).items()))
         for side in ("train", "val", "test")
     }
     return {
         "seed": seed,
+        **({"more": True} if any(image.part == NEW for image in images) else {}),
         "images": len(images),
         "groups": len({image.group for image in images}),
         "sides": {side: sum(per_label.values()) for side, per_label in counts.items()},
@@ -56,12 +59,16 @@ def held_back(data: Path, metrics: dict[str, Any], side: str = "test") -> list[I
     The split is recomputed from the manifest. Raises `FiguresDiffer` when it is not the one used for training,
     since training images would then be among the test images.
     """
-    images = read_manifest(data)
-    seed = metrics["data"]["seed"]
-    sides = split(images, seed)
-    if split_record(images, sides, seed)["sha256"] != metrics["data"]["sha256"]:
+    return collected(data, metrics).of(side)
+
+
+def collected(data: Path, metrics: dict[str, Any]) -> Collection:
+    """The images that a model was trained and measured on, with their sides; raises `FiguresDiffer` as `held_back`."""
+    seed, more = metrics["data"]["seed"], metrics["data"].get("more", False)
+    found = gather(data, seed, more=more_folder(data) if more else None)
+    if split_record(found.images, found.sides, seed)["sha256"] != metrics["data"]["sha256"]:
         raise FiguresDiffer("The data folder gives another split than the one this model was trained on.")
-    return [image for image in images if sides[image.path] == side]
+    return found
 
 
 @dataclass(frozen=True)
