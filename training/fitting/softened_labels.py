@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.dataset import LABELS, Image
+from training.data.findings import views
 from training.fitting import network
 from training.fitting.epochs import one_epoch, predict
 from training.fitting.features import PLAIN, FeatureCache
@@ -72,9 +73,12 @@ def _answers(
     model: Any = network.build_trained_part(
         recipe, cache.weights, len(LABELS), seed, math.ceil(len(others) / recipe.batch)
     )
+    shown = views(chosen) if recipe.apart else None
     for epoch in range(recipe.epochs):
         x = cache.get(images, "train", resize, epoch % recipe.passes)[others]
-        one_epoch(model, x, chosen, recipe, seed=seed, epoch=epoch, known=known[others])
+        one_epoch(
+            model, x, chosen, recipe, seed=seed, epoch=epoch, known=known[others], views=shown
+        )
     return predict(model, cache.get(images, "train", resize, PLAIN)[held])
 
 
