@@ -151,7 +151,7 @@ class Engine:
         strange = LATERAL if seen == "lateral_chest" else UNLIKE if unlike or seen == "none" else None
         below = uncertainty_reason(confidence, self.threshold)
         reason = " ".join(sentence for sentence in (strange, below) if sentence) or None
-        cam = grad_cam(feature_map, self._head, self._column(top, view)) if heatmap else None
+        cam = self.class_map(feature_map, top) if heatmap else None
         said = self.findings(feature_map) if seen == "frontal_chest" and not strange else None
         return Result(
             label=UNCERTAIN if reason else info.names[top],
@@ -194,12 +194,15 @@ class Engine:
         shown = [(place, each) for place, each in enumerate(self.info.findings[:-1]) if each.shown]
         return {each.name: finding_map(feature_map, layer, place) for place, each in shown}
 
-    def _column(self, top: int, view: dict[str, float] | None) -> int:
-        """The output of the dense layers behind a class: of two heads, both have one for Normal."""
-        if view is None or self.info.names[top] != "Normal":
-            return top
-        heart = view["cardiac_mri"] > view["frontal_chest"] + view["lateral_chest"]
-        return len(self.info.labels) if heart else top
+    def class_map(self, feature_map: NDArray[np.float32], index: int) -> NDArray[np.float32]:
+        """The Grad-CAM map (height, width) in 0..1 of the class with that number.
+
+        Of two heads, both have an output for Normal; the one for hearts is the last.
+        """
+        view = self.view(feature_map) if self.info.names[index] == "Normal" else None
+        if view and view["cardiac_mri"] > view["frontal_chest"] + view["lateral_chest"]:
+            return grad_cam(feature_map, self._head, len(self.info.labels))
+        return grad_cam(feature_map, self._head, index)
 
     def outlier_score(self, feature_map: NDArray[np.float32]) -> float | None:
         """Distance of a feature map (height, width, channels) from the training pictures; None without an outlier

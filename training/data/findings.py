@@ -37,6 +37,14 @@ NIH_FINDINGS = (
     "Pneumonia",
     "Pneumothorax",
 )
+TITLES = {name: name.replace("_", " ").capitalize() for name in NIH_FINDINGS} | {
+    "Cardiomegaly": "Enlarged heart (cardiomegaly)",
+    "Edema": "Lung oedema",
+    "Effusion": "Pleural effusion",
+    "Hernia": "Hiatus hernia",
+    NO_FINDING: "No finding",
+}
+"""Display names."""
 FINDINGS = (*NIH_FINDINGS, NO_FINDING)
 OTHERS = ("AP view", "opacity as read")
 HEARTS = ("DCM", "HCM", "MINF", "NOR", "RV")

@@ -52,6 +52,7 @@ def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
     if run.recipe.apart:
         groups = [image.group for image in images]
         known = labels_of(images, data)
+        record["bias_in"] = "labels"
         record["findings"] = calibrate_findings.fit(known, predict(head, pooled, "findings"), groups)
     run.write("calibrate", record)
     return record

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from csss.inference.engine import Engine
-from csss.inference.gradcam import ClassifierHead, grad_cam
-from csss.inference.labels import read_checked
+from csss.inference.labels import VIEWS
 from csss.inference.preprocessing import decode, preprocess
 from csss.inference.scaling import calibrate
 from training.data.collection import NEW, Collection, gather, more_folder
@@ -75,8 +74,9 @@ def collected(data: Path, metrics: dict[str, Any]) -> Collection:
 class Read:
     """An engine's results for n images.
 
-    Probabilities (n, classes) without and with the temperature, pooled features (n, channels), outlier flags (n),
-    and the heat maps (n, 7, 7) in 0..1 for the most likely class.
+    Probabilities (n, classes) without and with the temperature, pooled features (n, channels), flags of pictures that
+    are refused (n), the heat maps (n, 7, 7) in 0..1 for the most likely class, and probabilities of the findings (n, 15) and
+    the number of the view (n), None for a network without them.
     """
 
     before: NDArray[np.float64]
@@ -84,6 +84,8 @@ class Read:
     pooled: NDArray[np.float32]
     strange: NDArray[np.bool_]
     heat: NDArray[np.float32]
+    findings: NDArray[np.float64] | None = None
+    view: NDArray[np.int64] | None = None
 
     def accepted(self, threshold: float) -> NDArray[np.bool_]:
         """As at run time: confident enough, and no outlier."""
@@ -101,21 +103,28 @@ def read_all(
 ) -> Read:
     """Run the engine over RGB pictures, each changed first."""
     info = engine.info
-    head = ClassifierHead.from_bytes(read_checked(info.folder, info.head_file, info.head_sha256))
-    raw, pooled, heat = [], [], []
+    raw, pooled, heat, findings, view = [], [], [], [], []
     for picture in pictures:
         found, feature_map = engine.run(preprocess(change(picture), info.width, info.height, info.resize))
         raw.append(found)
         pooled.append(feature_map.mean(axis=(0, 1)))
-        heat.append(grad_cam(feature_map, head, int(found.argmax())))
+        heat.append(engine.class_map(feature_map, int(found.argmax())))
+        if info.findings:
+            findings.append(list((engine.findings(feature_map) or {}).values()))
+        if info.views:
+            view.append(int(np.argmax(list((engine.view(feature_map) or {}).values()))))
     before, features = np.stack(raw).astype(np.float64), np.stack(pooled)
     scores = engine.outliers.scores(features) if engine.outliers else np.zeros(len(features))
+    seen = np.array(view) if view else None
+    strange = scores > info.outliers_threshold
     return Read(
         before,
-        calibrate(before, info.temperature),
+        calibrate(before, info.temperature, info.bias),
         features,
-        scores > info.outliers_threshold,
+        strange if seen is None else strange | np.isin(seen, (VIEWS.index("lateral_chest"), VIEWS.index("none"))),
         np.stack(heat),
+        np.array(findings) if findings else None,
+        seen,
     )
 
 

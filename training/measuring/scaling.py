@@ -56,9 +56,10 @@ def as_trained(probabilities: NDArray[np.float64], calibration: dict[str, Any]) 
     """The network's probabilities before calibration, computed from those of the released network before its
     temperature.
 
-    `calibration` is the record of that name in metrics.json; its class biases are part of the released network.
+    `calibration` is the record of that name in metrics.json; its class biases are part of the released network, unless
+    they are applied at run time, from labels.json.
     """
-    if "bias" not in calibration:
+    if "bias" not in calibration or calibration.get("bias_in") == "labels":
         return probabilities
     return with_bias(probabilities, calibration["temperature"], -np.array(calibration["bias"]))
 
