@@ -271,12 +271,16 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     from training.export.model_card import model_card
     from training.export.software import software
     from training.measuring import mistakes
+    from training.measuring.parts import parts
     from training.measuring.plots import draw_all
     from training.measuring.shortcut_audit import audit
     from training.measuring.subgroups import people
 
     metrics["test"] = figures
-    metrics["validation"] = evaluation.evaluate(engine, data, metrics, "val")
+    validation = evaluation.read_side(engine, data, metrics, "val")
+    metrics["validation"] = evaluation.side_figures(engine, validation, metrics["calibration"])
+    metrics["parts"] = parts(engine, data, side, validation, evaluation.collected(data, metrics))
+    evaluation.hide_unproven(run.model_folder, metrics["parts"].get("findings"))
     other = None
     if run.version != beside:
         if (run.models / beside).is_dir():

@@ -117,7 +117,8 @@ CSSS = Recipe(
     apart=True,
     words=(
         "a corner wiped in a quarter of the images and a marker written into another quarter, three in ten first "
-        "reduced to 96 to 160 pixels, half pressed as JPEG of quality 30 to 95, borders cropped by up to 8 %, rotation 10 degrees, zoom 0.1, shift 0.05, brightness, contrast and gamma; no flip"
+        "reduced to 96 to 160 pixels, half pressed as JPEG of quality 30 to 95, borders cropped by up to 8 %, rotation "
+        "10 degrees, zoom 0.1, shift 0.05, brightness, contrast and gamma; no flip"
     ),
 )
 

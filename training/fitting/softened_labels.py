@@ -76,9 +76,7 @@ def _answers(
     shown = views(chosen) if recipe.apart else None
     for epoch in range(recipe.epochs):
         x = cache.get(images, "train", resize, epoch % recipe.passes)[others]
-        one_epoch(
-            model, x, chosen, recipe, seed=seed, epoch=epoch, known=known[others], views=shown
-        )
+        one_epoch(model, x, chosen, recipe, seed=seed, epoch=epoch, known=known[others], views=shown)
     return predict(model, cache.get(images, "train", resize, PLAIN)[held])
 
 
