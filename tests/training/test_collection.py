@@ -1,4 +1,4 @@
-"""Additional images: the old ones keep their sides, patients stay together, and readers are believed before a program."""
+"""Additional images: the old ones keep their sides, patients stay together, readers go before a program."""
 
 import csv
 from pathlib import Path
@@ -14,12 +14,16 @@ from training.data.split import split
 from training.fitting.unread import shared
 
 pytestmark = pytest.mark.training
-COLUMNS = "path,label,source,group,native_width,native_height,sha256".split(",")
-SAID = (
-    "path,nih_finding_labels,patient_age,patient_sex,view_position,rsna_class,google_airspace_opacity".split(
-        ","
-    )
-)
+COLUMNS = ["path", "label", "source", "group", "native_width", "native_height", "sha256"]
+SAID = [
+    "path",
+    "nih_finding_labels",
+    "patient_age",
+    "patient_sex",
+    "view_position",
+    "rsna_class",
+    "google_airspace_opacity",
+]
 
 
 def write(file: Path, columns: list[str], rows: list[tuple[str, ...]]) -> None:
