@@ -297,8 +297,9 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     metrics["test"] = figures
     validation = evaluation.read_side(engine, data, metrics, "val")
     metrics["validation"] = evaluation.side_figures(engine, validation, metrics["calibration"])
-    metrics["parts"] = parts(engine, data, side, validation, evaluation.collected(data, metrics))
-    evaluation.hide_unproven(run.model_folder, metrics["parts"].get("findings"))
+    if run.recipe.more:
+        metrics["parts"] = parts(engine, data, side, validation, evaluation.collected(data, metrics))
+        evaluation.hide_unproven(run.model_folder, metrics["parts"].get("findings"))
     other = None
     if run.version != beside:
         if (run.models / beside).is_dir():

@@ -13,8 +13,6 @@ class Recipe:
     - `passes`: how many augmented passes over the training images are stored and used in turn.
     - `balance`: how far sampling evens out the classes and kinds of scan: 0 takes each image once per epoch, 1
       takes each kind equally often, 0.5 is in between.
-    - `softened`: the part of each label that networks trained on other patients decide
-      (`training.fitting.softened_labels`).
     - `panel`: how many teacher networks, each with another seed, train the released one (`training.fitting.distil`;
       0: none), for `taught_epochs`.
     - `weight_decay`: how much of a kernel is subtracted at each step besides the gradient (AdamW; 0: plain Adam).
@@ -35,7 +33,6 @@ class Recipe:
     passes: int
     balance: float
     label_smoothing: float
-    softened: float
     panel: int
     taught_epochs: int
     weight_decay: float
@@ -68,7 +65,6 @@ PAPER = Recipe(
     passes=15,
     balance=0.0,
     label_smoothing=0.0,
-    softened=0.0,
     panel=0,
     taught_epochs=0,
     weight_decay=0.0,
@@ -97,7 +93,6 @@ CSSS = Recipe(
     passes=12,
     balance=0.5,
     label_smoothing=0.0,
-    softened=0.0,
     panel=3,
     taught_epochs=12,
     weight_decay=0.05,

@@ -4,7 +4,6 @@ from typing import Any
 
 from training.data.dataset import LABELS
 from training.fitting import heads
-from training.fitting.softened_labels import FOLDS, TEACHERS
 from training.recipes import Recipe
 
 
@@ -32,9 +31,6 @@ def recipe_in_words(recipe: Recipe) -> dict[str, Any]:
         "balance": recipe.balance,
         "passes": recipe.passes,
         "mixup": recipe.mixup,
-        "softened": {"share": recipe.softened, "folds": FOLDS, "teachers": TEACHERS}
-        if recipe.softened
-        else None,
         "findings": recipe.findings,
         "averaged": recipe.averaged,
         "augmentation": recipe.words,

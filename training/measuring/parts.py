@@ -44,7 +44,7 @@ def parts(engine: Engine, data: Path, side: Side, validation: Side, images: Coll
         name: _figures(engine, side, known, rows) for name, rows in chosen.items() if len(rows)
     }
     limits = {each.name: each.threshold for each in engine.info.findings}
-    if side.read.findings is not None:
+    if side.read.findings is not None and (known >= 0).any():
         groups = [image.group for image in side.images]
         record["findings"] = {
             name: of_findings.figures(
@@ -152,6 +152,8 @@ def _hearts(side: Side, rows: Rows) -> dict[str, Any]:
 def _healthy(side: Side, known: NDArray[np.float32], rows: Rows) -> dict[str, Any]:
     """Within NIH: how well no finding is told from a finding, by the second output and by the class Normal alone."""
     column = known[rows, FINDINGS.index(NO_FINDING)]
+    if not {0.0, 1.0} <= set(column.tolist()):
+        return {}
     at = rows[column >= 0]
     truth, groups = column[column >= 0] == 1, [side.images[i].group for i in rows[column >= 0]]
     scores = {"normal_class": side.read.after[at, LABELS.index(HEALTHY)]}
