@@ -18,8 +18,8 @@ class Recipe:
     - `weight_decay`: how much of a kernel is subtracted at each step besides the gradient (AdamW; 0: plain Adam).
     - `mixup`: the parameter of the beta distribution for mixing two images (0: no mixing).
     - `findings`: the loss weight of the labels besides the class (`training.data.findings`).
-    - `averaged`: how many of the last epochs' weights are averaged (0: none); the average is used when it is better
-      than the best epoch.
+    - `averaged`: the mean of so many last epochs' weights is kept (0: the best epoch). With a falling learning rate the
+      last epochs are the best, and the validation hearts are of too few patients to choose an epoch by.
     - `class_bias`: calibration fits a bias per class besides the temperature.
     - `more`: learns from the additional images, too (`training.data.collection`).
     - `apart`: the network says first what the picture is, and has one head for chest X-rays and one for hearts
