@@ -289,7 +289,7 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     from training.export.model_card import model_card
     from training.export.software import software
     from training.measuring import mistakes
-    from training.measuring.parts import parts
+    from training.measuring.parts import earlier, parts
     from training.measuring.plots import draw_all
     from training.measuring.shortcut_audit import audit
     from training.measuring.subgroups import people
@@ -298,7 +298,9 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     validation = evaluation.read_side(engine, data, metrics, "val")
     metrics["validation"] = evaluation.side_figures(engine, validation, metrics["calibration"])
     if run.recipe.more:
-        metrics["parts"] = parts(engine, data, side, validation, evaluation.collected(data, metrics))
+        older = [Engine.load(folder) for folder in earlier(run.models, run.version)]
+        images = evaluation.collected(data, metrics)
+        metrics["parts"] = parts(engine, data, side, validation, images, older)
         evaluation.hide_unproven(run.model_folder, metrics["parts"].get("findings"))
     other = None
     if run.version != beside:

@@ -15,6 +15,7 @@ from csss.inference.labels import NO_FINDING
 from training.data.collection import NEW, gather, more_folder
 from training.data.dataset import DataMissing, Image
 from training.data.findings import FINDINGS, NIH_FINDINGS, UNKNOWN, findings, key, said_of
+from training.experiments.seeds import keep
 from training.fitting.epochs import areas_of
 from training.measuring.evaluate import read_all, stored
 from training.measuring.metrics import auroc
@@ -55,6 +56,7 @@ def additions(run: Run, data: Path, engine: Engine) -> dict[str, Any]:
         pooled, whole, judged, data, mined(whole, data)
     )
     run.write("additions", record)
+    keep(run, {"additions": record})
     return record
 
 

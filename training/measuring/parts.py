@@ -5,6 +5,7 @@ come from different collections, and a network can learn those instead of diseas
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,8 +32,18 @@ EVENED, RIDGE = 0.75, 0.01
 """As in `training.fitting.calibrate`."""
 
 
-def parts(engine: Engine, data: Path, side: Side, validation: Side, images: Collection) -> dict[str, Any]:
-    """The `parts` of metrics.json, from a test side and a validation side that have been read."""
+def parts(
+    engine: Engine,
+    data: Path,
+    side: Side,
+    validation: Side,
+    images: Collection,
+    others: Sequence[Engine] = (),
+) -> dict[str, Any]:
+    """The `parts` of metrics.json, from a test side and a validation side that have been read.
+
+    `others` are measured on the same held-back images for comparison.
+    """
     known = findings(side.images, data)
     every = np.arange(len(side.images))
     chosen = {
@@ -43,6 +54,13 @@ def parts(engine: Engine, data: Path, side: Side, validation: Side, images: Coll
     record: dict[str, Any] = {
         name: _figures(engine, side, known, rows) for name, rows in chosen.items() if len(rows)
     }
+    record["beside"] = {}
+    for other in others:
+        pictures = stored(data, side.images, f"reading with {other.info.version}")
+        theirs = replace(side, read=read_all(other, pictures))
+        record["beside"][other.info.version] = {
+            name: _figures(other, theirs, known, rows) for name, rows in chosen.items() if len(rows)
+        }
     limits = {each.name: each.threshold for each in engine.info.findings}
     if side.read.findings is not None and (known >= 0).any():
         groups = [image.group for image in side.images]
@@ -67,6 +85,15 @@ def parts(engine: Engine, data: Path, side: Side, validation: Side, images: Coll
     record["leave_one_source_out"] = _other_sources(side, validation)
     record["source_told"] = told_source(validation, side)
     return dict(rounded(record))
+
+
+def earlier(models: Path, version: str) -> list[Path]:
+    """The folders of the other released versions, which have other networks, in the order of their names."""
+    return [
+        folder
+        for folder in sorted(models.iterdir())
+        if folder.name != version and (folder / "labels.json").is_file()
+    ]
 
 
 def _figures(engine: Engine, side: Side, known: NDArray[np.float32], rows: Rows) -> dict[str, Any]:
