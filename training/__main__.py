@@ -300,7 +300,7 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     if run.recipe.more:
         older = [Engine.load(folder) for folder in earlier(run.models, run.version)]
         images = evaluation.collected(data, metrics)
-        metrics["parts"] = parts(engine, data, side, validation, images, older)
+        metrics["parts"] = parts(engine, data, side, validation, images, others=older)
         evaluation.hide_unproven(run.model_folder, metrics["parts"].get("findings"))
     other = None
     if run.version != beside:

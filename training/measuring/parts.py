@@ -38,6 +38,7 @@ def parts(
     side: Side,
     validation: Side,
     images: Collection,
+    *,
     others: Sequence[Engine] = (),
 ) -> dict[str, Any]:
     """The `parts` of metrics.json, from a test side and a validation side that have been read.
