@@ -14,14 +14,8 @@ from training.fitting.features import PLAIN
 from training.fitting.train import feature_cache
 from training.measuring.intervals import calibration_figures
 from training.measuring.metrics import macro_f1
-from training.measuring.scaling import counted, fit_temperature, fit_with_bias, with_bias
+from training.measuring.scaling import EVENED, RIDGE, counted, fit_temperature, fit_with_bias, with_bias
 from training.run import Run
-
-EVENED, RIDGE = 0.75, 0.01
-"""How far the classes are weighted equally, and the penalty on a bias. Chosen on the validation images by
-cross-validation: the biases for each fifth of the patients were fitted on the others. Without these two values, two
-healthy hearts with 33 slices decided the biases (log loss 0.42 instead of 0.39), and the rare class was hardly ever
-predicted."""
 
 
 def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:

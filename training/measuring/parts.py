@@ -24,12 +24,10 @@ from training.measuring import findings as of_findings
 from training.measuring.evaluate import Side, read_all, stored
 from training.measuring.intervals import calibration_figures
 from training.measuring.metrics import auroc, confusion, macro, per_class, selective
-from training.measuring.scaling import counted, fit_with_bias, with_bias
+from training.measuring.scaling import EVENED, RIDGE, counted, fit_with_bias, with_bias
 
 Rows = NDArray[np.int64]
 HEALTHY: Final = "Normal"
-EVENED, RIDGE = 0.75, 0.01
-"""As in `training.fitting.calibrate`."""
 
 
 def parts(
