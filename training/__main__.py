@@ -8,7 +8,7 @@ import click
 
 from csss.inference.labels import ModelCorrupt, ModelMissing
 from csss.paths import MODELS
-from training.data.dataset import DataMissing, data_folder, read_manifest, weights_file
+from training.data.dataset import DataMissing, data_folder, weights_file
 from training.data.sources import SourceWrong
 from training.json_files import write_json
 from training.recipes import CSSS, RECIPES
@@ -91,11 +91,12 @@ def manifest(out: Path, join: bool, **folders: Path | None) -> None:
 def split(obj: tuple[Run, Path | None, Path | None], seed: int) -> None:
     """Split the images by patient and check for leaks."""
     from training.data import split as splitting
+    from training.data.collection import gather, more_folder
     from training.measuring.evaluate import split_record
 
     run, data = obj[0], data_folder(obj[1])
-    images = read_manifest(data)
-    sides = splitting.split(images, seed)
+    found = gather(data, seed, more=more_folder(data) if run.recipe.more else None)
+    images, sides = found.images, found.sides
     splitting.write_split(run.split_file, images, sides)
     pairs = splitting.near_duplicates(data, images, sides, keep=run.folder / "thumbnails.npy")
     record = split_record(images, sides, seed)
@@ -169,6 +170,24 @@ def trials(obj: tuple[Run, Path | None, Path | None]) -> None:
     record = run_trials(obj[0], data_folder(obj[1]), weights_file(obj[2]))
     for name, row in record["by_trial"].items():
         click.echo(f"{name}: validation macro-F1 {row['val_macro_f1']['mean']:.4f}")
+
+
+@main.command()
+@click.option(
+    "--network", default="csss-4", show_default=True, help="Version whose features the probes are fitted on."
+)
+@click.pass_obj
+def additions(obj: tuple[Run, Path | None, Path | None], network: str) -> None:
+    """Measure with linear probes what each part of the additional images brings."""
+    from csss.inference import Engine
+    from training.experiments.additions import additions as run_additions
+
+    record = run_additions(obj[0], data_folder(obj[1]), Engine.load(obj[0].models / network))
+    for name, row in record["sets"].items():
+        figures = ", ".join(
+            f"{key} {row[key]:.3f}" for key in ("no_finding", "findings", "opacity", "sick_heart")
+        )
+        click.echo(f"{name} ({row['images']} images): {figures}")
 
 
 def _chosen(run: Run, seed: int | None) -> Run:
@@ -270,12 +289,19 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     from training.export.model_card import model_card
     from training.export.software import software
     from training.measuring import mistakes
+    from training.measuring.parts import earlier, parts
     from training.measuring.plots import draw_all
     from training.measuring.shortcut_audit import audit
     from training.measuring.subgroups import people
 
     metrics["test"] = figures
-    metrics["validation"] = evaluation.evaluate(engine, data, metrics, "val")
+    validation = evaluation.read_side(engine, data, metrics, "val")
+    metrics["validation"] = evaluation.side_figures(engine, validation, metrics["calibration"])
+    if run.recipe.more:
+        older = [Engine.load(folder) for folder in earlier(run.models, run.version)]
+        images = evaluation.collected(data, metrics)
+        metrics["parts"] = parts(engine, data, side, validation, images, others=older)
+        evaluation.hide_unproven(run.model_folder, metrics["parts"].get("findings"))
     other = None
     if run.version != beside:
         if (run.models / beside).is_dir():
@@ -310,7 +336,7 @@ def synthetic(obj: tuple[Run, Path | None, Path | None], out: Path | None, steps
 
     run, data = obj[0], data_folder(obj[1])
     engine = Engine.load(run.model_folder)
-    images = run.images(data)["train"]
+    images = run.images()["train"]
     chosen = drawing.choose(data, images, engine, steps=steps, seed=seed)
     for name, drawn in drawing.write_set(out or ROOT / "csss" / "demo" / "scans", chosen):
         click.echo(

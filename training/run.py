@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from csss.paths import MODELS, ROOT
-from training.data.dataset import Image, read_manifest
+from training.data.dataset import LABELS, Image
+from training.data.drawn import drawn
 from training.data.split import read_split
 from training.json_files import write_json
 from training.recipes import Recipe, recipe_of
@@ -105,15 +106,24 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / f"{step}.json", record)
 
-    def images(self, data: Path) -> dict[str, list[Image]]:
-        """The images of each side, in the order of the manifest."""
+    def images(self, *, classes: bool = True) -> dict[str, list[Image]]:
+        """The images of each side, in the order of the manifest; with `classes=False` those that have no class (lateral
+        views)."""
         if not self.split_file.is_file():
             raise StepMissing(f"{self.split_file} is missing: run `python -m training split` first.")
-        sides = read_split(self.split_file)
         shared: dict[str, list[Image]] = {"train": [], "val": [], "test": []}
-        for image in read_manifest(data):
-            shared[sides[image.path]].append(image)
+        for image, side in read_split(self.split_file):
+            if (image.label in LABELS) is classes:
+                shared[side].append(image)
         return shared
+
+    def learned(self, side: str) -> list[Image]:
+        """What the network learns from (`train`) or is chosen by (`val`): the images with a class first, then, where the
+        recipe says what a picture is, lateral views and drawn pictures."""
+        images = self.images()[side]
+        if not self.recipe.apart:
+            return images
+        return images + self.images(classes=False)[side] + drawn(self.root / "drawn", side)
 
 
 def active_version(models: Path = MODELS) -> str:

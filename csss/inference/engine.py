@@ -10,8 +10,17 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from csss.inference.gradcam import ClassifierHead, grad_cam
-from csss.inference.labels import UNCERTAIN, UNLIKE, ModelCorrupt, ModelInfo, read_checked, read_info
+from csss.inference.gradcam import ClassifierHead, finding_map, grad_cam
+from csss.inference.labels import (
+    LATERAL,
+    NO_FINDING,
+    UNCERTAIN,
+    UNLIKE,
+    ModelCorrupt,
+    ModelInfo,
+    read_checked,
+    read_info,
+)
 from csss.inference.outliers import Outliers
 from csss.inference.preprocessing import preprocess
 from csss.inference.scaling import calibrate
@@ -29,6 +38,10 @@ class Result:
     certain. `heatmap` is the Grad-CAM map for `top_label` on the feature map's grid (7 x 7), float32 in 0..1, or
     None when not requested. `outlier_score` is the distance from the training pictures, None when the model has no
     outlier score.
+
+    `view` is the probability of each thing that the picture can be. `findings` are calibrated probabilities of the findings
+    that this model shows, by name, and `no_finding` that of none; both are None for a picture that is no frontal chest
+    X-ray, and for a model without them. `finding_maps` has a map like `heatmap` for each of `findings`, if requested.
     """
 
     label: str
@@ -43,6 +56,10 @@ class Result:
     latency_ms: float
     heatmap: NDArray[np.float32] | None
     outlier_score: float | None = None
+    view: dict[str, float] | None = None
+    findings: dict[str, float] | None = None
+    no_finding: float | None = None
+    finding_maps: dict[str, NDArray[np.float32]] | None = None
 
 
 def usable_cores() -> int:
@@ -129,9 +146,13 @@ class Engine:
         confidence = float(probabilities[top])
         score = self.outlier_score(feature_map)
         unlike = score is not None and score > info.outliers_threshold
+        view = self.view(feature_map)
+        seen = view and max(view, key=view.__getitem__)
+        strange = LATERAL if seen == "lateral_chest" else UNLIKE if unlike or seen == "none" else None
         below = uncertainty_reason(confidence, self.threshold)
-        reason = " ".join(sentence for sentence in (UNLIKE if unlike else None, below) if sentence) or None
-        cam = grad_cam(feature_map, self._head, top) if heatmap else None
+        reason = " ".join(sentence for sentence in (strange, below) if sentence) or None
+        cam = self.class_map(feature_map, top) if heatmap else None
+        said = self.findings(feature_map) if seen == "frontal_chest" and not strange else None
         return Result(
             label=UNCERTAIN if reason else info.names[top],
             top_label=info.names[top],
@@ -145,7 +166,43 @@ class Engine:
             latency_ms=(time.perf_counter() - start) * 1000,
             heatmap=cam,
             outlier_score=score,
+            view=view,
+            findings=said and {each.name: said[each.name] for each in info.findings[:-1] if each.shown},
+            no_finding=said and said[NO_FINDING],
+            finding_maps=self._finding_maps(feature_map) if said and heatmap else None,
         )
+
+    def view(self, feature_map: NDArray[np.float32]) -> dict[str, float] | None:
+        """The probability of each thing that the picture can be; None for a network that does not say it."""
+        if self._head.view is None:
+            return None
+        logits = self._head.view.logits(feature_map.mean(axis=(0, 1)))
+        shares = np.exp(logits - logits.max())
+        return dict(zip(self.info.views, (shares / shares.sum()).tolist(), strict=True))
+
+    def findings(self, feature_map: NDArray[np.float32]) -> dict[str, float] | None:
+        """The calibrated probability of each finding, shown or not, and of none; None for a network without them."""
+        if self._head.findings is None:
+            return None
+        logits = self._head.findings.logits(feature_map.mean(axis=(0, 1)))
+        names = (each.name for each in self.info.findings)
+        return dict(zip(names, (1 / (1 + np.exp(-logits))).tolist(), strict=True))
+
+    def _finding_maps(self, feature_map: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        layer = self._head.findings
+        assert layer is not None
+        shown = [(place, each) for place, each in enumerate(self.info.findings[:-1]) if each.shown]
+        return {each.name: finding_map(feature_map, layer, place) for place, each in shown}
+
+    def class_map(self, feature_map: NDArray[np.float32], index: int) -> NDArray[np.float32]:
+        """The Grad-CAM map (height, width) in 0..1 of the class with that number.
+
+        Of two heads, both have an output for Normal; the one for hearts is the last.
+        """
+        view = self.view(feature_map) if self.info.names[index] == "Normal" else None
+        if view and view["cardiac_mri"] > view["frontal_chest"] + view["lateral_chest"]:
+            return grad_cam(feature_map, self._head, len(self.info.labels))
+        return grad_cam(feature_map, self._head, index)
 
     def outlier_score(self, feature_map: NDArray[np.float32]) -> float | None:
         """Distance of a feature map (height, width, channels) from the training pictures; None without an outlier
@@ -179,6 +236,11 @@ class Engine:
             raise ValueError("the number of classes is not the one in labels.json")
         if by_rank[4]["shape"][3] != self._head.hidden_kernel.shape[0]:
             raise ValueError("the feature map does not fit the dense layers")
+        further = ((self._head.view, self.info.views), (self._head.findings, self.info.findings))
+        if any((0 if layer is None else len(layer.bias)) != len(names) for layer, names in further):
+            raise ValueError("views or findings of labels.json do not fit the dense layers")
+        if self._head.output_kernel.shape[1] != len(self.info.labels) + bool(self.info.views):
+            raise ValueError("the dense layers do not fit the classes")
         if self.outliers is not None and by_rank[4]["shape"][3] != self.outliers.centre.shape[0]:
             raise ValueError("the feature map does not fit the outlier score")
         return int(by_rank[2]["index"]), int(by_rank[4]["index"])

@@ -27,45 +27,69 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_ARRAYS = ("hidden_kernel", "hidden_bias", "output_kernel", "output_bias")
+_FURTHER = ("view", "findings")
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A dense layer on pooled features: W (channels, outputs), b (outputs)."""
+
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def logits(self, pooled: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Pooled features (..., channels) to scores (..., outputs) before softmax or sigmoid."""
+        return np.asarray(pooled @ self.kernel + self.bias, dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class ClassifierHead:
-    """The two dense layers: W (channels, hidden), b (hidden), V (hidden, classes), d (classes)."""
+    """The dense layers behind the pooled features.
+
+    W (channels, hidden), b (hidden), V (hidden, outputs), d (outputs): the outputs are the classes. In a network with
+    `view` (channels to what the picture is) they are followed by one more, for Normal as a heart. `findings` (channels
+    to findings) are scored without a hidden layer.
+    """
 
     hidden_kernel: NDArray[np.float32]
     hidden_bias: NDArray[np.float32]
     output_kernel: NDArray[np.float32]
     output_bias: NDArray[np.float32]
+    view: Linear | None = None
+    findings: Linear | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "ClassifierHead":
         """Read an `.npz`. Raises `ValueError`, `KeyError` or `OSError` for invalid data, `ValueError` for wrong
         shapes."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            head = cls(
-                *(
-                    np.asarray(arrays[name], dtype=np.float32)
-                    for name in ("hidden_kernel", "hidden_bias", "output_kernel", "output_bias")
-                )
-            )
-        _, hidden = head.hidden_kernel.shape
-        _, classes = head.output_kernel.shape
-        if head.hidden_bias.shape != (hidden,) or head.output_kernel.shape != (hidden, classes):
+            read = {name: np.asarray(arrays[name], dtype=np.float32) for name in arrays.files}
+        further = {
+            name: Linear(read[f"{name}_kernel"], read[f"{name}_bias"])
+            for name in _FURTHER
+            if f"{name}_kernel" in read
+        }
+        head = cls(*(read[name] for name in _ARRAYS), **further)
+        channels, hidden = head.hidden_kernel.shape
+        _, outputs = head.output_kernel.shape
+        if head.hidden_bias.shape != (hidden,) or head.output_kernel.shape != (hidden, outputs):
             raise ValueError("the shapes of the two dense layers do not fit")
-        if head.output_bias.shape != (classes,):
+        if head.output_bias.shape != (outputs,):
             raise ValueError("the shapes of the two dense layers do not fit")
+        if any(layer.kernel.shape != (channels, *layer.bias.shape) for layer in further.values()):
+            raise ValueError("the shape of a further dense layer does not fit")
         return head
 
     def to_bytes(self) -> bytes:
         """The `.npz` that `from_bytes` reads."""
         stream = io.BytesIO()
-        np.savez(
-            stream,
-            hidden_kernel=self.hidden_kernel,
-            hidden_bias=self.hidden_bias,
-            output_kernel=self.output_kernel,
-            output_bias=self.output_bias,
-        )
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        for name in _FURTHER:
+            layer = getattr(self, name)
+            if layer is not None:
+                arrays |= {f"{name}_kernel": layer.kernel, f"{name}_bias": layer.bias}
+        np.savez(stream, **arrays)
         return stream.getvalue()
 
 
@@ -81,5 +105,16 @@ def raw_map(feature_map: NDArray[np.float32], head: ClassifierHead, class_index:
 def grad_cam(feature_map: NDArray[np.float32], head: ClassifierHead, class_index: int) -> NDArray[np.float32]:
     """The map scaled to 0..1, shape (height, width); all zero when nothing supports the class."""
     cam = raw_map(feature_map, head, class_index)
+    top = float(cam.max())
+    return cam / top if top > 0 else cam
+
+
+def finding_map(feature_map: NDArray[np.float32], layer: Linear, index: int) -> NDArray[np.float32]:
+    """The map of a finding, scaled to 0..1, shape (height, width); all zero when nothing supports it.
+
+    Without a hidden layer Grad-CAM is the class activation map of Zhou et al. 2016 ("Learning Deep Features for
+    Discriminative Localization", https://arxiv.org/abs/1512.04150, equation 2): alpha_k = W_kc / Z.
+    """
+    cam = np.maximum(feature_map @ layer.kernel[:, index], 0).astype(np.float32)
     top = float(cam.max())
     return cam / top if top > 0 else cam

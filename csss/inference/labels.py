@@ -18,6 +18,14 @@ UNLIKE = (
     "The picture does not resemble the chest X-rays and cardiac MRI slices that the classifier learned from, so its "
     "probabilities mean little here."
 )
+LATERAL = (
+    "The picture looks like a lateral chest X-ray; the classifier has learned frontal ones, so its probabilities mean "
+    "little here."
+)
+NO_FINDING: Final = "No_Finding"
+"""The name of the last output of the findings: that there is none."""
+VIEWS: Final = ("frontal_chest", "lateral_chest", "cardiac_mri", "none")
+"""What a picture can be, in the order of the network's output."""
 RESIZE_METHODS: Final = ("area", "bilinear")
 
 
@@ -39,12 +47,24 @@ class Label:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One finding of the second output: its name in the data, its display name, the calibrated probability from which on
+    it is worth a look, and whether it is shown at all (some are recognised too badly)."""
+
+    name: str
+    title: str
+    threshold: float
+    shown: bool
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """A model folder's `labels.json`. `labels` are in the order of the network's output.
 
     `bias` is added to the scaled log probabilities, one number per class: zero except in a version that was fitted to a
     hospital, whose `base` is the version that it was made from. `outliers_file` is None for a model that cannot detect
-    unrelated pictures; the outlier threshold is then infinite.
+    unrelated pictures; the outlier threshold is then infinite. `views` are what a picture can be, `findings` what the second
+    output names (the last one is `No_Finding`); both are empty for a network without these outputs.
     """
 
     folder: Path
@@ -66,6 +86,8 @@ class ModelInfo:
     outliers_file: str | None
     outliers_sha256: str
     outliers_threshold: float
+    views: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -142,6 +164,11 @@ def _parse(folder: Path, raw: dict[str, Any]) -> ModelInfo:
         outliers_file=str(outliers["file"]) if outliers else None,
         outliers_sha256=str(outliers["sha256"]) if outliers else "",
         outliers_threshold=float(outliers["threshold"]) if outliers else math.inf,
+        views=tuple(str(name) for name in raw.get("views", ())),
+        findings=tuple(
+            Finding(str(each["name"]), str(each["title"]), float(each["threshold"]), bool(each["shown"]))
+            for each in raw.get("findings", ())
+        ),
     )
     if len({label.name for label in labels}) != len(labels) or len(labels) < 2:
         raise ValueError("labels must be at least two, and all different")
@@ -149,6 +176,8 @@ def _parse(folder: Path, raw: dict[str, Any]) -> ModelInfo:
         raise ValueError(f"resize must be one of {', '.join(RESIZE_METHODS)}")
     if not all(map(math.isfinite, (info.temperature, *info.bias))):
         raise ValueError("temperature and biases must be finite")
+    if info.views not in {(), VIEWS} or (info.findings and info.findings[-1].name != NO_FINDING):
+        raise ValueError("views or findings are not those that this version of CSSS can use")
     if info.temperature <= 0 or not 0 <= info.threshold <= 1 or min(info.width, info.height) < 1:
         raise ValueError("temperature, threshold or input size is out of range")
     return info

@@ -26,6 +26,11 @@ REDUCED_SHARE = 0.3
 pictures are then often taken for reduced ones of other classes); with zero, the network reads the class from the
 resolution."""
 
+MARKED_SHARE = 0.25
+"""Fraction of images in which a corner is wiped, and of those into which letters are written: markers such as `L` or
+`PORTABLE` reveal the source, and AP pictures are of sicker people."""
+MARKS = ("L", "R", "AP", "PA", "ERECT", "SUPINE", "PORTABLE", "SITTING")
+
 View = Callable[[NDArray[np.uint8], int, int, str, np.random.Generator], NDArray[np.float32]]
 
 
@@ -100,15 +105,37 @@ def _pressed(stored: NDArray[np.uint8], random: np.random.Generator) -> NDArray[
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
 
 
+def marked(picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Wipe a corner, write a marker near one, or leave the picture as it is: (height, width, 3) to the same."""
+    chance = random.random()
+    if chance >= 2 * MARKED_SHARE:
+        return picture
+    height, width = picture.shape[:2]
+    low, right = random.random(2) < 0.5
+    high, wide = (random.uniform(0.06, 0.16, size=2) * (height, width)).astype(int) + 1
+    top, left = height - high if low else 0, width - wide if right else 0
+    changed = picture.copy()
+    if chance < MARKED_SHARE:
+        changed[top : top + high, left : left + wide] = np.median(
+            changed[top : top + high, left : left + wide]
+        )
+        return changed
+    size, shade = random.uniform(0.5, 1.2) * min(height, width) / 300, int(random.integers(170, 256))
+    place = (int(max(0, left - wide) if right else left), int(top + high))
+    mark = str(random.choice(MARKS))
+    cv2.putText(changed, mark, place, cv2.FONT_HERSHEY_SIMPLEX, size, (shade,) * 3, 1, cv2.LINE_AA)
+    return changed
+
+
 def csss_view(
     stored: NDArray[np.uint8], width: int, height: int, resize: str, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Our augmentation: cropped borders, random resolution and compression, small shifts, brightness changes; no
-    flip.
+    """Our augmentation: cropped borders, wiped or added markers, random resolution and compression, small shifts,
+    brightness changes; no flip.
 
     A mirrored chest has its heart on the right, which is a finding of its own.
     """
-    picture = _crop(stored, random) if random.random() < 0.5 else stored
+    picture = marked(_crop(stored, random) if random.random() < 0.5 else stored, random)
     if random.random() < REDUCED_SHARE:
         picture = reduce_to(picture, int(random.integers(REDUCED[0], REDUCED[1] + 1)))
     if random.random() < 0.5:

@@ -53,13 +53,14 @@ class DataMissing(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """One row of `manifest.csv`."""
+    """One row of `manifest.csv`; `part` is `old` for the data folder, `new` for images that were added later."""
 
     path: str
     label: str
     source: str
     group: str
     native_width: int
+    part: str = "old"
 
     @property
     def kind(self) -> str:

@@ -86,16 +86,22 @@ def near_duplicates(
 
 
 def write_split(file: Path, images: Iterable[Image], sides: dict[str, str]) -> None:
-    """Write `path,label,group,kind,side`, one row per image."""
+    """Write `path,label,source,group,kind,native_width,part,side`, one row per image."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["path", "label", "group", "kind", "side"])
+        writer.writerow(["path", "label", "source", "group", "kind", "native_width", "part", "side"])
         for image in images:
-            writer.writerow([image.path, image.label, image.group, image.kind, sides[image.path]])
+            about = (image.label, image.source, image.group, image.kind, image.native_width, image.part)
+            writer.writerow([image.path, *about, sides[image.path]])
 
 
-def read_split(file: Path) -> dict[str, str]:
-    """The side of each path, as `write_split` wrote it."""
+def read_split(file: Path) -> list[tuple[Image, str]]:
+    """Each image with its side, in the order in which `write_split` wrote them."""
     with file.open(newline="", encoding="utf-8") as stream:
-        return {row["path"]: row["side"] for row in csv.DictReader(stream)}
+        return [(_image(row), row["side"]) for row in csv.DictReader(stream)]
+
+
+def _image(row: dict[str, str]) -> Image:
+    about = (row["path"], row["label"], row["source"], row["group"])
+    return Image(*about, int(row["native_width"]), row["part"])

@@ -14,10 +14,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from csss.inference.labels import DEFAULT_THRESHOLD
+from csss.inference.labels import DEFAULT_THRESHOLD, NO_FINDING
 from csss.inference.scaling import calibrate as scale
+from training.data.findings import findings
 from training.fitting.calibrate import calibrate
-from training.fitting.epochs import predict, targets
+from training.fitting.epochs import areas_of, predict, targets
 from training.fitting.features import PLAIN, SMALL
 from training.fitting.train import feature_cache, train
 from training.json_files import write_json
@@ -63,12 +64,18 @@ def _measured(run: Run, data: Path, weights: str) -> dict[str, Any]:
     trained = train(run, data, weights, resize)
     calibrated = calibrate(run, data, weights)
     head = keras.models.load_model(run.kept_file(trained), compile=False)
-    cache, test = feature_cache(run, data, weights), run.images(data)["test"]
+    cache, test = feature_cache(run, data, weights), run.images()["test"]
     truth = targets(test)
     bias = np.array(calibrated.get("bias", 0.0))
     row: dict[str, Any] = {"best_epoch": trained["best_epoch"], "epochs": len(trained["history"])}
     for images, kind in (("as stored", PLAIN), ("reduced to 128 pixels", SMALL)):
-        raw = predict(head, cache.get(test, "test", trained["resize"]["chosen"], kind)).astype(np.float64)
+        x = cache.get(test, "test", trained["resize"]["chosen"], kind)
+        raw = predict(head, x).astype(np.float64)
+        if run.recipe.findings and kind == PLAIN:
+            areas = areas_of(findings(test, data), predict(head, x, "findings"))
+            row["second output"] = {"no_finding": areas.pop(NO_FINDING, 0.0)} | (
+                {"findings": float(np.mean(list(areas.values())))} if areas else {}
+            )
         row[images] = figures(
             truth, scale(with_bias(raw, calibrated["temperature"], bias), calibrated["temperature"])
         )

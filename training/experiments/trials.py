@@ -42,7 +42,7 @@ def trials(run: Run, data: Path, weights: str, seeds: Sequence[int] = SEEDS) -> 
 def _tried(run: Run, recipe: Recipe, data: Path, weights: str, seeds: Sequence[int]) -> dict[str, Any]:
     folder = run.features if recipe is PAPER else run.root / f"features-{recipe.name}"
     cache = FeatureCache(folder, data, weights, recipe, size=(WIDTH, HEIGHT), seed=SEED)
-    sides = run.images(data)
+    sides = run.images()
     x_val, y_val = cache.get(sides["val"], "val", "area", PLAIN), targets(sides["val"])
     found: list[dict[str, float]] = []
     for seed in seeds:

@@ -52,5 +52,7 @@ def model_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
         beside_seeds=metrics.get("beside", {}).get("seeds"),
         trials=metrics.get("trials") or metrics.get("beside", {}).get("trials"),
         tried=metrics["training"].get("tried"),
+        parts=metrics.get("parts"),
+        additions=metrics.get("additions"),
         **{key: metrics[key] for key in PARTS},
     )

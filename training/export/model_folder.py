@@ -10,13 +10,13 @@ import numpy as np
 from tqdm import tqdm
 
 from csss.inference.engine import Engine
-from csss.inference.gradcam import ClassifierHead
-from csss.inference.labels import DEFAULT_THRESHOLD, read_info
+from csss.inference.labels import DEFAULT_THRESHOLD, VIEWS, read_info
 from csss.inference.preprocessing import preprocess
 from csss.inference.scaling import calibrate
 from training.data.dataset import CLASSES, Image
+from training.data.findings import FINDINGS, TITLES
 from training.export import quantise
-from training.fitting import network
+from training.fitting import heads, network
 from training.json_files import write_json
 from training.measuring.evaluate import held_back, read_metrics
 from training.run import HEIGHT, SEED, WIDTH, Run
@@ -30,12 +30,6 @@ class ParityFailed(Exception):
     """Keras and LiteRT disagree by more than the limit."""
 
 
-def head_weights(head: Any) -> ClassifierHead:
-    """The two dense layers of a trained head as plain arrays."""
-    hidden, output = head.get_layer("hidden"), head.get_layer("probabilities")
-    return ClassifierHead(*(np.asarray(array) for array in (*hidden.get_weights(), *output.get_weights())))
-
-
 def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[str, Any]:
     """Export the best epoch and return the record stored as `export.json`.
 
@@ -44,7 +38,9 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
     """
     trained, calibrated = run.read("train"), run.read("calibrate")
     head = keras.models.load_model(run.kept_file(trained), compile=False)
-    if "bias" in calibrated:
+    if run.recipe.apart:
+        _calibrate_findings(head, calibrated["findings"])
+    elif "bias" in calibrated:
         output = head.get_layer("probabilities")
         kernel, bias = output.get_weights()
         output.set_weights([kernel, bias + calibrated["temperature"] * np.array(calibrated["bias"])])
@@ -52,8 +48,8 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
     folder = run.model_folder
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / KERAS)
-    (folder / HEAD).write_bytes(head_weights(head).to_bytes())
-    sides = run.images(data)
+    (folder / HEAD).write_bytes(heads.head_weights(head).to_bytes())
+    sides = run.images()
     images = sides["val"]
     images = images[:: max(1, len(images) // PARITY_IMAGES)][:PARITY_IMAGES]
     tried: dict[str, dict[str, float]] = {}
@@ -97,6 +93,16 @@ def export(run: Run, data: Path, weights: str, activate: bool = False) -> dict[s
     return record
 
 
+def _calibrate_findings(head: Any, fitted: dict[str, Any]) -> None:
+    """Put slope and offset of each finding into the weights of the output."""
+    layer, count = head.get_layer("findings"), len(FINDINGS)
+    kernel, bias = (np.array(array) for array in layer.get_weights())
+    slopes, offsets = np.array(fitted["slopes"]), np.array(fitted["offsets"])
+    kernel[:, :count] *= slopes
+    bias[:count] = bias[:count] * slopes + offsets
+    layer.set_weights([kernel, bias])
+
+
 def try_int8(folder: Path, data: Path) -> dict[str, Any]:
     """Run the int8 trial for a released model folder; store it in its metrics.json and leave the model file
     unchanged."""
@@ -123,6 +129,7 @@ def _write_labels(run: Run, trained: dict[str, Any], calibrated: dict[str, Any],
                 "resize": trained["resize"]["chosen"],
             },
             "temperature": calibrated["temperature"],
+            **(_apart(calibrated) if run.recipe.apart else {}),
             "threshold": DEFAULT_THRESHOLD,
             "model": {"file": MODEL, "precision": precision, "sha256": _sha256(folder / MODEL)},
             "head": {"file": HEAD, "sha256": _sha256(folder / HEAD)},
@@ -132,6 +139,24 @@ def _write_labels(run: Run, trained: dict[str, Any], calibrated: dict[str, Any],
             ],
         },
     )
+
+
+def _apart(calibrated: dict[str, Any]) -> dict[str, Any]:
+    """What labels.json says of a network with a head for each kind of scan."""
+    fitted = calibrated["findings"]
+    return {
+        "bias": {label.name: value for label, value in zip(CLASSES, calibrated["bias"], strict=True)},
+        "views": list(VIEWS),
+        "findings": [
+            {
+                "name": name,
+                "title": TITLES[name],
+                "threshold": fitted["thresholds"][name],
+                "shown": name in fitted["shown"],
+            }
+            for name in FINDINGS
+        ],
+    }
 
 
 def _sha256(file: Path) -> str:
@@ -153,7 +178,8 @@ def parity(folder: Path, model: Any, data: Path, images: list[Image]) -> dict[st
         wanted = model.predict(batch, verbose=0)[0].astype(np.float64)
         got = np.stack([engine.run(picture)[0] for picture in batch]).astype(np.float64)
         raw.append(np.abs(wanted - got))
-        scaled.append(np.abs(calibrate(wanted, info.temperature) - calibrate(got, info.temperature)))
+        ours, theirs = (calibrate(each, info.temperature, info.bias) for each in (got, wanted))
+        scaled.append(np.abs(theirs - ours))
         agree += int((wanted.argmax(axis=1) == got.argmax(axis=1)).sum())
     differences = np.concatenate([*raw, *scaled])
     return {

@@ -7,29 +7,25 @@ import keras
 import numpy as np
 
 from csss.inference.scaling import calibrate as scale
+from training.data.findings import findings as labels_of
+from training.fitting import calibrate_findings
 from training.fitting.epochs import predict, targets
 from training.fitting.features import PLAIN
 from training.fitting.train import feature_cache
 from training.measuring.intervals import calibration_figures
 from training.measuring.metrics import macro_f1
-from training.measuring.scaling import counted, fit_temperature, fit_with_bias, with_bias
+from training.measuring.scaling import EVENED, RIDGE, counted, fit_temperature, fit_with_bias, with_bias
 from training.run import Run
-
-EVENED, RIDGE = 0.75, 0.01
-"""How far the classes are weighted equally, and the penalty on a bias. Chosen on the validation images by
-cross-validation: the biases for each fifth of the patients were fitted on the others. Without these two values, two
-healthy hearts with 33 slices decided the biases (log loss 0.42 instead of 0.39), and the rare class was hardly ever
-predicted."""
 
 
 def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
     """Fit the temperature with the best epoch's head and return the record stored as `calibrate.json`."""
     trained = run.read("train")
-    images = run.images(data)["val"]
+    images = run.images()["val"]  # the first of `learned`
     cache = feature_cache(run, data, weights)
     head = keras.models.load_model(run.kept_file(trained), compile=False)
     truth = targets(images)
-    pooled = cache.get(images, "val", trained["resize"]["chosen"], PLAIN)
+    pooled = cache.get(run.learned("val"), "val", trained["resize"]["chosen"], PLAIN)[: len(images)]
     before = predict(head, pooled).astype(np.float64)
     if run.recipe.class_bias:
         counts = counted([image.group for image in images], [image.label for image in images], EVENED)
@@ -37,7 +33,7 @@ def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
     else:
         temperature, bias = fit_temperature(truth, before), np.zeros(before.shape[1])
     after = scale(with_bias(before, temperature, bias), temperature)
-    record = {
+    record: dict[str, Any] = {
         "temperature": temperature,
         **({"bias": bias.tolist(), "evened": EVENED, "ridge": RIDGE} if run.recipe.class_bias else {}),
         "val": {
@@ -47,5 +43,10 @@ def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
             "macro_f1_after": macro_f1(truth, after),
         },
     }
+    if run.recipe.apart:
+        groups = [image.group for image in images]
+        known = labels_of(images, data)
+        record["bias_in"] = "labels"
+        record["findings"] = calibrate_findings.fit(known, predict(head, pooled, "findings"), groups)
     run.write("calibrate", record)
     return record

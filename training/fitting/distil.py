@@ -16,7 +16,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training.fitting import network
 from training.fitting.epochs import Teacher
 from training.fitting.train import train
 from training.run import SEED, Run, RunDiffers
@@ -28,14 +27,24 @@ def seeds_of(run: Run) -> list[int]:
 
 
 def panel(files: Sequence[Path]) -> Teacher:
-    """A function from a batch (images, ...) to the mean probabilities (images, classes) of the networks in `files`."""
-    members = [network.classifier(keras.models.load_model(file, compile=False)) for file in files]
+    """A function from a batch (images, ...) to the mean of what the networks in `files` say: class probabilities, and
+    what they say besides, if they do."""
+    loaded = [keras.models.load_model(file, compile=False) for file in files]
+    names = [
+        name for name in ("probabilities", "findings") if any(each.name == name for each in loaded[0].layers)
+    ]
+    members = [keras.Model(each.input, [each.get_layer(name).output for name in names]) for each in loaded]
 
     @tf.function(reduce_retracing=True)
     def mean(batch: Any) -> Any:
-        return tf.add_n([member(batch, training=False) for member in members]) / len(members)
+        said = [member(batch, training=False) for member in members]
+        return [tf.add_n(list(parts)) / len(members) for parts in zip(*said, strict=True)]
 
-    return lambda batch: np.asarray(mean(batch))
+    def teacher(batch: Any) -> Any:
+        classes, *further = [np.asarray(part) for part in mean(batch)]
+        return classes, (further[0] if further else None)
+
+    return teacher
 
 
 def distil(run: Run, data: Path, weights: str, resize: str | None = None) -> dict[str, Any]:

@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from csss.inference.scaling import calibrate as scale
 from training.data.dataset import LABELS, Image
-from training.data.findings import NAMES, UNKNOWN
-from training.fitting import network
-from training.measuring.metrics import log_loss, macro_f1
+from training.data.findings import FINDINGS, NAMES, NO_FINDING, UNKNOWN, VIEWS
+from training.measuring.metrics import auroc, log_loss, macro_f1
 from training.measuring.scaling import fit_with_bias, with_bias
 from training.recipes import Recipe
 
-# From a batch (images, ...) to the target probabilities (images, classes).
-Teacher = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+# From a batch (images, ...) to the target probabilities of classes (images, 6) and of what is known besides
+# (images, len(NAMES); None when the teachers do not say it).
+Teacher = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32] | None]]
 
 
 def targets(images: list[Image]) -> NDArray[np.int64]:
@@ -31,24 +31,45 @@ def targets(images: list[Image]) -> NDArray[np.int64]:
 
 
 def one_hot(images: list[Image]) -> NDArray[np.float32]:
-    """The labels of images as one-hot rows."""
-    rows: NDArray[np.float32] = keras.utils.to_categorical(targets(images), len(LABELS)).astype(np.float32)
-    return rows
+    """The labels of images as one-hot rows; a row of zeros, which teaches nothing, for one without a class."""
+    return np.array([[label == image.label for label in LABELS] for image in images], dtype=np.float32)
+
+
+def pool_of(image: Image) -> str:
+    """What is sampled together: the class and the kind of scan. Normal X-rays of NIH are a pool of their own: no other
+    source has normal ones and sick ones."""
+    apart = image.stratum == "Normal/chest_xray" and image.group.startswith("nih-")
+    return f"{image.stratum}/nih" if apart else image.stratum
 
 
 def sampling_order(images: list[Image], balance: float, random: np.random.Generator) -> NDArray[np.int64]:
-    """The images of one epoch, as many as there are: each once, or sampled so that rare strata occur more often.
+    """The images of one epoch, as many as there are: each once, or sampled so that rare pools occur more often.
 
-    A stratum (class and kind of scan) of n images has a share proportional to n ** (1 - balance).
+    A pool of n images has a share proportional to n ** (1 - balance).
     """
     if not balance:
         return random.permutation(len(images))
-    counts = Counter(image.stratum for image in images)
-    weights = np.array([counts[image.stratum] ** -balance for image in images])
+    counts = Counter(map(pool_of, images))
+    weights = np.array([counts[pool_of(image)] ** -balance for image in images]) * _within_pools(images)
     # Low variance: an image of weight 2.3 occurs two or three times, never zero times.
     wanted = weights / weights.sum() * len(images)
     times = np.floor(wanted).astype(np.int64) + (random.random(len(images)) < wanted % 1)
     return random.permutation(np.repeat(np.arange(len(images)), times))
+
+
+def _within_pools(images: list[Image]) -> NDArray[np.float64]:
+    """The weight of each image within its pool, 1 on average: the same for each X-ray, and for each patient of a pool of
+    hearts, however many slices there are of each."""
+    slices, sizes = Counter(image.group for image in images), Counter(map(pool_of, images))
+    people = Counter(pool for pool, _ in {(pool_of(image), image.group) for image in images})
+    return np.array(
+        [
+            sizes[pool_of(image)] / people[pool_of(image)] / slices[image.group]
+            if image.kind == "cardiac_mri"
+            else 1.0
+            for image in images
+        ]
+    )
 
 
 def mixed(
@@ -73,15 +94,17 @@ def mixed(
 
 @dataclass(frozen=True)
 class Lesson:
-    """Training data: features, classes as one-hot rows, and further labels (`training.data.findings`).
+    """Training data: features, classes as one-hot rows, further labels, and views (`training.data.findings`).
 
-    With a teacher, its predictions for each batch replace the classes (`training.fitting.distil`).
+    With a teacher, its predictions for each batch replace the classes, and half of each further label that is known
+    (`training.fitting.distil`).
     """
 
     x: NDArray[Any]
     classes: NDArray[np.float32]
     known: NDArray[np.float32]
     teacher: Teacher | None = None
+    views: NDArray[np.float32] | None = None
 
 
 def _batches(
@@ -89,12 +112,28 @@ def _batches(
 ) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     for start in range(0, len(order), recipe.batch):
         part = order[start : start + recipe.batch]
-        pictures, wanted = lesson.x[part].astype(np.float32), lesson.classes[part]
+        given = [lesson.x[part].astype(np.float32), lesson.classes[part]]
+        given += [] if lesson.views is None else [lesson.views[part]]
         if recipe.mixup:
-            pictures, wanted = mixed(random, recipe.mixup, (pictures, wanted))
+            given = mixed(random, recipe.mixup, given)
+        pictures, wanted, *views = given
+        known = lesson.known[part]
         if lesson.teacher:
-            wanted = lesson.teacher(pictures)
-        yield pictures, (wanted, lesson.known[part])[: 2 if recipe.findings else 1]
+            wanted, known = _taught(lesson.teacher(pictures), lesson.classes[part], known)
+        yield pictures, (wanted, *([known] if recipe.findings else []), *views)
+
+
+def _taught(
+    said: tuple[NDArray[np.float32], NDArray[np.float32] | None],
+    classes: NDArray[np.float32],
+    known: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The teachers' classes for images that have one, and the mean of known labels and what the teachers say."""
+    wanted, further = said
+    wanted = wanted * (classes.sum(axis=1, keepdims=True) > 0)
+    if further is None:
+        return wanted, known
+    return wanted, np.where(known == UNKNOWN, UNKNOWN, (known + further) / 2).astype(np.float32)
 
 
 def one_epoch(
@@ -108,12 +147,13 @@ def one_epoch(
     known: NDArray[np.float32] | None = None,
     classes: NDArray[np.float32] | None = None,
     teacher: Teacher | None = None,
+    views: NDArray[np.float32] | None = None,
 ) -> dict[str, float]:
     """One pass of gradient steps in an order that depends only on seed and epoch, so that a resumed run is
     identical.
 
-    `known` are the labels of `training.data.findings`, `classes` are targets that replace the images' labels, and a
-    `teacher` replaces both. Several GPUs share each batch.
+    `known` and `views` are the labels of `training.data.findings`, `classes` are targets that replace the images' labels,
+    and a `teacher` replaces the classes. Several GPUs share each batch.
     """
     random = np.random.default_rng((seed, epoch))
     order = sampling_order(images, recipe.balance, random)
@@ -122,7 +162,7 @@ def one_epoch(
 
     def batches() -> Iterator[tuple[Any, tuple[Any, ...]]]:
         """The same batches each time: `fit` looks at the first one before it begins."""
-        return _batches(Lesson(x, classes, known, teacher), recipe, order, deepcopy(random))
+        return _batches(Lesson(x, classes, known, teacher, views), recipe, order, deepcopy(random))
 
     if model.distribute_strategy.num_replicas_in_sync > 1:
         return _one_epoch_on_several(model, batches, x.shape[1:], recipe)
@@ -142,8 +182,13 @@ def _one_epoch_on_several(
     model: Any, batches: Callable[[], Iterator[Any]], shape: tuple[int, ...], recipe: Recipe
 ) -> dict[str, float]:
     """The same for several GPUs that share each batch: `fit` distributes it."""
-    kinds = [tf.TensorSpec((None, width), tf.float32) for width in (len(LABELS), len(NAMES))]
-    signature = (tf.TensorSpec((None, *shape), tf.float32), tuple(kinds[: 2 if recipe.findings else 1]))
+    widths = (
+        len(LABELS),
+        *([len(NAMES)] if recipe.findings else []),
+        *([len(VIEWS)] if recipe.apart else []),
+    )
+    kinds = tuple(tf.TensorSpec((None, width), tf.float32) for width in widths)
+    signature = (tf.TensorSpec((None, *shape), tf.float32), kinds)
     data = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
     found = model.fit(data, epochs=1, shuffle=False, verbose=0).history
     return _named({name: float(values[-1]) for name, values in found.items()})
@@ -152,33 +197,54 @@ def _one_epoch_on_several(
 def _named(found: dict[str, float]) -> dict[str, float]:
     """Loss and accuracy under the same names, with or without a second output."""
     names = {"loss": "loss", "accuracy": "accuracy", "probabilities_accuracy": "accuracy"}
-    names["findings_loss"] = "findings_loss"
+    names |= {name: name for name in ("findings_loss", "view_loss")}
     return {names[name]: value for name, value in found.items() if name in names}
 
 
-def predict(model: Any, x: NDArray[Any]) -> NDArray[np.float32]:
-    """Probabilities for cached features, in batches of float32."""
-    model = network.classifier(model)
+def predict(model: Any, x: NDArray[Any], output: str = "probabilities") -> NDArray[np.float32]:
+    """The output of that name (class `probabilities`, `findings`, `view`) for cached features, in batches of float32."""
+    model = keras.Model(model.input, model.get_layer(output).output)
     forward = tf.function(lambda part: model(part, training=False), reduce_retracing=True)
     parts = [forward(x[start : start + 64].astype(np.float32)) for start in range(0, len(x), 64)]
     return np.concatenate([np.asarray(part) for part in parts])
 
 
-def validate(model: Any, x: NDArray[Any], y: NDArray[np.int64]) -> dict[str, float]:
+def validate(
+    model: Any, x: NDArray[Any], y: NDArray[np.int64], known: NDArray[np.float32] | None = None
+) -> dict[str, float]:
     """Loss, accuracy and macro-F1 on the validation set; the loss is plain cross-entropy for every recipe.
 
-    `val_scaled_loss` is the loss after fitting temperature and class biases, as calibration will do.
+    `val_scaled_loss` is the loss after fitting temperature and class biases, as calibration will do. With the labels of
+    `training.data.findings`, also the AUROC of `No_Finding`, and the mean of those of the fourteen findings.
     """
     found = predict(model, x)
     temperature, bias = fit_with_bias(y, found)
     scaled = scale(with_bias(found.astype(np.float64), temperature, bias), temperature)
-    return {
+    row = {
         "val_loss": log_loss(y, found),
         "val_accuracy": float((found.argmax(axis=1) == y).mean()),
         "val_macro_f1": macro_f1(y, found),
         "val_scaled_loss": log_loss(y, scaled),
         "val_scaled_macro_f1": macro_f1(y, scaled),
     }
+    areas = {} if known is None else areas_of(known, predict(model, x, "findings"))
+    if NO_FINDING in areas:
+        row["val_no_finding_auroc"] = areas.pop(NO_FINDING)
+    if areas:
+        row["val_findings_auroc"] = float(np.mean(list(areas.values())))
+    return row
+
+
+def areas_of(known: NDArray[np.float32], said: NDArray[Any]) -> dict[str, float]:
+    """The AUROC of each of `FINDINGS`, from labels and scores (images, 15 columns or more); unknown labels do not count.
+    A finding that no image has, or every image, is left out."""
+    found = {}
+    for place, name in enumerate(FINDINGS):
+        rows = known[:, place] != UNKNOWN
+        area = auroc(known[rows, place] == 1, said[rows, place])
+        if not math.isnan(area):
+            found[name] = area
+    return found
 
 
 def stalled(history: list[dict[str, float]], recipe: Recipe) -> bool:

@@ -19,11 +19,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training.data.findings import NAMES, UNKNOWN
+from training.data.findings import UNKNOWN
+from training.fitting import heads
 from training.recipes import Recipe
 
 CHANNELS = 1280
-HIDDEN = 128
 
 
 def build_base(weights: str, width: int = 224, height: int = 224) -> Any:
@@ -86,8 +86,7 @@ def round_to_half(base: Any, head: Any) -> None:
     """Round every folded kernel and bias, and those of the head, to half precision."""
     for conv, normalisation in _pairs(base, None):
         unfold(conv, normalisation, *(_half(array) for array in folded(conv, normalisation)))
-    for name in ("hidden", "probabilities"):
-        layer = head.get_layer(name)
+    for layer in heads.halved(head):
         layer.set_weights([_half(array) for array in layer.get_weights()])
 
 
@@ -163,17 +162,16 @@ def build_trained_part(recipe: Recipe, weights: str, classes: int, seed: int, st
         pooled = keras.layers.GlobalAveragePooling2D(name="pool")(upper.output)
     if recipe.dropout:
         pooled = keras.layers.Dropout(recipe.dropout, seed=seed, name="drop")(pooled)
-    hidden = keras.layers.Dense(HIDDEN, activation="relu", name="hidden")(pooled)
-    # Probabilities are in single precision even where the layers before them use half precision.
-    outputs = [
-        keras.layers.Dense(classes, activation="softmax", name="probabilities", dtype="float32")(hidden)
-    ]
+    probabilities, view = heads.class_outputs(pooled, recipe, classes)
+    outputs = [probabilities]
     losses: list[Any] = [keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)]
-    if recipe.findings:
-        outputs.append(
-            keras.layers.Dense(len(NAMES), activation="sigmoid", name="findings", dtype="float32")(pooled)
-        )
-        losses.append(known_crossentropy)
+    for output, loss in (
+        (heads.further_outputs(pooled, recipe), known_crossentropy),
+        (view, keras.losses.CategoricalCrossentropy()),
+    ):
+        if output is not None:
+            outputs.append(output)
+            losses.append(loss)
     model = keras.Model(start, outputs, name="head")
     rate: Any = recipe.learning_rate
     if recipe.cosine:
@@ -188,8 +186,8 @@ def build_trained_part(recipe: Recipe, weights: str, classes: int, seed: int, st
     model.compile(
         optimizer=_optimizer(recipe, rate),
         loss=losses,
-        loss_weights=[1.0, recipe.findings][: len(losses)],
-        metrics=[["accuracy"], []][: len(losses)],
+        loss_weights=[1.0, recipe.findings, 1.0][: len(losses)],
+        metrics=[["accuracy"], [], []][: len(losses)],
         jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,  # slower on a CPU
     )
     return model
@@ -223,8 +221,7 @@ def join(base: Any, trained: Any, recipe: Recipe) -> Any:
     picture = keras.Input(base.input_shape[1:], name="picture")
     feature_map = base(scaling(recipe.scaled)(picture) if recipe.scaled else picture, training=False)
     pooled = keras.layers.GlobalAveragePooling2D(name="pool")(feature_map)
-    probabilities = trained.get_layer("probabilities")(trained.get_layer("hidden")(pooled))
-    return keras.Model(picture, [probabilities, feature_map], name="csss")
+    return keras.Model(picture, [heads.applied(trained, pooled), feature_map], name="csss")
 
 
 def to_litert(model: Any, float16: bool = False, batch: int = 1) -> bytes:

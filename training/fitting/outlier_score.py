@@ -108,7 +108,7 @@ def fit(run: Run, data: Path) -> dict[str, Any]:
     """Fit, choose, write `outliers.npz`, name it in labels.json, and return the record stored as `outliers.json`."""
     folder = run.model_folder
     engine = Engine.load(folder)
-    sides = run.images(data)
+    sides = run.images()
     learners = [
         image
         for number, image in enumerate(sides["train"])

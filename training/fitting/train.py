@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from csss.inference.labels import RESIZE_METHODS
 from training.data.dataset import LABELS, Image
-from training.data.findings import findings
+from training.data.findings import findings, views
 from training.fitting import devices, network
 from training.fitting.epochs import Teacher, best_epoch, one_epoch, one_hot, stalled, targets, validate
 from training.fitting.features import LARGE, PLAIN, FeatureCache
 from training.fitting.recipe_in_words import recipe_in_words
-from training.fitting.softened_labels import softened
+from training.fitting.unread import shared
 from training.recipes import PAPER, Recipe
 from training.run import HEIGHT, SEED, WIDTH, Run, RunDiffers
 
@@ -71,7 +71,7 @@ def train(
     started with other settings.
     """
     recipe, seed = run.recipe, run.seed
-    sides = run.images(data)
+    sides = {side: run.learned(side) for side in ("train", "val")}
     cache = feature_cache(run, data, weights)
     settings: dict[str, Any] = {
         "seed": seed,
@@ -84,11 +84,12 @@ def train(
     if record["finished"]:
         return record
     method = record["resize"]["chosen"]
-    x_val, y_val = cache.get(sides["val"], "val", method, PLAIN), targets(sides["val"])
-    known = findings(sides["train"], data)
+    chosen_by = run.images()["val"]  # the first of `learned`
+    x_val, y_val = cache.get(sides["val"], "val", method, PLAIN)[: len(chosen_by)], targets(chosen_by)
+    known, known_val = findings(sides["train"], data), findings(chosen_by, data) if recipe.findings else None
     classes = one_hot(sides["train"])
-    if recipe.softened and teacher is None:
-        classes = softened(run, cache, sides["train"], classes=classes, known=known, resize=method)
+    if recipe.apart:
+        classes = shared(sides["train"], classes, data)
     history: list[dict[str, float]] = record["history"]
     run.epoch_file(1).parent.mkdir(parents=True, exist_ok=True)
     with devices.apply().scope():
@@ -112,8 +113,9 @@ def train(
             known=known,
             classes=classes,
             teacher=teacher,
+            views=views(sides["train"]) if recipe.apart else None,
         )
-        row |= validate(model, x_val, y_val)
+        row |= validate(model, x_val, y_val, known_val)
         model.save(run.epoch_file(len(history) + 1))
         history.append(row)
         record["best_epoch"] = best_epoch(history, recipe)
@@ -124,10 +126,9 @@ def train(
     if recipe.averaged:
         model.set_weights(average([run.epoch_file(epoch) for epoch in _last(len(history), recipe)]))
         model.save(run.average_file)
-        row = validate(model, x_val, y_val)
-        best = history[record["best_epoch"] - 1][recipe.monitor]
+        row = validate(model, x_val, y_val, known_val)
         record["average"] = {"epochs": list(_last(len(history), recipe)), **row}
-        record["average_kept"] = recipe.better(row[recipe.monitor], best)
+        record["average_kept"] = True
     record["finished"] = True
     run.write("train", record)
     return record

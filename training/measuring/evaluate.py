@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from csss.inference.engine import Engine
-from csss.inference.gradcam import ClassifierHead, grad_cam
-from csss.inference.labels import read_checked
+from csss.inference.labels import VIEWS
 from csss.inference.preprocessing import decode, preprocess
 from csss.inference.scaling import calibrate
-from training.data.dataset import Image, read_manifest
-from training.data.split import split
-from training.json_files import rounded
+from training.data.collection import NEW, Collection, gather, more_folder
+from training.data.dataset import Image
+from training.json_files import rounded, write_json
+from training.measuring.findings import recognised
 from training.measuring.intervals import calibration_figures, intervals
 from training.measuring.metrics import auroc, confusion, macro, per_class, risk_coverage, selective
 from training.measuring.scaling import as_trained
@@ -32,13 +32,16 @@ class FiguresDiffer(Exception):
 
 def split_record(images: Sequence[Image], sides: dict[str, str], seed: int) -> dict[str, Any]:
     """The split in numbers, with a fingerprint, for `split.json` and metrics.json."""
-    lines = "\n".join(f"{path} {sides[path]}" for path in sorted(sides))
+    # Where the folder of additional images lies makes no difference.
+    names = {path: path.rpartition("../")[2] for path in sides}
+    lines = "\n".join(f"{names[path]} {sides[path]}" for path in sorted(sides, key=names.__getitem__))
     counts = {
         side: dict(sorted(Counter(image.label for image in images if sides[image.path] == side).items()))
         for side in ("train", "val", "test")
     }
     return {
         "seed": seed,
+        **({"more": True} if any(image.part == NEW for image in images) else {}),
         "images": len(images),
         "groups": len({image.group for image in images}),
         "sides": {side: sum(per_label.values()) for side, per_label in counts.items()},
@@ -56,20 +59,25 @@ def held_back(data: Path, metrics: dict[str, Any], side: str = "test") -> list[I
     The split is recomputed from the manifest. Raises `FiguresDiffer` when it is not the one used for training,
     since training images would then be among the test images.
     """
-    images = read_manifest(data)
-    seed = metrics["data"]["seed"]
-    sides = split(images, seed)
-    if split_record(images, sides, seed)["sha256"] != metrics["data"]["sha256"]:
+    return collected(data, metrics).of(side)
+
+
+def collected(data: Path, metrics: dict[str, Any]) -> Collection:
+    """The images that a model was trained and measured on, with their sides; raises `FiguresDiffer` as `held_back`."""
+    seed, more = metrics["data"]["seed"], metrics["data"].get("more", False)
+    found = gather(data, seed, more=more_folder(data) if more else None)
+    if split_record(found.images, found.sides, seed)["sha256"] != metrics["data"]["sha256"]:
         raise FiguresDiffer("The data folder gives another split than the one this model was trained on.")
-    return [image for image in images if sides[image.path] == side]
+    return found
 
 
 @dataclass(frozen=True)
 class Read:
     """An engine's results for n images.
 
-    Probabilities (n, classes) without and with the temperature, pooled features (n, channels), outlier flags (n),
-    and the heat maps (n, 7, 7) in 0..1 for the most likely class.
+    Probabilities (n, classes) without and with the temperature, pooled features (n, channels), flags of pictures that
+    are refused (n), the heat maps (n, 7, 7) in 0..1 for the most likely class, and probabilities of the findings (n, 15) and
+    the number of the view (n), None for a network without them.
     """
 
     before: NDArray[np.float64]
@@ -77,6 +85,8 @@ class Read:
     pooled: NDArray[np.float32]
     strange: NDArray[np.bool_]
     heat: NDArray[np.float32]
+    findings: NDArray[np.float64] | None = None
+    view: NDArray[np.int64] | None = None
 
     def accepted(self, threshold: float) -> NDArray[np.bool_]:
         """As at run time: confident enough, and no outlier."""
@@ -94,21 +104,30 @@ def read_all(
 ) -> Read:
     """Run the engine over RGB pictures, each changed first."""
     info = engine.info
-    head = ClassifierHead.from_bytes(read_checked(info.folder, info.head_file, info.head_sha256))
-    raw, pooled, heat = [], [], []
+    raw, pooled, heat, findings, view = [], [], [], [], []
     for picture in pictures:
         found, feature_map = engine.run(preprocess(change(picture), info.width, info.height, info.resize))
         raw.append(found)
         pooled.append(feature_map.mean(axis=(0, 1)))
-        heat.append(grad_cam(feature_map, head, int(found.argmax())))
+        heat.append(engine.class_map(feature_map, int(found.argmax())))
+        if info.findings:
+            findings.append(list((engine.findings(feature_map) or {}).values()))
+        if info.views:
+            view.append(int(np.argmax(list((engine.view(feature_map) or {}).values()))))
     before, features = np.stack(raw).astype(np.float64), np.stack(pooled)
     scores = engine.outliers.scores(features) if engine.outliers else np.zeros(len(features))
+    seen = np.array(view) if view else None
+    strange = scores > info.outliers_threshold
     return Read(
         before,
-        calibrate(before, info.temperature),
+        calibrate(before, info.temperature, info.bias),
         features,
-        scores > info.outliers_threshold,
+        strange
+        if seen is None
+        else strange | np.isin(seen, (VIEWS.index("lateral_chest"), VIEWS.index("none"))),
         np.stack(heat),
+        np.array(findings) if findings else None,
+        seen,
     )
 
 
@@ -215,6 +234,20 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """A model folder's metrics.json."""
     record: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     return record
+
+
+def hide_unproven(folder: Path, measured: dict[str, Any] | None) -> None:
+    """Hide findings whose interval on all held-back images reaches below the limit (`training.measuring.findings`).
+
+    What is shown is chosen by the validation images; the held-back ones can only take something away.
+    """
+    if measured is None:
+        return
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    proven = recognised(measured["all"])
+    for each in labels["findings"]:
+        each["shown"] = each["shown"] and each["name"] in proven
+    write_json(folder / "labels.json", labels)
 
 
 def table(figures: dict[str, Any]) -> str:
