@@ -26,7 +26,9 @@ def model_with_findings(
     folder: Path, *, view: str = "frontal_chest", biases: dict[str, float] | None = None
 ) -> Path:
     """csss-4 with a view that it always says, and findings whose logits are `biases` (0 where not given)."""
-    shutil.copytree(MODELS / "csss-4", folder, ignore=shutil.ignore_patterns("*.keras", "*.png", "metrics.json"))
+    shutil.copytree(
+        MODELS / "csss-4", folder, ignore=shutil.ignore_patterns("*.keras", "*.png", "metrics.json")
+    )
     head = ClassifierHead.from_bytes((folder / "head.npz").read_bytes())
     channels, outputs = head.hidden_kernel.shape[0], (*NAMES, NO_FINDING)
     rng = np.random.default_rng(5)
@@ -48,7 +50,12 @@ def model_with_findings(
     labels["head"]["sha256"] = hashlib.sha256(more).hexdigest()
     labels["views"] = list(VIEWS)
     labels["findings"] = [
-        {"name": each, "title": each.replace("_", " ").capitalize(), "threshold": 0.3, "shown": each != HIDDEN}
+        {
+            "name": each,
+            "title": each.replace("_", " ").capitalize(),
+            "threshold": 0.3,
+            "shown": each != HIDDEN,
+        }
         for each in outputs
     ]
     (folder / "labels.json").write_text(json.dumps(labels))

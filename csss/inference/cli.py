@@ -33,11 +33,11 @@ def predict_paths(
     """One record per file, in the given order. With `kind`, a class of the other kind of scan makes the prediction
     uncertain.
 
-    A record has path, label, confidence, probabilities, uncertain, reason, model_version, findings (name to probability)
-    and no_finding; the last two are None for a model that names none, and for a picture that is no frontal chest X-ray. For a file that cannot
-    be read or decoded it has path and error (a sentence), and the next file follows. With `heatmap_dir`, each
-    scan's map is written there as `<name>-heatmap.png` (transparent layer) and `<name>-overlay.jpg` (blended with
-    the scan).
+    A record has path, label, confidence, probabilities, uncertain, reason, model_version, findings (name to
+    probability) and no_finding; the last two are None for a model that names none and for a picture that is no frontal
+    chest X-ray. For a file that cannot be read or decoded it has path and error (a sentence), and the next file follows.
+    With `heatmap_dir`, each scan's map is written there as `<name>-heatmap.png` (transparent layer) and
+    `<name>-overlay.jpg` (blended with the scan).
     """
     from csss.inference.classes import judged_as
     from csss.inference.preprocessing import UndecodableImage

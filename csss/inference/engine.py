@@ -176,7 +176,8 @@ class Engine:
             view=view,
             findings=said and {each.name: said[each.name] for each in info.findings[:-1] if each.shown},
             no_finding=said and said[NO_FINDING],
-            finding_thresholds=said and {each.name: each.threshold for each in info.findings if _counts(each)},
+            finding_thresholds=said
+            and {each.name: each.threshold for each in info.findings if _counts(each)},
             finding_maps=self._finding_maps(feature_map) if said and heatmap else None,
         )
 

@@ -12,7 +12,15 @@ from csss.reports import context, lettering, queries
 from csss.scans.findings import NamedFinding, findings_of
 from csss.scans.models import Review, Scan
 from csss.scans.own_reading import Why, counts_as_uncertain, why
-from csss.scans.presenters import KIND_NAMES, SEX_NAMES, explanation, finding_name, human_name, kind_words, sent_as
+from csss.scans.presenters import (
+    KIND_NAMES,
+    SEX_NAMES,
+    explanation,
+    finding_name,
+    human_name,
+    kind_words,
+    sent_as,
+)
 from csss.storage.files import storage
 
 

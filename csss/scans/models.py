@@ -138,7 +138,9 @@ class Prediction(Model):
     findings: Mapped[dict[str, float] | None] = mapped_column(_JSON_OR_NULL)
     no_finding: Mapped[float | None]
     finding_thresholds: Mapped[dict[str, float] | None] = mapped_column(_JSON_OR_NULL)  # as they were then
-    finding_maps: Mapped[dict[str, str] | None] = mapped_column(_JSON_OR_NULL)  # packed by csss.scans.findings
+    finding_maps: Mapped[dict[str, str] | None] = mapped_column(
+        _JSON_OR_NULL
+    )  # packed by csss.scans.findings
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
     __table_args__ = ({"info": APPEND_ONLY},)

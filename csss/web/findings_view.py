@@ -56,5 +56,7 @@ def _row(scan: Scan, finding: NamedFinding) -> FindingRow:
         human=finding_name(finding.name),
         value=finding.probability,
         threshold=finding.threshold,
-        map_url=url_for("files.finding_map", scan_id=scan.id, finding=finding.name) if finding.has_map else None,
+        map_url=url_for("files.finding_map", scan_id=scan.id, finding=finding.name)
+        if finding.has_map
+        else None,
     )

@@ -26,7 +26,8 @@ def _no_model_from_the_environment(monkeypatch):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return model_with_findings(
-        tmp_path_factory.mktemp("model") / "findings", biases={"Effusion": 3, "Mass": 1, "Edema": -4, NO_FINDING: -3}
+        tmp_path_factory.mktemp("model") / "findings",
+        biases={"Effusion": 3, "Mass": 1, "Edema": -4, NO_FINDING: -3},
     )
 
 

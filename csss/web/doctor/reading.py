@@ -115,7 +115,9 @@ class ReadingPage(ScanView):
     tag: Tag
     priority: str
     picture: Picture
-    heat_urls: dict[str, str]  # where this page shows the heat map of a finding at once, by the finding's name
+    heat_urls: dict[
+        str, str
+    ]  # where this page shows the heat map of a finding at once, by the finding's name
     beside: Picture | None  # another scan to compare with
     analysis: Analysis | None
     diagnosis_hint: str | None  # why the doctor has to write a diagnosis; None where an impression is enough
@@ -169,7 +171,9 @@ def reading_page(
         priority=PRIORITY_NAMES[scan.priority],
         picture=picture(scan, mapped[heat] if heat else None),
         heat_urls={
-            name: url_for("doctor.scan", scan_id=scan.id, compare=compare, heat=None if name == heat else name)
+            name: url_for(
+                "doctor.scan", scan_id=scan.id, compare=compare, heat=None if name == heat else name
+            )
             for name in mapped
         },
         beside=picture(queries.other_of_patient(scan, compare)) if compare is not None else None,
