@@ -150,14 +150,9 @@ def test_a_lateral_picture_says_why_it_has_none_and_teaches_nothing(clinic: Clin
 
 def test_a_scan_that_turns_out_to_be_no_chest_x_ray_has_no_findings(clinic: Clinic, doctor: Visitor) -> None:
     scan = clinic.scan(Status.AI_ANALYZED, result=FOUND)
+    by = clinic.person("doctor")
     with transaction():
-        services.correct_kind(
-            scan.id,
-            was=ScanKind.CHEST_XRAY,
-            became=ScanKind.CARDIAC_MRI,
-            reason="A heart.",
-            by=clinic.person("doctor"),
-        )
+        services.correct_kind(scan.id, was=ScanKind.CHEST_XRAY, became=ScanKind.CARDIAC_MRI, by=by)
     assert block(doctor, scan) is None
     assert doctor.get(f"/scans/{scan.id}/heatmap/Effusion").status_code == 404
 
@@ -221,15 +216,13 @@ def test_a_map_is_seen_by_whom_the_heat_map_is_and_that_is_recorded(
     clinic: Clinic, doctor: Visitor, pharmacist: Visitor, admin: Visitor, patient: Visitor
 ) -> None:
     own = db.session.get_one(User, patient.user_id)
-    waiting = clinic.scan(Status.DOCTOR_VERIFIED, patient=own, result=FOUND)
-    released = clinic.scan(Status.REPORT_READY, patient=own, result=FOUND)
-    another = clinic.scan(Status.REPORT_READY, result=FOUND)
+    waiting = clinic.scan(Status.DOCTOR_VERIFIED, patient=own, result=FOUND).id
+    released = clinic.scan(Status.REPORT_READY, patient=own, result=FOUND).id
+    another = clinic.scan(Status.REPORT_READY, result=FOUND).id
     clinic.run_jobs("render_report")
 
-    def asks(visitor: Visitor, scan: Scan | uuid.UUID) -> int:
-        return visitor.get(
-            f"/scans/{scan.id if isinstance(scan, Scan) else scan}/heatmap/Effusion"
-        ).status_code
+    def asks(visitor: Visitor, scan_id: uuid.UUID) -> int:
+        return visitor.get(f"/scans/{scan_id}/heatmap/Effusion").status_code
 
     for visitor in (doctor, pharmacist, admin):
         assert [asks(visitor, each) for each in (waiting, released)] == [200, 200]
@@ -237,9 +230,7 @@ def test_a_map_is_seen_by_whom_the_heat_map_is_and_that_is_recorded(
     assert [asks(patient, each) for each in (waiting, released, another)] == [404, 200, 404]
     assert asks(Visitor(clinic.app), released) == 302
     seen = (
-        db.session.query(AuditEvent)
-        .filter_by(action="scan.heatmap_viewed", subject_id=str(released))
-        .count()
+        db.session.query(AuditEvent).filter_by(action="scan.heatmap_viewed", subject_id=str(released)).count()
     )
     assert seen == 4
 
