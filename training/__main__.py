@@ -172,6 +172,24 @@ def trials(obj: tuple[Run, Path | None, Path | None]) -> None:
         click.echo(f"{name}: validation macro-F1 {row['val_macro_f1']['mean']:.4f}")
 
 
+@main.command()
+@click.option(
+    "--network", default="csss-4", show_default=True, help="Version whose features the probes are fitted on."
+)
+@click.pass_obj
+def additions(obj: tuple[Run, Path | None, Path | None], network: str) -> None:
+    """Measure with linear probes what each part of the additional images brings."""
+    from csss.inference import Engine
+    from training.experiments.additions import additions as run_additions
+
+    record = run_additions(obj[0], data_folder(obj[1]), Engine.load(obj[0].models / network))
+    for name, row in record["sets"].items():
+        figures = ", ".join(
+            f"{key} {row[key]:.3f}" for key in ("no_finding", "findings", "opacity", "sick_heart")
+        )
+        click.echo(f"{name} ({row['images']} images): {figures}")
+
+
 def _chosen(run: Run, seed: int | None) -> Run:
     return run.shipped if seed is None else run.of_seed(seed)
 
@@ -271,12 +289,17 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     from training.export.model_card import model_card
     from training.export.software import software
     from training.measuring import mistakes
+    from training.measuring.parts import parts
     from training.measuring.plots import draw_all
     from training.measuring.shortcut_audit import audit
     from training.measuring.subgroups import people
 
     metrics["test"] = figures
-    metrics["validation"] = evaluation.evaluate(engine, data, metrics, "val")
+    validation = evaluation.read_side(engine, data, metrics, "val")
+    metrics["validation"] = evaluation.side_figures(engine, validation, metrics["calibration"])
+    if run.recipe.more:
+        metrics["parts"] = parts(engine, data, side, validation, evaluation.collected(data, metrics))
+        evaluation.hide_unproven(run.model_folder, metrics["parts"].get("findings"))
     other = None
     if run.version != beside:
         if (run.models / beside).is_dir():

@@ -13,15 +13,13 @@ class Recipe:
     - `passes`: how many augmented passes over the training images are stored and used in turn.
     - `balance`: how far sampling evens out the classes and kinds of scan: 0 takes each image once per epoch, 1
       takes each kind equally often, 0.5 is in between.
-    - `softened`: the part of each label that networks trained on other patients decide
-      (`training.fitting.softened_labels`).
     - `panel`: how many teacher networks, each with another seed, train the released one (`training.fitting.distil`;
       0: none), for `taught_epochs`.
     - `weight_decay`: how much of a kernel is subtracted at each step besides the gradient (AdamW; 0: plain Adam).
     - `mixup`: the parameter of the beta distribution for mixing two images (0: no mixing).
     - `findings`: the loss weight of the labels besides the class (`training.data.findings`).
-    - `averaged`: how many of the last epochs' weights are averaged (0: none); the average is used when it is better
-      than the best epoch.
+    - `averaged`: the mean of so many last epochs' weights is kept (0: the best epoch). With a falling learning rate the
+      last epochs are the best, and the validation hearts are of too few patients to choose an epoch by.
     - `class_bias`: calibration fits a bias per class besides the temperature.
     - `more`: learns from the additional images, too (`training.data.collection`).
     - `apart`: the network says first what the picture is, and has one head for chest X-rays and one for hearts
@@ -35,7 +33,6 @@ class Recipe:
     passes: int
     balance: float
     label_smoothing: float
-    softened: float
     panel: int
     taught_epochs: int
     weight_decay: float
@@ -68,7 +65,6 @@ PAPER = Recipe(
     passes=15,
     balance=0.0,
     label_smoothing=0.0,
-    softened=0.0,
     panel=0,
     taught_epochs=0,
     weight_decay=0.0,
@@ -97,12 +93,11 @@ CSSS = Recipe(
     passes=12,
     balance=0.5,
     label_smoothing=0.0,
-    softened=0.0,
     panel=3,
     taught_epochs=12,
     weight_decay=0.05,
     mixup=0.4,
-    findings=1.0,
+    findings=4.0,
     dropout=0.2,
     learning_rate=3e-4,
     warm_up_epochs=1.0,
@@ -117,7 +112,8 @@ CSSS = Recipe(
     apart=True,
     words=(
         "a corner wiped in a quarter of the images and a marker written into another quarter, three in ten first "
-        "reduced to 96 to 160 pixels, half pressed as JPEG of quality 30 to 95, borders cropped by up to 8 %, rotation 10 degrees, zoom 0.1, shift 0.05, brightness, contrast and gamma; no flip"
+        "reduced to 96 to 160 pixels, half pressed as JPEG of quality 30 to 95, borders cropped by up to 8 %, rotation "
+        "10 degrees, zoom 0.1, shift 0.05, brightness, contrast and gamma; no flip"
     ),
 )
 

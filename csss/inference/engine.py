@@ -199,7 +199,7 @@ class Engine:
 
     def _finding_maps(self, feature_map: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         layer = self._head.findings
-        assert layer is not None  # noqa: S101 - `findings` said something
+        assert layer is not None
         shown = [(place, each) for place, each in enumerate(self.info.findings[:-1]) if each.shown]
         return {each.name: finding_map(feature_map, layer, place) for place, each in shown}
 

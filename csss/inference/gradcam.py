@@ -27,7 +27,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-
 _ARRAYS = ("hidden_kernel", "hidden_bias", "output_kernel", "output_bias")
 _FURTHER = ("view", "findings")
 

@@ -12,11 +12,11 @@ import keras
 
 from training import recipes
 from training.data.dataset import LABELS, read_manifest
-from training.data.findings import NAMES
+from training.data.findings import NAMES, UNKNOWN
 from training.data.split import write_split
 from training.fitting import network
 from training.fitting.distil import distil, panel, seeds_of
-from training.fitting.epochs import Lesson, predict
+from training.fitting.epochs import Lesson, _taught, predict
 from training.fitting.epochs import _batches as batches_of
 from training.fitting.features import PLAIN
 from training.json_files import rounded
@@ -31,7 +31,7 @@ RECIPE = replace(
     epochs=15,
     batch=16,
     learning_rate=2e-3,
-    softened=0.0,
+    apart=False,
     averaged=0,
 )
 SIDES = {"train": 240, "val": 60}
@@ -88,7 +88,7 @@ def test_it_is_nearer_to_their_mean_than_each_of_them(run):
     x = np.load(run.features / "val-area-plain.npy")
     members = [run.of_seed(seed) for seed in seeds_of(run)]
     files = [member.kept_file(member.read("train")) for member in members]
-    wanted = panel(files)(x)
+    wanted, _ = panel(files)(x)
     assert len(files) == 3 and np.allclose(wanted.sum(axis=1), 1, atol=1e-5)
     alone = [away(predict(keras.models.load_model(file, compile=False), x), wanted) for file in files]
     learner = keras.models.load_model(run.taught().kept_file(record), compile=False)
@@ -97,18 +97,27 @@ def test_it_is_nearer_to_their_mean_than_each_of_them(run):
 
 def test_labels_take_no_part_and_the_panel_answers_what_is_shown():
     x = np.arange(40, dtype=np.float32).reshape(20, 2)
-    nothing = np.zeros((20, len(LABELS)), np.float32)
+    one_of_each = np.eye(len(LABELS), dtype=np.float32)[np.arange(20) % len(LABELS)]
     shown = []
 
     def teacher(pictures):
         shown.append(pictures)
-        return np.full((len(pictures), len(LABELS)), pictures.mean(), np.float32)
+        return np.full((len(pictures), len(LABELS)), pictures.mean(), np.float32), None
 
-    lesson = Lesson(x, nothing, np.zeros((20, len(NAMES)), np.float32), teacher)
+    lesson = Lesson(x, one_of_each, np.zeros((20, len(NAMES)), np.float32), teacher)
     recipe = replace(RECIPE, mixup=0.4)
     for pictures, (wanted, _) in batches_of(lesson, recipe, np.arange(20), np.random.default_rng(0)):
         assert (shown[-1] == pictures).all() and (wanted == pictures.mean()).all()
     assert len(shown) == 2 and not np.isin(np.concatenate(shown), x).all()  # mixed first
+
+
+def test_a_picture_without_a_class_is_taught_none_and_half_of_a_known_finding_is_the_panels():
+    classes = np.array([[1, 0], [0, 0]], np.float32)
+    known = np.array([[1, UNKNOWN], [0, UNKNOWN]], np.float32)
+    said = np.full((2, 2), 0.5, np.float32), np.full((2, 2), 0.4, np.float32)
+    wanted, further = _taught(said, classes, known)
+    assert wanted.tolist() == [[0.5, 0.5], [0, 0]]
+    assert further == pytest.approx(np.array([[0.7, UNKNOWN], [0.2, UNKNOWN]]))
 
 
 def test_it_is_the_one_that_is_shipped_and_nothing_is_trained_twice(run):

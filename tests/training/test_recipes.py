@@ -104,10 +104,11 @@ def test_the_shipped_weights_are_numbers_of_half_precision_once_folded(base):
 @pytest.mark.slow
 def test_the_trained_part_learns_and_only_from_the_first_trained_block_on(base):
     _, weights = base
-    trained = network.build_trained_part(CSSS, weights, classes=2, seed=3, steps=4)
+    trained = network.build_trained_part(CSSS, weights, classes=6, seed=3, steps=4)
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in trained.layers)
     assert trained.input_shape == (None, 14, 14, 64)
     before = trained.get_layer("block_7_expand").get_weights()[0].copy()
     x = np.random.default_rng(2).random((8, 14, 14, 64)).astype(np.float32)
-    trained.train_on_batch(x, [np.eye(2)[[0, 1] * 4], np.full((8, len(NAMES)), UNKNOWN)])
+    classes, views = np.eye(6)[[0, 1] * 4], np.eye(4)[[0] * 8]
+    trained.train_on_batch(x, [classes, np.full((8, len(NAMES)), UNKNOWN), views])
     assert not np.array_equal(before, trained.get_layer("block_7_expand").get_weights()[0])

@@ -116,7 +116,9 @@ def marked(picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[n
     top, left = height - high if low else 0, width - wide if right else 0
     changed = picture.copy()
     if chance < MARKED_SHARE:
-        changed[top : top + high, left : left + wide] = np.median(changed[top : top + high, left : left + wide])
+        changed[top : top + high, left : left + wide] = np.median(
+            changed[top : top + high, left : left + wide]
+        )
         return changed
     size, shade = random.uniform(0.5, 1.2) * min(height, width) / 300, int(random.integers(170, 256))
     place = (int(max(0, left - wide) if right else left), int(top + high))

@@ -82,7 +82,9 @@ def gather(data: Path, seed: int = SEED, *, more: Path | None = None) -> Collect
     chosen = {image.path: placed[image.path] for image in images}
     _join_lateral(images, chosen)
     check_groups(images, chosen)
-    return Collection(images, chosen, {path: image for path, image in clearer.items() if sides[path] == "test"})
+    return Collection(
+        images, chosen, {path: image for path, image in clearer.items() if sides[path] == "test"}
+    )
 
 
 def _old(

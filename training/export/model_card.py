@@ -52,5 +52,6 @@ def model_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
         beside_seeds=metrics.get("beside", {}).get("seeds"),
         trials=metrics.get("trials") or metrics.get("beside", {}).get("trials"),
         tried=metrics["training"].get("tried"),
+        parts=metrics.get("parts"),
         **{key: metrics[key] for key in PARTS},
     )

@@ -20,6 +20,14 @@ def fit(known: NDArray[np.float32], said: NDArray[np.float32], groups: list[str]
     """The record `findings` of `calibrate.json`, from labels and raw probabilities (images, 15 or more)."""
     scores = logits(said[:, : len(FINDINGS)])
     rows = known[:, 0] != UNKNOWN
+    if not rows.any():  # nobody has named findings, so none are shown
+        nothing = {
+            "slopes": [1.0] * len(FINDINGS),
+            "offsets": [0.0] * len(FINDINGS),
+            "shown": [],
+            "val": None,
+        }
+        return nothing | {"thresholds": dict.fromkeys(FINDINGS, 1.0)}
     pairs = [_platt(scores[rows, place], known[rows, place] == 1) for place in range(len(FINDINGS))]
     slopes, offsets = (np.array(column) for column in zip(*pairs, strict=True))
     after = 1 / (1 + np.exp(-(scores * slopes + offsets)))

@@ -30,7 +30,9 @@ def panel(files: Sequence[Path]) -> Teacher:
     """A function from a batch (images, ...) to the mean of what the networks in `files` say: class probabilities, and
     what they say besides, if they do."""
     loaded = [keras.models.load_model(file, compile=False) for file in files]
-    names = [name for name in ("probabilities", "findings") if any(each.name == name for each in loaded[0].layers)]
+    names = [
+        name for name in ("probabilities", "findings") if any(each.name == name for each in loaded[0].layers)
+    ]
     members = [keras.Model(each.input, [each.get_layer(name).output for name in names]) for each in loaded]
 
     @tf.function(reduce_retracing=True)

@@ -16,7 +16,6 @@ from tqdm import tqdm
 from csss.inference.scaling import calibrate as scale
 from training.data.dataset import LABELS, Image
 from training.data.findings import FINDINGS, NAMES, NO_FINDING, UNKNOWN, VIEWS
-from training.fitting import network
 from training.measuring.metrics import auroc, log_loss, macro_f1
 from training.measuring.scaling import fit_with_bias, with_bias
 from training.recipes import Recipe
@@ -183,7 +182,11 @@ def _one_epoch_on_several(
     model: Any, batches: Callable[[], Iterator[Any]], shape: tuple[int, ...], recipe: Recipe
 ) -> dict[str, float]:
     """The same for several GPUs that share each batch: `fit` distributes it."""
-    widths = (len(LABELS), *([len(NAMES)] if recipe.findings else []), *([len(VIEWS)] if recipe.apart else []))
+    widths = (
+        len(LABELS),
+        *([len(NAMES)] if recipe.findings else []),
+        *([len(VIEWS)] if recipe.apart else []),
+    )
     kinds = tuple(tf.TensorSpec((None, width), tf.float32) for width in widths)
     signature = (tf.TensorSpec((None, *shape), tf.float32), kinds)
     data = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)

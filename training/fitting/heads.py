@@ -41,9 +41,9 @@ class ByKind(keras.layers.Layer):
         hearts = view[:, 2:3]
         chests = view[:, 0:1] + view[:, 1:2]
         whole = chests + hearts + 1e-7
-        return (chests / whole) * keras.ops.matmul(chest, _places(CHEST)) + (hearts / whole) * keras.ops.matmul(
-            heart, _places(HEART)
-        )
+        return (chests / whole) * keras.ops.matmul(chest, _places(CHEST)) + (
+            hearts / whole
+        ) * keras.ops.matmul(heart, _places(HEART))
 
 
 def class_outputs(pooled: Any, recipe: Recipe, classes: int) -> Any:
@@ -108,6 +108,8 @@ def head_weights(trained: Any) -> ClassifierHead:
     for place, name in enumerate(HEART):
         column = len(LABELS) if name in CHEST else LABELS.index(name)
         kernel[HIDDEN:, column], bias[column] = heart[0][:, place], heart[1][place]
-    hidden = [np.concatenate(pair, axis=-1) for pair in zip(weights["hidden"], weights["hidden_heart"], strict=True)]
+    hidden = [
+        np.concatenate(pair, axis=-1) for pair in zip(weights["hidden"], weights["hidden_heart"], strict=True)
+    ]
     findings = [array[..., : len(FINDINGS)] for array in weights["findings"]]
     return ClassifierHead(*hidden, kernel, bias, view=Linear(*weights["view"]), findings=Linear(*findings))

@@ -3,8 +3,7 @@
 from typing import Any
 
 from training.data.dataset import LABELS
-from training.fitting import network
-from training.fitting.softened_labels import FOLDS, TEACHERS
+from training.fitting import heads
 from training.recipes import Recipe
 
 
@@ -18,7 +17,8 @@ def recipe_in_words(recipe: Recipe) -> dict[str, Any]:
         "base": "MobileNetV2, frozen"
         if frozen
         else f"MobileNetV2, trained from {recipe.first_trained} on, batch normalisation frozen",
-        "head": f"GlobalAveragePooling2D, Dense({network.HIDDEN}, ReLU), Dense({len(LABELS)}, softmax)",
+        "head": _head(recipe),
+        **({"apart": True} if recipe.apart else {}),
         "scaling": "-1..1, inside the network" if recipe.scaled else "0..1",
         "optimizer": f"{_optimizer(recipe)}, learning rate {recipe.learning_rate:.0e}".replace("e-0", "e-")
         + schedule,
@@ -31,13 +31,16 @@ def recipe_in_words(recipe: Recipe) -> dict[str, Any]:
         "balance": recipe.balance,
         "passes": recipe.passes,
         "mixup": recipe.mixup,
-        "softened": {"share": recipe.softened, "folds": FOLDS, "teachers": TEACHERS}
-        if recipe.softened
-        else None,
         "findings": recipe.findings,
         "averaged": recipe.averaged,
         "augmentation": recipe.words,
     }
+
+
+def _head(recipe: Recipe) -> str:
+    if recipe.apart:
+        return f"GlobalAveragePooling2D, for chest and heart each Dense({heads.HIDDEN}, ReLU) and Dense(classes, softmax)"
+    return f"GlobalAveragePooling2D, Dense({heads.HIDDEN}, ReLU), Dense({len(LABELS)}, softmax)"
 
 
 def _optimizer(recipe: Recipe) -> str:

@@ -18,7 +18,6 @@ from training.fitting import devices, network
 from training.fitting.epochs import Teacher, best_epoch, one_epoch, one_hot, stalled, targets, validate
 from training.fitting.features import LARGE, PLAIN, FeatureCache
 from training.fitting.recipe_in_words import recipe_in_words
-from training.fitting.softened_labels import softened
 from training.fitting.unread import shared
 from training.recipes import PAPER, Recipe
 from training.run import HEIGHT, SEED, WIDTH, Run, RunDiffers
@@ -91,8 +90,6 @@ def train(
     classes = one_hot(sides["train"])
     if recipe.apart:
         classes = shared(sides["train"], classes, data)
-    if recipe.softened and teacher is None:
-        classes = softened(run, cache, sides["train"], classes=classes, known=known, resize=method)
     history: list[dict[str, float]] = record["history"]
     run.epoch_file(1).parent.mkdir(parents=True, exist_ok=True)
     with devices.apply().scope():
@@ -130,9 +127,8 @@ def train(
         model.set_weights(average([run.epoch_file(epoch) for epoch in _last(len(history), recipe)]))
         model.save(run.average_file)
         row = validate(model, x_val, y_val, known_val)
-        best = history[record["best_epoch"] - 1][recipe.monitor]
         record["average"] = {"epochs": list(_last(len(history), recipe)), **row}
-        record["average_kept"] = recipe.better(row[recipe.monitor], best)
+        record["average_kept"] = True
     record["finished"] = True
     run.write("train", record)
     return record

@@ -32,7 +32,9 @@ def shared(images: list[Image], classes: NDArray[np.float32], data: Path) -> NDA
         return classes  # too few were read, so nothing can be said of the others
     share = {name: sum(what == name for _, what in known) / len(known) for name in RSNA}
     weights = np.array([RSNA[what] / share[what] for _, what in known])
-    fitted = _fit(np.stack([_profile(row) for row, _ in known]), [what == "opacity" for _, what in known], weights)
+    fitted = _fit(
+        np.stack([_profile(row) for row, _ in known]), [what == "opacity" for _, what in known], weights
+    )
     moved = classes.copy()
     source, target = LABELS.index("NIH_MERGED"), LABELS.index("Lung_Opacity")
     for place, (image, row) in enumerate(zip(images, rows, strict=True)):
@@ -45,7 +47,9 @@ def shared(images: list[Image], classes: NDArray[np.float32], data: Path) -> NDA
 def _profile(row: dict[str, str]) -> NDArray[np.float64]:
     """A constant, the fourteen labels, and whether the picture is AP."""
     named = row["nih_finding_labels"].split("|")
-    return np.array([1.0, *(name in named for name in NIH_FINDINGS), row["view_position"] == "AP"], np.float64)
+    return np.array(
+        [1.0, *(name in named for name in NIH_FINDINGS), row["view_position"] == "AP"], np.float64
+    )
 
 
 def _fit(x: NDArray[np.float64], truth: list[bool], weights: NDArray[np.float64]) -> NDArray[np.float64]:

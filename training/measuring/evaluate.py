@@ -18,7 +18,8 @@ from csss.inference.preprocessing import decode, preprocess
 from csss.inference.scaling import calibrate
 from training.data.collection import NEW, Collection, gather, more_folder
 from training.data.dataset import Image
-from training.json_files import rounded
+from training.json_files import rounded, write_json
+from training.measuring.findings import recognised
 from training.measuring.intervals import calibration_figures, intervals
 from training.measuring.metrics import auroc, confusion, macro, per_class, risk_coverage, selective
 from training.measuring.scaling import as_trained
@@ -121,7 +122,9 @@ def read_all(
         before,
         calibrate(before, info.temperature, info.bias),
         features,
-        strange if seen is None else strange | np.isin(seen, (VIEWS.index("lateral_chest"), VIEWS.index("none"))),
+        strange
+        if seen is None
+        else strange | np.isin(seen, (VIEWS.index("lateral_chest"), VIEWS.index("none"))),
         np.stack(heat),
         np.array(findings) if findings else None,
         seen,
@@ -231,6 +234,20 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """A model folder's metrics.json."""
     record: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     return record
+
+
+def hide_unproven(folder: Path, measured: dict[str, Any] | None) -> None:
+    """Hide findings whose interval on all held-back images reaches below the limit (`training.measuring.findings`).
+
+    What is shown is chosen by the validation images; the held-back ones can only take something away.
+    """
+    if measured is None:
+        return
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    proven = recognised(measured["all"])
+    for each in labels["findings"]:
+        each["shown"] = each["shown"] and each["name"] in proven
+    write_json(folder / "labels.json", labels)
 
 
 def table(figures: dict[str, Any]) -> str:

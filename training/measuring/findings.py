@@ -78,7 +78,9 @@ def _interval(values: Scores) -> list[float] | None:
     return list(interval(kept.tolist())) if 2 * len(kept) >= len(values) else None
 
 
-def _at(truth: NDArray[np.bool_], score: Scores, threshold: float, drawn: Sequence[Indices]) -> dict[str, Any]:
+def _at(
+    truth: NDArray[np.bool_], score: Scores, threshold: float, drawn: Sequence[Indices]
+) -> dict[str, Any]:
     """Sensitivity and specificity at a threshold, the first with its interval."""
     above = score >= threshold
 
