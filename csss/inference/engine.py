@@ -175,7 +175,7 @@ class Engine:
             outlier_score=score,
             view=view,
             findings=said and {each.name: said[each.name] for each in info.findings[:-1] if each.shown},
-            no_finding=said and said[NO_FINDING],
+            no_finding=said[NO_FINDING] if said else None,
             finding_thresholds=said
             and {each.name: each.threshold for each in info.findings if _counts(each)},
             finding_maps=self._finding_maps(feature_map) if said and heatmap else None,
