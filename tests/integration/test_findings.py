@@ -89,7 +89,7 @@ def test_findings_from_their_thresholds_on_are_listed_most_probable_first(
     assert NO_DIAGNOSIS in words(shown)
     rest = shown.select_one("details")
     assert not rest.has_attr("open")
-    rows = [words(each) for each in rest.select("tbody tr")]
+    rows = [words(each) for each in rest.select("li")]
     assert len(rows) == len(NAMES) - 1 - 2 + 1, "those below, without the hidden one, and that there is none"
     values = [float(re.search(r"([\d.]+) %", row)[1]) for row in rows[:-1]]
     assert values == sorted(values, reverse=True)
