@@ -14,7 +14,7 @@ depends_on = None
 COLUMNS = (
     ("view", sa.JSON()),
     ("findings", sa.JSON()),
-    ("no_finding", sa.Float()),
+    ("no_finding", sa.Double()),
     ("finding_thresholds", sa.JSON()),
     ("finding_maps", sa.JSON()),
 )
