@@ -44,6 +44,7 @@ def model_record(folder: Path, active: bool) -> dict[str, Any]:
         "input": info.input_size,
         "threshold": info.threshold,
         "knows_other_pictures": info.outliers_file is not None,
+        "names_findings": info.names_findings,
         **(_on_hospital(metrics["hospital"]) if "hospital" in metrics else _on_images(metrics.get("test"))),
         "folder": str(folder),
     }

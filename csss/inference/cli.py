@@ -33,10 +33,11 @@ def predict_paths(
     """One record per file, in the given order. With `kind`, a class of the other kind of scan makes the prediction
     uncertain.
 
-    A record has path, label, confidence, probabilities, uncertain, reason and model_version. For a file that cannot
-    be read or decoded it has path and error (a sentence), and the next file follows. With `heatmap_dir`, each
-    scan's map is written there as `<name>-heatmap.png` (transparent layer) and `<name>-overlay.jpg` (blended with
-    the scan).
+    A record has path, label, confidence, probabilities, uncertain, reason, model_version, findings (name to
+    probability) and no_finding; the last two are None for a model that names none and for a picture that is no frontal
+    chest X-ray. For a file that cannot be read or decoded it has path and error (a sentence), and the next file follows.
+    With `heatmap_dir`, each scan's map is written there as `<name>-heatmap.png` (transparent layer) and
+    `<name>-overlay.jpg` (blended with the scan).
     """
     from csss.inference.classes import judged_as
     from csss.inference.preprocessing import UndecodableImage
@@ -63,6 +64,8 @@ def predict_paths(
             "uncertain": result.uncertain,
             "reason": result.reason,
             "model_version": result.model_version,
+            "findings": result.findings,
+            "no_finding": result.no_finding,
         }
 
 
@@ -101,8 +104,22 @@ def _print_table(engine: "Engine", records: Iterator[dict[str, Any]]) -> bool:
         for label in engine.info.labels:
             share = record["probabilities"][label.name]
             click.echo(f"    {label.name:<16} {share:>6.1%}  {'#' * round(share * 30)}")
+        if record["findings"] is not None:
+            _print_findings(engine, record)
     click.echo(f"Model {engine.info.version}. A doctor must read every scan.")
     return good
+
+
+def _print_findings(engine: "Engine", record: dict[str, Any]) -> None:
+    """A line for each finding, most probable first, and one for none; a mark where one is at or above its threshold."""
+    from csss.inference.labels import NO_FINDING
+
+    click.echo("  Findings to look for, no diagnosis (* at or above its threshold):")
+    shares = sorted(record["findings"].items(), key=lambda each: each[1], reverse=True)
+    thresholds = {each.name: each.threshold for each in engine.info.findings}
+    for name, share in (*shares, (NO_FINDING, record["no_finding"])):
+        mark = "*" if share >= thresholds[name] else " "
+        click.echo(f"  {mark} {name:<18} {share:>6.1%}  {'#' * round(share * 30)}".rstrip())
 
 
 def _in_use(context: click.Context, settings: "Settings") -> Path:
@@ -175,6 +192,10 @@ def predict(
         sys.exit(1)
 
 
+def _yes(said: bool) -> str:
+    return "yes" if said else "no"
+
+
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_context
@@ -195,7 +216,7 @@ def models(context: click.Context, as_json: bool) -> None:
         return
     click.echo(
         f"  {'version':<12}{'created':<12}{'macro-F1':>9}{'accuracy':>10}{'accepted':>10}{'wrong then':>12}"
-        f"{'calibration':>13}  refuses other pictures"
+        f"{'calibration':>13}  refuses other pictures  names findings"
     )
     for record in records:
         keys = ("accuracy", "accepted", "error_accepted", "calibration_error")
@@ -205,7 +226,8 @@ def models(context: click.Context, as_json: bool) -> None:
         )
         click.echo(
             f"{'*' if record['active'] else ' '} {record['version']:<12}{record['created']:<12}{f1:>9}{accuracy:>10}"
-            f"{accepted:>10}{wrong:>12}{scale:>13}  {'yes' if record['knows_other_pictures'] else 'no'}"
+            f"{accepted:>10}{wrong:>12}{scale:>13}  {_yes(record['knows_other_pictures']):<24}"
+            f"{_yes(record['names_findings'])}"
         )
     click.echo(
         "Figures are of held-back images of the training data, those of a version +h of readings of this hospital; see "

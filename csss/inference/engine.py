@@ -16,6 +16,7 @@ from csss.inference.labels import (
     NO_FINDING,
     UNCERTAIN,
     UNLIKE,
+    Finding,
     ModelCorrupt,
     ModelInfo,
     read_checked,
@@ -41,7 +42,8 @@ class Result:
 
     `view` is the probability of each thing that the picture can be. `findings` are calibrated probabilities of the findings
     that this model shows, by name, and `no_finding` that of none; both are None for a picture that is no frontal chest
-    X-ray, and for a model without them. `finding_maps` has a map like `heatmap` for each of `findings`, if requested.
+    X-ray, and for a model without them. `finding_thresholds` has for each of them, and for `No_Finding`, the probability
+    from which on it counts. `finding_maps` has a map like `heatmap` for each of `findings`, if requested.
     """
 
     label: str
@@ -59,7 +61,12 @@ class Result:
     view: dict[str, float] | None = None
     findings: dict[str, float] | None = None
     no_finding: float | None = None
+    finding_thresholds: dict[str, float] | None = None
     finding_maps: dict[str, NDArray[np.float32]] | None = None
+
+
+def _counts(finding: Finding) -> bool:
+    return finding.shown or finding.name == NO_FINDING
 
 
 def usable_cores() -> int:
@@ -168,7 +175,9 @@ class Engine:
             outlier_score=score,
             view=view,
             findings=said and {each.name: said[each.name] for each in info.findings[:-1] if each.shown},
-            no_finding=said and said[NO_FINDING],
+            no_finding=said[NO_FINDING] if said else None,
+            finding_thresholds=said
+            and {each.name: each.threshold for each in info.findings if _counts(each)},
             finding_maps=self._finding_maps(feature_map) if said and heatmap else None,
         )
 

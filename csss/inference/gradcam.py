@@ -70,7 +70,9 @@ class ClassifierHead:
             for name in _FURTHER
             if f"{name}_kernel" in read
         }
-        head = cls(*(read[name] for name in _ARRAYS), **further)
+        hidden_kernel, hidden_bias, output_kernel, output_bias = (read[name] for name in _ARRAYS)
+        view, findings = further.get("view"), further.get("findings")
+        head = cls(hidden_kernel, hidden_bias, output_kernel, output_bias, view, findings)
         channels, hidden = head.hidden_kernel.shape
         _, outputs = head.output_kernel.shape
         if head.hidden_bias.shape != (hidden,) or head.output_kernel.shape != (hidden, outputs):

@@ -22,6 +22,8 @@ LATERAL = (
     "The picture looks like a lateral chest X-ray; the classifier has learned frontal ones, so its probabilities mean "
     "little here."
 )
+REFUSALS: Final = (UNLIKE, LATERAL)
+"""Each says that the picture is none that the classifier has learned to read."""
 NO_FINDING: Final = "No_Finding"
 """The name of the last output of the findings: that there is none."""
 VIEWS: Final = ("frontal_chest", "lateral_chest", "cardiac_mri", "none")
@@ -92,6 +94,11 @@ class ModelInfo:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(label.name for label in self.labels)
+
+    @property
+    def names_findings(self) -> bool:
+        """Whether its second output has a finding that is shown."""
+        return any(each.shown for each in self.findings[:-1])
 
     @property
     def input_size(self) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 
 from csss.database import db
 from csss.inference.classes import belongs_to
-from csss.inference.labels import UNLIKE, ModelInfo
+from csss.inference.labels import REFUSALS, ModelInfo
 from csss.scans.models import Prediction, Review, Scan, ScanClosure
 from csss.scans.states import Agreement, ScanKind
 
@@ -101,7 +101,7 @@ def _meaning(
     own: frozenset[str], prediction: Prediction, agreement: Agreement | None, named: str, diagnosed: str
 ) -> tuple[Says, frozenset[str]]:
     """The doctor's own words stand above the agreement, and a list that was made for this (`named`) stands above both."""
-    if UNLIKE in prediction.reason:
+    if any(refusal in prediction.reason for refusal in REFUSALS):
         return Says.UNLIKE, frozenset()
     if named or diagnosed in own:
         return (Says.LISTED if named else Says.DIAGNOSED), frozenset({named or diagnosed})

@@ -10,9 +10,18 @@ from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
 from csss.reports import context, lettering, queries
 from csss.scans import disclosure
+from csss.scans.findings import NamedFinding, findings_of
 from csss.scans.models import Review, Scan
 from csss.scans.own_reading import Why, counts_as_uncertain, why
-from csss.scans.presenters import KIND_NAMES, SEX_NAMES, explanation, human_name, kind_words, sent_as
+from csss.scans.presenters import (
+    KIND_NAMES,
+    SEX_NAMES,
+    explanation,
+    finding_name,
+    human_name,
+    kind_words,
+    sent_as,
+)
 from csss.storage.files import storage
 
 
@@ -87,6 +96,7 @@ def _prediction(scan: Scan) -> context.PredictionSummary | context.NoPrediction 
     heatmap = None
     if prediction.heatmap_key is not None:
         heatmap = storage().read(prediction.heatmap_key)
+    named = findings_of(scan)
     return context.PredictionSummary(
         label=prediction.label,
         human_label=human_name(prediction.label),
@@ -102,6 +112,14 @@ def _prediction(scan: Scan) -> context.PredictionSummary | context.NoPrediction 
         about_kind=kind_words(scan),
         explanation=explanation(prediction.label) if why(scan) is Why.WITHOUT_FINDING else None,
         heatmap=heatmap,
+        findings=tuple(_finding(each) for each in named.likely) if named else None,
+        no_finding=_finding(named.none) if named and named.none_likely else None,
+    )
+
+
+def _finding(named: NamedFinding) -> context.PrintedFinding:
+    return context.PrintedFinding(
+        human=finding_name(named.name), value=named.probability, threshold=named.threshold
     )
 
 

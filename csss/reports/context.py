@@ -103,8 +103,20 @@ class Probability:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrintedFinding:
+    """A finding to look for; `value` and `threshold` are between 0 and 1."""
+
+    human: str
+    value: float
+    threshold: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictionSummary:
     """The classifier's answer. `heatmap` is the overlay for the scan (PNG bytes).
+
+    `findings` are those at or above their thresholds, None where the classifier names none at all; `no_finding` is that
+    there is none, if this is likely.
 
     `about_kind` says what a corrected kind of scan means for it, `explanation` what the class means.
     """
@@ -120,6 +132,8 @@ class PredictionSummary:
     about_kind: str | None = None
     explanation: str | None = None
     heatmap: bytes | None = None
+    findings: tuple[PrintedFinding, ...] | None = None
+    no_finding: PrintedFinding | None = None
     available: Literal[True] = True
 
     @property

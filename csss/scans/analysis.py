@@ -13,6 +13,7 @@ from csss.inference.classes import judged_as
 from csss.lengths import check_length
 from csss.people.models import User
 from csss.scans import disclosure, policies, stored_sentences, workflow
+from csss.scans.findings import maps_to_keep
 from csss.scans.models import AnalysisRun, Prediction, Scan
 from csss.scans.states import RunState, Status
 
@@ -84,6 +85,11 @@ def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -
             latency_ms=reading.latency_ms,
             heatmap_key=heatmap_key,
             silent=disclosure.is_silent(),
+            view=reading.view,
+            findings=reading.findings,
+            no_finding=reading.no_finding,
+            finding_thresholds=reading.finding_thresholds,
+            finding_maps=maps_to_keep(reading),
         )
     )
     workflow.move(scan, Status.AI_ANALYZED, by=run.requested_by)

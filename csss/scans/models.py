@@ -11,6 +11,8 @@ from csss.database import APPEND_ONLY, Model, text_enum
 from csss.people.models import Patient, User
 from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, Status, Sureness
 
+_JSON_OR_NULL = JSON(none_as_null=True)
+
 
 class Scan(Model):
     """One uploaded image of one patient. Only `scans.workflow` writes `status`; only `services.correct_kind` writes
@@ -133,6 +135,14 @@ class Prediction(Model):
     latency_ms: Mapped[float | None]
     heatmap_key: Mapped[str | None] = mapped_column(String(80))
     silent: Mapped[bool] = mapped_column(default=False, server_default=false())  # kept from people for ever
+    # The second output: None where the model has none, the last four also where the picture is no frontal chest X-ray.
+    view: Mapped[dict[str, float] | None] = mapped_column(_JSON_OR_NULL)  # what the picture can be
+    findings: Mapped[dict[str, float] | None] = mapped_column(_JSON_OR_NULL)
+    no_finding: Mapped[float | None]
+    finding_thresholds: Mapped[dict[str, float] | None] = mapped_column(_JSON_OR_NULL)  # as they were then
+    finding_maps: Mapped[dict[str, str] | None] = mapped_column(
+        _JSON_OR_NULL
+    )  # packed by csss.scans.findings
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
     __table_args__ = ({"info": APPEND_ONLY},)

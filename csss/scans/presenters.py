@@ -179,6 +179,11 @@ def human_name(label: str) -> str:
     return found.title if found else label.replace("_", " ")
 
 
+def finding_name(name: str) -> str:
+    """The display name of a finding of the active model; the plain name for one that only an older model knew."""
+    return _findings(current_app.config["CSSS"].model or None).get(name) or name.replace("_", " ")
+
+
 def explanation(label: str) -> str | None:
     """The active model's description of a class; None for an unknown class."""
     found = _labels(current_app.config["CSSS"].model or None).get(label)
@@ -189,5 +194,13 @@ def explanation(label: str) -> str | None:
 def _labels(folder: str | None) -> dict[str, Label]:
     try:
         return {label.name: label for label in read_info(folder).labels}
+    except (ModelMissing, ModelCorrupt):
+        return {}
+
+
+@lru_cache(maxsize=4)
+def _findings(folder: str | None) -> dict[str, str]:
+    try:
+        return {finding.name: finding.title for finding in read_info(folder).findings}
     except (ModelMissing, ModelCorrupt):
         return {}

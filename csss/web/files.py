@@ -10,11 +10,14 @@ from csss.audit.record import record
 from csss.confinement.parent import Busy
 from csss.database import db, transaction
 from csss.i18n import _
+from csss.inference.heatmap import heatmap_png
 from csss.people.permissions import Permission
 from csss.people.roles import Role
 from csss.picture_formats import PNG
 from csss.reports import queries as report_queries
 from csss.scans import previews, queries
+from csss.scans.findings import map_of
+from csss.scans.models import Scan
 from csss.storage.files import CannotOpen, storage
 from csss.web.fetch_site import not_from_elsewhere
 from csss.web.guard import me, requires
@@ -53,10 +56,27 @@ def heatmap(scan_id: uuid.UUID) -> Response:
     released.
     """
     scan = queries.scan_visible_to(me(), scan_id)
-    hidden = me().role is Role.PATIENT and not report_queries.released(scan)
-    if hidden or scan.prediction is None or scan.prediction.heatmap_key is None:
+    if _maps_hidden(scan) or scan.prediction is None or scan.prediction.heatmap_key is None:
         abort(404)
     return _file(scan.id, scan.prediction.heatmap_key, PNG.media_type, f"heatmap-{scan.id}")
+
+
+@files.get("/scans/<uuid:scan_id>/heatmap/<finding>")
+@requires(Permission.SCAN_SEE)
+@not_from_elsewhere
+def finding_map(scan_id: uuid.UUID, finding: str) -> Response:
+    """The layer of one finding, drawn from the grid that is kept; seen by whom the heat map is."""
+    scan = queries.scan_visible_to(me(), scan_id)
+    grid = None if _maps_hidden(scan) else map_of(scan, finding)
+    if grid is None:
+        abort(404)
+    layer = heatmap_png(grid, scan.width, scan.height)
+    return _answer(layer, PNG.media_type, f"heatmap-{scan.id}.{PNG.suffix}")
+
+
+def _maps_hidden(scan: Scan) -> bool:
+    """A patient sees what the classifier has said only once the report is released."""
+    return me().role is Role.PATIENT and not report_queries.released(scan)
 
 
 @files.get("/reports/<uuid:report_id>.pdf")

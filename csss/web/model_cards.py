@@ -156,5 +156,6 @@ def _row(folder: Path, active: bool) -> ModelRow:
             (_("Wrong among the accepted"), percent("error_accepted")),
             (_("Calibration error"), percent("calibration_error")),
             (_("Refuses other pictures"), _("yes") if record["knows_other_pictures"] else _("no")),
+            (_("Names findings"), _("yes") if record["names_findings"] else _("no")),
         ),
     )

@@ -17,6 +17,7 @@ from csss.scans.models import Prediction, Scan
 from csss.scans.own_reading import counts_as_uncertain
 from csss.scans.presenters import SEX_NAMES, explanation, human_name, kind_words
 from csss.web.filters import size, when
+from csss.web.findings_view import FindingsView, findings_view
 from csss.web.model_cards import card_url
 
 
@@ -43,6 +44,7 @@ class ClassifierView:
     model_version: str
     model_url: str | None  # its model card, where there is such a page
     heatmap_url: str | None
+    findings: FindingsView | None  # None where the classifier names none
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def classifier_view(scan: Scan) -> ClassifierView | None:
         model_version=found.model_version,
         model_url=_model_url(found.model_version),
         heatmap_url=url_for("files.heatmap", scan_id=scan.id) if found.heatmap_key else None,
+        findings=findings_view(scan),
     )
 
 

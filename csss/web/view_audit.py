@@ -23,7 +23,11 @@ VIEW_AGAIN, REFUSED_AGAIN = timedelta(hours=1), timedelta(minutes=1)
 
 # A form that is shown again with errors shows the page around it, too.
 _SHOWING = frozenset({200, 409, 422})
-_VIEWS = {"files.image": "scan.image_viewed", "files.heatmap": "scan.heatmap_viewed"}
+_VIEWS = {
+    "files.image": "scan.image_viewed",
+    "files.heatmap": "scan.heatmap_viewed",
+    "files.finding_map": "scan.heatmap_viewed",
+}
 # These record every view themselves.
 _KEPT_ANYWAY = frozenset({"admin.preview", "files.report"})
 _REASONS = {403: "not_permitted", 404: "not_found"}

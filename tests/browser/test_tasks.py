@@ -150,6 +150,11 @@ TASKS = (
         "doctor.templates POST doctor.add_template POST doctor.move_template doctor.template POST "
         "doctor.change_template POST doctor.delete_template",
     ),
+    Task(
+        "look_where_a_finding_was_seen",
+        doctor.look_where_a_finding_was_seen,
+        "doctor.scan files.finding_map",
+    ),
     Task("turn_the_pages_of_the_worklist", doctor.turn_the_pages, "doctor.worklist"),
     # Pharmacists
     Task(

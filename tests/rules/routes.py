@@ -124,6 +124,7 @@ WHO: dict[str, set[str | None]] = {
     "doctor.verify": DOCTOR,
     "doctor.worklist": DOCTOR,
     "events.stream": SIGNED_IN,  # what is told to whom: tests/integration/test_live.py
+    "files.finding_map": Own(SIGNED_IN, own=PATIENT),  # as the heat map
     "files.heatmap": Own(SIGNED_IN, own=PATIENT),  # and only once the report is released: below
     "files.image": Own(SIGNED_IN, own=PATIENT),
     "files.report": Own(SIGNED_IN, own=PATIENT),

@@ -29,6 +29,7 @@ from csss.scans.models import Scan
 from csss.scans.states import HoldFor, Status
 from tests.conftest import settings_for
 from tests.factories import Clinic, reading
+from tests.findings import reading_with_findings
 from tests.hospital import keep_fitted_version
 from tests.visitor import Visitor
 
@@ -79,6 +80,7 @@ class Site:
             "path": "icons.svg",
             "version": read_info().version,
             "name": "confusion",
+            "finding": "Effusion",
         } | instead
         with self.app.test_request_context():
             values = {name: known[name] for name in rule.arguments if name in known}
@@ -124,18 +126,19 @@ def _furnish(site: Site) -> None:
         for number, role in enumerate(ROLES):
             values = {"name": "My phone", "public_key": b"", "sign_count": 0, "synced": True}
             db.session.add(Passkey(user_id=people[role].id, credential_id=f"AAA{number}", **values))
+    named = reading_with_findings("Normal", confidence=0.91, Effusion=0.62)
     make = {
         "uploaded": clinic.scan(patient=of["patient"]),
         "queued": clinic.scan(patient=of["patient"]),
         "failed": clinic.scan(patient=of["patient"]),
         "without classifier": clinic.scan(patient=of["patient"]),
-        "analysed": clinic.scan(Status.AI_ANALYZED, **of),
+        "analysed": clinic.scan(Status.AI_ANALYZED, result=named, **of),
         "uncertain": clinic.scan(Status.AI_ANALYZED, result=reading(confidence=0.5), **of),
         "verified": clinic.scan(Status.DOCTOR_VERIFIED, **of),
         "held for the doctor": clinic.scan(Status.DOCTOR_VERIFIED, **of),
         "completed": clinic.scan(Status.PHARMACIST_COMPLETED, **of),
         "held for the pharmacist": clinic.scan(Status.PHARMACIST_COMPLETED, **of),
-        "released": clinic.scan(Status.REPORT_READY, **of),
+        "released": clinic.scan(Status.REPORT_READY, result=named, **of),
         "closed": clinic.scan(Status.AI_ANALYZED, **of),
     }
     site.scans = {name: scan.id for name, scan in make.items()}

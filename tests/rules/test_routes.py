@@ -165,6 +165,7 @@ def test_before_release_a_patient_sees_the_own_picture_but_no_heat_map(site: Sit
     patient, doctor = site.visitor("patient"), site.visitor("doctor")
     assert patient.get(f"/scans/{scan}/image").status_code == 200
     assert patient.get(f"/scans/{scan}/heatmap").status_code == 404
+    assert patient.get(f"/scans/{scan}/heatmap/Effusion").status_code == 404
     assert doctor.get(f"/scans/{scan}/heatmap").status_code == 200
 
 
@@ -190,6 +191,7 @@ def test_before_release_no_page_of_the_patient_tells_the_prediction(site: Site, 
                 "uncertain",
                 "heatmap",
                 "Normal",
+                "Effusion",
             ):
                 assert word not in html, f"{address} tells “{word}”"
 

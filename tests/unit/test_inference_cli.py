@@ -13,7 +13,17 @@ from csss.inference.cli import models, predict, predict_paths
 from csss.inference.labels import default_folder, read_info
 
 SCANS = sorted((Path(csss.__file__).parent / "demo" / "scans").glob("*.jpg"))
-KEYS = {"path", "label", "confidence", "probabilities", "uncertain", "reason", "model_version"}
+KEYS = {
+    "path",
+    "label",
+    "confidence",
+    "probabilities",
+    "uncertain",
+    "reason",
+    "model_version",
+    "findings",
+    "no_finding",
+}
 
 
 @pytest.fixture(autouse=True)

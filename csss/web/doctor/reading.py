@@ -9,6 +9,7 @@ from flask import url_for
 from flask_babel.speaklater import LazyString
 
 from csss import clock
+from csss.errors import NotFound
 from csss.i18n import _, _l
 from csss.people.models import User
 from csss.reports import queries as reports
@@ -29,6 +30,7 @@ from csss.scans.states import HoldFor, RunState, ScanKind, Status
 from csss.scans.stored_sentences import in_words
 from csss.web.doctor.forms import SURENESS_WORDS
 from csss.web.filters import ago, day, when
+from csss.web.findings_view import FindingRow, findings_view
 from csss.web.scan_view import VersionView, age_and_sex, version_view
 from csss.web.staff_view import STEPS, Event, ScanView, history, scan_view
 
@@ -76,6 +78,7 @@ class Picture:
     width: int
     height: int
     heatmap_url: str | None
+    heat_of: FindingRow | None  # the finding whose heat map is shown at once, instead of the whole answer's
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,9 @@ class ReadingPage(ScanView):
     tag: Tag
     priority: str
     picture: Picture
+    heat_urls: dict[
+        str, str
+    ]  # where this page shows the heat map of a finding at once, by the finding's name
     beside: Picture | None  # another scan to compare with
     analysis: Analysis | None
     diagnosis_hint: str | None  # why the doctor has to write a diagnosis; None where an impression is enough
@@ -144,14 +150,23 @@ class ReadingPage(ScanView):
 
 
 def reading_page(
-    scan: Scan, draft: ReviewDraft | None = None, *, reader: User, compare: uuid.UUID | None = None
+    scan: Scan,
+    draft: ReviewDraft | None = None,
+    *,
+    reader: User,
+    compare: uuid.UUID | None = None,
+    heat: str | None = None,
 ) -> ReadingPage:
     """The values of the reading page, as `reader` may know the scan (`queries.scan_visible_to`). `compare` is another
-    scan of the same patient, shown beside this one. Raises NotFound for any other scan.
+    scan of the same patient, shown beside this one; `heat` is the finding whose heat map is shown at once. Raises NotFound
+    for any other scan or finding.
     """
     versions = reports.versions(scan) if scan.status is Status.REPORT_READY else []
     closure, may = scan.closure, _may(scan, reader)
     first = disclosure.first_impression(scan, reader)
+    mapped = _mapped(scan)
+    if heat and heat not in mapped:
+        raise NotFound(_("There is no such heat map."))
     facts = (
         (_("Kind"), kind_and_sent(scan)),
         (_("MRN"), scan.patient.mrn),
@@ -171,7 +186,13 @@ def reading_page(
         uploaded=when(scan.uploaded_at),
         tag=status_for_staff(scan),
         priority=PRIORITY_NAMES[scan.priority],
-        picture=picture(scan),
+        picture=picture(scan, mapped[heat] if heat else None),
+        heat_urls={
+            name: url_for(
+                "doctor.scan", scan_id=scan.id, compare=compare, heat=None if name == heat else name
+            )
+            for name in mapped
+        },
         beside=picture(queries.other_of_patient(scan, compare, reader)) if compare is not None else None,
         analysis=analysis(scan) if scan.status is Status.PENDING_AI and closure is None else None,
         diagnosis_hint=_diagnosis_hint(scan),
@@ -263,7 +284,13 @@ def _poll(run: AnalysisRun) -> str:
     return "15s" if waited < timedelta(minutes=5) else "60s"
 
 
-def picture(scan: Scan) -> Picture:
+def _mapped(scan: Scan) -> dict[str, FindingRow]:
+    """The findings that have a heat map."""
+    shown = findings_view(scan)
+    return {row.name: row for row in shown.likely if row.map_url} if shown else {}
+
+
+def picture(scan: Scan, heat_of: FindingRow | None = None) -> Picture:
     kind, found = KIND_NAMES[scan.kind], scan.prediction
     url = url_for("files.image", scan_id=scan.id)
     return Picture(
@@ -283,6 +310,7 @@ def picture(scan: Scan) -> Picture:
         width=scan.width,
         height=scan.height,
         heatmap_url=url_for("files.heatmap", scan_id=scan.id) if found and found.heatmap_key else None,
+        heat_of=heat_of,
     )
 
 

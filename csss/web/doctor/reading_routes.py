@@ -56,8 +56,8 @@ _TYPED_INTO: dict[type[Form], tuple[str, ...]] = {
 @doctor.get("/scans/<uuid:scan_id>")
 @requires(Permission.SCAN_REVIEW)
 def scan(scan_id: uuid.UUID) -> Response:
-    """Show the reading page; `compare` in the address shows another scan of the patient beside it. Text typed before
-    the session ended is filled in again.
+    """Show the reading page; `compare` in the address shows another scan of the patient beside it, `heat` the heat map
+    of a finding. Text typed before the session ended is filled in again.
     """
     for form, endpoints in _TYPED_INTO.items():
         sent = typed_before(*endpoints)
@@ -236,7 +236,8 @@ def reading_page(
     scan = queries.scan_visible_to(me(), scan_id)
     draft = review_drafts.of(scan_id, me())
     compared = _compared()
-    page = reading.reading_page(scan, draft, reader=me(), compare=compared)
+    heat = request.args.get("heat")
+    page = reading.reading_page(scan, draft, reader=me(), compare=compared, heat=heat)
     if compared is not None:
         also_shows(compared)
     beginning = draft if draft is not None and not reading.overtaken(draft, scan) else scan.review

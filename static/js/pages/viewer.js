@@ -28,7 +28,7 @@
     const start = { w: 255, l: 127.5, invert: false, turn: 0, flip: false };
     const at = { ...start, s: 1, x: 0, y: 0, fitted: true, tool: "" };
     const fingers = new Map(), layers = [];
-    let drag, full, fullState = "preview", heat, saying, hinting, frame, leads = false, entered = false;
+    let drag, full, fullState = "preview", heat, finding, saying, hinting, frame, leads = false, entered = false;
 
     // The parts of the picture are in one element, which is moved as a whole.
     body.setAttribute("hx-morph-skip", "");
@@ -207,21 +207,42 @@
       harder: () => level(at.w - 16, at.l),
     };
 
-    // Loaded only when it is needed.
+    // Loaded only when it is needed: the map of the whole answer, or of the finding whose link was followed (`finding`).
+    const links = () => [...document.querySelectorAll("[data-heat]")].filter((link) => link.getAttribute("aria-controls") === stage.id);
     const showHeat = () => {
       const tools = root.querySelector("[data-heatmap]");
       const on = Boolean(tools?.querySelector("[data-heat-switch]").checked);
-      if (on && !heat) {
+      if (!on) finding = undefined;
+      const link = links().find((each) => each.dataset.heat === finding);
+      for (const each of links()) each.toggleAttribute("aria-current", each === link);
+      link?.setAttribute("aria-current", "true");
+      const address = link ? finding : tools?.dataset.heatmap;
+      if (on && heat?.getAttribute("src") !== address) {
+        heat?.remove();
         heat = new Image();
         heat.className = "viewer__heatmap";
-        heat.alt = tools.dataset.alt;
-        heat.src = tools.dataset.heatmap;
+        heat.src = address;
       }
+      if (on) {
+        heat.alt = [tools.dataset.alt, link?.dataset.heatName].filter(Boolean).join(": ");
+      }
+      if (tools) tools.querySelector("[data-heat-of]").textContent = link?.dataset.heatName || "";
       if (heat && on) { sheet.append(heat); heat.style.opacity = tools.querySelector("[data-opacity]").value / 100; }
       else heat?.remove();
       const slider = tools?.querySelector(".viewer__opacity");
       if (slider) slider.hidden = !on;
       tools?.classList.toggle("is-on", on);
+    };
+    // Followed once more, the link takes its map away. False where there is no switch: then the page itself is asked for.
+    const heatOf = (link) => {
+      const box = root.querySelector("[data-heat-switch]");
+      if (!box) return false;
+      box.checked = finding !== link.dataset.heat;
+      finding = box.checked ? link.dataset.heat : undefined;
+      showHeat();
+      root.querySelector("[data-viewer-status]").textContent = box.checked ? heat.alt : "";
+      stage.scrollIntoView({ block: "nearest" });
+      return true;
     };
 
     // Without a key the wheel scrolls the page, as everywhere; in full screen there is nothing to scroll.
@@ -298,12 +319,14 @@
       root, stage, body, at, width, height, actions, move, follow, draw, isFull, toStage, toPicture, transform, standing,
       pictures: () => [base, full].filter(Boolean),
       arrow: (x, y) => layers.some((layer) => layer.arrow(x, y)) || move(x * MOVE, y * MOVE),
-      enter, overlay,
+      enter, overlay, heatOf,
       keep: () => { root.classList.add("viewer--live"); showHeat(); draw(); },
     };
     overlay();
     root.classList.add("viewer--live");
     for (const each of body.querySelectorAll(".viewer__tools, .viewer__levels")) each.hidden = false;
+    finding = links().find((link) => link.getAttribute("aria-current"))?.dataset.heat; // the address asks for it
+    showHeat();
     paint();
     return view;
   };
@@ -339,6 +362,12 @@
     else if (KEYS[key]) view.actions[KEYS[key]]();
     else return;
     event.preventDefault();
+  });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("[data-heat]");
+    const root = link && document.getElementById(link.getAttribute("aria-controls"))?.closest("[data-viewer]");
+    if (!views.has(root) || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (views.get(root).heatOf(link)) event.preventDefault();
   });
   document.addEventListener("htmx:after:swap", attach);
   attach();

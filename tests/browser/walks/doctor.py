@@ -13,6 +13,7 @@ from csss.scans.models import Scan
 from csss.scans.states import HoldFor, Priority, Status
 from tests.browser.scene import Crowd, Scene
 from tests.factories import reading
+from tests.findings import reading_with_findings
 from tests.stack import eventually
 
 
@@ -99,6 +100,22 @@ def read_with_draft_and_template(scene: Scene) -> None:
     hand.tick("I have read this scan myself")
     hand.press("Verify and sign")
     scene.becomes(scan_id, Status.DOCTOR_VERIFIED)
+
+
+def look_where_a_finding_was_seen(scene: Scene) -> None:
+    """The map of a finding instead of the whole answer's, and away again by the same link."""
+    scan_id = scene.case("doctor", Status.AI_ANALYZED, result=reading_with_findings(Effusion=0.62, Mass=0.41))
+    scene.hand.open(f"/doctor/scans/{scan_id}")
+    scene.reads("Findings to look for")
+    switch = scene.page.locator("[data-heat-switch]")
+    for name in ("Effusion", "Mass"):
+        scene.hand.follow(f"Heat map of: {name}", ".findings")
+        expect(scene.page.locator(".findings a[aria-current=true]")).to_have_text(re.compile(name))
+        expect(switch).to_be_checked()
+        expect(scene.page.locator("[data-heat-of]")).to_have_text(name)
+    scene.hand.follow("Heat map of: Mass", ".findings")
+    expect(switch).not_to_be_checked()
+    expect(scene.page.locator(".findings a[aria-current]")).to_have_count(0)
 
 
 def verify_and_go_on(scene: Scene) -> None:
