@@ -7,7 +7,6 @@ from typing import Any
 
 from csss.paths import MODELS, ROOT
 from training.data.dataset import LABELS, Image
-from training.data.drawn import drawn
 from training.data.split import read_split
 from training.json_files import write_json
 from training.recipes import Recipe, recipe_of
@@ -116,14 +115,6 @@ class Run:
             if (image.label in LABELS) is classes:
                 shared[side].append(image)
         return shared
-
-    def learned(self, side: str) -> list[Image]:
-        """What the network learns from (`train`) or is chosen by (`val`): the images with a class first, then, where the
-        recipe says what a picture is, lateral views and drawn pictures."""
-        images = self.images()[side]
-        if not self.recipe.apart:
-            return images
-        return images + self.images(classes=False)[side] + drawn(self.root / "drawn", side)
 
 
 def active_version(models: Path = MODELS) -> str:

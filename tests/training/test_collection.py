@@ -8,9 +8,9 @@ import pytest
 
 from training.data.collection import FAULTY, LATERAL, gather, more_folder
 from training.data.dataset import LABELS, DataMissing, Image, data_folder
-from training.data.drawn import drawn
 from training.data.findings import FINDINGS, NIH_FINDINGS, UNKNOWN, findings, reading, views
 from training.data.split import split
+from training.fitting.drawn import drawn
 from training.fitting.unread import shared
 
 pytestmark = pytest.mark.training

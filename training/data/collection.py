@@ -23,7 +23,7 @@ from training.data.split import SEED, check_groups, split
 
 LATERAL: Final = "Lateral"
 NONE: Final = "None"
-"""The label of drawn pictures that are no scan (`training.data.drawn`)."""
+"""The label of drawn pictures that are no scan (`training.fitting.drawn`)."""
 FAULTY: Final = {
     "NIH_MERGED/00003490_011.jpg": "upside down",
     "Normal/Normal-5428.jpg": "the same scan as NIH 00000459_016 of another group",

@@ -9,6 +9,7 @@ import numpy as np
 from csss.inference.scaling import calibrate as scale
 from training.data.findings import findings as labels_of
 from training.fitting import calibrate_findings
+from training.fitting.drawn import learned
 from training.fitting.epochs import predict, targets
 from training.fitting.features import PLAIN
 from training.fitting.train import feature_cache
@@ -25,7 +26,7 @@ def calibrate(run: Run, data: Path, weights: str) -> dict[str, Any]:
     cache = feature_cache(run, data, weights)
     head = keras.models.load_model(run.kept_file(trained), compile=False)
     truth = targets(images)
-    pooled = cache.get(run.learned("val"), "val", trained["resize"]["chosen"], PLAIN)[: len(images)]
+    pooled = cache.get(learned(run, "val"), "val", trained["resize"]["chosen"], PLAIN)[: len(images)]
     before = predict(head, pooled).astype(np.float64)
     if run.recipe.class_bias:
         counts = counted([image.group for image in images], [image.label for image in images], EVENED)

@@ -98,7 +98,8 @@ def head_weights(trained: Any) -> ClassifierHead:
     """
     weights = {each.name: [np.asarray(array) for array in each.get_weights()] for each in trained.layers}
     if not is_apart(trained):
-        return ClassifierHead(*weights["hidden"], *weights["probabilities"])
+        (kernel, bias), (last, shift) = weights["hidden"], weights["probabilities"]
+        return ClassifierHead(kernel, bias, last, shift)
     chest, heart = weights["chest"], weights["heart"]
     columns = len(LABELS) + 1
     kernel, bias = np.zeros((2 * HIDDEN, columns), np.float32), np.zeros(columns, np.float32)
@@ -108,8 +109,10 @@ def head_weights(trained: Any) -> ClassifierHead:
     for place, name in enumerate(HEART):
         column = len(LABELS) if name in CHEST else LABELS.index(name)
         kernel[HIDDEN:, column], bias[column] = heart[0][:, place], heart[1][place]
-    hidden = [
+    hidden, hidden_bias = (
         np.concatenate(pair, axis=-1) for pair in zip(weights["hidden"], weights["hidden_heart"], strict=True)
-    ]
-    findings = [array[..., : len(FINDINGS)] for array in weights["findings"]]
-    return ClassifierHead(*hidden, kernel, bias, view=Linear(*weights["view"]), findings=Linear(*findings))
+    )
+    findings, findings_bias = (array[..., : len(FINDINGS)] for array in weights["findings"])
+    view, view_bias = weights["view"]
+    further = {"view": Linear(view, view_bias), "findings": Linear(findings, findings_bias)}
+    return ClassifierHead(hidden, hidden_bias, kernel, bias, **further)

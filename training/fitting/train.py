@@ -15,6 +15,7 @@ from csss.inference.labels import RESIZE_METHODS
 from training.data.dataset import LABELS, Image
 from training.data.findings import findings, views
 from training.fitting import devices, network
+from training.fitting.drawn import learned
 from training.fitting.epochs import Teacher, best_epoch, one_epoch, one_hot, stalled, targets, validate
 from training.fitting.features import LARGE, PLAIN, FeatureCache
 from training.fitting.recipe_in_words import recipe_in_words
@@ -71,7 +72,7 @@ def train(
     started with other settings.
     """
     recipe, seed = run.recipe, run.seed
-    sides = {side: run.learned(side) for side in ("train", "val")}
+    sides = {side: learned(run, side) for side in ("train", "val")}
     cache = feature_cache(run, data, weights)
     settings: dict[str, Any] = {
         "seed": seed,

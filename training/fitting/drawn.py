@@ -12,6 +12,7 @@ import numpy as np
 from training.data.collection import NONE
 from training.data.dataset import Image
 from training.measuring.other_pictures import KINDS
+from training.run import Run
 
 LEARNED = ("documents", "screens", "charts", "blank", "noise", "shapes")
 SEEDS = {"train": 1042, "val": 1043}
@@ -33,3 +34,12 @@ def drawn(folder: Path, side: str) -> list[Image]:
             group = f"drawn-{side}-{kind}-{place}"
             images.append(Image(str(file.resolve()), NONE, "drawn", group, picture.shape[1]))
     return images
+
+
+def learned(run: Run, side: str) -> list[Image]:
+    """What a network learns from (`train`) or is chosen by (`val`): the images with a class first, then, where the recipe
+    says what a picture is, lateral views and drawn pictures."""
+    images = run.images()[side]
+    if not run.recipe.apart:
+        return images
+    return images + run.images(classes=False)[side] + drawn(run.root / "drawn", side)
