@@ -31,7 +31,7 @@ def installed_folder() -> Path:
 
 
 def is_fitted(version: str) -> bool:
-    """Whether a version of this name can have been fitted to a hospital: `csss-4+h1`."""
+    """Whether a version of this name can have been fitted to a hospital: `csss-5+h1`."""
     return "+h" in version
 
 
