@@ -1,4 +1,4 @@
-"""A model that names findings, and what it could have said: until one is trained, made from the shipped one."""
+"""A model whose view and findings are chosen, made from the shipped one, and what it could have said."""
 
 import hashlib
 import json
@@ -10,8 +10,7 @@ import numpy as np
 
 from csss.inference import Result
 from csss.inference.gradcam import ClassifierHead, Linear
-from csss.inference.labels import NO_FINDING, VIEWS
-from csss.paths import MODELS
+from csss.inference.labels import NO_FINDING, VIEWS, default_folder
 from tests.factories import reading
 
 NAMES = (
@@ -25,9 +24,9 @@ HIDDEN = "Hernia"
 def model_with_findings(
     folder: Path, *, view: str = "frontal_chest", biases: dict[str, float] | None = None
 ) -> Path:
-    """csss-4 with a view that it always says, and findings whose logits are `biases` (0 where not given)."""
+    """The shipped model with a view that it always says, and findings whose logits are `biases` (0 where not given)."""
     shutil.copytree(
-        MODELS / "csss-4", folder, ignore=shutil.ignore_patterns("*.keras", "*.png", "metrics.json")
+        default_folder(), folder, ignore=shutil.ignore_patterns("*.keras", "*.png", "metrics.json")
     )
     head = ClassifierHead.from_bytes((folder / "head.npz").read_bytes())
     channels, outputs = head.hidden_kernel.shape[0], (*NAMES, NO_FINDING)
@@ -36,8 +35,8 @@ def model_with_findings(
     more = ClassifierHead(
         head.hidden_kernel,
         head.hidden_bias,
-        np.hstack([head.output_kernel, head.output_kernel[:, 3:4]]),
-        np.append(head.output_bias, head.output_bias[3]),
+        head.output_kernel,
+        head.output_bias,
         view=Linear(
             np.zeros((channels, len(VIEWS)), np.float32),
             np.array([8.0 if each == view else 0.0 for each in VIEWS], np.float32),

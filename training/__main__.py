@@ -173,9 +173,7 @@ def trials(obj: tuple[Run, Path | None, Path | None]) -> None:
 
 
 @main.command()
-@click.option(
-    "--network", default="csss-4", show_default=True, help="Version whose features the probes are fitted on."
-)
+@click.option("--network", required=True, help="Earlier version whose features the probes are fitted on.")
 @click.pass_obj
 def additions(obj: tuple[Run, Path | None, Path | None], network: str) -> None:
     """Measure with linear probes what each part of the additional images brings."""
@@ -270,6 +268,7 @@ def outliers(obj: tuple[Run, Path | None, Path | None]) -> None:
 def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: float, beside: str) -> None:
     """Evaluate the released model on the held-out test set and write metrics, plots and card."""
     from csss.inference import Engine
+    from csss.inference.labels import read_info
     from training.measuring import evaluate as evaluation
 
     run = obj[0]
@@ -289,7 +288,7 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     from training.export.model_card import model_card
     from training.export.software import software
     from training.measuring import mistakes
-    from training.measuring.parts import earlier, parts
+    from training.measuring.parts import parts_beside_others
     from training.measuring.plots import draw_all
     from training.measuring.shortcut_audit import audit
     from training.measuring.subgroups import people
@@ -298,10 +297,7 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     validation = evaluation.read_side(engine, data, metrics, "val")
     metrics["validation"] = evaluation.side_figures(engine, validation, metrics["calibration"])
     if run.recipe.more:
-        older = [Engine.load(folder) for folder in earlier(run.models, run.version)]
-        images = evaluation.collected(data, metrics)
-        metrics["parts"] = parts(engine, data, side, validation, images, others=older)
-        evaluation.hide_unproven(run.model_folder, metrics["parts"].get("findings"))
+        metrics["parts"] = parts_beside_others(run, engine, data, metrics, side=side, validation=validation)
     other = None
     if run.version != beside:
         if (run.models / beside).is_dir():
@@ -317,7 +313,8 @@ def evaluate(obj: tuple[Run, Path | None, Path | None], check: bool, tolerance: 
     metrics["software"] = software()
     write_json(run.model_folder / "metrics.json", metrics)
     draw_all(metrics, run.model_folder)
-    (run.model_folder / "MODEL_CARD.md").write_text(model_card(engine.info, metrics), encoding="utf-8")
+    shown = read_info(run.model_folder)  # fewer findings may be shown than when the engine was loaded
+    (run.model_folder / "MODEL_CARD.md").write_text(model_card(shown, metrics), encoding="utf-8")
     click.echo(f"Written: {run.model_folder}")
     sheet = mistakes.sheet(run, data, engine.info, side, worst)
     click.echo(f"The worst mistakes as pictures, which stay out of the repository: {sheet}")

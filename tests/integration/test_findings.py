@@ -85,7 +85,7 @@ def test_findings_from_their_thresholds_on_are_listed_most_probable_first(
     shown = block(doctor, clinic.scan(Status.AI_ANALYZED, result=FOUND))
     likely = [words(each) for each in shown.select(".findings__likely > li")]
     assert len(likely) == 2
-    assert likely[0].startswith("Effusion 62.0 %") and likely[1].startswith("Mass 41.0 %")
+    assert likely[0].startswith("Pleural effusion 62.0 %") and likely[1].startswith("Mass 41.0 %")
     assert NO_DIAGNOSIS in words(shown)
     rest = shown.select_one("details")
     assert not rest.has_attr("open")
@@ -99,7 +99,9 @@ def test_at_its_threshold_a_finding_counts(clinic: Clinic, doctor: Visitor) -> N
     shown = block(
         doctor, clinic.scan(Status.AI_ANALYZED, result=reading_with_findings(Effusion=0.3, Mass=0.2999))
     )
-    assert [each.get_text() for each in shown.select(".findings__likely .findings__name")] == ["Effusion"]
+    assert [each.get_text() for each in shown.select(".findings__likely .findings__name")] == [
+        "Pleural effusion"
+    ]
 
 
 def test_no_finding_is_said_only_where_none_counts_and_its_own_threshold_is_reached(
@@ -114,7 +116,7 @@ def test_no_finding_is_said_only_where_none_counts_and_its_own_threshold_is_reac
     assert "No finding likely" not in both and "Mass" in both
 
 
-@pytest.mark.parametrize(("result", "first"), [(FOUND, "Effusion"), (NOTHING, "No finding likely")])
+@pytest.mark.parametrize(("result", "first"), [(FOUND, "Pleural effusion"), (NOTHING, "No finding likely")])
 def test_where_the_classes_say_neither_ill_nor_healthy_this_comes_first(
     clinic: Clinic, doctor: Visitor, result: Result, first: str
 ) -> None:
@@ -190,7 +192,7 @@ def test_without_javascript_the_link_shows_the_layer_on_the_page(clinic: Clinic,
     layer = page.select_one(".viewer__layer")
     assert layer["src"] == link["data-heat"]
     assert page.select_one("[data-heat-switch]").has_attr("checked")
-    assert "Show heat map Effusion" in words(page.select_one(".viewer__heat"))
+    assert "Show heat map Pleural effusion" in words(page.select_one(".viewer__heat"))
     current = page.select_one(".findings a[aria-current]")
     assert current["data-heat"] == link["data-heat"]
     assert current["href"] == url(scan), "once more, and it is gone"
@@ -244,7 +246,7 @@ def test_pharmacist_and_administrator_read_them_too(
     scan = clinic.scan(Status.PHARMACIST_COMPLETED, result=FOUND)
     for visitor, where in ((pharmacist, "pharmacist"), (admin, "admin")):
         said = words(visitor.page(f"/{where}/scans/{scan.id}").select_one("#classifier .findings"))
-        assert "Effusion 62.0 %" in said and NO_DIAGNOSIS in said
+        assert "Pleural effusion 62.0 %" in said and NO_DIAGNOSIS in said
 
 
 def test_the_patient_reads_nothing_of_them_before_the_release_and_then_only_unfolded(
@@ -258,25 +260,25 @@ def test_the_patient_reads_nothing_of_them_before_the_release_and_then_only_unfo
     ):
         html = answer.get_data(as_text=True)
         assert answer.status_code == 200
-        for word in ("Effusion", "62.0", "inding likely", "to look for", "heatmap"):
+        for word in ("ffusion", "62.0", "inding likely", "to look for", "heatmap"):
             assert word not in html
     released = clinic.scan(Status.REPORT_READY, patient=own, result=FOUND)
     clinic.run_jobs("render_report")
     page = patient.page(f"/patient/scans/{released.id}")
     shown = page.select_one(".findings")
     folded = shown.find_parent("details")
-    assert "Effusion" in words(shown) and NO_DIAGNOSIS in words(shown)
+    assert "Pleural effusion" in words(shown) and NO_DIAGNOSIS in words(shown)
     assert folded is not None and not folded.has_attr("open")
     folded.decompose()
-    assert "Effusion" not in words(page), "nowhere else"
+    assert "Pleural effusion" not in words(page), "nowhere else"
 
 
 def test_the_report_lists_them_as_the_output_of_the_classifier(clinic: Clinic) -> None:
     scan = db.session.get_one(Scan, clinic.scan(Status.PHARMACIST_COMPLETED, result=FOUND).id)
     context = report_context(scan, report_id="r", version=1)
-    assert [each.human for each in context.prediction.findings] == ["Effusion", "Mass"]
+    assert [each.human for each in context.prediction.findings] == ["Pleural effusion", "Mass"]
     said = _report(context)
-    assert "Effusion 62.0 % (threshold 30.0 %)" in said
+    assert "Pleural effusion 62.0 % (threshold 30.0 %)" in said
     assert "output of the classifier, not a diagnosis" in said
     assert "Edema" not in said, "those below their thresholds are left out"
     nothing = db.session.get_one(Scan, clinic.scan(Status.PHARMACIST_COMPLETED, result=NOTHING).id)

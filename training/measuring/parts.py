@@ -21,10 +21,11 @@ from training.data.dataset import LABELS, Image
 from training.data.findings import FINDINGS, findings
 from training.json_files import rounded
 from training.measuring import findings as of_findings
-from training.measuring.evaluate import Side, read_all, stored
+from training.measuring.evaluate import Side, collected, hide_unproven, read_all, stored
 from training.measuring.intervals import calibration_figures
 from training.measuring.metrics import auroc, confusion, macro, per_class, selective
 from training.measuring.scaling import EVENED, RIDGE, counted, fit_with_bias, with_bias
+from training.run import Run
 
 Rows = NDArray[np.int64]
 HEALTHY: Final = "Normal"
@@ -86,13 +87,15 @@ def parts(
     return dict(rounded(record))
 
 
-def earlier(models: Path, version: str) -> list[Path]:
-    """The folders of the other released versions, which have other networks, in the order of their names."""
-    return [
-        folder
-        for folder in sorted(models.iterdir())
-        if folder.name != version and (folder / "labels.json").is_file()
-    ]
+def parts_beside_others(
+    run: Run, engine: Engine, data: Path, metrics: dict[str, Any], *, side: Side, validation: Side
+) -> dict[str, Any]:
+    """`parts` with the other released versions beside; then hides findings that are not proven."""
+    folders = [file.parent for file in sorted(run.models.glob("*/labels.json"))]
+    others = [Engine.load(folder) for folder in folders if folder.name != run.version]
+    record = parts(engine, data, side, validation, collected(data, metrics), others=others)
+    hide_unproven(run.model_folder, record.get("findings"))
+    return record
 
 
 def _figures(engine: Engine, side: Side, known: NDArray[np.float32], rows: Rows) -> dict[str, Any]:
