@@ -22,21 +22,6 @@ _AGREEMENT_WORDS: dict[Agreement, LazyString] = {
 }
 
 
-class WorklistFilterForm(Form):
-    """How the worklist is searched and sorted; `status` is read separately."""
-
-    q = StringField(_l("Name or MRN"), filters=[clean])
-    sort = SelectField(
-        _l("Order"),
-        choices=[
-            SelectChoice("priority", _l("Urgent first")),
-            SelectChoice("waiting", _l("Longest waiting")),
-            SelectChoice("confidence", _l("Least certain first")),
-            SelectChoice("newest", _l("Newest")),
-        ],
-    )
-
-
 class ReviewForm(Form):
     """A doctor's reading, both the first and a corrected one."""
 

@@ -31,7 +31,7 @@ def find_and_prescribe(scene: Scene) -> None:
     hand.open("/pharmacist/")
     hand.pick("Order", "Newest first")
     hand.write("Patient’s name or MRN", scene.patient)
-    hand.press("Show")
+    hand.press("Search")
     expect(page.locator("#queue tbody tr")).to_have_count(1)
     hand.follow(scene.patient, "#queue")
     # The browser itself completes from these lists, by keys and without scripts; no test can press into what it opens.
