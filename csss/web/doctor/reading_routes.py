@@ -36,6 +36,7 @@ _TYPED_INTO: dict[type[Form], tuple[str, ...]] = {
     AddendumForm: ("doctor.addendum",),
     CloseForm: ("doctor.close",),
     WithoutClassifierForm: ("doctor.read_without_ai",),
+    KindForm: ("doctor.correct_kind",),
 }
 
 
@@ -141,6 +142,7 @@ def priority(scan_id: uuid.UUID) -> Response:
 
 @doctor.post("/scans/<uuid:scan_id>/kind")
 @requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
 def correct_kind(scan_id: uuid.UUID) -> Response:
     """Correct the kind of the scan."""
     form = KindForm(request.form)
@@ -228,7 +230,8 @@ def _is_shown(sent: Form, may: reading.May) -> bool:
         AddendumForm: may.add_addendum,
         CloseForm: may.close,
         WithoutClassifierForm: may.read_without,
-        KindForm: may.correct_kind and bool(sent.errors),  # otherwise it is collapsed
+        KindForm: may.correct_kind
+        and bool(sent.errors or sent.data.get("reason")),  # otherwise it is collapsed
     }
     return shown.get(type(sent), True)
 

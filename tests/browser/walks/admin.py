@@ -197,8 +197,8 @@ def see_to_given_up_jobs(scene: Scene) -> None:
     scene.hand.follow("Jobs", ".tabs")
     scene.hand.press(re.compile("^Try again"), f"#job-{jobs[0]}")
     scene.reads("The job is tried again")
-    scene.hand.press(re.compile("^Set aside"), f"#job-{jobs[1]}")
-    scene.reads("The job is set aside")
+    scene.hand.press(re.compile("^Stop trying"), f"#job-{jobs[1]}")
+    scene.reads("The job will not be tried again")
 
 
 def search_and_export_the_audit_log(scene: Scene) -> None:

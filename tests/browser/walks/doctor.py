@@ -77,7 +77,7 @@ def read_with_draft_and_template(scene: Scene) -> None:
     hand, page = scene.hand, scene.page
     hand.open(f"/doctor/scans/{scan_id}")
     if not scene.runs_script:
-        hand.press("Take this scan")
+        hand.press("Read this scan")
     scene.reads("Colleagues see that you are reading this scan")
     hand.tick("Show heat map")
     hand.pick("Template", "Normal chest")
@@ -112,7 +112,7 @@ def verify_and_go_on(scene: Scene) -> None:
     scene.hand.open(f"/doctor/scans/{scan_id}")
     scene.hand.press("Skip this scan")
     expect(scene.page).to_have_url(re.compile(rf"/doctor/scans/(?!{scan_id})"))
-    scene.hand.follow("The scan before")
+    scene.hand.follow("Previous scan")
     scene.hand.open(f"/doctor/scans/{scan_id}")
     scene.hand.write("Findings", "A mass in the right upper lobe.")
     scene.hand.choose("I disagree")
@@ -133,12 +133,12 @@ def take_over_and_give_back(scene: Scene) -> None:
     scan_id = scene.case("doctor", Status.AI_ANALYZED, taken)
     scene.hand.open(f"/doctor/scans/{scan_id}")
     scene.reads("Dr Before is reading this scan")
-    scene.hand.press("Take over")
+    scene.hand.press("Take over the reading")
     scene.reads("Colleagues see that you are reading this scan")
     if scene.runs_script:
         scene.hand.open("/doctor/")
     else:
-        scene.hand.press("Give it back")
+        scene.hand.press("Stop reading this scan")
     # A page that is left says it with a beacon, which no tool sees going out.
     eventually(lambda: scene.look(lambda: claims.standing(scan_id)) is None)
 
@@ -222,19 +222,19 @@ def keep_report_templates(scene: Scene) -> None:
     hand, title = scene.hand, f"Nodule {uuid.uuid4().hex[:6]}"
     hand.open("/doctor/")
     hand.follow("Templates", ".main-nav")
-    hand.press("Add")
+    hand.press("Add the template")
     expect(scene.page.locator("[data-error-summary]")).to_be_visible()
     hand.write("Name", title)
     hand.pick("For", "Chest X-ray")
     hand.write("Text for the findings", "A nodule in the [right/left] lung.")
     hand.write("Text for the impression", "Follow-up is suggested.")
-    hand.press("Add")
+    hand.press("Add the template")
     scene.reads("The template has been added")
     hand.press(f"Move up: {title}")
     expect(hand.button(f"Move down: {title}")).to_be_visible()
     hand.follow(f"Change: {title}")
     hand.write("Name", f"{title} again")
-    hand.press("Save")
+    hand.press("Save the template")
     hand.press(f"Delete: {title} again")
     scene.reads("The template has been deleted")
     expect(hand.button(f"Delete: {title} again")).to_have_count(0)
