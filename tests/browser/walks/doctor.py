@@ -31,6 +31,28 @@ def find_and_open(scene: Scene) -> None:
     expect(scene.page.locator("h1")).to_have_text(scene.patient)
 
 
+def filter_sort_and_save(scene: Scene) -> None:
+    """By filters and by a heading; saved as the own view, with which the list then opens, and forgotten again."""
+    scan_id = scene.case("doctor", Status.AI_ANALYZED)
+    hand, page = scene.hand, scene.page
+    hand.open(f"/doctor/?q={scene.patient}")
+    hand.unfold("More filters")
+    hand.pick("Kind of scan", "Chest X-ray")
+    hand.press("Search")
+    expect(page).to_have_url(re.compile("kind=chest_xray"))
+    expect(page.locator(f"#scan-{scan_id}")).to_be_visible()
+    hand.follow("Uploaded", "#worklist thead")
+    expect(page.locator("th[aria-sort=ascending]")).to_have_text("Uploaded")
+    hand.press("Save as my view")
+    scene.reads("The worklist now opens with this list")
+    hand.open("/doctor/")
+    expect(page).to_have_url(re.compile("kind=chest_xray"))
+    hand.press("Delete my view")
+    scene.reads("Your view has been deleted")
+    hand.open("/doctor/")
+    expect(page).to_have_url(re.compile("/doctor/$"))
+
+
 def turn_the_pages(scene: Scene) -> None:
     """More scans than one page of the list shows."""
     scene.case("doctor", Status.PENDING_AI, _twenty_six_more)
