@@ -47,16 +47,17 @@ def test_the_list_is_filtered_by_kind_finding_priority_and_day(doctor: Visitor, 
 @pytest.mark.both_databases
 def test_the_list_is_filtered_by_who_reads(doctor: Visitor, clinic: Clinic) -> None:
     colleague, patient = clinic.person("doctor", name="Ada Okafor"), clinic.person("patient")
+    colleague_id = colleague.id
     waiting = str(clinic.scan(Status.AI_ANALYZED).id)
     mine, hers = clinic.scan(Status.AI_ANALYZED).id, clinic.scan(Status.AI_ANALYZED).id
     signed = taken_to(clinic, Status.DOCTOR_VERIFIED, "Normal chest", patient)
     signed_id = signed.id
     signer = db.session.scalar(select(Review.doctor_id).where(Review.scan_id == signed_id))
     with transaction():
-        claims.take(mine, by=db.session.merge(doctor.user))
-        claims.take(hers, by=db.session.merge(colleague))
+        claims.take(mine, by=db.session.get_one(User, doctor.user_id))
+        claims.take(hers, by=db.session.get_one(User, colleague_id))
     assert listed(doctor, "?reader=me") == [str(mine)]
-    assert listed(doctor, f"?reader={colleague.id}") == [str(hers)]
+    assert listed(doctor, f"?reader={colleague_id}") == [str(hers)]
     assert listed(doctor, "?reader=nobody") == [waiting]
     assert listed(doctor, f"?reader={signer}&status=all") == [str(signed_id)]
     offered = doctor.page("/doctor/").select("[name=reader] option")

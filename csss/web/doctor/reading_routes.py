@@ -199,7 +199,8 @@ def reading_page(
     review = sent if isinstance(sent, ReviewForm) else ReviewForm.starting_with(beginning)
     review.offer(page.diagnosis_offer)
     offered = page.may.verify or page.may.correct
-    lost = _typed(sent) if sent is not None and not _is_shown(sent, page.may) else []
+    refused = conflict is not None
+    lost = _typed(sent) if sent is not None and not _is_shown(sent, page.may, refused=refused) else []
     if lost and conflict is None:
         conflict = _("This can no longer be sent: the scan has moved on in the meantime.")
     return page_or_fragment(
@@ -223,15 +224,15 @@ def reading_page(
     )
 
 
-def _is_shown(sent: Form, may: reading.May) -> bool:
+def _is_shown(sent: Form, may: reading.May, *, refused: bool) -> bool:
     """Whether the page has this form, with what was typed."""
     shown = {
         ReviewForm: may.verify or may.correct,
         AddendumForm: may.add_addendum,
         CloseForm: may.close,
         WithoutClassifierForm: may.read_without,
-        KindForm: may.correct_kind
-        and bool(sent.errors or sent.data.get("reason")),  # otherwise it is collapsed
+        # After a refusal it is collapsed, unless a field is wrong.
+        KindForm: may.correct_kind and bool(sent.errors or not refused),
     }
     return shown.get(type(sent), True)
 

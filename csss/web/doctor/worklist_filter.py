@@ -126,7 +126,8 @@ class _Reading:
         since, until = self._day("from"), self._day("to")
         if since and until and since > until:
             self.problems.append(_("The first day is after the last day, so both were left out."))
-            since, until = self._leave_out("from"), self._leave_out("to")
+            self.given["from"] = self.given["to"] = ""
+            since = until = None
         reader = self._reader()
         scans = ScanFilter(
             kind=ScanKind(self.given["kind"]) if self.given["kind"] else None,
@@ -139,9 +140,6 @@ class _Reading:
         )
         texts = [(name, value) for name, value in self.given.items() if value != DEFAULTS.get(name, "")]
         return WorklistFilter(tuple(each for each in texts if each[1]), scans, tuple(self.problems))
-
-    def _leave_out(self, name: str) -> None:
-        self.given[name] = ""
 
     def _refuse(self, name: str) -> None:
         field, value = _LABELS[name], shorten(self.given[name], 40)
@@ -158,7 +156,7 @@ class _Reading:
                 value=value,
             )
         self.problems.append(words)
-        self._leave_out(name)
+        self.given[name] = ""
 
     def _day(self, name: str) -> date | None:
         if not self.given[name]:
