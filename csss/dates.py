@@ -1,6 +1,6 @@
 """Format days and times, in the hospital's time zone and the reader's language."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 
 from babel.dates import format_date
 from flask import current_app
@@ -31,3 +31,8 @@ def in_hospital(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("a time without a time zone cannot be shown")
     return value.astimezone(current_app.config["CSSS"].zone)
+
+
+def midnight(value: date) -> datetime:
+    """The beginning of a day in the hospital's time zone."""
+    return datetime.combine(value, time.min, current_app.config["CSSS"].zone)

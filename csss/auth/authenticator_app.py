@@ -8,7 +8,7 @@ import pyotp
 from flask import current_app
 
 from csss.audit.record import record
-from csss.auth import secrets
+from csss.auth import secrets, typed_codes
 from csss.clock import now
 from csss.errors import Invalid, StateConflict
 from csss.i18n import gettext
@@ -42,7 +42,7 @@ def check_can_set_up(user: User) -> None:
 def confirm_totp(user: User, secret: str, digits: str) -> None:
     """Enable the authenticator app once a first code proves that it works. Raises StateConflict, Invalid (`code`)."""
     check_can_set_up(user)
-    step = _matching_step(secret, re.sub(r"\s", "", digits), None)
+    step = _matching_step(secret, typed_codes.bare(digits), None)
     if step is None:
         raise Invalid(
             code=gettext("This code is not right. Check that the clock of the phone is set automatically.")

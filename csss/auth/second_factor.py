@@ -13,7 +13,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, func, select, update
 
 from csss.audit.record import record
-from csss.auth import authenticator_app, secrets
+from csss.auth import authenticator_app, secrets, typed_codes
 from csss.auth.models import CodePurpose, OneTimeCode, RecoveryCode
 from csss.clock import now
 from csss.database import changed_rows, db
@@ -152,7 +152,7 @@ def check(
     Belongs inside transaction().
     """
     db.session.refresh(user, with_for_update=True)  # lock: only one of two concurrent requests can use a code
-    text = _bare(given)
+    text = typed_codes.bare(given)
     method = None
     session_id = session_id or subject_id
     if _SIX_DIGITS.fullmatch(text):
@@ -169,13 +169,9 @@ def check(
     return Proof(user.id, purpose, subject_id, method)
 
 
-def _bare(given: str) -> str:
-    return re.sub(r"[\s-]", "", given).lower()
-
-
 def is_recovery_code(given: str) -> bool:
     """Whether this has the form of a recovery code, however it was typed."""
-    return re.fullmatch(r"[0-9a-f]{16}", _bare(given)) is not None
+    return re.fullmatch(r"[0-9a-f]{16}", typed_codes.bare(given)) is not None
 
 
 def newest_code(user: User, purpose: CodePurpose, subject_id: uuid.UUID) -> OneTimeCode | None:

@@ -31,11 +31,23 @@ from csss.people.models import Patient, SearchName, User
 # One more than the longest address: longer input finds nothing anyway, and SQLite refuses very long patterns.
 _MOST = 255
 _WORDS = 6  # patterns per statement; further words are joined to the last one, in their order
-_DROPPED = re.compile("[.'`´‘’ʹʻʼʽˈ′＇]")
-_BETWEEN = re.compile(r"[\s,;\-‐‑‒–—]+")
+_DROPPED = re.compile("[.·'`´‘’‛ʹʻʼʽʾʿˈ′ꞌ׳＇]")
+_BETWEEN = re.compile(r"[\s,;\-‐‑‒–—−]+")
 # Letters that Unicode does not decompose into a plain letter and an accent.
 _PLAIN = str.maketrans(
-    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ħ": "h", "ŧ": "t", "ı": "i"}
+    {
+        "ł": "l",
+        "ø": "o",
+        "đ": "d",
+        "ð": "d",
+        "þ": "th",
+        "æ": "ae",
+        "œ": "oe",
+        "ħ": "h",
+        "ŧ": "t",
+        "ı": "i",
+        "ŋ": "n",
+    }
 )
 
 
@@ -64,7 +76,7 @@ def values(text: str) -> dict[str, Any]:
     return {
         "name_words": given,
         **{f"name_like_{number}": pattern for number, pattern in enumerate(patterns)},
-        "mrn_like": f"{_literally(text)}%",
+        "mrn_like": f"{_literally(_number(text))}%",
         "email_like": f"%{_literally(text.lower())}%",
     }
 
@@ -101,17 +113,29 @@ def _named() -> Select[Any]:
     )
 
 
+def _number(text: str) -> str:
+    """An MRN as it is stored, without the spaces and hyphens that group its digits; other text as it is."""
+    plain = _BETWEEN.sub("", "".join(each for each in unicodedata.normalize("NFKC", text) if _is_seen(each)))
+    return plain if plain.isascii() and plain.isdigit() else text
+
+
 def _literally(text: str) -> str:
     """Escape LIKE's special characters."""
     return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
 
 
 def _plain(text: str) -> str:
-    """Lower case without accents, dots and apostrophes. Vowel signs of Indian and Thai scripts are not accents, so
-    they stay."""
+    """Lower case without accents, dots, apostrophes and unseen characters. Vowel signs of Indian and Thai scripts are
+    not accents, so they stay."""
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    letters = "".join(each for each in apart if not _is_accent(each)).translate(_PLAIN)
+    seen = (each for each in apart if _is_seen(each) and not _is_accent(each))
+    letters = "".join(seen).translate(_PLAIN)
     return unicodedata.normalize("NFC", _DROPPED.sub("", letters))
+
+
+def _is_seen(letter: str) -> bool:
+    """False for joiners, marks of direction and the like, which copied text brings along."""
+    return unicodedata.category(letter) != "Cf"
 
 
 def _is_accent(letter: str) -> bool:

@@ -1,9 +1,10 @@
-"""Tables for a doctor's working material, which is not part of a scan's record: unsigned drafts and text templates."""
+"""Tables for a doctor's working material, which is not part of a scan's record: unsigned drafts, text templates, and
+the saved view of the worklist."""
 
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from csss.clock import now
@@ -46,3 +47,14 @@ class ReportTemplate(Model):
     impression: Mapped[str] = mapped_column(Text, default="")
 
     __table_args__ = (Index("ix_report_templates_doctor", "doctor_id", "position"),)
+
+
+class WorklistView(Model):
+    """The filters and the order with which a doctor's worklist opens. It names no patient: what was searched for is not
+    part of it."""
+
+    __tablename__ = "worklist_views"
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    filters: Mapped[dict[str, str]] = mapped_column(JSON)
+    saved_at: Mapped[datetime] = mapped_column(default=now)

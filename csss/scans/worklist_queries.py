@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     Select,
     bindparam,
+    case,
     cast,
     exists,
     func,
@@ -26,19 +27,30 @@ from csss.clock import now
 from csss.database import db
 from csss.paging import ListPage, place
 from csss.people import search as searching
-from csss.people.models import User
+from csss.people.models import Patient, SearchName, User
 from csss.scans import queries
 from csss.scans.claims import ScanClaim
 from csss.scans.list_rows import ListedScan, rows_of
 from csss.scans.models import AnalysisRun, Prediction, Scan, ScanClosure, ScanHold
 from csss.scans.queries import PAGE_SIZE, held_for, is_open
 from csss.scans.states import HoldFor, Priority, RunState, Status
+from csss.scans.worklist_filters import EVERY_SCAN, ScanFilter, conditions
 
 TO_DO = (Status.PENDING_AI, Status.AI_ANALYZED)
+# Without capitals and accents, as the search has them. The previous release may have written a name without its words.
+_NAME = func.coalesce(SearchName.words, "")
+_STEP = case({status: number for number, status in enumerate(Status)}, value=Scan.status)
+# Each order ends with the id (`_ids`), so that pages follow each other without a gap.
 SORTS: dict[str, tuple[Any, ...]] = {
     **queries.SORTS,
     # Lowest confidence first; scans without a classifier answer last.
     "confidence": (Prediction.confidence.is_(None), Prediction.confidence, Scan.uploaded_at),
+    "patient": (_NAME, Scan.uploaded_at),
+    "-patient": (_NAME.desc(), Scan.uploaded_at),
+    "kind": (Scan.kind, Scan.uploaded_at),
+    "-kind": (Scan.kind.desc(), Scan.uploaded_at),
+    "step": (_STEP, Scan.uploaded_at),
+    "-step": (_STEP.desc(), Scan.uploaded_at),
 }
 
 
@@ -62,6 +74,7 @@ def page(
     *,
     held: bool = False,
     search: str = "",
+    only: ScanFilter = EVERY_SCAN,
     sort: str = "priority",
     number: int = 1,
 ) -> ListPage[ListedScan]:
@@ -71,16 +84,17 @@ def page(
     past the end gives the last page. `sort` is one of SORTS.
     """
     asked = tuple(statuses)
-    words = searching.values(search)
-    if words:
-        total = db.session.scalar(_number(asked, held), words) or 0
+    words, filters = searching.values(search), only.asked
+    if words or filters:
+        counting = _number(asked, held, bool(words), filters)
+        total = db.session.scalar(counting, {**words, **only.values}) or 0
     else:
         total = sum(counted.by_status[status] for status in asked) + (counted.held if held else 0)
     number, skip = place(number, total, PAGE_SIZE)
-    if sort == "priority" and len(asked) in {1, len(Status)} and not held and not words:
+    if sort == "priority" and len(asked) in {1, len(Status)} and not (held or words or filters):
         return ListPage(rows_of(_by_priority(asked, skip)), number, total, PAGE_SIZE)
-    cut = {"most": PAGE_SIZE, "skip": skip}
-    found = db.session.scalars(_ids(asked, held, bool(words), sort), {**cut, **words}).all()
+    given = {"most": PAGE_SIZE, "skip": skip, **words, **only.values}
+    found = db.session.scalars(_ids(asked, held, bool(words), sort, filters), given).all()
     return ListPage(rows_of(found), number, total, PAGE_SIZE)
 
 
@@ -89,26 +103,32 @@ def page(
 
 @lru_cache(maxsize=256)
 def _ids(
-    statuses: tuple[Status, ...], held: bool, searched: bool, sort: str, priority: Priority | None = None
+    statuses: tuple[Status, ...],
+    held: bool,
+    searched: bool,
+    sort: str,
+    filters: tuple[str, ...] = (),
 ) -> Select[uuid.UUID]:
     wanted: ColumnElement[bool] = Scan.status.in_(statuses) if len(statuses) < len(Status) else true()
     if held:
         wanted = or_(wanted, Scan.id.in_(held_for(HoldFor.DOCTOR)))
-    query = select(Scan.id).where(wanted, is_open())
+    query = select(Scan.id).where(wanted, is_open(), *conditions(filters))
     if searched:
         query = query.where(Scan.patient_id.in_(searching.patients()))
-    if priority is not None:
-        query = query.where(Scan.priority == priority)
     if sort == "confidence":
         query = query.outerjoin(Prediction, Prediction.scan_id == Scan.id)
+    elif sort.endswith("patient"):
+        query = query.join(Patient, Patient.id == Scan.patient_id)
+        query = query.outerjoin(SearchName, SearchName.user_id == Patient.user_id)
     query = query.order_by(*SORTS[sort], Scan.id)
     return query.limit(bindparam("most", type_=Integer)).offset(bindparam("skip", type_=Integer))
 
 
 @lru_cache(maxsize=256)
-def _number(statuses: tuple[Status, ...], held: bool, priority: Priority | None = None) -> Select[int]:
-    """Count what the search finds, or, with a priority, the scans of that priority."""
-    query = _ids(statuses, held, priority is None, "waiting", priority).limit(None).offset(None)
+def _number(
+    statuses: tuple[Status, ...], held: bool, searched: bool, filters: tuple[str, ...]
+) -> Select[int]:
+    query = _ids(statuses, held, searched, "waiting", filters).limit(None).offset(None)
     return select(func.count()).select_from(query.order_by(None).subquery())
 
 
@@ -117,13 +137,17 @@ def _by_priority(statuses: tuple[Status, ...], skip: int) -> list[uuid.UUID]:
     archive."""
     chosen: list[uuid.UUID] = []
     for priority in sorted(Priority, reverse=True):
-        cut = {"most": PAGE_SIZE - len(chosen), "skip": skip}
-        found = db.session.scalars(_ids(statuses, False, False, "waiting", priority), cut).all()
+        only = ScanFilter(priority=priority)
+        given = {"most": PAGE_SIZE - len(chosen), "skip": skip, **only.values}
+        found = db.session.scalars(_ids(statuses, False, False, "waiting", only.asked), given).all()
         chosen += found
         if len(chosen) == PAGE_SIZE:
             break
         # Past the end of the urgent ones: reduce the offset by their number.
-        skip = 0 if found or not skip else skip - (db.session.scalar(_number(statuses, False, priority)) or 0)
+        if found or not skip:
+            skip = 0
+        else:
+            skip -= db.session.scalar(_number(statuses, False, False, only.asked), only.values) or 0
     return chosen
 
 

@@ -67,7 +67,7 @@ def _keep(response: Response) -> Response:
 def _keep_views() -> None:
     person = current_user._get_current_object()
     scan_id = _named("scan_id")
-    if scan_id is not None and request.endpoint not in _KEPT_ANYWAY:
+    if scan_id is not None and request.endpoint not in _KEPT_ANYWAY and not _is_thumbnail():
         action = _VIEWS.get(request.endpoint or "", "scan.viewed")
         record_once(action, About("scan", scan_id), by=person, within=VIEW_AGAIN)
     for other in g.get("also_shown", ()):
@@ -77,6 +77,12 @@ def _keep_views() -> None:
         record_once("account.viewed", About("user", user_id), by=person, within=VIEW_AGAIN)
     if request.endpoint == "admin.audit_log":
         record_once("audit.viewed", by=person, within=VIEW_AGAIN)
+
+
+def _is_thumbnail() -> bool:
+    """A list shows one beside each row. Like the row, it is not a look at the scan, and twenty-five entries for each
+    opened list would hide those that are."""
+    return request.endpoint == "files.image" and request.args.get("size") == "thumbnail"
 
 
 def _refusal(status: int) -> str | None:

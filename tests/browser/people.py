@@ -56,7 +56,7 @@ class Person:
 
     def enter_code(self, code: str) -> None:
         self.page.get_by_label("Six-digit code").fill(code)
-        self.page.get_by_role("button", name="Go on").first.click()
+        self.page.get_by_role("button", name="Continue").first.click()
 
     def set_passphrase(self) -> None:
         self.page.goto("/account")

@@ -137,7 +137,7 @@ def _admin_swaps(page: Page, addresses: list[str]) -> Iterator[str]:
     yield "a hold without a note"
     page.goto("/admin/audit")
     page.get_by_label("Person").fill("nobody has this name")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Search").click()
     expect(page).to_have_url(re.compile("nobody"))
     yield "an empty audit log"
 

@@ -107,7 +107,7 @@ def test_a_colleagues_claim_shows_by_itself_and_goes_when_the_page_is_left(
     third = signed_in(live, new_page, clinic.person("doctor", name="Third"))
     third.goto(f"/doctor/scans/{scan_id}")
     expect(third.get_by_text("Ada Lindqvist is reading this scan")).to_be_visible()
-    third.get_by_role("button", name="Take over").click()
+    third.get_by_role("button", name="Take over the reading").click()
     expect(row.get_by_text("Third is reading it")).to_be_visible()
     expect(reader.get_by_text("Third is reading this scan")).to_be_visible()
     third.goto("/account")

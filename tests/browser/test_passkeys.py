@@ -142,7 +142,7 @@ def test_an_administrator_approves_with_a_passkey(stack: Stack, device: Device) 
     page = device.page
     device.sign_in(email)
     page.get_by_label("Six-digit code").fill(stack.mailbox.code_for(email))
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page).to_have_url(f"{device.site}/admin/")
     device.open("/account/passkeys/new")
     device.register("Office key")
@@ -176,7 +176,7 @@ def test_an_administrator_erases_with_a_passkey_and_may_still_type_a_code(
     page = device.page
     device.sign_in(email)
     page.get_by_label("Six-digit code").fill(stack.mailbox.code_for(email))
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page).to_have_url(f"{device.site}/admin/")
     device.open("/account/passkeys/new")
     device.register("Office key")

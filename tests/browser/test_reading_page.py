@@ -149,7 +149,7 @@ def test_the_picture_is_read_with_buttons_presets_and_sliders(desk: Desk) -> Non
     page.get_by_label("Contrast preset").select_option("Lung-like")
     expected = np.clip((fitted - (70 - 75)) * 255 / 150, 0, 255)
     assert far(pixels(stage, ROUND_ABOUT), expected) < 3, "window 150, level 70, as in every textbook"
-    page.get_by_label("Contrast preset").select_option("As it came")
+    page.get_by_label("Contrast preset").select_option("As uploaded")
     page.get_by_label("Level").fill("20")
     assert pixels(stage, ROUND_ABOUT).mean() > fitted.mean() + 20
     page.get_by_role("button", name="Everything as it came").click()

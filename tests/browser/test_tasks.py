@@ -107,6 +107,11 @@ TASKS = (
     Task("send_again_what_was_closed", patient.send_again_what_was_closed, "patient.home patient.scan"),
     # Doctors
     Task("find_and_open_a_scan", doctor.find_and_open, "doctor.worklist doctor.scan"),
+    Task(
+        "filter_sort_and_save_the_worklist",
+        doctor.filter_sort_and_save,
+        "doctor.worklist POST doctor.save_view POST doctor.forget_view",
+    ),
     Task("analyse_a_scan_from_the_list", doctor.analyse_from_the_list, "POST doctor.analyze"),
     Task(
         "analyse_a_scan_while_looking",

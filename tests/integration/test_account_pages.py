@@ -322,7 +322,7 @@ def test_the_own_sessions_are_listed_and_can_be_ended(clinic: Clinic) -> None:
     user = clinic.person("patient")
     here, there = clinic.visitor(user), clinic.visitor(user)
     table = here.page("/account").select("#sessions tbody tr")
-    assert len(table) == 2 and "This one" in table[0].get_text() and "ago" in table[1].get_text()
+    assert len(table) == 2 and "This device" in table[0].get_text() and "ago" in table[1].get_text()
     address = table[1].select_one("form")["action"]  # type: ignore[index]
     answer = here.post(str(address))
     assert (answer.status_code, answer.location) == (303, "/account#sessions")

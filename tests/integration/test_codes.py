@@ -45,6 +45,27 @@ def test_a_mailed_code_proves_who_is_there(clinic: Clinic, admin_user: User) -> 
     assert proof == second_factor.Proof(admin_user.id, SIGN_IN, SUBJECT, "email_code")
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        lambda digits: f" {digits[:3]} {digits[3:]}\n",
+        lambda digits: f"{digits[:3]}-{digits[3:]}",
+        lambda digits: f"{digits[:3]}\N{EN DASH}{digits[3:]}",
+        lambda digits: "\u200b" + "\u200d".join(digits) + "\ufeff",
+        lambda digits: f"\u202d{digits}\u202c",
+        lambda digits: "".join(chr(ord(each) + 0xFEE0) for each in digits),  # full width
+        lambda digits: "".join(chr(ord(each) - ord("0") + 0x0966) for each in digits),  # Devanagari
+        lambda digits: "".join(f"{each}\ufe0f\u20e3" for each in digits),  # keycaps
+    ],
+    ids=["spaces", "hyphen", "dash", "zero width", "direction", "full width", "devanagari", "keycaps"],
+)
+def test_a_code_is_read_however_a_keyboard_or_a_mail_program_writes_it(
+    clinic: Clinic, admin_user: User, typed: Callable[[str], str]
+) -> None:
+    request(admin_user)
+    assert accepted(admin_user, typed(mailed_code(clinic))).method == "email_code"
+
+
 @pytest.mark.parametrize("settings", [{"otp_minutes": 3}, {"otp_minutes": 10}], indirect=True)
 def test_the_life_in_the_mail_is_the_setting_and_the_truth(clinic: Clinic, admin_user: User) -> None:
     minutes = clinic.app.config["CSSS"].otp_minutes

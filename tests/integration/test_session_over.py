@@ -133,6 +133,16 @@ def closing(clinic: Clinic) -> tuple[str, str, dict[str, Any]]:
     return address, f"{address}/close", {"reason": "Not readable, kestrel"}
 
 
+def another_kind(clinic: Clinic) -> tuple[str, str, dict[str, Any]]:
+    address = f"/doctor/scans/{clinic.scan(Status.AI_ANALYZED).id}"
+    return address, f"{address}/kind", {"kind": "cardiac_mri", "reason": "The heart, kestrel"}
+
+
+def without_classifier(clinic: Clinic) -> tuple[str, str, dict[str, Any]]:
+    address = f"/doctor/scans/{clinic.scan().id}"
+    return address, f"{address}/read-without-ai", {"reason": "A photograph of a kestrel"}
+
+
 def profile(clinic: Clinic) -> tuple[str, str, dict[str, Any]]:
     return "/account", "/account", {"section": "profile", "name": "Kestrel Lee", "address": "1 Kestrel Lane"}
 
@@ -180,6 +190,8 @@ def question(clinic: Clinic) -> tuple[str, str, dict[str, Any]]:
         ("admin", legal_hold),
         ("doctor", addendum),
         ("doctor", closing),
+        ("doctor", another_kind),
+        ("doctor", without_classifier),
         ("doctor", doctors_template),
         ("pharmacist", pharmacists_template),
         ("patient", profile),

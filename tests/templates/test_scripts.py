@@ -93,7 +93,7 @@ def test_lines_are_added_and_removed_on_the_spot(page: Page) -> None:
 def test_a_password_can_be_shown(page: Page) -> None:
     page.goto("/review")
     page.get_by_label("Password").fill("secret word")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Show password").click()
     expect(page.locator("#password")).to_have_attribute("type", "text")
 
 
@@ -150,7 +150,7 @@ def test_everything_works_without_script(browser: Browser, shell_url: str, tmp_p
     context = browser.new_context(base_url=shell_url, java_script_enabled=False)
     page = context.new_page()
     page.goto("/review")
-    expect(page.get_by_role("button", name="Show")).to_be_hidden()
+    expect(page.get_by_role("button", name="Show password")).to_be_hidden()
     page.get_by_role("button", name="Send").click()
     expect(page.locator("[data-error-summary]")).to_be_visible()
     page.goto("/upload")

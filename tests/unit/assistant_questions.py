@@ -128,6 +128,18 @@ ASKED = [
     ("lift a hold", "admin", "hold"),
     ("which code do i need to relase a report", "admin", "approve"),
     ("reset second factor for a colleague", "admin", "accounts"),
+    # Asked by hand, and answered wrongly or not at all.
+    ("how do i print the worklist", "doctor", "print-list"),
+    ("can i print a list of the prescriptions", "pharmacist", "print-list"),
+    ("how do I print a list", "admin", "print-list"),
+    ("how do i add an acount for a doctor", "admin", "add-staff"),
+    ("create a new doctor", "admin", "add-staff"),
+    ("what is the telephone number of the hospital", "doctor", "who-to-call"),
+    ("hospital phone number", "patient", "who-to-call"),
+    ("how do i choose the colours", "patient", "colours"),
+    ("where can i chose other colors", "admin", "colours"),
+    ("how can i sort the worklist", "doctor", "worklist-filters"),
+    ("save my filters", "doctor", "worklist-filters"),
 ]
 
 HELD_BACK = [

@@ -11,7 +11,7 @@ from csss.database import db, transaction
 from csss.jobs.expired_rows import clean_up
 from csss.paths import MIGRATIONS
 from csss.people import search as searching
-from csss.people.models import AccountState, SearchName, User
+from csss.people.models import AccountState, Patient, SearchName, User
 from csss.people.roles import Role
 from tests.factories import Clinic
 
@@ -107,6 +107,9 @@ FOUND: list[tuple[str, set[str]]] = [
     ("marie anne", {"Anne-Marie D’Arc"}),
     ("sean mueller", set()),
     ("jens x", set()),
+    ("an\u200bne\u2060-marie", {"Anne-Marie D’Arc"}),
+    ("anne−marie", {"Anne-Marie D’Arc"}),
+    ("d‛arc", {"Anne-Marie D’Arc"}),
     ("'", set()),
     ("-", set()),
 ]
@@ -118,6 +121,28 @@ def test_names_are_found_without_accents_or_apostrophe_and_in_any_order(clinic: 
         session.add_all(someone(number, name) for number, name in enumerate(PEOPLE))
     for typed, names in FOUND:
         assert set(found_by(typed)) == names, typed
+
+
+@pytest.mark.both_databases
+def test_signs_of_transcription_and_unseen_characters_do_not_matter(clinic: Clinic) -> None:
+    for name in ("Saʿid al-Qurʾan", "علی\u200cرضا", "Núria Col·l", "Ŋgũgĩ"):
+        clinic.person("patient", name=name)
+    assert found_by("said alquran") == found_by("qur’an Sa’id") == ["Saʿid al-Qurʾan"]
+    assert found_by("علیرضا") == found_by("علی\u200cرضا") == ["علی\u200cرضا"]
+    assert found_by("coll nuria") == ["Núria Col·l"]
+    assert found_by("ngugi") == ["Ŋgũgĩ"]
+
+
+@pytest.mark.both_databases
+def test_a_number_is_found_however_its_digits_are_grouped(clinic: Clinic) -> None:
+    mrn = clinic.scan().patient.mrn
+    for typed in (
+        mrn[:4],
+        f"{mrn[:3]} {mrn[3:6]}-{mrn[6:]}",
+        "".join(chr(ord(each) + 0xFEE0) for each in mrn),
+    ):
+        query = select(Patient.mrn).where(searching.name_or_mrn())
+        assert list(db.session.scalars(query, searching.values(typed))) == [mrn], typed
 
 
 @pytest.mark.both_databases

@@ -8,7 +8,7 @@ from flask import current_app, url_for
 from csss.assistant import search
 from csss.assistant.search import AnswerKind
 from csss.assistant.topics import Topic, read
-from csss.i18n import _, language
+from csss.i18n import _, _n, language
 from csss.people.roles import Role
 
 OFTEN_ASKED = 6
@@ -65,9 +65,9 @@ def _answer(question: str, topic: Topic) -> Exchange:
     lines = settings.hospital_address_lines
     filled = topic.answer.format(
         upload_mb=settings.upload_mb,
-        otp_minutes=settings.otp_minutes,
-        session_minutes=settings.session_minutes,
-        session_hours=settings.session_hours,
+        otp_minutes=_n("%(num)s minute", "%(num)s minutes", settings.otp_minutes),
+        session_minutes=_n("%(num)s minute", "%(num)s minutes", settings.session_minutes),
+        session_hours=_n("%(num)s hour", "%(num)s hours", settings.session_hours),
         hospital_name=settings.hospital_name,
         hospital_address="".join(f", {line}" for line in lines),
     )

@@ -1,6 +1,5 @@
 """The forms that a doctor sends. The services decide whether to accept them."""
 
-from collections.abc import Collection
 from typing import Any
 
 from flask_babel.speaklater import LazyString
@@ -27,27 +26,6 @@ SURENESS_WORDS: dict[Sureness, LazyString] = {
     Sureness.FAIRLY: _l("Fairly sure"),
     Sureness.UNSURE: _l("Unsure"),
 }
-
-
-class WorklistFilterForm(Form):
-    """How the worklist is searched and sorted; `status` is read separately."""
-
-    q = StringField(_l("Name or MRN"), filters=[clean])
-    sort = SelectField(
-        _l("Order"),
-        choices=[
-            SelectChoice("priority", _l("Urgent first")),
-            SelectChoice("waiting", _l("Longest waiting")),
-            SelectChoice("confidence", _l("Least certain first")),
-            SelectChoice("newest", _l("Newest")),
-        ],
-    )
-
-    def without(self, orders: Collection[str]) -> "WorklistFilterForm":
-        """Without these orders."""
-        choices = [each for each in self.sort.choices or () if isinstance(each, SelectChoice)]
-        self.sort.choices = [each for each in choices if each.value not in orders]
-        return self
 
 
 class ReviewForm(Form):

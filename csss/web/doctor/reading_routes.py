@@ -50,6 +50,7 @@ _TYPED_INTO: dict[type[Form], tuple[str, ...]] = {
     AddendumForm: ("doctor.addendum",),
     CloseForm: ("doctor.close",),
     WithoutClassifierForm: ("doctor.read_without_ai",),
+    KindForm: ("doctor.correct_kind",),
 }
 
 
@@ -187,6 +188,7 @@ def priority(scan_id: uuid.UUID) -> Response:
 
 @doctor.post("/scans/<uuid:scan_id>/kind")
 @requires(Permission.SCAN_REVIEW)
+@comes_back_on("doctor.scan")
 def correct_kind(scan_id: uuid.UUID) -> Response:
     """Correct the kind of the scan."""
     form = KindForm(request.form)
@@ -248,7 +250,8 @@ def reading_page(
     )
     review.offer(page.diagnosis_offer)
     offered = page.may.verify or page.may.correct
-    lost = _typed(sent) if sent is not None and not _is_shown(sent, page.may) else []
+    refused = conflict is not None
+    lost = _typed(sent) if sent is not None and not _is_shown(sent, page.may, refused=refused) else []
     if lost and conflict is None:
         conflict = _("This can no longer be sent: the scan has moved on in the meantime.")
     return page_or_fragment(
@@ -272,14 +275,15 @@ def reading_page(
     )
 
 
-def _is_shown(sent: Form, may: reading.May) -> bool:
+def _is_shown(sent: Form, may: reading.May, *, refused: bool) -> bool:
     """Whether the page has this form, with what was typed."""
     shown = {
         ReviewForm: may.verify or may.correct,
         AddendumForm: may.add_addendum,
         CloseForm: may.close,
         WithoutClassifierForm: may.read_without,
-        KindForm: may.correct_kind and bool(sent.errors),  # otherwise it is collapsed
+        # After a refusal it is collapsed, unless a field is wrong.
+        KindForm: may.correct_kind and bool(sent.errors or not refused),
     }
     return shown.get(type(sent), True)
 

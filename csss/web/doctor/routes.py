@@ -1,6 +1,7 @@
 """Routes: a doctor works through the worklist."""
 
 import uuid
+from urllib.parse import parse_qsl, urlsplit
 
 from flask import Response, flash, make_response, request, url_for
 
@@ -9,13 +10,13 @@ from csss.errors import NotFound, StateConflict
 from csss.i18n import _, _n
 from csss.people.permissions import Permission
 from csss.scans import analysis as analyses
-from csss.scans import claims, queries
+from csss.scans import claims, queries, worklist_views
 from csss.scans import worklist_queries as lists
 from csss.web.doctor import worklist
 from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.claim_fragment import claim_fragment
-from csss.web.doctor.forms import WorklistFilterForm
 from csss.web.doctor.putting_off import put_off, put_off_now
+from csss.web.doctor.worklist_filter import FILTERS, address_of, columns, filter_form, read_filter, saved_view
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import pager
@@ -29,8 +30,11 @@ MOST_AT_ONCE, IN_ONE_TRANSACTION = 500, 25
 @doctor.get("/", endpoint="worklist")
 @requires(Permission.SCAN_REVIEW)
 def show_worklist() -> Response:
-    """The scans a doctor has to act on; with filters any open scan."""
-    asked = worklist.WorklistFilter.now()
+    """The scans a doctor has to act on; with filters any open scan. The bare address opens the doctor's saved view."""
+    saved = worklist_views.saved_by(me())
+    if saved and not request.args and not is_htmx():
+        return redirect_after(address_of(saved))
+    asked = read_filter(request.args, me())
     found = worklist.look_up(asked)
     rows = found.rows_for(me())
     region = worklist.Region(
@@ -41,10 +45,35 @@ def show_worklist() -> Response:
         here=request.full_path.rstrip("?"),
         back=request.query_string.decode("utf-8", "replace"),
         pager=pager(found.page),
+        view=saved_view(asked, saved),
     )
-    form = WorklistFilterForm(data={"q": asked.q, "sort": asked.sort}).without(worklist.hidden_sorts())
-    values = {**region.values(), "rows": rows_to_send(rows)}
-    return page_or_fragment("doctor/worklist.html", "doctor/_worklist.html", form=form, **values)
+    values = {**region.values(), "rows": rows_to_send(rows), "columns": columns(asked)}
+    values["plain_url"] = asked.url(**dict.fromkeys(FILTERS, ""))
+    if not is_htmx():
+        values["form"] = filter_form(asked, me())
+    return page_or_fragment("doctor/worklist.html", "doctor/_worklist.html", **values)
+
+
+@doctor.post("/view")
+@requires(Permission.SCAN_REVIEW)
+def save_view() -> Response:
+    """Save the shown filters and order: the worklist opens with them."""
+    back = worklist.back_to(request.form.get("back", ""))
+    asked = read_filter(dict(parse_qsl(urlsplit(back).query)), me())
+    with transaction():
+        worklist_views.save(asked.view, by=me())
+    flash(_("The worklist now opens with this list, these filters and this order."), "success")
+    return redirect_after(back)
+
+
+@doctor.post("/view/forget")
+@requires(Permission.SCAN_REVIEW)
+def forget_view() -> Response:
+    """Delete the saved view: the worklist opens with all that is to do again."""
+    with transaction():
+        worklist_views.forget(by=me())
+    flash(_("Your view has been deleted. The worklist opens with everything that is to do."), "success")
+    return redirect_after(worklist.back_to(request.form.get("back", "")))
 
 
 @doctor.get("/next")

@@ -1,4 +1,4 @@
-"""The doctor's worklist: the filters in the address, and the rows in words."""
+"""The doctor's worklist: its lists, its rows in words, and the live region around them."""
 
 import uuid
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-from flask import request, url_for
+from flask import url_for
 
 from csss import clock
 from csss.i18n import _, _n, language
 from csss.paging import ListPage
 from csss.people.models import User
-from csss.scans import disclosure, own_reading, policies
+from csss.scans import own_reading, policies
 from csss.scans import worklist_queries as queries
 from csss.scans.models import Scan
 from csss.scans.own_reading import Why
@@ -22,18 +22,22 @@ from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, human_name, sta
 from csss.scans.states import Priority, Status
 from csss.scans.stored_sentences import in_words
 from csss.scans.worklist_queries import Counts, ListedScan
+from csss.web.doctor.worklist_filter import (
+    ARGUMENTS,
+    EVERYTHING,
+    TO_DO,
+    SavedView,
+    WorklistFilter,
+)
 from csss.web.filters import shorten, when
-from csss.web.forms import clean
 from csss.web.listing import Pager, list_url, page_number
 from csss.web.live_region.refresh import digest
 from csss.web.live_region.rows import RenderedRow, rendered_once
 from csss.web.live_region.shared_look_up import looked_up_once
 from csss.web.scan_view import age_at, with_sex
 
-TO_DO = "to_do"
-EVERYTHING = "all"
-ARGUMENTS = ("status", "q", "sort", "page")
 ROW = "doctor/_worklist_row.html"
+_NO_SCAN = uuid.UUID(int=0)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class WorklistRow:
 
     id: str
     url: str
+    picture_url: str
     patient: str
     mrn: str
     age_and_sex: str
@@ -51,6 +56,7 @@ class WorklistRow:
     indication: str
     ago: str
     uploaded: str
+    uploaded_at: str
     tag: Tag
     urgent: bool
     why: str | None
@@ -59,51 +65,21 @@ class WorklistRow:
     analyse_url: str | None
 
 
-@dataclass(frozen=True)
-class WorklistFilter:
-    """The filters in the address. An unknown status means the scans a doctor has to act on."""
-
-    status: str
-    q: str
-    sort: str
-
-    @classmethod
-    def now(cls) -> "WorklistFilter":
-        status = request.args.get("status", TO_DO)
-        known = {TO_DO, EVERYTHING, *Status}
-        sort = request.args.get("sort", "priority")
-        return cls(
-            status=status if status in known else TO_DO,
-            q=clean(request.args.get("q", "")).strip()[:200],
-            sort=sort if sort in queries.SORTS and sort not in hidden_sorts() else "priority",
-        )
-
-    def url(self, **other: str) -> str:
-        """The list's address with these filters, some of them replaced; defaults are left out."""
-        values = {"status": self.status, "q": self.q, "sort": self.sort, **other}
-        defaults = {"status": TO_DO, "q": "", "sort": "priority"}
-        wanted = {name: value for name, value in values.items() if value != defaults[name]}
-        return list_url("doctor.worklist", wanted)
-
-
-def hidden_sorts() -> frozenset[str]:
-    """Orders that would tell what the classifier said of a scan before it is read."""
-    return frozenset({"confidence"}) if disclosure.lists_are_blind() else frozenset()
-
-
 def scans_asked_for(asked: WorklistFilter, counts: Counts) -> ListPage[ListedScan]:
     """The requested page; the last one when the number is too large."""
     statuses: Sequence[Status] = queries.TO_DO
-    if asked.status == EVERYTHING:
+    status = asked["status"]
+    if status == EVERYTHING:
         statuses = tuple(Status)
-    elif asked.status != TO_DO:
-        statuses = (Status(asked.status),)
+    elif status != TO_DO:
+        statuses = (Status(status),)
     return queries.page(
         statuses,
         counts,
-        held=asked.status == TO_DO,
-        search=asked.q,
-        sort=asked.sort,
+        held=status == TO_DO,
+        search=asked["q"],
+        only=asked.scans,
+        sort=asked["sort"],
         number=page_number(),
     )
 
@@ -113,7 +89,9 @@ def tabs(asked: WorklistFilter, counts: Counts) -> tuple[tuple[str, str, bool, i
     lists: list[tuple[str, str, int]] = [(_("To do"), TO_DO, counts.to_do)]
     lists += [(STATUS_NAMES[status], status.value, counts.by_status[status]) for status in Status]
     lists.append((_("All"), EVERYTHING, sum(counts.by_status.values())))
-    return tuple((words, asked.url(status=name), name == asked.status, count) for words, name, count in lists)
+    return tuple(
+        (words, asked.url(status=name), name == asked["status"], count) for words, name, count in lists
+    )
 
 
 def look_up(asked: WorklistFilter) -> "WorklistContent":
@@ -132,10 +110,12 @@ def rows(scans: Sequence[ListedScan], reader: uuid.UUID | None = None) -> list[W
     them.
     """
     base = url_for("doctor.worklist")
-    return [_row(scan, reader, base) for scan in scans]
+    # One address for all: `url_for` takes long for each row.
+    picture = url_for("files.image", scan_id=_NO_SCAN, size="thumbnail")
+    return [_row(scan, reader, base, picture) for scan in scans]
 
 
-def _row(scan: ListedScan, reader: uuid.UUID | None, base: str) -> WorklistRow:
+def _row(scan: ListedScan, reader: uuid.UUID | None, base: str, picture: str) -> WorklistRow:
     as_scan = cast("Scan", scan)  # the statuses that presenters and policies need
     url = f"{base}scans/{scan.id}"
     other = scan.claim.doctor if scan.claim is not None and scan.claim.doctor_id != reader else None
@@ -144,6 +124,7 @@ def _row(scan: ListedScan, reader: uuid.UUID | None, base: str) -> WorklistRow:
     return WorklistRow(
         id=str(scan.id),
         url=url,
+        picture_url=picture.replace(str(_NO_SCAN), str(scan.id)),
         patient=scan.patient,
         mrn=scan.mrn,
         age_and_sex=with_sex(age, scan.sex),
@@ -151,6 +132,7 @@ def _row(scan: ListedScan, reader: uuid.UUID | None, base: str) -> WorklistRow:
         indication=shorten(scan.indication, 60),
         ago=ago(scan),
         uploaded=when(scan.uploaded_at),
+        uploaded_at=scan.uploaded_at.isoformat(timespec="minutes"),
         tag=status_for_staff(as_scan),
         urgent=scan.priority is Priority.URGENT,
         why=_why(scan),
@@ -216,6 +198,7 @@ class Region:
     here: str
     back: str
     pager: Pager
+    view: SavedView
 
     @cached_property
     def version(self) -> str:
@@ -230,4 +213,5 @@ class Region:
 
 def back_to(query: str) -> str:
     """The list's address, from the query string in a row's form; unknown parameters are ignored."""
-    return list_url("doctor.worklist", {name: value for name, value in parse_qsl(query) if name in ARGUMENTS})
+    wanted = {name: value for name, value in parse_qsl(query) if name in {*ARGUMENTS, "page"}}
+    return list_url("doctor.worklist", wanted)

@@ -43,7 +43,7 @@ def approve_one(scene: Scene) -> None:
     hand = scene.hand
     hand.open("/admin/")
     hand.write("Patient’s name or MRN", scene.patient)
-    hand.press("Show")
+    hand.press("Search")
     expect(scene.page.locator("#queue tbody tr")).to_have_count(1)
     hand.follow(scene.patient, "#queue")
     hand.fetch(hand.link(re.compile("^Preview the report")), r"/preview\.pdf$")
@@ -60,7 +60,7 @@ def get_a_released_report(scene: Scene) -> None:
     scene.hand.open("/admin/")
     scene.hand.follow("Released", ".tabs")
     scene.hand.write("Patient’s name or MRN", scene.patient)
-    scene.hand.press("Show")
+    scene.hand.press("Search")
     expect(scene.page.locator("#queue tbody tr")).to_have_count(1)
     scene.hand.fetch(scene.hand.link(re.compile("^Version 1")), r"/reports/.*\.pdf$")
 
@@ -121,7 +121,7 @@ def approve_and_refuse_accounts(scene: Scene) -> None:
     hand.follow(re.compile("^Accounts"), ".main-nav")
     hand.pick("Role", "Doctor")
     hand.write("Name or e-mail address", name)
-    hand.press("Show")
+    hand.press("Search")
     expect(scene.page.locator("#users tbody tr")).to_have_count(2)
     hand.follow(f"Approve {name} One")
     hand.write("Your current password", "not this one")
@@ -172,7 +172,7 @@ def send_a_message_again(scene: Scene) -> None:
     hand.follow(re.compile("^Mail"), ".main-nav")
     hand.pick("State", "Not delivered")
     hand.write("Name or e-mail address", name)
-    hand.press("Show")
+    hand.press("Search")
     expect(scene.page.locator("#mail tbody tr")).to_have_count(1)
     hand.press(f"Send the message to {name} again")
     expect(hand.button(f"Send the message to {name} again")).to_have_count(0)
@@ -197,8 +197,8 @@ def see_to_given_up_jobs(scene: Scene) -> None:
     scene.hand.follow("Jobs", ".tabs")
     scene.hand.press(re.compile("^Try again"), f"#job-{jobs[0]}")
     scene.reads("The job is tried again")
-    scene.hand.press(re.compile("^Set aside"), f"#job-{jobs[1]}")
-    scene.reads("The job is set aside")
+    scene.hand.press(re.compile("^Stop trying"), f"#job-{jobs[1]}")
+    scene.reads("The job will not be tried again")
 
 
 def search_and_export_the_audit_log(scene: Scene) -> None:
@@ -209,7 +209,7 @@ def search_and_export_the_audit_log(scene: Scene) -> None:
     hand.pick("What", "Scans")
     hand.write_day("From", today - timedelta(days=2))
     hand.write_day("To", today + timedelta(days=1))
-    hand.press("Show")
+    hand.press("Search")
     expect(scene.page.locator("#audit tbody tr").first).to_be_visible()
     hand.fetch(hand.link("Export as CSV"), r"/admin/audit\.csv")
 
@@ -244,7 +244,7 @@ def erase_a_patient(scene: Scene) -> None:
     hand.follow("Due for erasing", ".tabs")
     hand.follow("Accounts", ".tabs")
     hand.write("Name or e-mail address", name)
-    hand.press("Show")
+    hand.press("Search")
     expect(scene.page.locator("#users tbody tr")).to_have_count(1)
     hand.follow(name, "#users")
     hand.follow("Erase this patient …")

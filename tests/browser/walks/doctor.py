@@ -22,14 +22,36 @@ def find_and_open(scene: Scene) -> None:
     scan_id = scene.case("doctor", Status.AI_ANALYZED)
     scene.hand.open("/doctor/")
     scene.hand.pick("Order", "Newest")
-    scene.hand.press("Show")
+    scene.hand.press("Search")
     scene.hand.write("Name or MRN", scene.patient)
-    scene.hand.press("Show")
+    scene.hand.press("Search")
     expect(scene.page.locator("#worklist tbody tr")).to_have_count(1)
     scene.hand.follow(re.compile("^All"), ".tabs")
     expect(scene.page).to_have_url(re.compile("status="))
     scene.hand.follow(scene.patient, f"#scan-{scan_id}")
     expect(scene.page.locator("h1")).to_have_text(scene.patient)
+
+
+def filter_sort_and_save(scene: Scene) -> None:
+    """By filters and by a heading; saved as the own view, with which the list then opens, and forgotten again."""
+    scan_id = scene.case("doctor", Status.AI_ANALYZED)
+    hand, page = scene.hand, scene.page
+    hand.open(f"/doctor/?q={scene.patient}")
+    hand.unfold("More filters")
+    hand.pick("Kind of scan", "Chest X-ray")
+    hand.press("Search")
+    expect(page).to_have_url(re.compile("kind=chest_xray"))
+    expect(page.locator(f"#scan-{scan_id}")).to_be_visible()
+    hand.follow("Uploaded", "#worklist thead")
+    expect(page.locator("th[aria-sort=ascending]")).to_have_text("Uploaded")
+    hand.press("Save as my view")
+    scene.reads("The worklist now opens with this list")
+    hand.open("/doctor/")
+    expect(page).to_have_url(re.compile("kind=chest_xray"))
+    hand.press("Delete my view")
+    scene.reads("Your view has been deleted")
+    hand.open("/doctor/")
+    expect(page).to_have_url(re.compile("/doctor/$"))
 
 
 def turn_the_pages(scene: Scene) -> None:
@@ -78,7 +100,7 @@ def read_with_draft_and_template(scene: Scene) -> None:
     hand, page = scene.hand, scene.page
     hand.open(f"/doctor/scans/{scan_id}")
     if not scene.runs_script:
-        hand.press("Take this scan")
+        hand.press("Read this scan")
     scene.reads("Colleagues see that you are reading this scan")
     hand.tick("Show heat map")
     hand.pick("Template", "Normal chest")
@@ -129,7 +151,7 @@ def verify_and_go_on(scene: Scene) -> None:
     scene.hand.open(f"/doctor/scans/{scan_id}")
     scene.hand.press("Skip this scan")
     expect(scene.page).to_have_url(re.compile(rf"/doctor/scans/(?!{scan_id})"))
-    scene.hand.follow("The scan before")
+    scene.hand.follow("Previous scan")
     scene.hand.open(f"/doctor/scans/{scan_id}")
     scene.hand.write("Findings", "A mass in the right upper lobe.")
     scene.hand.choose("I disagree")
@@ -150,12 +172,12 @@ def take_over_and_give_back(scene: Scene) -> None:
     scan_id = scene.case("doctor", Status.AI_ANALYZED, taken)
     scene.hand.open(f"/doctor/scans/{scan_id}")
     scene.reads("Dr Before is reading this scan")
-    scene.hand.press("Take over")
+    scene.hand.press("Take over the reading")
     scene.reads("Colleagues see that you are reading this scan")
     if scene.runs_script:
         scene.hand.open("/doctor/")
     else:
-        scene.hand.press("Give it back")
+        scene.hand.press("Stop reading this scan")
     # A page that is left says it with a beacon, which no tool sees going out.
     eventually(lambda: scene.look(lambda: claims.standing(scan_id)) is None)
 
@@ -239,19 +261,19 @@ def keep_report_templates(scene: Scene) -> None:
     hand, title = scene.hand, f"Nodule {uuid.uuid4().hex[:6]}"
     hand.open("/doctor/")
     hand.follow("Templates", ".main-nav")
-    hand.press("Add")
+    hand.press("Add the template")
     expect(scene.page.locator("[data-error-summary]")).to_be_visible()
     hand.write("Name", title)
     hand.pick("For", "Chest X-ray")
     hand.write("Text for the findings", "A nodule in the [right/left] lung.")
     hand.write("Text for the impression", "Follow-up is suggested.")
-    hand.press("Add")
+    hand.press("Add the template")
     scene.reads("The template has been added")
     hand.press(f"Move up: {title}")
     expect(hand.button(f"Move down: {title}")).to_be_visible()
     hand.follow(f"Change: {title}")
     hand.write("Name", f"{title} again")
-    hand.press("Save")
+    hand.press("Save the template")
     hand.press(f"Delete: {title} again")
     scene.reads("The template has been deleted")
     expect(hand.button(f"Delete: {title} again")).to_have_count(0)

@@ -105,7 +105,7 @@ def sign_in_with_a_code(scene: Scene) -> None:
     expect(scene.page).to_have_url(re.compile("/login/code$"))
     scene.hand.press("Send a new code")
     scene.hand.write("Six-digit code", scene.stack.mailbox.code_for(scene.email, 2))
-    scene.hand.press("Go on")
+    scene.hand.press("Continue")
     expect(scene.page).to_have_url(re.compile("/admin/$"))
 
 
@@ -217,7 +217,7 @@ def set_up_an_app_and_recovery_codes(scene: Scene) -> None:
     secret = page.locator(".setup-key").inner_text().replace(" ", "")
     hand.write("Current password", PASSWORD)
     hand.write("Six-digit code from the app", pyotp.TOTP(secret).now())
-    hand.press("Turn it on")
+    hand.press("Turn on the app")
     for fold in ("Make ten recovery codes", "Make new recovery codes"):
         hand.unfold(fold)
         hand.write("Current password", PASSWORD, "#new-recovery-codes form")
@@ -241,7 +241,7 @@ def choose_the_colours(scene: Scene) -> None:
     else:
         scene.hand.follow("Colours")
         scene.hand.choose("Dark")
-        scene.hand.press("Keep these colours")
+        scene.hand.press("Use these colours")
     scene.hand.open("/assistant")
     expect(scene.page.locator("html")).to_have_attribute("data-theme", "dark")
 

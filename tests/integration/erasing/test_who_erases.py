@@ -156,4 +156,4 @@ def test_what_is_due_is_listed_and_never_erased_by_itself(clinic: Clinic) -> Non
 def test_nobody_is_due_where_data_is_kept_for_ever(clinic: Clinic) -> None:
     admin = clinic.visitor(clinic.person("admin"))
     assert "kept without a time limit" in words(admin.get("/admin/erasing"))
-    assert "Nobody has been erased" in words(admin.get("/admin/erasing?show=erased"))
+    assert "No patient has been erased" in words(admin.get("/admin/erasing?show=erased"))

@@ -35,7 +35,7 @@ def _facts(erasure: Erasure) -> list[tuple[str, str | None]]:
         (_("Erased"), when(erasure.at)),
         (_("By"), erased_by(erasure)),
         (_("Reason"), erasure.reason),
-        (_("What went"), counts_words(erasure)),
+        (_("What was erased"), counts_words(erasure)),
     ]
 
 

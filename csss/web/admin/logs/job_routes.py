@@ -44,7 +44,7 @@ def retry_job(job_id: uuid.UUID) -> Response:
 def set_job_aside(job_id: uuid.UUID) -> Response:
     """Set aside a given-up job that is no longer needed, so that the list and the alarm no longer show it."""
     refused = try_step(lambda: outbox.set_aside(job_id, by=me()), _show)
-    return refused or _done(_("The job is set aside."))
+    return refused or _done(_("The job will not be tried again."))
 
 
 def _done(sentence: str) -> Response:
