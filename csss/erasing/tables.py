@@ -10,6 +10,7 @@ GOES: dict[str, str] = {
     "legal_holds": "patient_id",
     "one_time_codes": "user_id",
     "passkeys": "user_id",
+    "patient_corrections": "patient_id",
     "password_resets": "user_id",
     "predictions": "scan_id",
     "prescription_items": "prescription_id",
@@ -45,6 +46,7 @@ STAYS: dict[str, str] = {
     "prescription_templates": "written for nobody in particular",
     "recalibrations": "figures and numbers that were fitted to the readings of many patients; holds no patient",
     "report_templates": "written for nobody in particular",
+    "staff_invitations": "name and address of invited staff; patients are never invited",
     "throttle_counters": "counts under keyed hashes, for an hour at most",
     "users": "id, role and day of registration; every other column is overwritten",
 }

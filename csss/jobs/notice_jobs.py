@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from csss.audit.record import record
-from csss.auth import accounts, passphrases, password_reset, second_factor
-from csss.auth.models import CodePurpose, OneTimeCode, PasswordReset
+from csss.auth import accounts, invitations, passphrases, password_reset, patient_corrections, second_factor
+from csss.auth.models import CodePurpose, OneTimeCode, PasswordReset, StaffInvitation
 from csss.clock import now
 from csss.database import db, transaction
 from csss.dates import in_hospital
@@ -18,7 +18,8 @@ from csss.jobs.early_retry import wake
 from csss.notices import channels, texts
 from csss.notices.channels import email
 from csss.notices.models import MailKind, MailMessage, MailState
-from csss.people.models import Patient
+from csss.people.models import Patient, PatientCorrection
+from csss.people.roles import Role
 from csss.reports.models import ApprovalBatchItem, ReportVersion
 from csss.reports.pdf import encrypt_pdf
 from csss.storage.files import storage
@@ -67,6 +68,10 @@ def _draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Dra
         return _reset_draft(message)
     if message.kind is MailKind.REPORT_READY:
         return _report_draft(message, enclosed)
+    if message.kind is MailKind.INVITATION:
+        return _invitation_draft(message)
+    if message.kind in {MailKind.DETAILS_CORRECTED, MailKind.ADDRESS_MOVED}:
+        return _correction_draft(message)
     if message.kind is MailKind.CONFIRM_ADDRESS:
         return texts.confirm_address(
             accounts.confirmation_token(message.user), accounts.CONFIRMATION_LIFE.days
@@ -78,9 +83,7 @@ def _code_draft(message: MailMessage) -> texts.Draft | None:
     code = db.session.get(OneTimeCode, message.subject_id, with_for_update=True)
     too_old = code is None or now() - code.requested_at >= second_factor.code_life()
     if code is None or too_old or code.used_at is not None or code.cancelled_at is not None:
-        message.state = MailState.DROPPED
-        _record("mail.dropped", message)
-        return None
+        return _dropped(message)
     minutes = int(second_factor.code_life().total_seconds() // 60)
     return texts.code(second_factor.draw_code(code), minutes, _purpose(code))
 
@@ -98,11 +101,37 @@ def _purpose(code: OneTimeCode) -> str:
 def _reset_draft(message: MailMessage) -> texts.Draft | None:
     reset = db.session.get(PasswordReset, message.subject_id, with_for_update=True)
     if reset is None or password_reset.is_pointless(reset):
-        message.state = MailState.DROPPED
-        _record("mail.dropped", message)
-        return None
+        return _dropped(message)
     minutes = int(password_reset.LIFE.total_seconds() // 60)
     return texts.reset_password(password_reset.draw_token(reset), minutes)
+
+
+def _correction_draft(message: MailMessage) -> texts.Draft | None:
+    correction = db.session.get(PatientCorrection, message.subject_id)
+    if correction is None:  # the patient has been erased
+        return _dropped(message)
+    if message.kind is MailKind.ADDRESS_MOVED:
+        return texts.address_moved(correction.old["email"])
+    return texts.details_corrected(patient_corrections.field_words(correction.new))
+
+
+def _invitation_draft(message: MailMessage) -> texts.Draft | None:
+    found = db.session.get(StaffInvitation, message.subject_id, with_for_update={"of": StaffInvitation})
+    if found is None or invitations.is_pointless(found):
+        return _dropped(message)
+    return texts.invitation(
+        to=found.email,
+        invited=found.name,
+        by=found.invited_by.name,
+        role=Role(found.role.value).human,
+        token=invitations.draw_token(found),
+        days=invitations.LIFE.days,
+    )
+
+
+def _dropped(message: MailMessage) -> None:
+    message.state = MailState.DROPPED
+    _record("mail.dropped", message)
 
 
 def _report_draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Draft | None:

@@ -74,6 +74,8 @@ def change_of(row: Any, *, new: bool) -> Change | None:
         return Change((QUEUE, str(row.id)), STAFF)
     if table == "scan_events":
         return Change((QUEUE, str(row.scan_id)), _STEPS[row.became.value])
+    if table == "patient_corrections":  # lists show the name, age and sex
+        return Change((QUEUE, ACCOUNTS), STAFF)
     if table in _OF_A_SCAN:
         return Change((QUEUE, str(row.scan_id)), _OF_A_SCAN[table])
     return None

@@ -38,7 +38,12 @@ _ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
     ),
 }
 # Pages that belong to an entry although their address is not below its own.
-_ALSO: dict[str, str] = {"admin.erasures": "admin.users", "admin.jobs": "admin.mail_log"}
+_ALSO: dict[str, str] = {
+    "admin.erasures": "admin.users",
+    "admin.invitations": "admin.users",
+    "admin.invite": "admin.users",
+    "admin.jobs": "admin.mail_log",
+}
 _HELP = ("assistant.page", _l("Help"))
 
 

@@ -77,7 +77,7 @@ def compose(message: MailMessage, draft: Draft) -> Message:
         subject=" ".join(
             subject.split()
         ),  # one line, whatever a setting contains: a line break would end the header
-        recipients=[message.user.email],
+        recipients=[draft.to or message.user.email],
         body=body,
         extra_headers=headers,
     )

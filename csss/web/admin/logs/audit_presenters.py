@@ -36,6 +36,10 @@ ACTION_WORDS: Words[str] = Words(
         "account.confirmation_requested": _l("Asked for another confirmation link"),
         "account.created": _l("Created an account"),
         "account.deactivated": _l("Deactivated an account"),
+        "account.invited": _l("Invited somebody"),
+        "account.invitation_sent_again": _l("Sent an invitation again"),
+        "account.invitation_withdrawn": _l("Withdrew an invitation"),
+        "account.invitation_accepted": _l("Accepted an invitation"),
         "account.password_changed": _l("Changed the password"),
         "account.password_refused": _l("Gave a wrong current password"),
         "account.password_reset_requested": _l("Asked for a link for a new password"),
@@ -74,6 +78,7 @@ ACTION_WORDS: Words[str] = Words(
         "passkey.refused": _l("Passkey refused"),
         "passkey.removed": _l("Removed a passkey"),
         "passkey.used": _l("Passkey accepted"),
+        "patient.corrected": _l("Corrected a patient’s details"),
         "patient.erased": _l("Erased a patient"),
         "patient.hold_lifted": _l("Lifted a legal hold"),
         "patient.hold_placed": _l("Placed a legal hold"),
@@ -122,6 +127,7 @@ ACTION_WORDS: Words[str] = Words(
 _SUBJECTS: Words[str] = Words(
     {
         "approvalbatch": _l("choice of reports"),
+        "invitation": _l("invitation"),
         "mailmessage": _l("message"),
         "model": _l("classifier"),
         "outboxjob": _l("job"),
