@@ -37,6 +37,7 @@ STAYS: dict[str, str] = {
     "erased_files": "random names of files until they are gone",
     "erasure_door": "always empty",
     "erasures": "that somebody with this id was erased, when, by whom, why, and how much",
+    "hospital_versions": "name, logo, address and medicines of the hospital; holds no patient",
     "key_checks": "what tells one key of the system from another",
     "mail_messages": "kind, times and ids; what a mail server said of the address is blanked, what is owed is dropped",
     "model_choices": "which version of the classifier an administrator has put in use",

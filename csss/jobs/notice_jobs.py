@@ -2,6 +2,7 @@
 channel."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import func, select
@@ -62,21 +63,15 @@ def send_mail(message_id: uuid.UUID) -> None:
 
 def _draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Draft | None:
     """Build the content to send; None, with the state set, when nothing is to be sent now."""
-    if message.kind is MailKind.CODE:
-        return _code_draft(message)
-    if message.kind is MailKind.RESET_PASSWORD:
-        return _reset_draft(message)
     if message.kind is MailKind.REPORT_READY:
         return _report_draft(message, enclosed)
-    if message.kind is MailKind.INVITATION:
-        return _invitation_draft(message)
-    if message.kind in {MailKind.DETAILS_CORRECTED, MailKind.ADDRESS_MOVED}:
-        return _correction_draft(message)
-    if message.kind is MailKind.CONFIRM_ADDRESS:
-        return texts.confirm_address(
-            accounts.confirmation_token(message.user), accounts.CONFIRMATION_LIFE.days
-        )
+    if message.kind in _WITH_MORE:
+        return _WITH_MORE[message.kind](message)
     return texts.DRAFTS[message.kind](message)
+
+
+def _confirmation_draft(message: MailMessage) -> texts.Draft:
+    return texts.confirm_address(accounts.confirmation_token(message.user), accounts.CONFIRMATION_LIFE.days)
 
 
 def _code_draft(message: MailMessage) -> texts.Draft | None:
@@ -139,6 +134,17 @@ def _report_draft(message: MailMessage, enclosed: texts.Attachment | None) -> te
         message.state = MailState.WAITING
         return None
     return texts.report_ready(enclosed)
+
+
+# Drafts whose content comes from further rows.
+_WITH_MORE: dict[MailKind, Callable[[MailMessage], texts.Draft | None]] = {
+    MailKind.CODE: _code_draft,
+    MailKind.RESET_PASSWORD: _reset_draft,
+    MailKind.CONFIRM_ADDRESS: _confirmation_draft,
+    MailKind.DETAILS_CORRECTED: _correction_draft,
+    MailKind.ADDRESS_MOVED: _correction_draft,
+    MailKind.INVITATION: _invitation_draft,
+}
 
 
 def _enclosed(message_id: uuid.UUID) -> texts.Attachment | None:

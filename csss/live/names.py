@@ -37,7 +37,11 @@ _STEPS: dict[str, frozenset[Role]] = {
     "PHARMACIST_COMPLETED": _EVERYBODY,
     "REPORT_READY": _EVERYBODY,
 }
-_LISTS: dict[str, str] = {"users": ACCOUNTS, "mail_messages": MAIL}
+_LISTS: dict[str, tuple[tuple[str, ...], frozenset[Role]]] = {
+    "users": ((ACCOUNTS,), _ADMIN),
+    "mail_messages": ((MAIL,), _ADMIN),
+    "patient_corrections": ((QUEUE,), STAFF),  # lists show the patient's name, age and sex
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def change_of(row: Any, *, new: bool) -> Change | None:
     """What a written row means for the open pages; None for a row that no page shows."""
     table = row.__tablename__
     if table in _LISTS:
-        return Change((_LISTS[table],), _ADMIN)
+        return Change(*_LISTS[table])
     if table == "scans":
         # Staff hear of a new scan through its first step; otherwise its priority has changed.
         if new:
@@ -74,8 +78,6 @@ def change_of(row: Any, *, new: bool) -> Change | None:
         return Change((QUEUE, str(row.id)), STAFF)
     if table == "scan_events":
         return Change((QUEUE, str(row.scan_id)), _STEPS[row.became.value])
-    if table == "patient_corrections":  # lists show the name, age and sex
-        return Change((QUEUE, ACCOUNTS), STAFF)
     if table in _OF_A_SCAN:
         return Change((QUEUE, str(row.scan_id)), _OF_A_SCAN[table])
     return None

@@ -19,7 +19,8 @@ from csss import clock
 from csss.database import db
 from csss.i18n import gettext as _
 from csss.prescriptions import allergies, dose_checks
-from csss.prescriptions.formulary import Formulary, Medicine, alike, load, words
+from csss.prescriptions.formulary import Formulary, Medicine, alike, words
+from csss.prescriptions.formulary_in_use import hospital_formulary
 from csss.prescriptions.lines import Line
 from csss.prescriptions.models import Prescription, Route
 from csss.scans.models import Scan
@@ -58,7 +59,7 @@ class Taken:
 
 def formulary() -> Formulary:
     """The hospital's formulary."""
-    return load(current_app.config["CSSS"].formulary)
+    return hospital_formulary()
 
 
 def warnings(scan: Scan, lines: Sequence[tuple[int, Line]]) -> dict[int, list[LineWarning]]:

@@ -35,6 +35,7 @@ _ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
         ("admin.mail_log", _l("Mail")),
         ("admin.audit_log", _l("Audit log")),
         ("admin.statistics", _l("Statistics")),
+        ("admin.hospital_settings", _l("Hospital")),
     ),
 }
 # Pages that belong to an entry although their address is not below its own.

@@ -1,4 +1,3 @@
-
 """Add corrections of patients' details and invitations of staff, and the kinds of mail that they send.
 
 The previous release runs beside it: two tables that it does not know, and kinds of mail that it does not send. A

@@ -205,6 +205,11 @@ TASKS = (
         "auth.accept_invitation POST auth.accept_invitation",
     ),
     Task(
+        "change_the_hospital",
+        admin.change_the_hospital,
+        "admin.hospital_settings POST admin.change_hospital shell.hospital_logo",
+    ),
+    Task(
         "correct_a_patient",
         admin.correct_a_patient,
         "admin.user admin.patient_details POST admin.correct_patient",

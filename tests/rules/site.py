@@ -86,6 +86,7 @@ class Site:
             "path": "icons.svg",
             "version": read_info().version,
             "name": "confusion",
+            "number": 1,
         } | instead
         with self.app.test_request_context():
             values = {name: known[name] for name in rule.arguments if name in known}

@@ -17,7 +17,7 @@ from csss.people.models import User
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.browser.scene import Crowd, Scene
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, picture
 from tests.hospital import keep_fitted_version
 from tests.stack import eventually
 
@@ -267,6 +267,22 @@ def invite_staff(scene: Scene) -> None:
     hand.write("New password", "purple lantern orbit")
     hand.press("Make my account")
     scene.reads("Your account is ready.")
+
+
+def change_the_hospital(scene: Scene) -> None:
+    """A telephone number, and a logo."""
+    scene.as_a("admin")
+    hand = scene.hand
+    hand.open("/admin/")
+    hand.follow("Hospital", ".main-nav")
+    hand.write("Telephone", "+91 44 5550 0199")
+    logo = scene.folder / "logo.png"
+    logo.write_bytes(picture(200, 100))
+    hand.give("New logo", logo)
+    hand.press("Save the settings")
+    scene.reads("The settings of the hospital are changed.")
+    scene.reads("+91 44 5550 0199", ".footer")
+    expect(scene.page.locator(".masthead__logo")).to_be_visible()
 
 
 def _invitation(scene: Scene, email: str) -> str:

@@ -66,6 +66,7 @@ ACTION_WORDS: Words[str] = Words(
         "code.refused": _l("Second factor refused"),
         "code.request_refused": _l("Asked for too many one-time codes"),
         "code.requested": _l("Asked for a one-time code"),
+        "hospital.changed": _l("Changed the settings of the hospital"),
         "job.tried_again": _l("Had a given-up job tried again"),
         "job.set_aside": _l("Set a given-up job aside"),
         "mail.dropped": _l("Message dropped"),
@@ -127,6 +128,7 @@ ACTION_WORDS: Words[str] = Words(
 _SUBJECTS: Words[str] = Words(
     {
         "approvalbatch": _l("choice of reports"),
+        "hospital": _l("hospital"),
         "invitation": _l("invitation"),
         "mailmessage": _l("message"),
         "model": _l("classifier"),

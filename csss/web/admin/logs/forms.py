@@ -69,6 +69,7 @@ ACTION_GROUPS: Words[str] = Words(
         "mail.": _l("Mail"),
         "job.": _l("Jobs"),
         "settings.": _l("Settings"),
+        "hospital.": _l("The hospital’s name, logo and formulary"),
         "backup.": _l("Backups"),
         "statistics.": _l("Statistics"),
         "study.": _l("Validation studies"),
