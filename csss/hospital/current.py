@@ -6,10 +6,11 @@ newest number; the rest is kept in memory until that number changes.
 
 import logging
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from datetime import datetime
+from typing import cast
 
 from flask import current_app, g, has_request_context
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from csss.config import Settings
@@ -19,7 +20,12 @@ from csss.hospital.models import HospitalVersion
 log = logging.getLogger(__name__)
 
 _DEFAULTS = {each.name: each.default for each in fields(Settings)}
-_NEWEST = select(func.max(HospitalVersion.number))
+_NEWEST = (
+    select(HospitalVersion.number, HospitalVersion.changed_at)
+    .order_by(HospitalVersion.number.desc())
+    .limit(1)
+)
+_KEPT = "csss_hospital"  # in this process: the newest row and what was read from it
 
 
 @dataclass(frozen=True)
@@ -60,19 +66,21 @@ def forget() -> None:
 
 def _now() -> Hospital:
     try:
-        number = db.session.scalar(_NEWEST) or 0
-        kept = _version(str(db.engine.url), number) if number else None
+        newest = db.session.execute(_NEWEST).one_or_none()
+        kept = _version(*newest) if newest else None
     except SQLAlchemyError as error:
         log.warning("the settings of the hospital cannot be read: %s", type(error).__name__)
         kept = None
     return _with_environment(kept)
 
 
-@lru_cache(maxsize=4)
-def _version(_database: str, number: int) -> Hospital:
-    """A row never changes, so it is read once per process. The database is named because tests have many."""
+def _version(number: int, changed_at: datetime) -> Hospital:
+    """A row never changes, so this process reads it once. The time tells rows of two databases apart (a restore)."""
+    key, found = current_app.extensions.get(_KEPT, (None, None))
+    if key == (number, changed_at) and found is not None:
+        return cast("Hospital", found)
     row = db.session.get_one(HospitalVersion, number)
-    return Hospital(
+    read = Hospital(
         name=row.name,
         address=tuple(line.strip() for line in row.address.splitlines() if line.strip()),
         telephone=row.telephone,
@@ -82,6 +90,8 @@ def _version(_database: str, number: int) -> Hospital:
         has_small_logo=row.small_logo is not None,
         formulary=row.formulary,
     )
+    current_app.extensions[_KEPT] = ((number, changed_at), read)
+    return read
 
 
 def _with_environment(kept: Hospital | None) -> Hospital:

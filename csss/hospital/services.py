@@ -95,7 +95,7 @@ def history(most: int = 10) -> Sequence[tuple[HospitalVersion, str]]:
     """The newest changes, each with the words for what was changed."""
     query = select(HospitalVersion).order_by(HospitalVersion.number.desc()).limit(most + 1)
     rows = db.session.scalars(query).all()
-    pairs = zip(rows, (*rows[1:], None), strict=True)
+    pairs = zip(rows, (*rows[1:], None), strict=False)
     return [(row, field_words(fields_of(row, before))) for row, before in pairs][:most]
 
 

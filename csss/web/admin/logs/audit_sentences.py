@@ -16,14 +16,14 @@ ACTION_SENTENCES: Words[str] = Words(
         "account.invitation_sent_again": _l("%(who)s sent the invitation of %(about)s again"),
         "account.invitation_withdrawn": _l("%(who)s withdrew the invitation of %(about)s"),
         "account.invitation_accepted": _l("%(who)s accepted an invitation and made the account"),
-        "account.password_changed": _l("%(who)s changed the own password"),
+        "account.password_changed": _l("%(who)s changed their own password"),
         "account.password_refused": _l("%(who)s gave a wrong current password"),
         "account.password_reset_requested": _l("%(who)s asked for a link for a new password: %(about)s"),
         "account.password_reset": _l("%(who)s set a new password by a link"),
         "account.registered_again": _l(
             "%(who)s registered with the address of %(about)s, who has an account"
         ),
-        "account.profile_changed": _l("%(who)s changed the own details"),
+        "account.profile_changed": _l("%(who)s changed their own details"),
         "account.reactivated": _l("%(who)s reactivated the account of %(about)s"),
         "account.second_factor_reset": _l("%(who)s reset the second factor of %(about)s"),
         "account.sessions_ended": _l("%(who)s ended the sessions of %(about)s"),
