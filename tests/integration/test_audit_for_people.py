@@ -43,8 +43,9 @@ def test_an_erased_or_unknown_subject_is_a_number(clinic: Clinic) -> None:
 
 def test_the_own_views_are_folded_until_something_is_searched(clinic: Clinic) -> None:
     admin = clinic.visitor(clinic.person("admin", name="Ada Min"))
-    for role in ("doctor", "pharmacist", "patient"):
-        admin.get(f"/admin/users/{clinic.person(role).id}")
+    people = [clinic.person(role).id for role in ("doctor", "pharmacist", "patient")]
+    for each in people:
+        admin.get(f"/admin/users/{each}")
     page = admin.page("/admin/audit")
     fold = next(each for each in page.select(".audit-fold") if "You looked at" in words(each))
     assert "Ada Min looked at the account of" in words(fold)
