@@ -29,7 +29,7 @@ _KEPT = "csss_hospital"  # in this process: the newest row and what was read fro
 
 
 @dataclass(frozen=True)
-class Hospital:
+class HospitalFacts:
     """What is shown. `number` is that of the row with the logo and the formulary; 0 when nothing was set."""
 
     name: str
@@ -47,7 +47,7 @@ def from_environment(setting: str) -> bool:
     return bool(getattr(_settings(), setting) != _DEFAULTS[setting])
 
 
-def hospital() -> Hospital:
+def hospital() -> HospitalFacts:
     """The hospital as it is set now. Asked once per request; where the database does not answer, what the environment
     says: error pages need a name, too.
     """
@@ -55,7 +55,7 @@ def hospital() -> Hospital:
         return _now()
     if "hospital" not in g:
         g.hospital = _now()
-    found: Hospital = g.hospital
+    found: HospitalFacts = g.hospital
     return found
 
 
@@ -64,7 +64,7 @@ def forget() -> None:
     g.pop("hospital", None)
 
 
-def _now() -> Hospital:
+def _now() -> HospitalFacts:
     try:
         newest = db.session.execute(_NEWEST).one_or_none()
         kept = _version(*newest) if newest else None
@@ -74,13 +74,13 @@ def _now() -> Hospital:
     return _with_environment(kept)
 
 
-def _version(number: int, changed_at: datetime) -> Hospital:
+def _version(number: int, changed_at: datetime) -> HospitalFacts:
     """A row never changes, so this process reads it once. The time tells rows of two databases apart (a restore)."""
     key, found = current_app.extensions.get(_KEPT, (None, None))
     if key == (number, changed_at) and found is not None:
-        return cast("Hospital", found)
+        return cast("HospitalFacts", found)
     row = db.session.get_one(HospitalVersion, number)
-    read = Hospital(
+    read = HospitalFacts(
         name=row.name,
         address=tuple(line.strip() for line in row.address.splitlines() if line.strip()),
         telephone=row.telephone,
@@ -94,12 +94,12 @@ def _version(number: int, changed_at: datetime) -> Hospital:
     return read
 
 
-def _with_environment(kept: Hospital | None) -> Hospital:
+def _with_environment(kept: HospitalFacts | None) -> HospitalFacts:
     settings = _settings()
     if kept is None:
-        return Hospital(settings.hospital_name, settings.hospital_address_lines)
+        return HospitalFacts(settings.hospital_name, settings.hospital_address_lines)
     by_name, by_address = from_environment("hospital_name"), from_environment("hospital_address")
-    return Hospital(
+    return HospitalFacts(
         name=settings.hospital_name if by_name or not kept.name else kept.name,
         address=settings.hospital_address_lines if by_address or not kept.address else kept.address,
         telephone=kept.telephone,

@@ -44,7 +44,7 @@ class FormularyFile:
 
 
 @dataclass(frozen=True)
-class Change:
+class HospitalChange:
     """What was sent: texts by field (a missing one stays as it is), new files, and files to remove."""
 
     texts: Mapping[str, str]
@@ -60,7 +60,7 @@ def newest() -> HospitalVersion | None:
     ).one_or_none()
 
 
-def change(wanted: Change, *, seen: int, by: User) -> HospitalVersion:
+def change(wanted: HospitalChange, *, seen: int, by: User) -> HospitalVersion:
     """Store the settings as a new version. Belongs inside transaction().
 
     Raises Invalid for each wrong field (`nothing` when nothing has changed), StateConflict when they have changed since
@@ -129,7 +129,7 @@ def _check(texts: Mapping[str, str]) -> None:
         raise Invalid(**errors)
 
 
-def _next(old: HospitalVersion | None, wanted: Change, number: int, by: User) -> HospitalVersion:
+def _next(old: HospitalVersion | None, wanted: HospitalChange, number: int, by: User) -> HospitalVersion:
     texts = {
         name: wanted.texts[name].strip() if name in wanted.texts else (getattr(old, name) if old else "")
         for name in LENGTHS

@@ -78,7 +78,8 @@ def _code_draft(message: MailMessage) -> texts.Draft | None:
     code = db.session.get(OneTimeCode, message.subject_id, with_for_update=True)
     too_old = code is None or now() - code.requested_at >= second_factor.code_life()
     if code is None or too_old or code.used_at is not None or code.cancelled_at is not None:
-        return _dropped(message)
+        _drop(message)
+        return None
     minutes = int(second_factor.code_life().total_seconds() // 60)
     return texts.code(second_factor.draw_code(code), minutes, _purpose(code))
 
@@ -96,7 +97,8 @@ def _purpose(code: OneTimeCode) -> str:
 def _reset_draft(message: MailMessage) -> texts.Draft | None:
     reset = db.session.get(PasswordReset, message.subject_id, with_for_update=True)
     if reset is None or password_reset.is_pointless(reset):
-        return _dropped(message)
+        _drop(message)
+        return None
     minutes = int(password_reset.LIFE.total_seconds() // 60)
     return texts.reset_password(password_reset.draw_token(reset), minutes)
 
@@ -104,7 +106,8 @@ def _reset_draft(message: MailMessage) -> texts.Draft | None:
 def _correction_draft(message: MailMessage) -> texts.Draft | None:
     correction = db.session.get(PatientCorrection, message.subject_id)
     if correction is None:  # the patient has been erased
-        return _dropped(message)
+        _drop(message)
+        return None
     if message.kind is MailKind.ADDRESS_MOVED:
         return texts.address_moved(correction.old["email"])
     return texts.details_corrected(patient_corrections.field_words(correction.new))
@@ -113,7 +116,8 @@ def _correction_draft(message: MailMessage) -> texts.Draft | None:
 def _invitation_draft(message: MailMessage) -> texts.Draft | None:
     found = db.session.get(StaffInvitation, message.subject_id, with_for_update={"of": StaffInvitation})
     if found is None or invitations.is_pointless(found):
-        return _dropped(message)
+        _drop(message)
+        return None
     return texts.invitation(
         to=found.email,
         invited=found.name,
@@ -124,7 +128,7 @@ def _invitation_draft(message: MailMessage) -> texts.Draft | None:
     )
 
 
-def _dropped(message: MailMessage) -> None:
+def _drop(message: MailMessage) -> None:
     message.state = MailState.DROPPED
     _record("mail.dropped", message)
 

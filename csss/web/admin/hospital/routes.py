@@ -45,7 +45,7 @@ def change_hospital() -> Response:
         return show(UNPROCESSABLE, None)
 
     def step() -> None:
-        wanted = services.Change(
+        wanted = services.HospitalChange(
             texts={name: form[name].data or "" for name in services.LENGTHS if name not in _set_outside()},
             logo=_logo(),
             formulary=_formulary(),
