@@ -8,6 +8,7 @@ def load_models() -> None:
     from csss.auth import models as auth_models  # noqa: F401
     from csss.auth.passkeys import models as passkey_models  # noqa: F401
     from csss.erasing import models as erasing_models  # noqa: F401
+    from csss.hospital import models as hospital_models  # noqa: F401
     from csss.notices import models as mail_models  # noqa: F401
     from csss.prescriptions import fact_models  # noqa: F401
     from csss.prescriptions import models as prescription_models  # noqa: F401

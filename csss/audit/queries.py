@@ -12,7 +12,7 @@ from csss.database import db
 from csss.people import search as searching
 from csss.people.models import User
 
-PAGE_SIZE = 50
+PAGE_SIZE = 25
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from csss.auth.models import PasswordReset
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict, TooMany
+from csss.hospital.current import hospital
 from csss.i18n import _l, gettext
 from csss.notices.models import MailKind, MailMessage
 from csss.notices.services import owe, release_waiting
@@ -132,8 +133,7 @@ def _new_user(*, email: str, name: str, password: str, role: Role, password_hash
 
 def password_problem(password: str, *, email: str, name: str) -> str | None:
     """The message when this person cannot use this password, or None."""
-    hospital = current_app.config["CSSS"].hospital_name
-    return passwords.password_problem(password, about=(email, name, hospital))
+    return passwords.password_problem(password, about=(email, name, hospital().name))
 
 
 def by_email(email: str) -> User | None:

@@ -5,12 +5,12 @@ import re
 import uuid
 
 import pyotp
-from flask import current_app
 
 from csss.audit.record import record
 from csss.auth import secrets, typed_codes
 from csss.clock import now
 from csss.errors import Invalid, StateConflict
+from csss.hospital.current import hospital
 from csss.i18n import gettext
 from csss.notices.models import MailKind
 from csss.notices.services import owe
@@ -26,9 +26,7 @@ def new_totp_secret() -> str:
 
 def totp_address(user: User, secret: str) -> str:
     """The otpauth:// address that an authenticator app reads from the QR code."""
-    return pyotp.TOTP(secret).provisioning_uri(
-        name=user.email, issuer_name=f"CSSS {current_app.config['CSSS'].hospital_name}"
-    )
+    return pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name=f"CSSS {hospital().name}")
 
 
 def check_can_set_up(user: User) -> None:

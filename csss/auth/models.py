@@ -109,3 +109,32 @@ class PasswordReset(Model):
     cancelled_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+
+class InvitedRole(StrEnum):
+    """The roles of staff: patients register themselves. The values are those of `Role`."""
+
+    ADMIN = "admin"
+    DOCTOR = "doctor"
+    PHARMACIST = "pharmacist"
+
+
+class StaffInvitation(Model):
+    """A link by e-mail with which somebody invited by an administrator makes a staff account. The mail job generates its
+    token and stores only the hash here. Sending it again makes a new row and withdraws the old one."""
+
+    __tablename__ = "staff_invitations"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    email: Mapped[str] = mapped_column(String(254), index=True)  # lower case
+    name: Mapped[str] = mapped_column(String(120))
+    role: Mapped[InvitedRole] = mapped_column(text_enum(InvitedRole))
+    invited_by_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    invited_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime | None]  # set with the token, so that the lifetime stated in the mail is true
+    used_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))  # the account made with it
+
+    invited_by: Mapped[User] = relationship(foreign_keys=invited_by_id, lazy="joined", innerjoin=True)

@@ -11,6 +11,7 @@ GOES: dict[str, str] = {
     "legal_holds": "patient_id",
     "one_time_codes": "user_id",
     "passkeys": "user_id",
+    "patient_corrections": "patient_id",
     "password_resets": "user_id",
     "pharmacist_openings": "scan_id",
     "predictions": "scan_id",
@@ -41,6 +42,7 @@ STAYS: dict[str, str] = {
     "erased_files": "random names of files until they are gone",
     "erasure_door": "always empty",
     "erasures": "that somebody with this id was erased, when, by whom, why, and how much",
+    "hospital_versions": "name, logo, address and medicines of the hospital; holds no patient",
     "key_checks": "what tells one key of the system from another",
     "mail_messages": "kind, times and ids; what a mail server said of the address is blanked, what is owed is dropped",
     "model_choices": "which version of the classifier an administrator has put in use",
@@ -50,6 +52,7 @@ STAYS: dict[str, str] = {
     "prescription_templates": "written for nobody in particular",
     "recalibrations": "figures and numbers that were fitted to the readings of many patients; holds no patient",
     "report_templates": "written for nobody in particular",
+    "staff_invitations": "name and address of invited staff; patients are never invited",
     "throttle_counters": "counts under keyed hashes, for an hour at most",
     "users": "id, role and day of registration; every other column is overwritten",
 }

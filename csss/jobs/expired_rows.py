@@ -1,7 +1,7 @@
 """Delete what has expired: unfinished uploads, unsent forms, old sessions, links, counters; and add missing check
 values of keys."""
 
-from csss.auth import password_reset, sessions, unsent
+from csss.auth import invitations, password_reset, sessions, unsent
 from csss.people import search as searching
 from csss.scans.uploads import services as uploads
 from csss.throttle import storage as throttle
@@ -13,5 +13,6 @@ def clean_up() -> None:
     sessions.sweep_expired()
     unsent.sweep_expired()
     password_reset.sweep_expired()
+    invitations.sweep_expired()
     throttle.sweep_expired()
     searching.fill_in_now_and_then()

@@ -2,13 +2,14 @@
 channel."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import func, select
 
 from csss.audit.record import record
-from csss.auth import accounts, passphrases, password_reset, second_factor
-from csss.auth.models import CodePurpose, OneTimeCode, PasswordReset
+from csss.auth import accounts, invitations, passphrases, password_reset, patient_corrections, second_factor
+from csss.auth.models import CodePurpose, OneTimeCode, PasswordReset, StaffInvitation
 from csss.clock import now
 from csss.database import db, transaction
 from csss.dates import in_hospital
@@ -18,7 +19,8 @@ from csss.jobs.early_retry import wake
 from csss.notices import channels, texts
 from csss.notices.channels import email
 from csss.notices.models import MailKind, MailMessage, MailState
-from csss.people.models import Patient
+from csss.people.models import Patient, PatientCorrection
+from csss.people.roles import Role
 from csss.reports.models import ApprovalBatchItem, ReportVersion
 from csss.reports.pdf import encrypt_pdf
 from csss.storage.files import storage
@@ -61,25 +63,22 @@ def send_mail(message_id: uuid.UUID) -> None:
 
 def _draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Draft | None:
     """Build the content to send; None, with the state set, when nothing is to be sent now."""
-    if message.kind is MailKind.CODE:
-        return _code_draft(message)
-    if message.kind is MailKind.RESET_PASSWORD:
-        return _reset_draft(message)
     if message.kind is MailKind.REPORT_READY:
         return _report_draft(message, enclosed)
-    if message.kind is MailKind.CONFIRM_ADDRESS:
-        return texts.confirm_address(
-            accounts.confirmation_token(message.user), accounts.CONFIRMATION_LIFE.days
-        )
+    if message.kind in _WITH_MORE:
+        return _WITH_MORE[message.kind](message)
     return texts.DRAFTS[message.kind](message)
+
+
+def _confirmation_draft(message: MailMessage) -> texts.Draft:
+    return texts.confirm_address(accounts.confirmation_token(message.user), accounts.CONFIRMATION_LIFE.days)
 
 
 def _code_draft(message: MailMessage) -> texts.Draft | None:
     code = db.session.get(OneTimeCode, message.subject_id, with_for_update=True)
     too_old = code is None or now() - code.requested_at >= second_factor.code_life()
     if code is None or too_old or code.used_at is not None or code.cancelled_at is not None:
-        message.state = MailState.DROPPED
-        _record("mail.dropped", message)
+        _drop(message)
         return None
     minutes = int(second_factor.code_life().total_seconds() // 60)
     return texts.code(second_factor.draw_code(code), minutes, _purpose(code))
@@ -98,11 +97,40 @@ def _purpose(code: OneTimeCode) -> str:
 def _reset_draft(message: MailMessage) -> texts.Draft | None:
     reset = db.session.get(PasswordReset, message.subject_id, with_for_update=True)
     if reset is None or password_reset.is_pointless(reset):
-        message.state = MailState.DROPPED
-        _record("mail.dropped", message)
+        _drop(message)
         return None
     minutes = int(password_reset.LIFE.total_seconds() // 60)
     return texts.reset_password(password_reset.draw_token(reset), minutes)
+
+
+def _correction_draft(message: MailMessage) -> texts.Draft | None:
+    correction = db.session.get(PatientCorrection, message.subject_id)
+    if correction is None:  # the patient has been erased
+        _drop(message)
+        return None
+    if message.kind is MailKind.ADDRESS_MOVED:
+        return texts.address_moved(correction.old["email"])
+    return texts.details_corrected(patient_corrections.field_words(correction.new))
+
+
+def _invitation_draft(message: MailMessage) -> texts.Draft | None:
+    found = db.session.get(StaffInvitation, message.subject_id, with_for_update={"of": StaffInvitation})
+    if found is None or invitations.is_pointless(found):
+        _drop(message)
+        return None
+    return texts.invitation(
+        to=found.email,
+        invited=found.name,
+        by=found.invited_by.name,
+        role=Role(found.role.value).human,
+        token=invitations.draw_token(found),
+        days=invitations.LIFE.days,
+    )
+
+
+def _drop(message: MailMessage) -> None:
+    message.state = MailState.DROPPED
+    _record("mail.dropped", message)
 
 
 def _report_draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Draft | None:
@@ -110,6 +138,17 @@ def _report_draft(message: MailMessage, enclosed: texts.Attachment | None) -> te
         message.state = MailState.WAITING
         return None
     return texts.report_ready(enclosed)
+
+
+# Drafts whose content comes from further rows.
+_WITH_MORE: dict[MailKind, Callable[[MailMessage], texts.Draft | None]] = {
+    MailKind.CODE: _code_draft,
+    MailKind.RESET_PASSWORD: _reset_draft,
+    MailKind.CONFIRM_ADDRESS: _confirmation_draft,
+    MailKind.DETAILS_CORRECTED: _correction_draft,
+    MailKind.ADDRESS_MOVED: _correction_draft,
+    MailKind.INVITATION: _invitation_draft,
+}
 
 
 def _enclosed(message_id: uuid.UUID) -> texts.Attachment | None:

@@ -38,7 +38,11 @@ _STEPS: dict[str, frozenset[Role]] = {
     "PHARMACIST_COMPLETED": _EVERYBODY,
     "REPORT_READY": _EVERYBODY,
 }
-_LISTS: dict[str, str] = {"users": ACCOUNTS, "mail_messages": MAIL}
+_LISTS: dict[str, tuple[tuple[str, ...], frozenset[Role]]] = {
+    "users": ((ACCOUNTS,), _ADMIN),
+    "mail_messages": ((MAIL,), _ADMIN),
+    "patient_corrections": ((QUEUE,), STAFF),  # lists show the patient's name, age and sex
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def change_of(row: Any, *, new: bool) -> Change | None:
     """What a written row means for the open pages; None for a row that no page shows."""
     table = row.__tablename__
     if table in _LISTS:
-        return Change((_LISTS[table],), _ADMIN)
+        return Change(*_LISTS[table])
     if table == "scans":
         # Staff hear of a new scan through its first step; otherwise its priority has changed.
         if new:

@@ -29,6 +29,9 @@ class MailKind(StrEnum):
     SECOND_FACTOR_RESET = "second_factor_reset"
     PASSPHRASE_SET = "passphrase_set"
     PASSPHRASE_REMOVED = "passphrase_removed"
+    DETAILS_CORRECTED = "details_corrected"  # the subject is the correction, as for the next one
+    ADDRESS_MOVED = "address_moved"  # to the old address, when an administrator has changed it
+    INVITATION = "invitation"  # to somebody who has no account yet; `user` is the administrator who invites
     ADDRESS_TAKEN = "address_taken"  # somebody registered with an address that has an account
 
 
@@ -49,7 +52,7 @@ class MailMessage(Model):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     kind: Mapped[MailKind] = mapped_column(text_enum(MailKind))
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
-    subject_id: Mapped[uuid.UUID]  # the code, account, report version, scan or password reset
+    subject_id: Mapped[uuid.UUID]  # the code, account, report version, scan, link or correction
     state: Mapped[MailState] = mapped_column(text_enum(MailState), default=MailState.QUEUED)
     created_at: Mapped[datetime] = mapped_column(default=now)
     sent_at: Mapped[datetime | None]

@@ -55,7 +55,7 @@ def release_waiting(user: User) -> None:
 
 
 # Generated for each sending and soon expired; somebody waits for it at the screen.
-_WAITED_FOR = frozenset({MailKind.CODE, MailKind.RESET_PASSWORD})
+_WAITED_FOR = frozenset({MailKind.CODE, MailKind.RESET_PASSWORD, MailKind.INVITATION})
 # Sent again only on request: the patient has lost it, or it never arrived.
 _SENT_ONCE_MORE = frozenset({MailKind.REPORT_READY, MailKind.SCAN_CLOSED, MailKind.ACCOUNT_APPROVED})
 BETWEEN_SENDINGS = timedelta(minutes=5)
@@ -73,6 +73,10 @@ def may_send_again(message: MailMessage) -> bool:
 def _check_may_send_again(message: MailMessage) -> None:
     if message.user.erased_at is not None:
         raise StateConflict(_("The person this message was for has been erased."))
+    if message.kind is MailKind.INVITATION:
+        raise StateConflict(
+            _("An invitation is sent again under “Accounts”, “Invitations”: with a new link.")
+        )
     if message.kind in _WAITED_FOR:
         raise StateConflict(_("A one-time code or link is not sent again. The person can ask for a new one."))
     if message.state is MailState.FAILED:

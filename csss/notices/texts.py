@@ -23,6 +23,7 @@ class Draft:
     template: str
     values: dict[str, Any]
     attachment: Attachment | None = None
+    to: str | None = None  # instead of the address of the message's person
 
 
 def confirm_address(token: str, days: int) -> Draft:
@@ -101,6 +102,22 @@ DRAFTS: dict[MailKind, Callable[[MailMessage], Draft]] = {
     **dict.fromkeys(_ACCESS_CHANGED, _access_changed),
 }
 """Messages whose row is their only input. For the others, `csss.jobs.notice_jobs` collects the content."""
+
+
+def details_corrected(fields: str) -> Draft:
+    """`fields` are the names of what was corrected, without the values: others may read the mail."""
+    return Draft(_("Your details have been corrected"), "details_corrected", {"fields": fields})
+
+
+def address_moved(old_address: str) -> Draft:
+    """To the old address, which is not told the new one."""
+    return Draft(_("Your e-mail address has been changed"), "address_moved", {}, to=old_address)
+
+
+def invitation(*, to: str, invited: str, by: str, role: str, token: str, days: int) -> Draft:
+    """To somebody who has no account yet."""
+    values = {"invited": invited, "by": by, "role": role, "token": token, "days": days}
+    return Draft(_("You are invited to CSSS"), "invitation", values, to=to)
 
 
 def code(digits: str, minutes: int, purpose: str) -> Draft:

@@ -5,11 +5,11 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.clock import now
-from csss.database import Model, text_enum
+from csss.database import APPEND_ONLY, Model, text_enum
 from csss.people.permissions import Permission, role_may
 from csss.people.roles import Role
 
@@ -96,6 +96,25 @@ class Patient(Model):
     report_passphrase: Mapped[str | None] = mapped_column(String(400))  # encrypted
 
     user: Mapped[User] = relationship(back_populates="patient", lazy="joined", innerjoin=True)
+
+
+class PatientCorrection(Model):
+    """What an administrator has corrected in a patient's details: the old and the new values of the changed fields, and
+    why. The audit log names only the fields, because its rows stay when a patient is erased."""
+
+    __tablename__ = "patient_corrections"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    patient_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("patients.id"), index=True)
+    old: Mapped[dict[str, str]] = mapped_column(JSON)
+    new: Mapped[dict[str, str]] = mapped_column(JSON)
+    reason: Mapped[str] = mapped_column(Text)
+    corrected_by_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    corrected_at: Mapped[datetime] = mapped_column(default=now)
+
+    corrected_by: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    __table_args__ = ({"info": APPEND_ONLY},)
 
 
 class SearchName(Model):

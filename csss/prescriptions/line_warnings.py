@@ -18,7 +18,8 @@ from csss.ages import months_between
 from csss.database import db
 from csss.people.models import Sex
 from csss.prescriptions import dose_checks, safety, stated_facts
-from csss.prescriptions.formulary import Formulary, load
+from csss.prescriptions.formulary import Formulary
+from csss.prescriptions.formulary_in_use import hospital_formulary
 from csss.prescriptions.lines import Line
 from csss.prescriptions.models import Prescription, Route
 from csss.prescriptions.safety import PatientFacts, SafetyWarning, Taken
@@ -39,7 +40,7 @@ _FOR_GOOD = re.compile(r"\b(long[- ]?term|life[- ]?long|for life|ongoing|permane
 
 def formulary() -> Formulary:
     """The hospital's formulary."""
-    return load(current_app.config["CSSS"].formulary)
+    return hospital_formulary()
 
 
 def interactions() -> Interactions:

@@ -4,6 +4,7 @@ from flask import current_app
 
 from csss.ages import age_on
 from csss.clock import now
+from csss.hospital.current import hospital
 from csss.i18n import gettext as _
 from csss.i18n import in_english
 from csss.prescriptions import services as prescriptions
@@ -31,7 +32,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
 
     A draft (the administrator's preview) has no approval yet. Raises ValueError before the pharmacist is done.
     """
-    settings = current_app.config["CSSS"]
+    settings, shown = current_app.config["CSSS"], hospital()
     scan = disclosure.known(scan)
     reviews = [_review(review) for review in scan.reviews]
     prescribed = prescriptions.versions(scan)
@@ -46,7 +47,13 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
         created_at=now(),
         timezone=settings.time_zone,
         draft=draft,
-        hospital=context.Hospital(name=settings.hospital_name, address=settings.hospital_address_lines),
+        hospital=context.Hospital(
+            name=shown.name,
+            address=shown.address,
+            phone=shown.telephone or None,
+            letterhead=shown.letterhead or None,
+            logo=shown.logo,
+        ),
         patient=context.PrintedPatient(
             name=record.user.name,
             mrn=record.mrn,

@@ -61,6 +61,8 @@ class Hospital:
     address: tuple[str, ...] = ()
     phone: str | None = None
     email: str | None = None
+    letterhead: str | None = None  # one line under the name
+    logo: bytes | None = field(default=None, repr=False)  # JPEG
 
 
 @dataclass(frozen=True, kw_only=True)

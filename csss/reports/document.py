@@ -15,6 +15,7 @@ from csss.reports.context import DISCLAIMER, DISCLAIMER_SILENT, ReportContext, d
 SCHEME = "csss-report"
 SCAN = f"{SCHEME}:scan"
 HEATMAP = f"{SCHEME}:heatmap"
+LOGO = f"{SCHEME}:logo"
 DRAFT = "DRAFT – not released"
 
 # Control characters do not print. Direction overrides could make text read as something else. A variation selector
@@ -57,6 +58,7 @@ def report_html(
         "created": context.local(context.created_at).isoformat(timespec="seconds"),
         "scan_src": scan_src,
         "heatmap_src": heatmap_src if _heatmap(context) else None,
+        "logo_src": LOGO if context.hospital.logo else None,
         "watermark": mark,
         "disclaimer": DISCLAIMER if context.prediction else DISCLAIMER_SILENT,
     }
@@ -72,7 +74,7 @@ def printed_text(html: str) -> str:
     return unescape(_TAGS.sub(" ", html))
 
 
-_LENGTHS = struct.Struct(">III")
+_LENGTHS = struct.Struct(">IIII")
 
 
 class Sheet(NamedTuple):
@@ -82,9 +84,10 @@ class Sheet(NamedTuple):
     html: str
     scan: bytes
     heatmap: bytes | None
+    logo: bytes | None = None
 
     def pack(self) -> bytes:
-        parts = (self.html.encode(), self.scan, self.heatmap or b"")
+        parts = (self.html.encode(), self.scan, self.heatmap or b"", self.logo or b"")
         return self.identifier + _LENGTHS.pack(*map(len, parts)) + b"".join(parts)
 
     @classmethod
@@ -93,15 +96,15 @@ class Sheet(NamedTuple):
         for length in _LENGTHS.unpack_from(packed, 16):
             parts.append(packed[start : start + length])
             start += length
-        html, scan, heatmap = parts
-        return cls(packed[:16], html.decode(), scan, heatmap or None)
+        html, scan, heatmap, logo = parts
+        return cls(packed[:16], html.decode(), scan, heatmap or None, logo or None)
 
 
 def sheet(context: ReportContext, env: Environment, *, watermark: str | None = None) -> Sheet:
     """Build the sheet; the same version of the same report always gets the same identifier."""
     number = hashlib.sha256(f"{context.report_id} {context.version}".encode()).digest()[:16]
     html = report_html(context, env, watermark=watermark)
-    return Sheet(number, html, context.scan.image, _heatmap(context))
+    return Sheet(number, html, context.scan.image, _heatmap(context), context.hospital.logo)
 
 
 def _heatmap(context: ReportContext) -> bytes | None:

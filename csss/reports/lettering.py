@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from flask import current_app
-
 from csss import report_fonts
+from csss.config import environment_name
 from csss.errors import StateConflict
+from csss.hospital.current import from_environment, hospital
 from csss.i18n import _
 from csss.people.models import User
 from csss.prescriptions import services as prescriptions
@@ -54,20 +54,15 @@ def obstacles(scan: Scan, by: User, prescription: Prescription | None = None) ->
 
 def _texts(scan: Scan, by: User, prescription: Prescription | None) -> Iterator[Text]:
     """All texts written by people that can still be changed before the first version is made."""
-    settings, patient, review, prediction = (
-        current_app.config["CSSS"],
-        scan.patient,
-        scan.review,
-        disclosure.known(scan).prediction,
-    )
-    runner = _(
-        "The person who runs CSSS can change it in the settings (%(name)s).", name="CSSS_HOSPITAL_NAME"
-    )
-    yield Text(_("Name of the hospital"), settings.hospital_name, runner)
-    runner = _(
-        "The person who runs CSSS can change it in the settings (%(name)s).", name="CSSS_HOSPITAL_ADDRESS"
-    )
-    yield Text(_("Address of the hospital"), "\n".join(settings.hospital_address_lines), runner)
+    patient, review, prediction = scan.patient, scan.review, disclosure.known(scan).prediction
+    shown = hospital()
+    for what, text, setting in (
+        (_("Name of the hospital"), shown.name, "hospital_name"),
+        (_("Address of the hospital"), "\n".join(shown.address), "hospital_address"),
+        (_("Telephone of the hospital"), shown.telephone, ""),
+        (_("Line of the letterhead"), shown.letterhead, ""),
+    ):
+        yield Text(what, text, _who_changes(setting))
     patients = _("The patient can change the spelling on their own account page.")
     yield Text(_("Name of the patient"), patient.user.name, patients)
     yield Text(_("Address of the patient"), patient.address, patients)
@@ -90,6 +85,15 @@ def _texts(scan: Scan, by: User, prescription: Prescription | None) -> Iterator[
         yield Text(_("Notes of the prescription"), prescription.notes, correction)
         yield _signer(prescription.pharmacist)
     yield _signer(by)
+
+
+def _who_changes(setting: str) -> str:
+    if setting and from_environment(setting):
+        return _(
+            "The person who runs CSSS can change it in the settings (%(name)s).",
+            name=environment_name(setting),
+        )
+    return _("An administrator can change it under “Hospital”.")
 
 
 def _signer(person: User) -> Text:

@@ -1,6 +1,6 @@
 """Render a report context to HTML and PDF/A-3u from nothing but the given input.
 
-WeasyPrint loads everything through the fetcher below: our fonts and two pictures, as bytes under made-up addresses.
+WeasyPrint loads everything through the fetcher below: our fonts and the pictures, as bytes under made-up addresses.
 Anything else (a file, the network, a data URL) fails the report instead of being left out silently. A letter that
 our fonts lack fails it too: it would print as a box, or in whatever font this machine has.
 """
@@ -30,6 +30,7 @@ from csss.reports import actual_text
 from csss.reports.context import ReportContext
 from csss.reports.document import (
     HEATMAP,
+    LOGO,
     SCAN,
     SCHEME,
     ReportRenderError,
@@ -190,11 +191,13 @@ def render_pdf(context: ReportContext, env: Environment) -> bytes:
 
 
 def typeset(given: Sheet) -> bytes:
-    """Convert the sheet to a PDF, with its two pictures and our fonts. Raises ReportRenderError."""
+    """Convert the sheet to a PDF, with its pictures and our fonts. Raises ReportRenderError."""
     scan = printable_jpeg(given.scan)
     resources = {SCAN: ("image/jpeg", scan)}
     if given.heatmap:
         resources[HEATMAP] = ("image/jpeg", printable_jpeg(_laid_over(scan, given.heatmap)))
+    if given.logo:
+        resources[LOGO] = ("image/jpeg", printable_jpeg(given.logo))
     return press(given.html, resources, _styles(), given.identifier)
 
 

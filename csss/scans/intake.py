@@ -71,8 +71,8 @@ def take_in(content: bytes, *, limit: int) -> Intake:
     Raises Invalid with a sentence for the field `file`.
     """
     kind = look_at(content, limit=limit)
-    written = _rewritten(content)
-    _check(written)
+    written = rewritten(content)
+    check_verdict(written)
     return Intake(
         content=written.content,
         media_type=kind.media_type,
@@ -115,7 +115,8 @@ def check_length(length: int, *, limit: int) -> None:
         )
 
 
-def _rewritten(content: bytes) -> DecodedPicture:
+def rewritten(content: bytes) -> DecodedPicture:
+    """The child's answer about a picture that `look_at` has accepted. Raises Invalid (`file`) when there is none."""
     try:
         return decoder.unpack(_room.run(decoder.TAKE_IN + content))
     except Busy as error:
@@ -135,7 +136,7 @@ def _rewritten(content: bytes) -> DecodedPicture:
         ) from None
 
 
-def _check(written: DecodedPicture) -> None:
+def check_verdict(written: DecodedPicture) -> None:
     """Raise Invalid unless the decoder accepted the picture."""
     if written.verdict is Verdict.DAMAGED:
         raise Invalid(

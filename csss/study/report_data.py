@@ -11,6 +11,7 @@ from csss.audit.models import AuditEvent
 from csss.clock import now
 from csss.config import Settings
 from csss.database import db
+from csss.hospital.current import hospital
 from csss.study.cases import Case, cases
 from csss.study.erased import take_out
 from csss.study.protocol import Protocol
@@ -82,7 +83,7 @@ def gather(study: StudyFolder, settings: Settings, *, prevalence: float | None =
     )
     without = Counter(found.without.values())
     return StudyReport(
-        hospital=settings.hospital_name,
+        hospital=hospital().name,
         made_at=now().astimezone(settings.zone),
         protocol=protocol,
         registration=_registration(study),

@@ -6,6 +6,7 @@ from flask import Flask, Response, current_app, url_for
 from flask_login import current_user
 
 from csss.errors import NotFound, StateConflict
+from csss.hospital.current import hospital
 from csss.key_checks import WrongKey
 from csss.people.permissions import Permission
 from csss.storage.files import CannotOpen
@@ -53,7 +54,7 @@ def init_web(app: Flask) -> None:
 
 
 def _register_blueprints(app: Flask) -> None:
-    from csss.web import colours  # noqa: F401 - adds its routes to `shell`
+    from csss.web import colours, hospital_logo  # noqa: F401 - add their routes to `shell`
     from csss.web.account import account
     from csss.web.admin import admin
     from csss.web.assistant import assistant
@@ -91,12 +92,17 @@ def _register_blueprints(app: Flask) -> None:
 def _template_values() -> dict[str, Any]:
     settings = current_app.config["CSSS"]
     party, confined = settings.relying_party, is_confined()
+    shown = hospital()
     may_read_models = current_user.may(Permission.MODEL_READ) and not confined
     return {
         "nav_items": [] if confined else nav_items(current_user),
         "models_url": url_for("models.index") if may_read_models else None,
         "passkey_origin": party.origin if party else None,
-        "hospital_name": settings.hospital_name,
+        "hospital_name": shown.name,
+        "hospital_telephone": shown.telephone,
+        "hospital_logo": url_for("shell.hospital_logo", number=shown.number)
+        if shown.has_small_logo
+        else None,
         "zone": settings.zone,
     }
 

@@ -51,6 +51,9 @@ PERMISSIONS_POLICY = ", ".join(
     [*(f"{feature}=(self)" for feature in _OURS), *(f"{feature}=()" for feature in _OFF)]
 )
 
+# What browsers may keep, because the address changes with the content.
+_STORED = frozenset({STATIC_ENDPOINT, "shell.hospital_logo"})
+
 HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -62,7 +65,7 @@ def init_headers(app: Flask) -> None:
 def add_headers(response: Response) -> Response:
     """Set the security headers; a policy that a view has set for its own file stays.
 
-    Nothing but static files may be kept by a browser or a proxy, signed in or not: clinic computers are
+    Nothing but static files and the logo may be kept by a browser or a proxy, signed in or not: clinic computers are
     shared, and a page for a visitor holds a form token that belongs to one session.
     """
     headers = response.headers
@@ -70,7 +73,7 @@ def add_headers(response: Response) -> Response:
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     if request.is_secure or current_app.config.get("PREFERRED_URL_SCHEME") == "https":
         headers.setdefault("Strict-Transport-Security", HSTS)
-    static = request.endpoint == STATIC_ENDPOINT and response.status_code < 400
+    static = request.endpoint in _STORED and response.status_code < 400
     if not static:
         headers["Cache-Control"] = "no-store"
     if static or _is_for_a_script(response):

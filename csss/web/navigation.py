@@ -35,10 +35,16 @@ _ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
         ("admin.mail_log", _l("Mail")),
         ("admin.audit_log", _l("Audit log")),
         ("admin.statistics", _l("Statistics")),
+        ("admin.hospital_settings", _l("Hospital")),
     ),
 }
 # Pages that belong to an entry although their address is not below its own.
-_ALSO: dict[str, str] = {"admin.erasures": "admin.users", "admin.jobs": "admin.mail_log"}
+_ALSO: dict[str, str] = {
+    "admin.erasures": "admin.users",
+    "admin.invitations": "admin.users",
+    "admin.invite": "admin.users",
+    "admin.jobs": "admin.mail_log",
+}
 _HELP = ("assistant.page", _l("Help"))
 
 

@@ -221,6 +221,22 @@ TASKS = (
         "admin.audit_log admin.audit_csv",
     ),
     Task(
+        "invite_staff",
+        admin.invite_staff,
+        "admin.invitations POST admin.invite POST admin.send_invitation POST admin.withdraw_invitation "
+        "auth.accept_invitation POST auth.accept_invitation",
+    ),
+    Task(
+        "change_the_hospital",
+        admin.change_the_hospital,
+        "admin.hospital_settings POST admin.change_hospital shell.hospital_logo",
+    ),
+    Task(
+        "correct_a_patient",
+        admin.correct_a_patient,
+        "admin.user admin.patient_details POST admin.correct_patient",
+    ),
+    Task(
         "choose_a_version_of_the_classifier",
         admin.choose_a_version_of_the_classifier,
         "models.index model_versions.page POST model_versions.use POST model_versions.back",

@@ -119,7 +119,7 @@ def test_the_audit_log_is_exported_inert_and_tells_of_it(admin: Visitor, clinic:
         "account.registered"
     }
     assert "'=HYPERLINK(1)" in {row[3] for row in rows}
-    assert "Exported the audit log" in words(admin.get("/admin/audit"))
+    assert "exported the audit log" in words(admin.get("/admin/audit"))
     answer = admin.get("/admin/audit.csv?from=2020-01-01&to=2026-01-01")
     assert answer.status_code == 422 and "At most 366 days" in words(answer)
 

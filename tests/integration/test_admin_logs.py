@@ -14,10 +14,10 @@ from csss.notices.models import MailKind, MailMessage, MailState
 from csss.notices.services import send_again
 from csss.paths import TEMPLATES
 from csss.scans.states import Status
-from csss.web.admin.logs.audit_presenters import ACTION_WORDS
+from csss.web.admin.logs.audit_sentences import ACTION_SENTENCES
 from csss.web.admin.logs.forms import ACTION_GROUPS
 from tests.factories import Clinic
-from tests.integration.administrator import listed, url
+from tests.integration.administrator import url
 from tests.visitor import Visitor, words
 
 # The mail log
@@ -68,7 +68,8 @@ def test_the_audit_log_is_searched(admin: Visitor, clinic: Clinic) -> None:
     scan_id = clinic.scan(Status.AI_ANALYZED, doctor=doctor).id
 
     def found(query: str) -> list[str]:
-        return [row.split()[-1] for row in listed(admin.page(f"/admin/audit?{query}"), "audit")]
+        rows = admin.page(f"/admin/audit?{query}").select("#audit tbody tr")
+        return [row.select_one("a[href*='action=']").get_text() for row in rows]
 
     assert set(found("action=scan.")) == {"scan.submitted", "scan.status_changed", "scan.analysis_requested"}
     assert set(found("action=scan.status_changed")) == {"scan.status_changed"}
@@ -117,11 +118,11 @@ def recorded_actions() -> set[str]:
 
 
 def test_every_action_that_is_recorded_has_words() -> None:
-    assert recorded_actions() - set(ACTION_WORDS) == set()
+    assert recorded_actions() - set(ACTION_SENTENCES) == set()
 
 
 def test_every_action_that_is_recorded_can_be_chosen_in_the_filter(admin: Visitor) -> None:
-    groups = {action.partition(".")[0] + "." for action in recorded_actions() | set(ACTION_WORDS)}
+    groups = {action.partition(".")[0] + "." for action in recorded_actions() | set(ACTION_SENTENCES)}
     assert groups - set(ACTION_GROUPS) == set(), "actions that no choice of the audit log finds"
     assert set(ACTION_GROUPS) - groups == set(), "choices that find nothing"
     offered = {

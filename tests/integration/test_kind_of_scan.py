@@ -124,7 +124,7 @@ def test_a_doctor_corrects_the_kind(clinic: Clinic, doctor: Visitor, admin: Visi
     event = db.session.scalars(sa.select(AuditEvent).where(AuditEvent.action == "scan.kind_corrected")).one()
     assert event.actor_id == doctor.user_id and event.subject_id == str(scan_id)
     assert event.detail == {"was": "cardiac_mri", "became": "chest_xray"}
-    assert "Corrected the kind of a scan" in admin.page("/admin/audit").get_text()
+    assert "corrected the kind of the scan of" in admin.page("/admin/audit").get_text()
 
 
 def test_an_answer_that_fitted_does_not_count_after_a_correction(clinic: Clinic, doctor: Visitor) -> None:

@@ -180,7 +180,7 @@ def test_an_administrator_compares_puts_in_use_and_goes_back_one_step(admin: Vis
         ("as installed", NEW),
     ]
     assert {event.actor_id for event in events} == {admin.user_id}
-    assert "Put a version of the classifier in use" in words(admin.get("/admin/audit"))
+    assert "put a version of the classifier in use" in words(admin.get("/admin/audit"))
 
 
 @pytest.mark.both_databases

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 
 from csss import create_app
+from csss.auth import invitations
 from csss.auth.accounts import confirmation_token
 from csss.auth.models import PasswordReset
 from csss.auth.passkeys.models import Passkey
@@ -49,6 +50,8 @@ class Site:
     batch: uuid.UUID = field(default_factory=uuid.uuid4)
     token: str = ""
     reset_token: str = ""
+    invitation: uuid.UUID = field(default_factory=uuid.uuid4)
+    invitation_token: str = ""
     opened: dict[Any, Any] = field(default_factory=dict)  # pages by role, see opened_pages.py
 
     def visitor(self, role: str | None) -> Visitor:
@@ -74,13 +77,18 @@ class Site:
             "template_id": report_templates.of(db.session.get_one(User, self.people["doctor"]))[0].id,
             "preset_id": db.session.scalars(select(PrescriptionTemplate.id)).first(),
             "user_id": self.people["waiting"],
+            "invitation_id": self.invitation,
             "session_id": uuid.uuid4(),
-            "token": self.reset_token if rule.endpoint == "auth.reset_password" else self.token,
+            "token": {
+                "auth.reset_password": self.reset_token,
+                "auth.accept_invitation": self.invitation_token,
+            }.get(rule.endpoint, self.token),
             "passkey_id": uuid.uuid4(),
             "path": "icons.svg",
             "version": read_info().version,
             "name": "confusion",
             "finding": "Effusion",
+            "number": 1,
         } | instead
         with self.app.test_request_context():
             values = {name: known[name] for name in rule.arguments if name in known}
@@ -123,6 +131,10 @@ def _furnish(site: Site) -> None:
         reset = PasswordReset(id=uuid.uuid4(), user_id=people["another patient"].id)
         db.session.add(reset)
         site.reset_token = draw_token(reset)
+        invited = invitations.invite(
+            email="new@csss.example", name="Nora New", role="doctor", by=people["admin"]
+        )
+        site.invitation, site.invitation_token = invited.id, invitations.draw_token(invited)
         for number, role in enumerate(ROLES):
             values = {"name": "My phone", "public_key": b"", "sign_count": 0, "synced": True}
             db.session.add(Passkey(user_id=people[role].id, credential_id=f"AAA{number}", **values))

@@ -16,6 +16,7 @@ CAPABILITIES = (
     "assistant",
     "auth",
     "erasing",
+    "hospital",
     "live",
     "notices",
     "people",

@@ -20,6 +20,7 @@ from csss.clock import now
 from csss.config import RelyingParty
 from csss.database import changed_rows, db
 from csss.errors import Counted, Invalid, NotFound, StateConflict
+from csss.hospital.current import hospital
 from csss.i18n import _, _l
 from csss.notices.models import MailKind
 from csss.notices.services import owe
@@ -82,7 +83,7 @@ def begin_registration(asked: UserSession, *, name: str, password_is_right: bool
     return ceremony.registration_options(
         party,
         _new_challenge(Ceremony.REGISTER, asked, asked.id).challenge,
-        hospital=current_app.config["CSSS"].hospital_name,
+        hospital=hospital().name,
         user_id=user.id,
         email=user.email,
         name=user.name,

@@ -10,6 +10,7 @@ from types import TracebackType
 from flask import Flask, current_app
 from flask_mail import Connection, Mail, Message
 
+from csss.hospital import current
 from csss.i18n import _
 from csss.notices.channels import NoLineError, NotTakenError, RefusedError
 from csss.notices.models import MailKind, MailMessage
@@ -59,7 +60,7 @@ def init_mail(app: Flask) -> None:
 def compose(message: MailMessage, draft: Draft) -> Message:
     """The outgoing message: plain text, with the Message-ID assigned when it was queued."""
     settings = current_app.config["CSSS"]
-    name, hospital = message.user.name, settings.hospital_name
+    name, hospital = message.user.name, current.hospital().name
     if message.kind is MailKind.CODE:  # a number in an address or a name must not be mistaken for the code
         name, hospital = _without_numbers(name), _without_numbers(hospital)
     # The plain environment: a mail knows nothing of requests, sessions and navigation.
@@ -77,7 +78,7 @@ def compose(message: MailMessage, draft: Draft) -> Message:
         subject=" ".join(
             subject.split()
         ),  # one line, whatever a setting contains: a line break would end the header
-        recipients=[message.user.email],
+        recipients=[draft.to or message.user.email],
         body=body,
         extra_headers=headers,
     )

@@ -8,6 +8,7 @@ from flask import current_app, url_for
 from csss.assistant import search
 from csss.assistant.search import AnswerKind
 from csss.assistant.topics import Topic, read
+from csss.hospital.current import hospital
 from csss.i18n import _, _n, language
 from csss.people.roles import Role
 
@@ -62,14 +63,14 @@ def offers(role: Role) -> list[Topic]:
 
 def _answer(question: str, topic: Topic) -> Exchange:
     settings = current_app.config["CSSS"]
-    lines = settings.hospital_address_lines
+    shown = hospital()
     filled = topic.answer.format(
         upload_mb=settings.upload_mb,
         otp_minutes=_n("%(num)s minute", "%(num)s minutes", settings.otp_minutes),
         session_minutes=_n("%(num)s minute", "%(num)s minutes", settings.session_minutes),
         session_hours=_n("%(num)s hour", "%(num)s hours", settings.session_hours),
-        hospital_name=settings.hospital_name,
-        hospital_address="".join(f", {line}" for line in lines),
+        hospital_name=shown.name,
+        hospital_address="".join(f", {line}" for line in shown.address),
     )
     return Exchange(
         id=_new_id(),

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 
 from csss import outbox
-from csss.auth import second_factor
+from csss.auth import invitations, second_factor
 from csss.clock import now
 from csss.database import db, transaction
 from csss.notices.models import MailKind, MailState
@@ -17,8 +17,9 @@ from csss.people.models import User
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.browser.scene import Crowd, Scene
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, picture
 from tests.hospital import keep_fitted_version
+from tests.stack import eventually
 
 
 def choose_a_version_of_the_classifier(scene: Scene) -> None:
@@ -235,6 +236,89 @@ def place_and_lift_a_legal_hold(scene: Scene) -> None:
     hand.write("Reason", "It is over.", "#legal-hold")
     hand.press("Lift the legal hold")
     scene.reads("Earlier legal holds")
+
+
+def invite_staff(scene: Scene) -> None:
+    """Invited, sent again, accepted by the invited person in the same browser; another invitation is withdrawn."""
+    name = f"Nora {uuid.uuid4().hex[:8].title()}"
+    email = f"{name.replace(' ', '.').lower()}@csss.example"
+    with scene.clinic() as clinic:
+        scene.come_in(clinic.person("admin"))
+    hand = scene.hand
+
+    def invite(name: str, email: str) -> None:
+        hand.write("Full name", name)
+        hand.write("E-mail address", email)
+        hand.choose("Pharmacist")
+        hand.write("Your current password", PASSWORD)
+        hand.press("Send the invitation")
+        scene.reads(f"The invitation of {name} is on its way.")
+
+    hand.open("/admin/users")
+    hand.follow("Invitations", ".tabs")
+    invite(f"{name} Other", f"other.{email}")
+    hand.unfold("Withdraw …")
+    hand.press(f"Withdraw the invitation of {name} Other")
+    scene.reads("is withdrawn")
+    invite(name, email)
+    hand.press(f"Send the invitation of {name} again")
+    scene.reads("gets a new link")
+    hand.open(_invitation(scene, email))
+    hand.write("New password", "purple lantern orbit")
+    hand.press("Make my account")
+    scene.reads("Your account is ready.")
+
+
+def change_the_hospital(scene: Scene) -> None:
+    """A telephone number, and a logo."""
+    scene.as_a("admin")
+    hand = scene.hand
+    hand.open("/admin/")
+    hand.follow("Hospital", ".main-nav")
+    hand.write("Telephone", "+91 44 5550 0199")
+    logo = scene.folder / "logo.png"
+    logo.write_bytes(picture(200, 100))
+    hand.give("New logo", logo)
+    hand.press("Save the settings")
+    scene.reads("The settings of the hospital are changed.")
+    scene.reads("+91 44 5550 0199", ".footer")
+    expect(scene.page.locator(".masthead__logo")).to_be_visible()
+
+
+def _invitation(scene: Scene, email: str) -> str:
+    """The path of the newest link, the one that works: the first mail may have been dropped."""
+    mails = eventually(
+        lambda: [
+            found[0]
+            for mail in scene.stack.mailbox.to(email, "invited")
+            if (found := re.search(r"/invitation/\S+", mail.get_content())) and _is_open(scene, found[0])
+        ]
+    )
+    return str(mails[-1])
+
+
+def _is_open(scene: Scene, path: str) -> bool:
+    with scene.clinic():
+        return invitations.of_token(path.rpartition("/")[2]) is not None
+
+
+def correct_a_patient(scene: Scene) -> None:
+    """The name was misread; first the reason is forgotten."""
+    name, _ = _patient_to_keep(scene)
+    hand = scene.hand
+    hand.open(f"/admin/users?q={name}")
+    hand.follow(name, "#users")
+    hand.follow("Correct name, birth date, sex or e-mail")
+    hand.write("Full name", f"{name} Right")
+    hand.pick("Sex", "Male")
+    hand.write("Reason", "Identity card seen.")
+    hand.write("Your current password", "not this one")
+    hand.press("Save the corrected details")
+    scene.reads("This is not your current password.")
+    hand.write("Your current password", PASSWORD)
+    hand.press("Save the corrected details")
+    scene.reads(f"The details of {name} Right are corrected")
+    scene.reads("Identity card seen.", "#corrections")
 
 
 def erase_a_patient(scene: Scene) -> None:

@@ -7,10 +7,11 @@ from flask import url_for
 from flask_babel.speaklater import LazyString
 
 from csss.auth import authenticator_app
+from csss.dates import day
 from csss.i18n import _, _l, _n
 from csss.people.models import AccountState, User
 from csss.people.roles import Role
-from csss.scans.presenters import Tag
+from csss.scans.presenters import SEX_NAMES, Tag
 from csss.web.admin.accounts.forms import STATE_WORDS, PasswordAgain
 from csss.web.filters import address, when
 
@@ -210,5 +211,9 @@ def account_facts(user: User, recovery_codes: int) -> list[tuple[str, str | None
     if user.erased_at is not None:
         return [(_("Role"), user.role.human), (_("Registered"), when(user.created_at))]
     if user.patient is not None:
-        facts.insert(0, (_("MRN"), user.patient.mrn))
+        facts[:0] = [
+            (_("MRN"), user.patient.mrn),
+            (_("Date of birth"), day(user.patient.date_of_birth)),
+            (_("Sex"), SEX_NAMES[user.patient.sex]),
+        ]
     return facts

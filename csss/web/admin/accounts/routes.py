@@ -8,6 +8,7 @@ from flask import Response, flash, request, url_for
 
 from csss.auth import account_decisions, account_queries, second_factor, sessions
 from csss.auth import accounts as services
+from csss.auth.patient_corrections import corrections_of
 from csss.database import db, transaction
 from csss.errors import NotFound
 from csss.i18n import _, _n
@@ -26,6 +27,7 @@ from csss.web.admin.accounts.presenters import (
     list_rows,
 )
 from csss.web.admin.blueprint import admin
+from csss.web.admin.patients.presenters import correction_rows
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import idle_limit, me, requires
 from csss.web.listing import filters, list_url, page_number, pager, query_string
@@ -185,6 +187,8 @@ def show_account(
         "sessions": living,
         "device_words": device_words,
         "keeping": keeping(found),
+        "may_correct": found.patient is not None and found.erased_at is None,
+        "corrections": correction_rows(corrections_of(found.patient)) if found.patient else [],
         "hold_form": hold_form or LegalHoldForm(),
         "conflict": conflict,
     }

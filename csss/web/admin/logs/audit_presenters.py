@@ -1,131 +1,58 @@
 """Audit events in an administrator's words."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from flask import url_for
 
 from csss.audit.queries import Entry
-from csss.i18n import _, _l
+from csss.i18n import _, _l, _n
+from csss.people.models import User
+from csss.people.roles import Role
+from csss.reports.audit_names import AuditNames
 from csss.scans.presenters import Words
+from csss.web.admin.logs.audit_sentences import VIEWS, sentence
+from csss.web.admin.patients.presenters import changes_of
+
+_WITHOUT_PERSON = frozenset({"system", "worker", "web", "command line"})
 
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One line of the audit log; `subject_url` links to the scan where it has a page."""
+    """One line of the audit log; `subject_url` links to the scan or account where it has a page."""
 
     number: int
     at: datetime
-    who: str
+    words: str
     role: str
     action: str
-    words: str
     subject_type: str
     subject_id: str
     subject_url: str | None
+    changes: tuple[tuple[str, str, str], ...]  # of a correction: field, before, after
     detail: tuple[tuple[str, str], ...]
     origin: str
+    own_view: bool
 
 
-ACTION_WORDS: Words[str] = Words(
-    {
-        "access.refused": _l("Was refused"),
-        "account.address_confirmed": _l("Confirmed the e-mail address"),
-        "account.approved": _l("Approved an account"),
-        "account.confirmation_requested": _l("Asked for another confirmation link"),
-        "account.created": _l("Created an account"),
-        "account.deactivated": _l("Deactivated an account"),
-        "account.password_changed": _l("Changed the password"),
-        "account.password_refused": _l("Gave a wrong current password"),
-        "account.password_reset_requested": _l("Asked for a link for a new password"),
-        "account.password_reset": _l("Set a new password by a link"),
-        "account.registered_again": _l("Registered with an address that has an account"),
-        "account.profile_changed": _l("Changed own details"),
-        "account.reactivated": _l("Reactivated an account"),
-        "account.second_factor_reset": _l("Reset somebody’s second factor"),
-        "account.sessions_ended": _l("Ended somebody’s sessions"),
-        "account.refused": _l("Refused an account"),
-        "account.registered": _l("Registered"),
-        "account.report_passphrase_removed": _l("Removed the report pass phrase"),
-        "account.report_passphrase_set": _l("Set the report pass phrase"),
-        "account.viewed": _l("Looked at an account"),
-        "audit.exported": _l("Exported the audit log"),
-        "audit.sealed_late": _l("Sealed events of an earlier release"),
-        "audit.verified": _l("Checked the audit log"),
-        "audit.viewed": _l("Looked at the audit log"),
-        "backup.made": _l("Made a backup"),
-        "backup.restored": _l("Restored a backup"),
-        "approval.batch_approved": _l("Approved several reports with one code"),
-        "approval.batch_prepared": _l("Chose reports to approve together"),
-        "code.accepted": _l("Second factor accepted"),
-        "code.refused": _l("Second factor refused"),
-        "code.request_refused": _l("Asked for too many one-time codes"),
-        "code.requested": _l("Asked for a one-time code"),
-        "job.tried_again": _l("Had a given-up job tried again"),
-        "job.set_aside": _l("Set a given-up job aside"),
-        "mail.dropped": _l("Message dropped"),
-        "mail.failed": _l("Message not delivered"),
-        "mail.sent": _l("Message sent"),
-        "mail.sent_again": _l("Had a message sent again"),
-        "model.chosen": _l("Put a version of the classifier in use"),
-        "model.recalibrated": _l("Fitted the classifier to this hospital"),
-        "passkey.added": _l("Registered a passkey"),
-        "passkey.refused": _l("Passkey refused"),
-        "passkey.removed": _l("Removed a passkey"),
-        "passkey.used": _l("Passkey accepted"),
-        "patient.erased": _l("Erased a patient"),
-        "patient.hold_lifted": _l("Lifted a legal hold"),
-        "patient.hold_placed": _l("Placed a legal hold"),
-        "prescription.warning_overridden": _l("Set a warning aside"),
-        "prescription_template.kept": _l("Kept a prescription template"),
-        "prescription_template.removed": _l("Removed a prescription template"),
-        "report.downloaded": _l("Opened a report"),
-        "report.previewed": _l("Previewed a report"),
-        "report.stored": _l("Report stored"),
-        "report_template.kept": _l("Kept a template of findings"),
-        "report_template.removed": _l("Removed a template of findings"),
-        "scan.addendum_added": _l("Added an addendum"),
-        "scan.analysis_failed": _l("Analysis failed"),
-        "scan.analysis_requested": _l("Started an analysis"),
-        "scan.answer_revealed": _l("Kept a first impression and saw the classifier’s answer"),
-        "scan.closed": _l("Closed a scan"),
-        "scan.exported_for_study": _l("Handed a scan to the readers of a study"),
-        "scan.held": _l("Put a scan on hold"),
-        "scan.heatmap_viewed": _l("Looked at a heat map"),
-        "scan.hold_lifted": _l("Lifted a hold"),
-        "scan.image_viewed": _l("Looked at a picture"),
-        "scan.kind_corrected": _l("Corrected the kind of a scan"),
-        "scan.opened_by_pharmacist": _l("Opened a signed scan as the first pharmacist"),
-        "scan.prescription_corrected": _l("Corrected a prescription"),
-        "scan.priority_changed": _l("Changed the priority"),
-        "scan.read_without_classifier": _l("Read a scan without the classifier"),
-        "scan.review_corrected": _l("Corrected a review"),
-        "scan.signature_taken_back": _l("Took a signature back"),
-        "scan.signed_again": _l("Signed a reading again"),
-        "scan.status_changed": _l("Moved a scan on"),
-        "scan.submitted": _l("Uploaded a scan"),
-        "scan.viewed": _l("Looked at a scan"),
-        "second_factor.authenticator_added": _l("Added an authenticator app"),
-        "second_factor.authenticator_removed": _l("Removed an authenticator app"),
-        "second_factor.recovery_codes_made": _l("Made recovery codes"),
-        "secret_key.changed": _l("Changed the secret key"),
-        "session.began": _l("Signed in"),
-        "session.ended": _l("Signed out"),
-        "session.others_ended": _l("Ended the other sessions"),
-        "session.refused": _l("Sign-in refused"),
-        "statistics.exported": _l("Exported the statistics"),
-        "study.drawn": _l("Drew the sample of a study"),
-        "study.exported": _l("Exported a study"),
-        "study.read_in": _l("Took over readings of a study"),
-        "study.reported": _l("Made the report of a study"),
-        "settings.changed": _l("Started with other settings"),
-        "request.throttled": _l("Refused after too many tries"),
-    }
-)
+@dataclass(frozen=True)
+class FoldedRow:
+    """What whoever reads the log has looked at: several lines in one."""
+
+    rows: tuple[AuditRow, ...]
+
+    @property
+    def words(self) -> str:
+        return _n("You looked at %(num)s thing", "You looked at %(num)s things", len(self.rows))
+
+
 _SUBJECTS: Words[str] = Words(
     {
         "approvalbatch": _l("choice of reports"),
+        "hospital": _l("hospital"),
+        "invitation": _l("invitation"),
         "mailmessage": _l("message"),
         "model": _l("classifier"),
         "outboxjob": _l("job"),
@@ -139,25 +66,51 @@ _SUBJECTS: Words[str] = Words(
 )
 
 
-def audit_row(entry: Entry, scans: Collection[str]) -> AuditRow:
-    """The row of one event. `scans`: the ids of the scans that still exist."""
+def audit_rows(
+    entries: Sequence[Entry], names: AuditNames, viewer: User, *, fold: bool
+) -> list[AuditRow | FoldedRow]:
+    """The rows of a page. With `fold`, neighbouring views of the viewer become one row."""
+    rows = [_row(entry, names, viewer) for entry in entries]
+    if not fold:
+        return list(rows)
+    found: list[AuditRow | FoldedRow] = []
+    for own_view, group in groupby(rows, key=lambda row: row.own_view):
+        run = tuple(group)
+        found += [FoldedRow(run)] if own_view and len(run) > 1 else run
+    return found
+
+
+def _row(entry: Entry, names: AuditNames, viewer: User) -> AuditRow:
     event = entry.event
+    actor = entry.actor or (_("The system") if event.origin in _WITHOUT_PERSON else _("A visitor"))
+    key = (event.subject_type, event.subject_id)
+    about = names.words.get(key, "")
+    if not about and event.subject_id:
+        kind = _SUBJECTS.get(event.subject_type, event.subject_type)
+        about = _("%(kind)s %(number)s", kind=kind, number=event.subject_id[:8])
     return AuditRow(
         number=event.id,
         at=event.at,
-        who=entry.actor
-        or (
-            _("The system") if event.origin in {"system", "worker", "web", "command line"} else _("A visitor")
-        ),
-        role=event.actor_role,
+        words=sentence(event.action, who=actor, about=about),
+        role=Role(event.actor_role).human if event.actor_role in set(Role) else "",
         action=event.action,
-        words=ACTION_WORDS.get(event.action, event.action),
         subject_type=_SUBJECTS.get(event.subject_type, event.subject_type),
         subject_id=event.subject_id,
-        subject_url=url_for("admin.scan", scan_id=event.subject_id) if event.subject_id in scans else None,
+        subject_url=_page_of(key, names),
+        changes=changes_of(names.corrections[event.id]) if event.id in names.corrections else (),
         detail=tuple((name.replace("_", " "), _plain(value)) for name, value in event.detail.items()),
         origin=event.origin,
+        own_view=event.action in VIEWS and event.actor_id == viewer.id,
     )
+
+
+def _page_of(key: tuple[str, str], names: AuditNames) -> str | None:
+    """The page of the thing: a scan's, also for its report, or an account's."""
+    if key in names.scans:
+        return url_for("admin.scan", scan_id=names.scans[key])
+    if key in names.users:
+        return url_for("admin.user", user_id=names.users[key])
+    return None
 
 
 def _plain(value: object) -> str:

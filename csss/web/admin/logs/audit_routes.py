@@ -16,9 +16,9 @@ from csss.database import transaction
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.reports import approvals
-from csss.scans import queries as scan_queries
+from csss.reports.audit_names import AuditNames, names_of
 from csss.web.admin.blueprint import admin
-from csss.web.admin.logs.audit_presenters import audit_row
+from csss.web.admin.logs.audit_presenters import audit_rows
 from csss.web.admin.logs.forms import AuditFilter
 from csss.web.exports import csv_response
 from csss.web.fetch_site import not_from_elsewhere
@@ -39,15 +39,14 @@ def _show_audit(*, status: int = 200, refused: str = "") -> Response:
     form.offer_action()
     cut = audit_queries.events(_asked(form), before=_event_number(request.args.get("before", "")))
     kept = filters(but="before")
-    about = [entry.event.subject_id for entry in cut.entries if entry.event.subject_type == "scan"]
-    there = scan_queries.those_that_exist(about)
+    names = names_of([entry.event for entry in cut.entries]) if _may_see_names() else AuditNames()
     return page_or_fragment(
         "admin/audit.html",
         "admin/_audit.html",
         status=status,
         form=form,
         refused=refused,
-        rows=[audit_row(entry, there) for entry in cut.entries],
+        rows=audit_rows(cut.entries, names, me(), fold=not kept),
         filtered=bool(kept),
         head=chain.head(),
         checked=audit_queries.last_check(),
@@ -55,6 +54,11 @@ def _show_audit(*, status: int = 200, refused: str = "") -> Response:
         newest_url=list_url(".audit_log", kept) if "before" in request.args else None,
         older_url=list_url(".audit_log", kept | {"before": str(cut.older)}) if cut.older else None,
     )
+
+
+def _may_see_names() -> bool:
+    """Names and MRNs stand only where the reader could open the account or the scan."""
+    return me().may(Permission.ACCOUNT_MANAGE) and me().may(Permission.SCAN_SEE)
 
 
 def _asked(form: AuditFilter) -> AuditQuery:

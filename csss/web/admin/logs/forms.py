@@ -25,6 +25,9 @@ MAIL_KIND_WORDS: Words[MailKind] = Words(
         MailKind.SECOND_FACTOR_RESET: _l("Second factor reset"),
         MailKind.PASSPHRASE_SET: _l("Report pass phrase set"),
         MailKind.PASSPHRASE_REMOVED: _l("Report pass phrase removed"),
+        MailKind.DETAILS_CORRECTED: _l("Details corrected"),
+        MailKind.ADDRESS_MOVED: _l("Address changed"),
+        MailKind.INVITATION: _l("Invitation"),
         MailKind.ADDRESS_TAKEN: _l("Registered twice"),
     }
 )
@@ -55,7 +58,7 @@ ACTION_GROUPS: Words[str] = Words(
         "prescription.": _l("Prescriptions: warnings, facts, recalls"),
         "prescription_template.": _l("Prescription templates"),
         "account.": _l("Accounts"),
-        "patient.": _l("Legal holds and erasing"),
+        "patient.": _l("Patients’ details, legal holds and erasing"),
         "session.": _l("Signing in and out"),
         "code.": _l("One-time codes"),
         "second_factor.": _l("Second factors"),
@@ -66,6 +69,7 @@ ACTION_GROUPS: Words[str] = Words(
         "mail.": _l("Mail"),
         "job.": _l("Jobs"),
         "settings.": _l("Settings"),
+        "hospital.": _l("The hospital’s name, logo and formulary"),
         "backup.": _l("Backups"),
         "statistics.": _l("Statistics"),
         "study.": _l("Validation studies"),

@@ -1,13 +1,15 @@
 """Messages in an administrator's words: the state of each."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from flask_babel.speaklater import LazyString
 
+from csss.auth.models import StaffInvitation
 from csss.i18n import _, _l, _n
-from csss.notices.models import MailMessage, MailState
+from csss.notices.models import MailKind, MailMessage, MailState
 from csss.notices.services import may_send_again
 from csss.scans.presenters import Tag
 from csss.web.admin.logs.forms import MAIL_KIND_WORDS
@@ -84,12 +86,17 @@ class MailRow:
     asks: bool  # it has been sent: asked about first
 
 
-def mail_row(message: MailMessage) -> MailRow:
+def mail_row(message: MailMessage, invited: Mapping[uuid.UUID, StaffInvitation]) -> MailRow:
+    """One message; `invited` holds the invitations that the page's messages are about."""
+    name, address = message.user.name, message.user.email
+    if message.kind is MailKind.INVITATION:  # to somebody who has no account
+        found = invited.get(message.subject_id)
+        name, address = (found.name, found.email) if found else (_("Somebody who was invited"), "")
     return MailRow(
         id=message.id,
         about=MAIL_KIND_WORDS[message.kind],
-        name=message.user.name,
-        address="" if message.user.erased_at is not None else message.user.email,
+        name=name,
+        address="" if message.user.erased_at is not None else address,
         created=message.created_at,
         tag=mail_tag(message),
         sentence=mail_sentence(message),

@@ -1,0 +1,1 @@
+"""An administrator changes the hospital's name, logo, address and formulary."""

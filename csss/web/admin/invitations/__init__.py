@@ -1,0 +1,1 @@
+"""An administrator invites staff by mail."""

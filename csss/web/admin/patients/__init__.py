@@ -1,0 +1,1 @@
+"""An administrator corrects a patient's details."""
