@@ -61,6 +61,8 @@ ACTION_SENTENCES: Words[str] = Words(
         "patient.erased": _l("%(who)s erased %(about)s"),
         "patient.hold_lifted": _l("%(who)s lifted the legal hold on %(about)s"),
         "patient.hold_placed": _l("%(who)s placed a legal hold on %(about)s"),
+        "prescription.facts_stated": _l("%(who)s stated what prescribing needs to know of %(about)s"),
+        "prescription.recalled": _l("%(who)s recalled the prescription of %(about)s"),
         "prescription.warning_overridden": _l("%(who)s set a warning aside: %(about)s"),
         "prescription_template.kept": _l("%(who)s kept a prescription template"),
         "prescription_template.removed": _l("%(who)s removed a prescription template"),
