@@ -25,6 +25,7 @@ FILES = {
     "admin.audit_csv": "",
     "admin.preview": "completed",
     "admin.statistics_csv": "",
+    "files.finding_map": "released",
     "files.heatmap": "released",
     "files.image": "released",
     "files.report": "",
