@@ -74,9 +74,8 @@ def test_the_same_picture_gives_the_same_answer(engine):
 def test_every_class_of_the_synthetic_scans_is_read_and_some_are_uncertain(engine):
     results = {file.name: engine.predict(file.read_bytes()) for file in SCANS}
     assert {name.rpartition("-")[0] for name in results} == set(ORDER)
-    read = {r.top_label for name, r in results.items() if r.top_label == name.rpartition("-")[0]}
+    read = {r.label for name, r in results.items() if r.label == name.rpartition("-")[0]}
     assert read == set(ORDER)
-    assert {"COVID", "Normal", "Sick", "Viral_Pneumonia"} <= {r.label for r in results.values()}
     uncertain = [r for r in results.values() if r.uncertain]
     assert uncertain
     assert all(r.label == "Uncertain" and r.top_label in ORDER and r.reason for r in uncertain)
