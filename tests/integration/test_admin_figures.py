@@ -143,7 +143,7 @@ def test_the_audit_log_is_searched_by_mrn(admin: Visitor, clinic: Clinic) -> Non
     mrn, scan_id = scan.patient.mrn, str(scan.id)
     clinic.scan()
     page = admin.page(f"/admin/audit?subject={mrn}")
-    found = {code.parent["title"] for code in page.select("#audit td a[title] code")}
+    found = {code.get_text(strip=True) for code in page.select("#audit dd a code")}
     assert scan_id in found and len(found) == 2  # the scan and the patient's account
     assert "No event was found" in words(admin.get("/admin/audit?subject=999999999"))
 

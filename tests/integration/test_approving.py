@@ -21,7 +21,6 @@ def test_approving_with_a_code_by_mail(admin: Visitor, clinic: Clinic, app: Flas
     scan_id = clinic.scan(Status.PHARMACIST_COMPLETED, patient=patient, findings="<b>Clear</b> lungs.").id
     text = words(admin.get(url(scan_id)))
     assert text.index("Normal chest") < text.index("<b>Clear</b> lungs.") < text.index("Amoxicillin")
-    assert "it works for 10 minutes" in text
 
     answer = admin.post(url(scan_id, "code"))
     assert answer.status_code == 303
@@ -49,9 +48,8 @@ def test_approving_with_a_code_by_mail(admin: Visitor, clinic: Clinic, app: Flas
 @pytest.mark.parametrize("settings", [{"otp_minutes": 3}], indirect=True)
 def test_the_page_tells_how_long_a_code_really_lives(admin: Visitor, clinic: Clinic) -> None:
     scan_id = clinic.scan(Status.PHARMACIST_COMPLETED).id
-    assert "it works for 3 minutes" in words(admin.get(url(scan_id)))
     admin.post(url(scan_id, "code"))
-    assert "It will work for 3 minutes." in words(admin.get(url(scan_id)))
+    assert words(admin.get(url(scan_id))).count("3 minutes") == 1  # said once, where the code is awaited
 
 
 def test_a_wrong_code_is_told_beside_the_field_and_counts(admin: Visitor, clinic: Clinic) -> None:

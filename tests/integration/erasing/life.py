@@ -20,7 +20,9 @@ from csss.database import Base, db, transaction
 from csss.erasing import leftovers, services
 from csss.erasing.models import ErasedFile
 from csss.notices.models import MailMessage
-from csss.people.models import Patient, User
+from csss.people.models import Patient, PatientCorrection, User
+from csss.prescriptions import stated_facts
+from csss.prescriptions.stated_facts import Stated
 from csss.reports import batches
 from csss.reports import services as reports
 from csss.scans import analysis, claims, previews, review_drafts
@@ -110,6 +112,16 @@ def live(clinic: Clinic) -> Life:
             )
         )
         db.session.add(PharmacistOpening(scan_id=released, pharmacist_id=admin.id, review_version=1))
+        stated_facts.state(drafted, Stated(weight="70", medicines=f"{CANARY} drops"), by=patient)
+        db.session.add(
+            PatientCorrection(
+                patient_id=patient.patient.id,
+                old={"name": f"{CANARY} Rong"},
+                new={"name": f"{CANARY} Right"},
+                reason=f"{CANARY} passport",
+                corrected_by_id=admin.id,
+            )
+        )
         claims.take(drafted, by=doctor)
         scans.correct_kind(
             drafted, was=ScanKind.CHEST_XRAY, became=ScanKind.CARDIAC_MRI, reason=f"{CANARY} heart", by=doctor

@@ -41,6 +41,8 @@ def test_nothing_of_the_person_is_left_in_any_table_or_file(life: Life, settings
         "scan_closures",
         "review_drafts",
         "first_impressions",
+        "patient_corrections",
+        "stated_facts",
         "addenda",
         "mail_messages",
     }
