@@ -123,7 +123,7 @@ TRIED = {
     "csss predict IMAGE… [--json] [--heatmap FOLDER] [--kind KIND]": Try("Normal"),
     "csss models": Try("csss-"),
     "csss recalibrate": Try("+h1 has been made", before=_READINGS),
-    "csss recalibrate [--right PERCENT] [--classes CSV] [--unnamed CSV]": Try(
+    "csss recalibrate [--right PERCENT] [--classes CSV] [--unnamed NEW_CSV]": Try(
         "scans. Fill in the column class", before="echo scan,class > CSV"
     ),
     "csss recalibrate --unnamed unnamed.csv": Try("0 scans", after="head -1 unnamed.csv"),

@@ -55,7 +55,7 @@ def test_a_prescription_moves_the_scan_on(pharmacist: Visitor, clinic: Clinic) -
     ]
     page = pharmacist.page(url(scan_id))
     assert "Salbutamol" in page.get_text() and "The prescription is complete." in page.get_text()
-    assert page.select_one("#prescription form") is None
+    assert page.select_one("#prescription [name=add_line]") is None
 
 
 def test_none_needed_is_a_statement_of_its_own(pharmacist: Visitor, clinic: Clinic) -> None:
@@ -156,7 +156,7 @@ def test_the_second_of_two_pharmacists_is_told_and_loses_no_text(pharmacist: Vis
     text = words(answer)
     assert "The pharmacist has completed the scan already" in text and "Waiting for approval" in text
     assert "Doxycycline" in text
-    assert soup(answer).select_one("#prescription form") is None
+    assert soup(answer).select_one("#prescription [name=add_line]") is None
     assert len(prescriptions.versions(fresh(scan_id))) == 1
 
 
@@ -165,7 +165,7 @@ def test_a_step_at_the_wrong_time_answers_409_before_anything_else(
     pharmacist: Visitor, clinic: Clinic, status: Status
 ) -> None:
     scan_id = clinic.scan(status).id
-    assert pharmacist.page(url(scan_id)).select_one("#prescription form") is None
+    assert pharmacist.page(url(scan_id)).select_one("#prescription [name=add_line]") is None
     for step in ("complete", "correct"):
         assert pharmacist.post(url(scan_id, step), {}).status_code == 409
     assert fresh(scan_id).status is status
@@ -176,7 +176,7 @@ def test_a_scan_on_hold_for_the_doctor_waits(pharmacist: Visitor, clinic: Clinic
     hold(clinic, scan_id, HoldFor.DOCTOR)
     page = pharmacist.page(url(scan_id))
     assert "has asked the doctor for a correction" in page.get_text()
-    assert page.select_one("#prescription form") is None
+    assert page.select_one("#prescription [name=add_line]") is None
     assert pharmacist.post(url(scan_id, "complete"), AMOXICILLIN).status_code == 409
 
 
