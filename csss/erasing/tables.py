@@ -47,4 +47,5 @@ STAYS: dict[str, str] = {
     "report_templates": "written for nobody in particular",
     "throttle_counters": "counts under keyed hashes, for an hour at most",
     "users": "id, role and day of registration; every other column is overwritten",
+    "watch_alarms": "figures of many scans, and which administrator has seen them; holds no patient",
 }

@@ -28,7 +28,8 @@ class Result:
     `probabilities` are calibrated and in class order. `reason` is a sentence or two for the doctor, None when
     certain. `heatmap` is the Grad-CAM map for `top_label` on the feature map's grid (7 x 7), float32 in 0..1, or
     None when not requested. `outlier_score` is the distance from the training pictures, None when the model has no
-    outlier score.
+    outlier score. `mean_grey` and `contrast` are mean and standard deviation of the pixels in 0..1 as the network saw
+    them.
     """
 
     label: str
@@ -43,6 +44,8 @@ class Result:
     latency_ms: float
     heatmap: NDArray[np.float32] | None
     outlier_score: float | None = None
+    mean_grey: float | None = None
+    contrast: float | None = None
 
 
 def usable_cores() -> int:
@@ -145,6 +148,8 @@ class Engine:
             latency_ms=(time.perf_counter() - start) * 1000,
             heatmap=cam,
             outlier_score=score,
+            mean_grey=float(picture.mean()),
+            contrast=float(picture.std()),
         )
 
     def outlier_score(self, feature_map: NDArray[np.float32]) -> float | None:

@@ -22,6 +22,8 @@ from csss.people.models import Patient
 from csss.reports.models import ApprovalBatchItem, ReportVersion
 from csss.reports.pdf import encrypt_pdf
 from csss.storage.files import storage
+from csss.watch import words as watch_words
+from csss.watch.alarms import opened_with
 
 _CHANNEL: channels.Channel = email
 _FINAL = frozenset({MailState.SENT, MailState.FAILED, MailState.DROPPED})
@@ -71,6 +73,8 @@ def _draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Dra
         return texts.confirm_address(
             accounts.confirmation_token(message.user), accounts.CONFIRMATION_LIFE.days
         )
+    if message.kind is MailKind.WATCH_ALARM:
+        return texts.watch_alarm([watch_words.sentence(each) for each in opened_with(message.subject_id)])
     return texts.DRAFTS[message.kind](message)
 
 

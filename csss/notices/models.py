@@ -30,6 +30,7 @@ class MailKind(StrEnum):
     PASSPHRASE_SET = "passphrase_set"
     PASSPHRASE_REMOVED = "passphrase_removed"
     ADDRESS_TAKEN = "address_taken"  # somebody registered with an address that has an account
+    WATCH_ALARM = "watch_alarm"  # to administrators: the classifier's pictures or answers have changed
 
 
 class MailState(StrEnum):

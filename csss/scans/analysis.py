@@ -80,6 +80,9 @@ def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -
             model_input_size=reading.model_input_size,
             latency_ms=reading.latency_ms,
             heatmap_key=heatmap_key,
+            outlier_score=reading.outlier_score,
+            mean_grey=reading.mean_grey,
+            contrast=reading.contrast,
         )
     )
     workflow.move(scan, Status.AI_ANALYZED, by=run.requested_by)

@@ -117,6 +117,9 @@ ACTION_WORDS: Words[str] = Words(
         "study.reported": _l("Made the report of a study"),
         "settings.changed": _l("Started with other settings"),
         "request.throttled": _l("Refused after too many tries"),
+        "watch.alarm_opened": _l("Pictures or answers of the classifier have changed"),
+        "watch.alarm_closed": _l("Closed an alarm about a change"),
+        "watch.alarm_seen": _l("Saw an alarm about a change"),
     }
 )
 _SUBJECTS: Words[str] = Words(
@@ -131,6 +134,7 @@ _SUBJECTS: Words[str] = Words(
         "scan": _l("scan"),
         "study": _l("study"),
         "user": _l("account"),
+        "watchalarm": _l("alarm"),
     }
 )
 

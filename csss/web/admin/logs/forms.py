@@ -26,6 +26,7 @@ MAIL_KIND_WORDS: Words[MailKind] = Words(
         MailKind.PASSPHRASE_SET: _l("Report pass phrase set"),
         MailKind.PASSPHRASE_REMOVED: _l("Report pass phrase removed"),
         MailKind.ADDRESS_TAKEN: _l("Registered twice"),
+        MailKind.WATCH_ALARM: _l("Change of pictures or answers"),
     }
 )
 MAIL_STATE_WORDS: Words[MailState] = Words(
@@ -70,6 +71,7 @@ ACTION_GROUPS: Words[str] = Words(
         "statistics.": _l("Statistics"),
         "study.": _l("Validation studies"),
         "model.": _l("Versions of the classifier"),
+        "watch.": _l("The watch on the classifier"),
         "audit.": _l("The audit log itself"),
     }
 )
