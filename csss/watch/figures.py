@@ -179,7 +179,10 @@ def _compare(figure: Figure, answer: str, first: Floats, second: Floats, chance:
 
 
 def _spread(values: Floats) -> Spread:
-    return Spread(*(float(each) for each in np.percentile(values, (5, 25, 50, 75, 95))))
+    """Percentiles by linear interpolation, at a fraction of the time of numpy's own."""
+    places = np.array((0.05, 0.25, 0.5, 0.75, 0.95)) * (len(values) - 1)
+    found = np.interp(places, np.arange(len(values)), np.sort(values))
+    return Spread(*(float(each) for each in found))
 
 
 def began(scans: ReadScans, found: Compared) -> datetime:

@@ -78,6 +78,8 @@ WHO: dict[str, set[str | None]] = {
     "admin.send_batch_code": Own(ADMIN, own=ADMIN),
     "admin.send_code": ADMIN,
     "admin.send_erase_code": ADMIN,
+    "admin.see_alarm": ADMIN,
+    "admin.watch": ADMIN,
     "admin.user": ADMIN,
     "admin.users": ADMIN,
     "assistant.ask": SIGNED_IN,
