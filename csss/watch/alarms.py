@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from flask import current_app
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
@@ -66,7 +66,9 @@ def look() -> list[WatchAlarm]:
 
 def _something_to_write(found: Sequence[WatchedKind], at: datetime) -> bool:
     """Most looks change nothing, and then they take no write lock."""
-    some_open = db.session.scalars(select(WatchAlarm.id).where(WatchAlarm.closed_at.is_(None)).limit(1)).first()
+    some_open = db.session.scalars(
+        select(WatchAlarm.id).where(WatchAlarm.closed_at.is_(None)).limit(1)
+    ).first()
     db.session.commit()
     return some_open is not None or any(each.is_outside for kind in found for each in kind.compared)
 
@@ -175,6 +177,16 @@ def of_version(version: str) -> Sequence[WatchAlarm]:
     return _newest(
         or_(WatchAlarm.model_version == version, WatchAlarm.seen_at.is_(None), WatchAlarm.closed_at.is_(None))
     )
+
+
+def open_alarms() -> dict[tuple[str, ScanKind], int]:
+    """How many alarms are open, by version and kind of scan."""
+    rows = db.session.execute(
+        select(WatchAlarm.model_version, WatchAlarm.kind, func.count())
+        .where(WatchAlarm.closed_at.is_(None))
+        .group_by(WatchAlarm.model_version, WatchAlarm.kind)
+    )
+    return {(version, kind): number for version, kind, number in rows}
 
 
 def see(alarm_id: uuid.UUID, *, by: User) -> WatchAlarm:

@@ -25,8 +25,9 @@ LEAST_RECENT = 20
 FALSE_ALARMS = 0.05
 """At most this share of windows brings an alarm although nothing has changed, over all figures of a version and a kind of
 scan together."""
-LOOKS = 50
-"""A window is looked at once a day while it passes: 30 days, or at most 50 days on which one of its 50 scans is read."""
+LOOKS = 10
+"""A window is looked at once a day while it passes. Windows of neighbouring days hold nearly the same scans, so all these
+looks together count as ten; `tests/unit/test_watch.py` proves by simulation that the promise holds."""
 
 
 class Figure(StrEnum):
@@ -240,7 +241,7 @@ class WatchedKind:
         return max(RECENT - len(self.later), 0)
 
 
-def watch(
+def watch(  # noqa: PLR0917 - two windows and what they are of
     version: str,
     kind: ScanKind,
     at: datetime,

@@ -175,9 +175,7 @@ def _as_scans(rows: Sequence[Any]) -> ReadScans:
         Figure.CONTRAST,
     )
     answers = np.array(["" if row.uncertain else row.label for row in rows], np.str_)
-    return ReadScans(
-        numbers[:, 0], {name: numbers[:, place] for place, name in enumerate(named, 1)}, answers
-    )
+    return ReadScans(numbers[:, 0], {name: numbers[:, place] for place, name in enumerate(named, 1)}, answers)
 
 
 def _weeks(found: WatchedKind) -> tuple[Week, ...]:
@@ -209,6 +207,4 @@ def _weeks(found: WatchedKind) -> tuple[Week, ...]:
         .group_by(table.c.number)
     )
     said = {number: (total, int(agreeing)) for number, total, agreeing in rows}
-    return tuple(
-        week(part.begins, *said.get(number, (0, 0)), agreement) for number, part in enumerate(parts)
-    )
+    return tuple(week(part.begins, *said.get(number, (0, 0)), agreement) for number, part in enumerate(parts))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from csss.statistics.measures import Floats
 
+
 class Band(NamedTuple):
     """The smallest and the greatest share that chance explains."""
 
@@ -79,9 +80,7 @@ def distance(reference: Floats, recent: Floats) -> Distance:
     was = np.searchsorted(first, edges, side="right") / len(first)
     now = np.searchsorted(second, edges, side="right") / len(second)
     most = int(np.argmax(np.abs(now - was)))
-    return Distance(
-        float(abs(now[most] - was[most])), float(edges[most]), float(was[most]), float(now[most])
-    )
+    return Distance(float(abs(now[most] - was[most])), float(edges[most]), float(was[most]), float(now[most]))
 
 
 def distance_limit(total: int, number: int, chance: float) -> float:

@@ -42,14 +42,28 @@ PICTURES: Words[ScanKind] = Words(
 )
 _CHANGES: Words[tuple[Figure, bool]] = Words(
     {
-        (Figure.REFUSED, True): _l("Since %(day)s more %(pictures)s are refused as unlike those it learned from"),
-        (Figure.REFUSED, False): _l("Since %(day)s fewer %(pictures)s are refused as unlike those it learned from"),
-        (Figure.UNCERTAIN, True): _l("Since %(day)s the classifier is more often uncertain about %(pictures)s"),
-        (Figure.UNCERTAIN, False): _l("Since %(day)s the classifier is less often uncertain about %(pictures)s"),
-        (Figure.AGREEMENT, True): _l("Since %(day)s doctors agree more often with the classifier on %(pictures)s"),
-        (Figure.AGREEMENT, False): _l("Since %(day)s doctors agree less often with the classifier on %(pictures)s"),
+        (Figure.REFUSED, True): _l(
+            "Since %(day)s more %(pictures)s are refused as unlike those it learned from"
+        ),
+        (Figure.REFUSED, False): _l(
+            "Since %(day)s fewer %(pictures)s are refused as unlike those it learned from"
+        ),
+        (Figure.UNCERTAIN, True): _l(
+            "Since %(day)s the classifier is more often uncertain about %(pictures)s"
+        ),
+        (Figure.UNCERTAIN, False): _l(
+            "Since %(day)s the classifier is less often uncertain about %(pictures)s"
+        ),
+        (Figure.AGREEMENT, True): _l(
+            "Since %(day)s doctors agree more often with the classifier on %(pictures)s"
+        ),
+        (Figure.AGREEMENT, False): _l(
+            "Since %(day)s doctors agree less often with the classifier on %(pictures)s"
+        ),
         (Figure.JPEG, True): _l("Since %(day)s more %(pictures)s come as JPEG: their source may be another"),
-        (Figure.JPEG, False): _l("Since %(day)s fewer %(pictures)s come as JPEG: their source may be another"),
+        (Figure.JPEG, False): _l(
+            "Since %(day)s fewer %(pictures)s come as JPEG: their source may be another"
+        ),
         (Figure.SIXTEEN_BITS, True): _l(
             "Since %(day)s more %(pictures)s have sixteen bits: their source may be another"
         ),

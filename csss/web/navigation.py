@@ -38,7 +38,11 @@ _ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
     ),
 }
 # Pages that belong to an entry without lying below its address.
-_ALSO: dict[str, str] = {"admin.erasures": "admin.users", "admin.jobs": "admin.mail_log", "admin.watch": "admin.statistics"}
+_ALSO: dict[str, str] = {
+    "admin.erasures": "admin.users",
+    "admin.jobs": "admin.mail_log",
+    "admin.watch": "admin.statistics",
+}
 _HELP = ("assistant.page", _l("Help"))
 
 

@@ -84,9 +84,7 @@ def _create_alarms() -> None:
         sa.Column("closed_why", _text(("within", "replaced"), "closed"), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("seen_by_id", sa.Uuid(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["seen_by_id"], ["users.id"], name=op.f("fk_watch_alarms_seen_by_id_users")
-        ),
+        sa.ForeignKeyConstraint(["seen_by_id"], ["users.id"], name=op.f("fk_watch_alarms_seen_by_id_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_watch_alarms")),
     )
     op.create_index(

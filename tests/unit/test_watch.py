@@ -89,7 +89,9 @@ def test_where_nothing_changes_few_windows_bring_an_alarm(per_day: float, window
     assert alarmed / 200 <= FALSE_ALARMS
 
 
-@pytest.mark.parametrize(("hits", "total", "number"), [(6, 200, 50), (60, 200, 600), (0, 200, 50), (199, 200, 80)])
+@pytest.mark.parametrize(
+    ("hits", "total", "number"), [(6, 200, 50), (60, 200, 600), (0, 200, 50), (199, 200, 80)]
+)
 def test_the_limits_of_a_share_hold_their_chance(hits: int, total: int, number: int) -> None:
     """Both groups are drawn from one population, and its share is taken to be the reference's."""
     draw = np.random.default_rng(7)
@@ -116,7 +118,7 @@ def test_the_limit_of_a_distance_holds_its_chance() -> None:
 def test_a_darker_scanner_is_named_with_its_day() -> None:
     scans = changed(hospital(1, 500), 400, mean_grey=lambda old: old - 0.17)
     found = seen(scans)
-    (key, grey), = outside(found).items()
+    ((key, grey),) = outside(found).items()
     assert key == (Figure.MEAN_GREY, "") and not grey.higher and grey.level is not None
     assert grey.was == pytest.approx(0.48, abs=0.02)
     assert abs(began(found.later, grey) - scans.moment(400)) < timedelta(days=2)
@@ -193,7 +195,7 @@ def test_falling_agreement_is_named() -> None:
         300,
         agreement=lambda old: np.where(np.isnan(old), old, (old > 0) & (draw.random(len(old)) < 0.6)),
     )
-    (key, found), = outside(seen(scans)).items()
+    ((key, found),) = outside(seen(scans)).items()
     assert key == (Figure.AGREEMENT, "") and not found.higher
 
 
@@ -213,7 +215,9 @@ def test_a_window_is_thirty_days_or_fifty_scans_whichever_is_more() -> None:
 
 
 def test_a_figure_that_few_scans_have_is_not_compared() -> None:
-    scans = changed(hospital(1, 400), 0, agreement=lambda old: np.where(np.arange(len(old)) < 40, old, np.nan))
+    scans = changed(
+        hospital(1, 400), 0, agreement=lambda old: np.where(np.arange(len(old)) < 40, old, np.nan)
+    )
     found = {each.figure: each for each in seen(scans).compared}
     assert not found[Figure.AGREEMENT].is_compared and found[Figure.MEAN_GREY].is_compared
 
@@ -224,4 +228,4 @@ def test_a_week_is_marked_outside_three_sigmas() -> None:
     assert bad.low is not None and bad.agreed / bad.said < bad.low
     assert good.low is not None and good.high is not None and good.low <= 25 / 30 <= good.high
     assert empty.low is None
-    assert THREE_SIGMA == pytest.approx(0.0027)
+    assert pytest.approx(0.0027) == THREE_SIGMA

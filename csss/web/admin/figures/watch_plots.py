@@ -139,9 +139,7 @@ def _share(found: WatchedKind, each: Compared) -> ShareView:
         high=percent(high),
     )
     places = (round(100 * value, 2) for value in (was, now, low, high))
-    return ShareView(
-        _identity(found, each), name(each.figure, each.answer), each.is_outside, words, *places
-    )
+    return ShareView(_identity(found, each), name(each.figure, each.answer), each.is_outside, words, *places)
 
 
 def _level(found: WatchedKind, each: Compared) -> LevelView:

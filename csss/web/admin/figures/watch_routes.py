@@ -27,9 +27,7 @@ def watch() -> Response:
         "admin/watch.html",
         "admin/_watch.html",
         version=chosen,
-        tabs_of_versions=[
-            (each, url_for(".watch", version=each), each == chosen, None) for each in versions
-        ],
+        tabs_of_versions=[(each, url_for(".watch", version=each), each == chosen, None) for each in versions],
         looked_at=queries.looked_at(),
         kinds=[watch_plots.kind_view(each) for each in kinds],
         alarms=watch_plots.alarm_views(alarms.of_version(chosen)),
@@ -46,5 +44,8 @@ def see_alarm(alarm_id: uuid.UUID) -> Response:
     """An administrator has seen an alarm: it leaves the start page."""
     with transaction():
         alarms.see(alarm_id, by=me())
-    flash(_("The alarm is marked as seen. It stays open until its figure is within the limits again."), "success")
+    flash(
+        _("The alarm is marked as seen. It stays open until its figure is within the limits again."),
+        "success",
+    )
     return redirect_after(url_for(".watch"))
