@@ -29,7 +29,7 @@ _SHORT: Words[Figure] = Words(
     {
         Figure.MEAN_GREY: _l("mean grey"),
         Figure.CONTRAST: _l("contrast"),
-        Figure.SIZE: _l("megapixels"),
+        Figure.SIZE: _l("size in megapixels"),
         Figure.SHAPE: _l("width by height"),
         Figure.OUTLIER_SCORE: _l("outlier score"),
     }
@@ -60,15 +60,17 @@ _CHANGES: Words[tuple[Figure, bool]] = Words(
         (Figure.AGREEMENT, False): _l(
             "Since %(day)s doctors agree less often with the classifier on %(pictures)s"
         ),
-        (Figure.JPEG, True): _l("Since %(day)s more %(pictures)s come as JPEG: their source may be another"),
+        (Figure.JPEG, True): _l(
+            "Since %(day)s more %(pictures)s come as JPEG, so their source may be another"
+        ),
         (Figure.JPEG, False): _l(
-            "Since %(day)s fewer %(pictures)s come as JPEG: their source may be another"
+            "Since %(day)s fewer %(pictures)s come as JPEG, so their source may be another"
         ),
         (Figure.SIXTEEN_BITS, True): _l(
-            "Since %(day)s more %(pictures)s have sixteen bits: their source may be another"
+            "Since %(day)s more %(pictures)s have sixteen bits, so their source may be another"
         ),
         (Figure.SIXTEEN_BITS, False): _l(
-            "Since %(day)s fewer %(pictures)s have sixteen bits: their source may be another"
+            "Since %(day)s fewer %(pictures)s have sixteen bits, so their source may be another"
         ),
         (Figure.ANSWER, True): _l("Since %(day)s “%(answer)s” is answered more often for %(pictures)s"),
         (Figure.ANSWER, False): _l("Since %(day)s “%(answer)s” is answered less often for %(pictures)s"),
@@ -124,14 +126,14 @@ def _figures(alarm: WatchAlarm) -> str:
         return _("%(figure)s %(now)s instead of %(was)s", figure=short, now=now, was=was)
     if alarm.higher:
         return _(
-            "%(now)s have more than %(edge)s %(figure)s instead of %(was)s",
+            "%(figure)s above %(edge)s in %(now)s instead of %(was)s",
             figure=short,
             edge=number(alarm.edge),
             now=percent(1 - alarm.share_now),
             was=percent(1 - alarm.share_was),
         )
     return _(
-        "%(now)s have at most %(edge)s %(figure)s instead of %(was)s",
+        "%(figure)s at most %(edge)s in %(now)s instead of %(was)s",
         figure=short,
         edge=number(alarm.edge),
         now=percent(alarm.share_now),

@@ -267,7 +267,7 @@ def test_an_administrator_sees_an_alarm_until_it_is_marked_as_seen(
     hospital.read(REFERENCE + 60)
     assert "watch-alarms" not in admin.get("/admin/").get_data(as_text=True)
     hospital.read(150, darker)
-    (alarm,) = hospital.look()
+    (alarm_id,) = [each.id for each in hospital.look()]
     start = admin.page("/admin/")
     assert "pictures of chest X-rays are darker" in start.select_one("#watch-alarms").get_text()
     action = start.select_one("#watch-alarms form")["action"]
@@ -281,7 +281,7 @@ def test_an_administrator_sees_an_alarm_until_it_is_marked_as_seen(
     assert page.select_one("#alarms form") is None
     assert admin.post(f"/admin/watch/{uuid.uuid4()}/seen").status_code == 404
     assert "Saw an alarm about a change" in words(admin.get("/admin/audit?action=watch."))
-    db.session.refresh(alarm)
+    alarm = db.session.get_one(WatchAlarm, alarm_id)
     assert alarm.seen_at is not None and alarm.closed_at is None
 
 
