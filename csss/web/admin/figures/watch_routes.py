@@ -8,7 +8,7 @@ from csss.database import transaction
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.watch import alarms, queries
-from csss.watch.figures import FALSE_ALARMS, RECENT, RECENT_DAYS, REFERENCE
+from csss.watch.figures import FALSE_ALARMS, MOST, RECENT, RECENT_DAYS, REFERENCE
 from csss.web.admin.blueprint import admin
 from csss.web.admin.figures import watch_plots
 from csss.web.fragments import page_or_fragment, redirect_after
@@ -34,6 +34,7 @@ def watch() -> Response:
         reference=REFERENCE,
         recent=RECENT,
         recent_days=RECENT_DAYS,
+        most=MOST,
         one_in=round(1 / FALSE_ALARMS),
     )
 
