@@ -193,7 +193,7 @@ def test_falling_agreement_is_named() -> None:
     scans = changed(
         hospital(13, 600),
         300,
-        agreement=lambda old: np.where(np.isnan(old), old, (old > 0) & (draw.random(len(old)) < 0.6)),
+        agreement=lambda old: np.where(np.isnan(old), old, (old > 0) & (draw.random(len(old)) < 0.5)),
     )
     ((key, found),) = outside(seen(scans)).items()
     assert key == (Figure.AGREEMENT, "") and not found.higher
