@@ -22,8 +22,8 @@ from csss.people.models import AccountState, User
 from csss.people.roles import Role
 from csss.scans.states import ScanKind
 from csss.watch import queries
-from csss.watch.figures import Compared, Figure, WatchedKind, began
-from csss.watch.models import Closed, WatchAlarm
+from csss.watch.figures import FigureComparison, Figure, WatchedKind, began
+from csss.watch.models import WhyClosed, WatchAlarm
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def _keep(found: Sequence[WatchedKind], at: datetime) -> list[WatchAlarm]:
         if alarm.model_version == version:
             still_open[alarm.kind, alarm.figure, alarm.answer] = alarm
         else:
-            _close(alarm, Closed.REPLACED)
+            _close(alarm, WhyClosed.REPLACED)
     opened, moment = [], now()
     for kind in found:
         for each in kind.compared:
@@ -96,7 +96,7 @@ def _keep(found: Sequence[WatchedKind], at: datetime) -> list[WatchAlarm]:
     return opened
 
 
-def _open(kind: WatchedKind, found: Compared, at: datetime, moment: datetime) -> WatchAlarm:
+def _open(kind: WatchedKind, found: FigureComparison, at: datetime, moment: datetime) -> WatchAlarm:
     level = found.level
     alarm = WatchAlarm(
         id=uuid.uuid4(),
@@ -119,7 +119,7 @@ def _open(kind: WatchedKind, found: Compared, at: datetime, moment: datetime) ->
     return alarm
 
 
-def _go_on(alarm: WatchAlarm, kind: WatchedKind, found: Compared, at: datetime) -> None:
+def _go_on(alarm: WatchAlarm, kind: WatchedKind, found: FigureComparison, at: datetime) -> None:
     """It is closed when a whole window has passed since the first look that found it within its limits."""
     if not found.is_compared:
         return
@@ -128,10 +128,10 @@ def _go_on(alarm: WatchAlarm, kind: WatchedKind, found: Compared, at: datetime) 
     elif alarm.within_since is None:
         alarm.within_since = at
     elif kind.recent.moment(0) >= alarm.within_since:
-        _close(alarm, Closed.WITHIN)
+        _close(alarm, WhyClosed.WITHIN)
 
 
-def _close(alarm: WatchAlarm, why: Closed) -> None:
+def _close(alarm: WatchAlarm, why: WhyClosed) -> None:
     alarm.closed_at, alarm.closed_why = now(), why
     record("watch.alarm_closed", alarm, **_detail(alarm), why=why.value)
 

@@ -101,7 +101,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Compared:
+class FigureComparison:
     """A figure in the recent window against the reference.
 
     `was` and `now` are shares, or medians. `low` and `high` are the limits of a share; for a number, of the distance
@@ -144,7 +144,7 @@ def recent_part(scans: ReadScans, at: datetime) -> ReadScans:
     return scans.part(slice(max(min(first, len(scans) - RECENT), 0), None))
 
 
-def compare(reference: ReadScans, recent: ReadScans, answers: Sequence[str]) -> tuple[Compared, ...]:
+def compare(reference: ReadScans, recent: ReadScans, answers: Sequence[str]) -> tuple[FigureComparison, ...]:
     """Every figure of the recent window against the reference.
 
     The chance of each is the promised one, shared out over all figures and looks (Bonferroni), so it holds whatever
@@ -163,20 +163,20 @@ def _known(scans: ReadScans, figure: Figure, answer: str) -> Floats:
     return values[~np.isnan(values)]
 
 
-def _compare(figure: Figure, answer: str, first: Floats, second: Floats, chance: float) -> Compared:
+def _compare(figure: Figure, answer: str, first: Floats, second: Floats, chance: float) -> FigureComparison:
     total, number = len(first), len(second)
     if total < LEAST_REFERENCE or number < LEAST_RECENT:
-        return Compared(figure, answer, total, number)
+        return FigureComparison(figure, answer, total, number)
     if figure not in LEVELS:
         was, now = float(first.mean()), float(second.mean())
         low, high = rules.share_band(int(first.sum()), total, number, chance)
-        return Compared(figure, answer, total, number, was, now, now, low, high, now > was)
+        return FigureComparison(figure, answer, total, number, was, now, now, low, high, now > was)
     apart = rules.distance(first, second)
     level = Level(_spread(first), _spread(second), apart.edge, apart.was, apart.now)
     limit = rules.distance_limit(total, number, chance)
     higher = apart.now < apart.was
     medians = level.was.median, level.now.median
-    return Compared(figure, answer, total, number, *medians, apart.size, 0.0, limit, higher, level)
+    return FigureComparison(figure, answer, total, number, *medians, apart.size, 0.0, limit, higher, level)
 
 
 def _spread(values: Floats) -> Spread:
@@ -186,7 +186,7 @@ def _spread(values: Floats) -> Spread:
     return Spread(*(float(each) for each in found))
 
 
-def began(scans: ReadScans, found: Compared) -> datetime:
+def began(scans: ReadScans, found: FigureComparison) -> datetime:
     """When the scans after the reference left it, as far as can be told. Only for figures that are compared."""
     values = scans.series(found.figure, found.answer)
     was, now = found.was or 0.0, found.now or 0.0
@@ -211,7 +211,7 @@ THREE_SIGMA = 0.0027
 """The chance that Shewhart's three sigmas leave outside. It only marks a week; an alarm needs a whole window."""
 
 
-def week(begins: datetime, said: int, agreed: int, agreement: Compared) -> Week:
+def week(begins: datetime, said: int, agreed: int, agreement: FigureComparison) -> Week:
     """A week against the reference's agreement; without limits where that is not known."""
     if not said or agreement.was is None:
         return Week(begins, said, agreed, None, None)
@@ -229,7 +229,7 @@ class WatchedKind:
     reference: ReadScans
     later: ReadScans
     recent: ReadScans
-    compared: tuple[Compared, ...]
+    compared: tuple[FigureComparison, ...]
     weeks: tuple[Week, ...] = ()
 
     @property

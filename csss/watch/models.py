@@ -13,7 +13,7 @@ from csss.scans.states import ScanKind
 from csss.watch.figures import Figure
 
 
-class Closed(StrEnum):
+class WhyClosed(StrEnum):
     """Why an alarm was closed."""
 
     WITHIN = "within"  # its limits, for a whole window
@@ -42,7 +42,7 @@ class WatchAlarm(Model):
     last_seen_at: Mapped[datetime]  # the last look at which it was outside its limits
     within_since: Mapped[datetime | None]  # the first look since then
     closed_at: Mapped[datetime | None]
-    closed_why: Mapped[Closed | None] = mapped_column(text_enum(Closed))
+    closed_why: Mapped[WhyClosed | None] = mapped_column(text_enum(WhyClosed, "closed"))
     seen_at: Mapped[datetime | None]  # by an administrator
     seen_by_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
 

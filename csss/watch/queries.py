@@ -26,7 +26,7 @@ from csss.statistics.queries import as_table, inside
 from csss.watch.figures import (
     MOST,
     REFERENCE,
-    Compared,
+    FigureComparison,
     Figure,
     ReadScans,
     WatchedKind,
@@ -182,7 +182,7 @@ def _weeks(found: WatchedKind) -> tuple[Week, ...]:
     """What doctors said of certain answers in each of the last weeks, by the newest version of each reading."""
     agreement = next(
         (each for each in found.compared if each.figure is Figure.AGREEMENT),
-        Compared(Figure.AGREEMENT, "", 0, 0),
+        FigureComparison(Figure.AGREEMENT, "", 0, 0),
     )
     parts = buckets(7 * WEEKS, current_app.config["CSSS"].zone, found.at - timedelta(seconds=1))
     table = as_table(parts)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from csss.watch import alarms, queries
-from csss.watch.figures import Compared, Figure, WatchedKind
+from csss.watch.figures import FigureComparison, Figure, WatchedKind
 
 LABELS = ["kind", "version", "figure"]
 _TOGETHER = ["kind", "version"]
@@ -35,9 +35,9 @@ def watch_metrics() -> Iterator[Metric]:
     yield from (now, before, outside, missing, still_open)
 
 
-def _measured(kind: WatchedKind) -> Iterator[Compared]:
+def _measured(kind: WatchedKind) -> Iterator[FigureComparison]:
     return (each for each in kind.compared if each.is_compared)
 
 
-def _figure(each: Compared) -> str:
+def _figure(each: FigureComparison) -> str:
     return f"answer:{each.answer}" if each.figure is Figure.ANSWER else each.figure.value

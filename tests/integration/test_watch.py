@@ -22,7 +22,7 @@ from csss.scans.models import Prediction, Review, Scan
 from csss.scans.states import Agreement, ScanKind, Status
 from csss.watch import alarms, queries
 from csss.watch.figures import RECENT, REFERENCE, Figure
-from csss.watch.models import Closed, WatchAlarm
+from csss.watch.models import WhyClosed, WatchAlarm
 from csss.watch.words import sentence
 from tests.factories import LABELS, Clinic, reading
 from tests.visitor import Visitor, words
@@ -188,7 +188,7 @@ def test_an_alarm_is_closed_after_a_whole_window_within_the_limits(hospital: Hos
     hospital.read(150)
     hospital.look()
     db.session.refresh(alarm)
-    assert alarm.closed_why is Closed.WITHIN and alarm.within_since is not None
+    assert alarm.closed_why is WhyClosed.WITHIN and alarm.within_since is not None
     assert alarm.last_seen_at < alarm.within_since
     assert actions() == ["watch.alarm_opened", "watch.alarm_closed"]
 
@@ -201,7 +201,7 @@ def test_another_version_begins_anew(hospital: Hospital) -> None:
     hospital.read(REFERENCE + RECENT, lambda n: {**darker(n), "version": "test-2"})
     assert hospital.look() == []
     db.session.refresh(alarm)
-    assert alarm.closed_why is Closed.REPLACED
+    assert alarm.closed_why is WhyClosed.REPLACED
 
 
 @pytest.mark.parametrize(

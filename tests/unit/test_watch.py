@@ -15,7 +15,7 @@ from csss.watch.figures import (
     RECENT,
     REFERENCE,
     THREE_SIGMA,
-    Compared,
+    FigureComparison,
     Figure,
     ReadScans,
     WatchedKind,
@@ -74,7 +74,7 @@ def seen(scans: ReadScans, until: int | None = None) -> WatchedKind:
     return watch("test-1", ScanKind.CHEST_XRAY, at, first, later, ANSWERS)
 
 
-def outside(found: WatchedKind) -> dict[tuple[Figure, str], Compared]:
+def outside(found: WatchedKind) -> dict[tuple[Figure, str], FigureComparison]:
     return {(each.figure, each.answer): each for each in found.compared if each.is_outside}
 
 

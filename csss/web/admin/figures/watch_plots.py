@@ -8,8 +8,8 @@ from flask import url_for
 from csss.dates import day, in_hospital
 from csss.i18n import _, _n
 from csss.scans.presenters import KIND_NAMES, Tag
-from csss.watch.figures import Compared, ReadScans, Spread, WatchedKind, Week
-from csss.watch.models import Closed, WatchAlarm
+from csss.watch.figures import FigureComparison, ReadScans, Spread, WatchedKind, Week
+from csss.watch.models import WhyClosed, WatchAlarm
 from csss.watch.words import name, number, percent, sentence
 from csss.web.admin.figures.plots import HEIGHT, BarMark, Strip, day_words
 
@@ -123,11 +123,11 @@ def _period(scans: ReadScans) -> str:
     return _("%(first)s to %(last)s", first=day(first), last=day(last))
 
 
-def _identity(found: WatchedKind, each: Compared) -> str:
+def _identity(found: WatchedKind, each: FigureComparison) -> str:
     return f"{found.kind.value}-{each.figure.value}{'-' + each.answer.lower() if each.answer else ''}"
 
 
-def _share(found: WatchedKind, each: Compared) -> ShareView:
+def _share(found: WatchedKind, each: FigureComparison) -> ShareView:
     was, now, low, high = each.was or 0.0, each.now or 0.0, each.low or 0.0, each.high or 0.0
     words = _(
         "%(now)s of %(scans_now)s, before %(was)s of %(scans_was)s; limits %(low)s to %(high)s",
@@ -142,7 +142,7 @@ def _share(found: WatchedKind, each: Compared) -> ShareView:
     return ShareView(_identity(found, each), name(each.figure, each.answer), each.is_outside, words, *places)
 
 
-def _level(found: WatchedKind, each: Compared) -> LevelView:
+def _level(found: WatchedKind, each: FigureComparison) -> LevelView:
     if each.level is None:
         raise ValueError("only numbers have a level")
     was, now = each.level.was, each.level.now
@@ -167,7 +167,7 @@ def _box(spread: Spread, y: float, low: float, scale: float) -> BoxMark:
     return BoxMark(y, p5, max(p95 - p5, 0.5), p25, max(p75 - p25, 0.5), min(max(median - 0.4, 0), 99.2))
 
 
-def _row(each: Compared) -> Row:
+def _row(each: FigureComparison) -> Row:
     """Name, before, now, limits, verdict."""
     label = name(each.figure, each.answer)
     if each.was is None or each.now is None or each.high is None or each.low is None:
@@ -263,6 +263,6 @@ def _tag(alarm: WatchAlarm) -> Tag:
         if alarm.within_since is None:
             return Tag(_("open"), "warn", "warning")
         return Tag(_("within its limits since %(day)s", day=day(alarm.within_since)), "wait", "hourglass")
-    if alarm.closed_why is Closed.REPLACED:
+    if alarm.closed_why is WhyClosed.REPLACED:
         return Tag(_("closed: another version reads the scans"), "neutral", "list")
     return Tag(_("closed: within its limits again"), "ok", "check-circle")
