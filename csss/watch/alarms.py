@@ -22,8 +22,8 @@ from csss.people.models import AccountState, User
 from csss.people.roles import Role
 from csss.scans.states import ScanKind
 from csss.watch import queries
-from csss.watch.figures import FigureComparison, Figure, WatchedKind, began
-from csss.watch.models import WhyClosed, WatchAlarm
+from csss.watch.figures import Figure, FigureComparison, WatchedKind, began
+from csss.watch.models import WatchAlarm, WhyClosed
 
 log = logging.getLogger(__name__)
 

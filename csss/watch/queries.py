@@ -26,8 +26,8 @@ from csss.statistics.queries import as_table, inside
 from csss.watch.figures import (
     MOST,
     REFERENCE,
-    FigureComparison,
     Figure,
+    FigureComparison,
     ReadScans,
     WatchedKind,
     Week,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from csss.watch import alarms, queries
-from csss.watch.figures import FigureComparison, Figure, WatchedKind
+from csss.watch.figures import Figure, FigureComparison, WatchedKind
 
 LABELS = ["kind", "version", "figure"]
 _TOGETHER = ["kind", "version"]

@@ -50,7 +50,7 @@ _NEW_KIND = "watch_alarm"
 
 def upgrade() -> None:
     for name in COLUMNS:
-        op.add_column("predictions", sa.Column(name, sa.Float(), nullable=True))
+        op.add_column("predictions", sa.Column(name, sa.Double(), nullable=True))
     op.create_index(
         "ix_predictions_watched",
         "predictions",
@@ -71,11 +71,11 @@ def _create_alarms() -> None:
         sa.Column("figure", _text(FIGURES, "figure"), nullable=False),
         sa.Column("answer", sa.String(length=60), nullable=False),
         sa.Column("higher", sa.Boolean(), nullable=False),
-        sa.Column("was", sa.Float(), nullable=False),
-        sa.Column("now", sa.Float(), nullable=False),
-        sa.Column("edge", sa.Float(), nullable=True),
-        sa.Column("share_was", sa.Float(), nullable=True),
-        sa.Column("share_now", sa.Float(), nullable=True),
+        sa.Column("was", sa.Double(), nullable=False),
+        sa.Column("now", sa.Double(), nullable=False),
+        sa.Column("edge", sa.Double(), nullable=True),
+        sa.Column("share_was", sa.Double(), nullable=True),
+        sa.Column("share_now", sa.Double(), nullable=True),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),

@@ -22,7 +22,7 @@ from csss.scans.models import Prediction, Review, Scan
 from csss.scans.states import Agreement, ScanKind, Status
 from csss.watch import alarms, queries
 from csss.watch.figures import RECENT, REFERENCE, Figure
-from csss.watch.models import WhyClosed, WatchAlarm
+from csss.watch.models import WatchAlarm, WhyClosed
 from csss.watch.words import sentence
 from tests.factories import LABELS, Clinic, reading
 from tests.visitor import Visitor, words

@@ -9,7 +9,7 @@ from csss.dates import day, in_hospital
 from csss.i18n import _, _n
 from csss.scans.presenters import KIND_NAMES, Tag
 from csss.watch.figures import FigureComparison, ReadScans, Spread, WatchedKind, Week
-from csss.watch.models import WhyClosed, WatchAlarm
+from csss.watch.models import WatchAlarm, WhyClosed
 from csss.watch.words import name, number, percent, sentence
 from csss.web.admin.figures.plots import HEIGHT, BarMark, Strip, day_words
 
