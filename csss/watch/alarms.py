@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from flask import current_app
 from sqlalchemy import ColumnElement, func, or_, select
@@ -83,12 +84,13 @@ def _keep(found: Sequence[WatchedKind], at: datetime) -> list[WatchAlarm]:
             still_open[alarm.kind, alarm.figure, alarm.answer] = alarm
         else:
             _close(alarm, WhyClosed.REPLACED)
-    opened, moment = [], now()
+    opened: list[WatchAlarm] = []
+    moment = now()
     for kind in found:
         for each in kind.compared:
-            alarm = still_open.get((kind.kind, each.figure, each.answer))
-            if alarm is not None:
-                _go_on(alarm, kind, each, at)
+            same = still_open.get((kind.kind, each.figure, each.answer))
+            if same is not None:
+                _go_on(same, kind, each, at)
             elif each.is_outside:
                 opened.append(_open(kind, each, at, moment))
     db.session.flush()
@@ -136,7 +138,7 @@ def _close(alarm: WatchAlarm, why: WhyClosed) -> None:
     record("watch.alarm_closed", alarm, **_detail(alarm), why=why.value)
 
 
-def _detail(alarm: WatchAlarm) -> dict[str, str]:
+def _detail(alarm: WatchAlarm) -> dict[str, Any]:
     return {
         "version": alarm.model_version,
         "kind": alarm.kind.value,

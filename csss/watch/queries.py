@@ -109,7 +109,7 @@ def _watched(version: str, kind: ScanKind, at: datetime, answers: Sequence[str])
     return watch(version, kind, at, reference, _as_scans(later), answers)
 
 
-def _scans(version: str, kind: ScanKind, at: datetime) -> Select[Any]:
+def _scans(version: str, kind: ScanKind, at: datetime) -> Select[*tuple[Any, ...]]:
     agreement = (
         select(Review.agreement)
         .where(Review.scan_id == Prediction.scan_id, Review.created_at < at)
