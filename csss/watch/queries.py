@@ -179,7 +179,11 @@ def _as_scans(rows: Sequence[Any]) -> ReadScans:
 
 
 def _weeks(found: WatchedKind) -> tuple[Week, ...]:
-    """What doctors said of certain answers in each of the last weeks, by the newest version of each reading."""
+    """What doctors said of certain answers in each of the last weeks, by the newest version of each reading.
+
+    Predictions from before the watch count, too: without that condition the database begins with the readings of each
+    week and not with all predictions of the version.
+    """
     agreement = next(
         (each for each in found.compared if each.figure is Figure.AGREEMENT),
         FigureComparison(Figure.AGREEMENT, "", 0, 0),
@@ -198,7 +202,6 @@ def _weeks(found: WatchedKind) -> tuple[Week, ...]:
         .join(Scan, Scan.id == Prediction.scan_id)
         .where(
             Prediction.model_version == found.version,
-            Prediction.mean_grey.is_not(None),
             ~Prediction.uncertain,
             Scan.kind == found.kind,
             Review.agreement.is_not(None),
