@@ -19,3 +19,4 @@ def load_models() -> None:
     from csss.scans import models as scan_models  # noqa: F401
     from csss.scans.uploads import models as upload_models  # noqa: F401
     from csss.throttle import models as throttle_models  # noqa: F401
+    from csss.watch import models as watch_models  # noqa: F401

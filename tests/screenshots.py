@@ -109,7 +109,7 @@ def _pages() -> Iterator[tuple[str, str, str]]:
     yield "pharmacist", "templates", "/pharmacist/templates"
     yield "pharmacist", "template", "/pharmacist/templates/new"
     yield "admin", "queue", "/admin/"
-    for page in ("users", "erasing", "mail", "jobs", "audit", "statistics"):
+    for page in ("users", "erasing", "mail", "jobs", "audit", "statistics", "watch"):
         yield "admin", page, f"/admin/{page}"
     yield "admin", "account", "/account"
     yield from _single_things(by_status[Status.PHARMACIST_COMPLETED])

@@ -55,4 +55,5 @@ STAYS: dict[str, str] = {
     "staff_invitations": "name and address of invited staff; patients are never invited",
     "throttle_counters": "counts under keyed hashes, for an hour at most",
     "users": "id, role and day of registration; every other column is overwritten",
+    "watch_alarms": "figures of many scans, and which administrator has seen them; holds no patient",
 }

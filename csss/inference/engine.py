@@ -38,7 +38,7 @@ class Result:
     `probabilities` are calibrated and in class order. `reason` is a sentence or two for the doctor, None when
     certain. `heatmap` is the Grad-CAM map for `top_label` on the feature map's grid (7 x 7), float32 in 0..1, or
     None when not requested. `outlier_score` is the distance from the training pictures, None when the model has no
-    outlier score.
+    outlier score. `mean_grey` and `contrast` are mean and standard deviation of the pixels in 0..1 as the network saw them.
 
     `view` is the probability of each thing that the picture can be. `findings` are calibrated probabilities of the findings
     that this model shows, by name, and `no_finding` that of none; both are None for a picture that is no frontal chest
@@ -63,6 +63,8 @@ class Result:
     no_finding: float | None = None
     finding_thresholds: dict[str, float] | None = None
     finding_maps: dict[str, NDArray[np.float32]] | None = None
+    mean_grey: float | None = None
+    contrast: float | None = None
 
 
 def _counts(finding: Finding) -> bool:
@@ -179,6 +181,8 @@ class Engine:
             finding_thresholds=said
             and {each.name: each.threshold for each in info.findings if _counts(each)},
             finding_maps=self._finding_maps(feature_map) if said and heatmap else None,
+            mean_grey=float(picture.mean()),
+            contrast=float(picture.std()),
         )
 
     def view(self, feature_map: NDArray[np.float32]) -> dict[str, float] | None:

@@ -24,6 +24,8 @@ from csss.people.roles import Role
 from csss.reports.models import ApprovalBatchItem, ReportVersion
 from csss.reports.pdf import encrypt_pdf
 from csss.storage.files import storage
+from csss.watch import words as watch_words
+from csss.watch.alarms import opened_with
 
 _CHANNEL: channels.Channel = email
 _FINAL = frozenset({MailState.SENT, MailState.FAILED, MailState.DROPPED})
@@ -141,6 +143,10 @@ def _report_draft(message: MailMessage, enclosed: texts.Attachment | None) -> te
 
 
 # Drafts whose content comes from further rows.
+def _watch_draft(message: MailMessage) -> texts.Draft:
+    return texts.watch_alarm([watch_words.sentence(each) for each in opened_with(message.subject_id)])
+
+
 _WITH_MORE: dict[MailKind, Callable[[MailMessage], texts.Draft | None]] = {
     MailKind.CODE: _code_draft,
     MailKind.RESET_PASSWORD: _reset_draft,
@@ -148,6 +154,7 @@ _WITH_MORE: dict[MailKind, Callable[[MailMessage], texts.Draft | None]] = {
     MailKind.DETAILS_CORRECTED: _correction_draft,
     MailKind.ADDRESS_MOVED: _correction_draft,
     MailKind.INVITATION: _invitation_draft,
+    MailKind.WATCH_ALARM: _watch_draft,
 }
 
 

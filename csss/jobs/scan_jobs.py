@@ -21,6 +21,7 @@ from csss.scans import analysis, stored_sentences
 from csss.scans.models import AnalysisRun, Scan
 from csss.scans.states import RunState, ScanKind
 from csss.storage.files import storage
+from csss.watch.alarms import look_once_a_day
 
 
 def engine() -> Engine:
@@ -77,9 +78,11 @@ def _nobody(role: Role) -> User:
 
 
 def between_jobs() -> None:
-    """Load another version of the classifier when it has been put in use."""
+    """Load another version of the classifier when it has been put in use, and watch once a day whether anything has
+    changed."""
     with suppress(ModelMissing, ModelCorrupt):  # each job says what is wrong
         engine()
+    look_once_a_day()
 
 
 def analyse_scan(run_id: uuid.UUID) -> None:

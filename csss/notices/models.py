@@ -33,6 +33,7 @@ class MailKind(StrEnum):
     ADDRESS_MOVED = "address_moved"  # to the old address, when an administrator has changed it
     INVITATION = "invitation"  # to somebody who has no account yet; `user` is the administrator who invites
     ADDRESS_TAKEN = "address_taken"  # somebody registered with an address that has an account
+    WATCH_ALARM = "watch_alarm"  # to administrators: the classifier's pictures or answers have changed
 
 
 class MailState(StrEnum):

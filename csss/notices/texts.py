@@ -1,6 +1,6 @@
 """The texts of messages. They contain no clinical detail; a report travels only as the encrypted attachment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,6 +141,12 @@ def to_approve(reports: int) -> str:
 
 def report_ready(attachment: Attachment | None) -> Draft:
     return Draft(_("Your report is ready"), "report_ready", {"encrypted": attachment is not None}, attachment)
+
+
+def watch_alarm(sentences: Sequence[str]) -> Draft:
+    """To administrators: what has changed, in figures of many scans."""
+    subject = _("The pictures or answers of the classifier have changed")
+    return Draft(subject, "watch_alarm", {"sentences": list(sentences)})
 
 
 def reset_password(token: str, minutes: int) -> Draft:

@@ -25,6 +25,7 @@ class Permission(StrEnum):
     REPORT_DOWNLOAD = "report.download"
     MODEL_READ = "model.read"
     MODEL_CHOOSE = "model.choose"
+    MODEL_WATCH = "model.watch"
     ACCOUNT_MANAGE = "account.manage"
     AUDIT_READ = "audit.read"
     PATIENT_ERASE = "patient.erase"
@@ -44,6 +45,7 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.REPORT_DOWNLOAD: frozenset(Role),
     Permission.MODEL_READ: frozenset({Role.DOCTOR, Role.PHARMACIST, Role.ADMIN}),
     Permission.MODEL_CHOOSE: frozenset({Role.ADMIN}),
+    Permission.MODEL_WATCH: frozenset({Role.ADMIN}),
     Permission.ACCOUNT_MANAGE: frozenset({Role.ADMIN}),
     Permission.AUDIT_READ: frozenset({Role.ADMIN}),
     Permission.PATIENT_ERASE: frozenset({Role.ADMIN}),

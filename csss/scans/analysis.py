@@ -90,6 +90,9 @@ def keep_result(run_id: uuid.UUID, reading: "Result", heatmap_key: str | None) -
             no_finding=reading.no_finding,
             finding_thresholds=reading.finding_thresholds,
             finding_maps=maps_to_keep(reading),
+            outlier_score=reading.outlier_score,
+            mean_grey=reading.mean_grey,
+            contrast=reading.contrast,
         )
     )
     workflow.move(scan, Status.AI_ANALYZED, by=run.requested_by)

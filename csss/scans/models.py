@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.clock import now
@@ -144,8 +144,21 @@ class Prediction(Model):
         _JSON_OR_NULL
     )  # packed by csss.scans.findings
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    # What `csss.watch` needs of the picture; None for predictions that were made before it was kept.
+    outlier_score: Mapped[float | None]
+    mean_grey: Mapped[float | None]  # of the pixels in 0..1, as the network saw them
+    contrast: Mapped[float | None]  # their standard deviation
 
-    __table_args__ = ({"info": APPEND_ONLY},)
+    __table_args__ = (
+        Index(
+            "ix_predictions_watched",
+            "model_version",
+            "created_at",
+            sqlite_where=text("mean_grey IS NOT NULL"),
+            postgresql_where=text("mean_grey IS NOT NULL"),
+        ),
+        {"info": APPEND_ONLY},
+    )
 
 
 class Review(Model):

@@ -70,7 +70,7 @@ def count(days: int) -> Figures:
     )
 
 
-def _table(parts: tuple[Bucket, ...]) -> CTE:
+def as_table(parts: tuple[Bucket, ...]) -> CTE:
     """The buckets as a table, so that each becomes one range of an index."""
     return (
         values(
@@ -84,15 +84,15 @@ def _table(parts: tuple[Bucket, ...]) -> CTE:
     )
 
 
-def _inside(moment: InstrumentedAttribute[datetime], table: CTE) -> ColumnElement[bool]:
+def inside(moment: InstrumentedAttribute[datetime], table: CTE) -> ColumnElement[bool]:
     return (moment >= table.c.begins) & (moment < table.c.ends)
 
 
 def _steps(parts: tuple[Bucket, ...]) -> Mapping[Status, tuple[int, ...]]:
-    table = _table(parts)
+    table = as_table(parts)
     rows = db.session.execute(
         select(table.c.number, ScanEvent.became, func.count())
-        .join(ScanEvent, _inside(ScanEvent.at, table))
+        .join(ScanEvent, inside(ScanEvent.at, table))
         .group_by(table.c.number, ScanEvent.became)
     )
     found = {(number, status): count for number, status, count in rows}
@@ -102,10 +102,10 @@ def _steps(parts: tuple[Bucket, ...]) -> Mapping[Status, tuple[int, ...]]:
 
 
 def _closed(parts: tuple[Bucket, ...]) -> tuple[int, ...]:
-    table = _table(parts)
+    table = as_table(parts)
     rows = db.session.execute(
         select(table.c.number, func.count())
-        .join(ScanClosure, _inside(ScanClosure.closed_at, table))
+        .join(ScanClosure, inside(ScanClosure.closed_at, table))
         .group_by(table.c.number)
     )
     found = {number: count for number, count in rows}

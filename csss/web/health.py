@@ -28,6 +28,7 @@ from csss.recalibration.in_use import folder_in_use
 from csss.scans import queries
 from csss.storage.files import Storage, storage
 from csss.web.guard import requires
+from csss.web.watch_metrics import watch_metrics
 
 status = Blueprint("status", __name__)
 
@@ -205,6 +206,7 @@ class _Numbers:
             yield from [
                 _gauge("csss_scans", "Open scans by status", "status", queries.counts()),
                 *self._outbox(),
+                *watch_metrics(),
             ]
         except SQLAlchemyError:
             db.session.rollback()  # `csss_up{part="database"}` is 0

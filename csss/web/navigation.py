@@ -44,6 +44,7 @@ _ALSO: dict[str, str] = {
     "admin.invitations": "admin.users",
     "admin.invite": "admin.users",
     "admin.jobs": "admin.mail_log",
+    "admin.watch": "admin.statistics",
 }
 _HELP = ("assistant.page", _l("Help"))
 

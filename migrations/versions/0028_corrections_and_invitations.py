@@ -30,6 +30,7 @@ _KINDS = (
     "passphrase_set",
     "passphrase_removed",
     "address_taken",
+    "watch_alarm",
 )
 _NEW_KINDS = ("details_corrected", "address_moved", "invitation")
 

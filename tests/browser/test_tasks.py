@@ -242,6 +242,7 @@ TASKS = (
         "models.index model_versions.page POST model_versions.use POST model_versions.back",
     ),
     Task("read_the_statistics", admin.read_the_statistics, "admin.statistics admin.statistics_csv"),
+    Task("see_an_alarm_of_the_watch", admin.see_an_alarm_of_the_watch, "admin.watch POST admin.see_alarm"),
     Task(
         "place_and_lift_a_legal_hold",
         admin.place_and_lift_a_legal_hold,

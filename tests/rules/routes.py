@@ -86,6 +86,8 @@ WHO: dict[str, set[str | None]] = {
     "admin.send_invitation": ADMIN,
     "admin.withdraw_invitation": ADMIN,
     "admin.send_erase_code": ADMIN,
+    "admin.see_alarm": ADMIN,
+    "admin.watch": ADMIN,
     "admin.user": ADMIN,
     "admin.users": ADMIN,
     "assistant.ask": SIGNED_IN,

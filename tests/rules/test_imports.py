@@ -28,6 +28,7 @@ CAPABILITIES = (
     "storage",
     "study",
     "throttle",
+    "watch",
 )
 FILES = sorted([*(ROOT / "csss").rglob("*.py"), *(ROOT / "training").rglob("*.py")])
 

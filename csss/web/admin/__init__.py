@@ -6,6 +6,7 @@ from csss.web.admin.approvals import batch_routes, preview_routes, queue_routes,
 from csss.web.admin.blueprint import admin
 from csss.web.admin.erasing import routes as erasing_routes
 from csss.web.admin.figures import routes as figure_routes
+from csss.web.admin.figures import watch_routes
 from csss.web.admin.hospital import routes as hospital_routes
 from csss.web.admin.invitations import routes as invitation_routes
 from csss.web.admin.logs import audit_routes, job_routes, mail_routes

@@ -16,6 +16,8 @@ from csss.notices.services import owe
 from csss.people.models import User
 from csss.scans.models import Scan
 from csss.scans.states import Status
+from csss.watch.figures import Figure
+from csss.watch.models import WatchAlarm
 from tests.browser.scene import Crowd, Scene
 from tests.factories import PASSWORD, picture
 from tests.hospital import keep_fitted_version
@@ -222,6 +224,37 @@ def read_the_statistics(scene: Scene) -> None:
     scene.hand.act(scene.page.locator(".tabs a:not([aria-current])").first)
     scene.hand.unfold("The same as a table", "#done")
     scene.hand.fetch(scene.hand.link("Figures as CSV"), r"/admin/statistics\.csv")
+
+
+def see_an_alarm_of_the_watch(scene: Scene) -> None:
+    """On the start page, where it then stands no longer; the page of the watch still has it."""
+    alarm_id = uuid.uuid4()
+
+    def darker(clinic: Crowd, people: dict[str, User], scan: Scan) -> None:
+        with transaction():
+            db.session.add(
+                WatchAlarm(
+                    id=alarm_id,
+                    model_version=f"test-{alarm_id.hex[:8]}",
+                    kind=scan.kind,
+                    figure=Figure.MEAN_GREY,
+                    higher=False,
+                    was=0.48,
+                    now=0.31,
+                    since=now(),
+                    opened_at=now(),
+                    last_seen_at=now(),
+                )
+            )
+
+    scene.case("admin", Status.AI_ANALYZED, darker)
+    hand = scene.hand
+    hand.open("/admin/")
+    hand.press("Mark as seen", f"#watch-alarms li:has(#alarm-{alarm_id})")
+    scene.reads("The alarm is marked as seen")
+    hand.open("/admin/statistics")
+    hand.follow("Watch on the classifier")
+    scene.reads("pictures of chest X-rays are darker")
 
 
 def place_and_lift_a_legal_hold(scene: Scene) -> None:

@@ -7,11 +7,13 @@ from flask import Response, request
 from csss.paging import ListPage
 from csss.people.permissions import Permission
 from csss.reports import approvals
+from csss.watch.alarms import unseen
 from csss.web.admin.approvals.forms import QueueFilter
 from csss.web.admin.approvals.queue_presenters import delivery_tag, waiting_rows
 from csss.web.admin.blueprint import admin
+from csss.web.admin.figures.watch_plots import alarm_views
 from csss.web.fragments import page_or_fragment
-from csss.web.guard import requires
+from csss.web.guard import me, requires
 from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.live_region.rows import rendered_once
 
@@ -36,6 +38,7 @@ def show_queue(*, status: int = 200, refused: str | None = None) -> Response:
         "may_approve": False,
         "released": [],
         "delivery_tag": delivery_tag,
+        "alarms": alarm_views(unseen()) if me().may(Permission.MODEL_WATCH) else [],
     }
     page: ListPage[Any]
     if request.args.get("show") == "released":

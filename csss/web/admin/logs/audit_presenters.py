@@ -62,6 +62,7 @@ _SUBJECTS: Words[str] = Words(
         "scan": _l("scan"),
         "study": _l("study"),
         "user": _l("account"),
+        "watchalarm": _l("alarm"),
     }
 )
 

@@ -107,6 +107,11 @@ ACTION_SENTENCES: Words[str] = Words(
         "study.exported": _l("%(who)s exported a study"),
         "study.read_in": _l("%(who)s took over readings of a study"),
         "study.reported": _l("%(who)s made the report of a study"),
+        "watch.alarm_closed": _l("%(who)s closed an alarm about a change: %(about)s"),
+        "watch.alarm_opened": _l(
+            "%(who)s noticed that pictures or answers of the classifier have changed: %(about)s"
+        ),
+        "watch.alarm_seen": _l("%(who)s saw an alarm about a change: %(about)s"),
         "settings.changed": _l("%(who)s started with other settings"),
         "request.throttled": _l("%(who)s was refused after too many tries"),
     }

@@ -29,6 +29,7 @@ MAIL_KIND_WORDS: Words[MailKind] = Words(
         MailKind.ADDRESS_MOVED: _l("Address changed"),
         MailKind.INVITATION: _l("Invitation"),
         MailKind.ADDRESS_TAKEN: _l("Registered twice"),
+        MailKind.WATCH_ALARM: _l("Change of pictures or answers"),
     }
 )
 MAIL_STATE_WORDS: Words[MailState] = Words(
@@ -74,6 +75,7 @@ ACTION_GROUPS: Words[str] = Words(
         "statistics.": _l("Statistics"),
         "study.": _l("Validation studies"),
         "model.": _l("Versions of the classifier"),
+        "watch.": _l("The watch on the classifier"),
         "audit.": _l("The audit log itself"),
     }
 )
