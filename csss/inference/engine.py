@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from csss.inference.gradcam import ClassifierHead, finding_map, grad_cam
+from csss.inference.gradcam import ClassifierHead, Linear, finding_map, grad_cam
 from csss.inference.labels import (
     LATERAL,
     NO_FINDING,
@@ -180,7 +180,7 @@ class Engine:
             no_finding=said[NO_FINDING] if said else None,
             finding_thresholds=said
             and {each.name: each.threshold for each in info.findings if _counts(each)},
-            finding_maps=self._finding_maps(feature_map) if said and heatmap else None,
+            finding_maps=self._finding_maps(feature_map, self._head.findings) if said and heatmap else None,
             mean_grey=float(picture.mean()),
             contrast=float(picture.std()),
         )
@@ -201,9 +201,11 @@ class Engine:
         names = (each.name for each in self.info.findings)
         return dict(zip(names, (1 / (1 + np.exp(-logits))).tolist(), strict=True))
 
-    def _finding_maps(self, feature_map: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        layer = self._head.findings
-        assert layer is not None
+    def _finding_maps(
+        self, feature_map: NDArray[np.float32], layer: Linear | None
+    ) -> dict[str, NDArray[np.float32]] | None:
+        if layer is None:
+            return None
         shown = [(place, each) for place, each in enumerate(self.info.findings[:-1]) if each.shown]
         return {each.name: finding_map(feature_map, layer, place) for place, each in shown}
 
