@@ -73,6 +73,7 @@ class Site:
             "message_id": self.message,
             "batch_id": self.batch,
             "job_id": uuid.uuid4(),
+            "alarm_id": uuid.uuid4(),
             "upload_id": uuid.uuid4(),
             "template_id": report_templates.of(db.session.get_one(User, self.people["doctor"]))[0].id,
             "preset_id": db.session.scalars(select(PrescriptionTemplate.id)).first(),

@@ -45,7 +45,15 @@ def test_permissions_are_those_of_the_design() -> None:
         Role.DOCTOR: everybody | {"scan.review", "model.read"},
         Role.PHARMACIST: everybody | {"scan.prescribe", "model.read"},
         Role.ADMIN: everybody
-        | {"report.approve", "account.manage", "audit.read", "model.read", "model.choose", "patient.erase"}
+        | {
+            "report.approve",
+            "account.manage",
+            "audit.read",
+            "model.read",
+            "model.choose",
+            "model.watch",
+            "patient.erase",
+        }
         | {"hospital.change"},
     }
     assert Permission.PUBLIC not in ALLOWED
