@@ -30,7 +30,7 @@ class Decoder:
     def __init__(self) -> None:
         self.opened, self.came_in, self.go = 0, threading.Semaphore(0), threading.Event()
         self.go.set()
-        self._open = intake._rewritten
+        self._open = intake.rewritten
 
     def __call__(self, content: bytes) -> Any:
         self.opened += 1
@@ -50,7 +50,7 @@ class Decoder:
 @pytest.fixture
 def decoder(monkeypatch: pytest.MonkeyPatch) -> Decoder:
     counted = Decoder()
-    monkeypatch.setattr(intake, "_rewritten", counted)
+    monkeypatch.setattr(intake, "rewritten", counted)
     return counted
 
 
