@@ -8,6 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from csss.database import Base, db, transaction
 from csss.erasing import services as erasing
+from csss.hospital.models import HospitalVersion
+from csss.people.models import PatientCorrection
+from csss.prescriptions.fact_models import StatedFacts
 from csss.recalibration import services as recalibration
 from csss.reports import services as reports
 from csss.scans import services
@@ -57,9 +60,20 @@ def full_clinic(clinic: Clinic) -> Clinic:
             )
         )
         db.session.add(PharmacistOpening(scan_id=released, pharmacist_id=doctor.id, review_version=1))
+        db.session.add(StatedFacts(scan_id=released, version=1, stated_by_id=doctor.id, weight_grams=70_000))
     version, admin = keep_fitted_version(), clinic.person("admin")
     with transaction():
         recalibration.choose(version, seen=0, by=admin)
+        db.session.add(HospitalVersion(number=1, name="St. Thomas", changed_by_id=admin.id))
+        db.session.add(
+            PatientCorrection(
+                patient_id=db.session.get_one(Scan, released).patient_id,
+                old={"name": "Ana"},
+                new={"name": "Anna"},
+                reason="Passport",
+                corrected_by_id=admin.id,
+            )
+        )
     somebody = clinic.person("patient").patient
     with transaction():
         assert somebody is not None
