@@ -130,7 +130,7 @@ def look_where_a_finding_was_seen(scene: Scene) -> None:
     scene.hand.open(f"/doctor/scans/{scan_id}")
     scene.reads("Findings to look for")
     switch = scene.page.locator("[data-heat-switch]")
-    for name in ("Effusion", "Mass"):
+    for name in ("Pleural effusion", "Mass"):
         scene.hand.follow(f"Heat map of: {name}", ".findings")
         expect(scene.page.locator(".findings a[aria-current=true]")).to_have_text(re.compile(name))
         expect(switch).to_be_checked()
