@@ -113,8 +113,8 @@ def draft_complete_print_and_take_back(scene: Scene) -> None:
     hand.press("Take it back to correct it")
     scene.reads("The prescription is with you again")
     hand.write("Dose", "250 mg", ROW.format(0))
-    hand.press("Keep the correction")
-    scene.reads("The correction is kept as a new version")
+    hand.press("Save the correction")
+    scene.reads("The correction is saved as a new version")
 
 
 def answer_a_hold(scene: Scene) -> None:
