@@ -280,7 +280,7 @@ def test_an_administrator_sees_an_alarm_until_it_is_marked_as_seen(
     assert "Seen by" in page.select_one("#alarms").get_text()
     assert page.select_one("#alarms form") is None
     assert admin.post(f"/admin/watch/{uuid.uuid4()}/seen").status_code == 404
-    assert "Saw an alarm about a change" in words(admin.get("/admin/audit?action=watch."))
+    assert "saw an alarm about a change" in words(admin.get("/admin/audit?action=watch."))
     alarm = db.session.get_one(WatchAlarm, alarm_id)
     assert alarm.seen_at is not None and alarm.closed_at is None
 
