@@ -308,13 +308,14 @@ def change_the_hospital(scene: Scene) -> None:
     hand = scene.hand
     hand.open("/admin/")
     hand.follow("Hospital", ".main-nav")
-    hand.write("Telephone", "+91 44 5550 0199")
+    telephone = f"+91 44 {uuid.uuid4().int % 10_000_000:07}"  # another one than the walk before has left
+    hand.write("Telephone", telephone)
     logo = scene.folder / "logo.png"
     logo.write_bytes(picture(200, 100))
     hand.give("New logo", logo)
     hand.press("Save the settings")
     scene.reads("The settings of the hospital are changed.")
-    scene.reads("+91 44 5550 0199", ".footer")
+    scene.reads(telephone, ".footer")
     expect(scene.page.locator(".masthead__logo")).to_be_visible()
 
 
