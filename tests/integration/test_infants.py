@@ -20,7 +20,8 @@ def scan_of_a_child(clinic: Clinic, status: Status, days: int) -> uuid.UUID:
     parent = clinic.person("patient", name="Baby Example")
     with transaction():
         assert parent.patient is not None
-        parent.patient.date_of_birth = (now() - timedelta(days=days)).date()
+        today = now().astimezone(clinic.app.config["CSSS"].zone).date()  # in the evening not the day of UTC
+        parent.patient.date_of_birth = today - timedelta(days=days)
     return clinic.scan(status, patient=parent).id
 
 
