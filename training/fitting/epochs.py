@@ -7,7 +7,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from tqdm import tqdm
 from csss.inference.scaling import calibrate as scale
 from training.data.dataset import LABELS, Image
 from training.data.findings import FINDINGS, NAMES, NO_FINDING, UNKNOWN, VIEWS
+from training.fitting import network
 from training.measuring.metrics import auroc, log_loss, macro_f1
 from training.measuring.scaling import fit_with_bias, with_bias
 from training.recipes import Recipe
@@ -203,7 +203,7 @@ def _named(found: dict[str, float]) -> dict[str, float]:
 
 def predict(model: Any, x: NDArray[Any], output: str = "probabilities") -> NDArray[np.float32]:
     """The output of that name (class `probabilities`, `findings`, `view`) for cached features, in batches of float32."""
-    model = keras.Model(model.input, model.get_layer(output).output)
+    model = network.classifier(model, output)
     forward = tf.function(lambda part: model(part, training=False), reduce_retracing=True)
     parts = [forward(x[start : start + 64].astype(np.float32)) for start in range(0, len(x), 64)]
     return np.concatenate([np.asarray(part) for part in parts])

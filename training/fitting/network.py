@@ -202,9 +202,9 @@ def _optimizer(recipe: Recipe, rate: Any) -> Any:
     return optimizer
 
 
-def classifier(trained: Any) -> Any:
-    """The trained part with one output, the class probabilities."""
-    return keras.Model(trained.input, trained.get_layer("probabilities").output, name="classifier")
+def classifier(trained: Any, output: str = "probabilities") -> Any:
+    """The trained part with one output, the class probabilities unless another one is named (`findings`, `view`)."""
+    return keras.Model(trained.input, trained.get_layer(output).output, name="classifier")
 
 
 def join(base: Any, trained: Any, recipe: Recipe) -> Any:
