@@ -61,7 +61,11 @@
     on("end", () => { close(); changed(null, true); });
     stream.onerror = () => {
       if (stream !== source) return;
-      if (stream.readyState === EventSource.CLOSED) { close(); slowly(); }
+      if (stream.readyState === EventSource.CLOSED) {
+        close();
+        if (!slow) changed(null); // refused: where the session is over, this leads to the sign-in page at once
+        slowly();
+      }
       else doubt = doubt || setTimeout(slowly, PATIENCE);
     };
   };

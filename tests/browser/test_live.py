@@ -4,11 +4,13 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from csss.auth import sessions
+from csss.auth.accounts import by_email
 from csss.database import db, transaction
 from csss.people.models import User
 from csss.scans.states import Status
@@ -157,6 +159,24 @@ def test_a_session_that_ends_takes_its_page_to_the_sign_in(
     page = opened(signed_in(live, new_page, doctor))
     with transaction():
         sessions.end_all(doctor)
+    page.wait_for_url(re.compile("/login"))
+
+
+def test_a_session_that_ends_before_the_stream_begins_leads_to_the_sign_in_too(
+    live: Stack, new_page: NewPage, clinic: Clinic
+) -> None:
+    doctor = clinic.person("doctor")
+    email = doctor.email
+    page = signed_in(live, new_page, doctor)
+    db.session.remove()  # its transaction would lock out the one below
+
+    def late(route: Route) -> None:
+        with live.app.app_context(), transaction():
+            sessions.end_all(cast(User, by_email(email)))
+        route.continue_()
+
+    page.route("**/events", late)
+    page.goto("/doctor/")
     page.wait_for_url(re.compile("/login"))
 
 
