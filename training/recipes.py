@@ -22,6 +22,8 @@ class Recipe:
       last epochs are the best, and the validation hearts are of too few patients to choose an epoch by.
     - `class_bias`: calibration fits a bias per class besides the temperature.
     - `more`: learns from the additional images, too (`training.data.collection`).
+    - `compared`: the layers whose channels the outlier score compares, by mean and standard deviation; empty: it compares
+      the pooled feature map. Layers that were trained little know pictures of new patients as well as those they learned.
     - `apart`: the network says first what the picture is, and has one head for chest X-rays and one for hearts
       (`training.fitting.heads`); without it, one head has all classes.
     """
@@ -50,6 +52,7 @@ class Recipe:
     class_bias: bool
     more: bool
     apart: bool
+    compared: tuple[str, ...]
     words: str
 
     def better(self, new: float, old: float) -> bool:
@@ -82,6 +85,7 @@ PAPER = Recipe(
     class_bias=False,
     more=False,
     apart=False,
+    compared=(),
     words="rotation 10 degrees, zoom 0.1, horizontal flip",
 )
 
@@ -110,6 +114,7 @@ CSSS = Recipe(
     class_bias=True,
     more=True,
     apart=True,
+    compared=("block_6_project_BN", "block_10_project_BN"),
     words=(
         "a corner wiped in a quarter of the images and a marker written into another quarter, three in ten first "
         "reduced to 96 to 160 pixels, half pressed as JPEG of quality 30 to 95, borders cropped by up to 8 %, rotation "

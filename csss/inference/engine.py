@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -67,6 +68,23 @@ class Result:
     contrast: float | None = None
 
 
+class Output(NamedTuple):
+    """What the network itself says of a picture.
+
+    `probabilities` are uncalibrated (classes), `feature_map` is (height, width, channels). `statistics` are mean and
+    standard deviation of each channel of earlier layers, as one row; None for a network without them.
+    """
+
+    probabilities: NDArray[np.float32]
+    feature_map: NDArray[np.float32]
+    statistics: NDArray[np.float32] | None = None
+
+    @property
+    def compared(self) -> NDArray[np.float32]:
+        """What the outlier score compares with the training pictures."""
+        return self.feature_map.mean(axis=(0, 1)) if self.statistics is None else self.statistics
+
+
 def _counts(finding: Finding) -> bool:
     return finding.shown or finding.name == NO_FINDING
 
@@ -109,7 +127,7 @@ class Engine:
         )
         self._interpreter.allocate_tensors()
         self._input = self._input_index()
-        self._probabilities, self._feature_map = self._output_indices()
+        self._outputs = self._output_indices()
 
     @classmethod
     def load(
@@ -149,11 +167,12 @@ class Engine:
         start = time.perf_counter()
         info = self.info
         picture = preprocess(image_bytes, info.width, info.height, info.resize)
-        raw, feature_map = self.run(picture)
-        probabilities = calibrate(raw.astype(np.float64), info.temperature, info.bias)
+        output = self.run(picture)
+        feature_map = output.feature_map
+        probabilities = calibrate(output.probabilities.astype(np.float64), info.temperature, info.bias)
         top = int(np.argmax(probabilities))
         confidence = float(probabilities[top])
-        score = self.outlier_score(feature_map)
+        score = self.outlier_score(output)
         unlike = score is not None and score > info.outliers_threshold
         view = self.view(feature_map)
         seen = view and max(view, key=view.__getitem__)
@@ -219,21 +238,18 @@ class Engine:
             return grad_cam(feature_map, self._head, len(self.info.labels))
         return grad_cam(feature_map, self._head, index)
 
-    def outlier_score(self, feature_map: NDArray[np.float32]) -> float | None:
-        """Distance of a feature map (height, width, channels) from the training pictures; None without an outlier
-        score."""
+    def outlier_score(self, output: Output) -> float | None:
+        """Distance of a picture from the training pictures; None without an outlier score."""
         if self.outliers is None:
             return None
-        return float(self.outliers.scores(feature_map.mean(axis=(0, 1))[np.newaxis])[0])
+        return float(self.outliers.scores(output.compared[np.newaxis])[0])
 
-    def run(self, picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Run the network alone: (height, width, 3) in 0..1 to uncalibrated probabilities (classes) and feature
-        map."""
+    def run(self, picture: NDArray[np.float32]) -> Output:
+        """Run the network alone on a picture (height, width, 3) in 0..1."""
         with self._lock:
             self._interpreter.set_tensor(self._input, picture[np.newaxis])
             self._interpreter.invoke()
-            probabilities = self._interpreter.get_tensor(self._probabilities)[0]
-            return probabilities, self._interpreter.get_tensor(self._feature_map)[0]
+            return Output(*(self._interpreter.get_tensor(index)[0] for index in self._outputs))
 
     def _input_index(self) -> int:
         details = self._interpreter.get_input_details()[0]
@@ -242,20 +258,26 @@ class Engine:
             raise ValueError(f"its input is {tuple(details['shape'])}, labels.json says {wanted}")
         return int(details["index"])
 
-    def _output_indices(self) -> tuple[int, int]:
-        """The converter does not guarantee an order, so distinguish the outputs by their rank."""
-        by_rank = {len(details["shape"]): details for details in self._interpreter.get_output_details()}
-        if set(by_rank) != {2, 4}:
-            raise ValueError("it must have two outputs, probabilities and feature map")
-        if by_rank[2]["shape"][1] != len(self.info.labels):
+    def _output_indices(self) -> list[int]:
+        """Indices in the order of `Output`. The converter guarantees no order, so distinguish the outputs by their shape."""
+        outputs = self._interpreter.get_output_details()
+        maps = [each for each in outputs if len(each["shape"]) == 4]
+        rows = [each for each in outputs if len(each["shape"]) == 2]
+        classes = [each for each in rows if each["shape"][1] == len(self.info.labels)]
+        statistics = [each for each in rows if each["shape"][1] != len(self.info.labels)]
+        if len(rows) == 1 and not classes:
             raise ValueError("the number of classes is not the one in labels.json")
-        if by_rank[4]["shape"][3] != self._head.hidden_kernel.shape[0]:
+        if (len(maps), len(classes)) != (1, 1) or len(statistics) > 1:
+            raise ValueError("it must have the outputs probabilities, feature map and, if any, statistics")
+        channels = maps[0]["shape"][3]
+        if channels != self._head.hidden_kernel.shape[0]:
             raise ValueError("the feature map does not fit the dense layers")
         further = ((self._head.view, self.info.views), (self._head.findings, self.info.findings))
         if any((0 if layer is None else len(layer.bias)) != len(names) for layer, names in further):
             raise ValueError("views or findings of labels.json do not fit the dense layers")
         if self._head.output_kernel.shape[1] != len(self.info.labels) + bool(self.info.views):
             raise ValueError("the dense layers do not fit the classes")
-        if self.outliers is not None and by_rank[4]["shape"][3] != self.outliers.centre.shape[0]:
-            raise ValueError("the feature map does not fit the outlier score")
-        return int(by_rank[2]["index"]), int(by_rank[4]["index"])
+        compared = statistics[0]["shape"][1] if statistics else channels
+        if self.outliers is not None and compared != self.outliers.centre.shape[0]:
+            raise ValueError("the outlier score does not fit the network's outputs")
+        return [int(each["index"]) for each in (*classes, *maps, *statistics)]

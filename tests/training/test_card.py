@@ -49,7 +49,11 @@ def side():
     heat[4] = 1
     truth = np.array([0, 0, 4, 4, 4, 3])
     strange = np.zeros(6, bool)
-    return Side(images, truth, Read(after, after, np.zeros((6, 4), np.float32), strange, heat))
+    return Side(
+        images,
+        truth,
+        Read(after, after, np.zeros((6, 4), np.float32), np.zeros((6, 2), np.float32), strange, heat),
+    )
 
 
 def test_the_worst_mistakes_are_the_surest_ones_one_a_patient():

@@ -53,6 +53,7 @@ def test_the_threshold_accepts_what_equals_it():
         probabilities,
         probabilities,
         np.zeros((4, 1), np.float32),
+        np.zeros((4, 1), np.float32),
         np.zeros(4, bool),
         np.zeros((4, 7, 7), np.float32),
     )
@@ -65,6 +66,7 @@ def test_a_strange_picture_is_not_accepted_however_sure_the_network_is():
     read = Read(
         probabilities,
         probabilities,
+        np.zeros((2, 1), np.float32),
         np.zeros((2, 1), np.float32),
         np.array([False, True]),
         np.zeros((2, 7, 7), np.float32),

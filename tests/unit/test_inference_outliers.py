@@ -99,10 +99,9 @@ def nearby(scan):
     from csss.inference.preprocessing import preprocess
 
     info = engine.info
-    _, feature_map = engine.run(preprocess(scan, info.width, info.height, info.resize))
-    pooled = feature_map.mean(axis=(0, 1))
+    compared = engine.run(preprocess(scan, info.width, info.height, info.resize)).compared
     return Outliers(
-        pooled, np.eye(len(pooled), 64, dtype=np.float32), np.zeros((1, 64), np.float32), 1, False
+        compared, np.eye(len(compared), 64, dtype=np.float32), np.zeros((1, 64), np.float32), 1, False
     )
 
 

@@ -208,7 +208,7 @@ def classifier(trained: Any, output: str = "probabilities") -> Any:
 
 
 def join(base: Any, trained: Any, recipe: Recipe) -> Any:
-    """The complete network, from a picture in 0..1 to (probabilities, feature map).
+    """The complete network, from a picture in 0..1 to what `assemble` says.
 
     The base's upper blocks get the trained weights. A network of which more than the head was trained is rounded to
     half precision, so that its run-time file can be half as large and still be the same network.
@@ -218,10 +218,40 @@ def join(base: Any, trained: Any, recipe: Recipe) -> Any:
             kernel, bias = trained.get_layer(conv.name).get_weights()
             unfold(conv, normalisation, kernel.reshape(conv.kernel.shape), bias)
         round_to_half(base, trained)
+    return assemble(base, trained, recipe)
+
+
+@keras.saving.register_keras_serializable("csss")
+class ChannelStatistics(keras.layers.Layer):
+    """Mean and standard deviation of each channel of several layers, side by side: (n, height, width, channels) each to
+    (n, 2 x the sum of the channels)."""
+
+    def call(self, maps: list[Any]) -> Any:
+        """The means of a layer, then its standard deviations, layer after layer."""
+        parts = []
+        for values in maps:
+            mean, variance = keras.ops.moments(values, axes=[1, 2])
+            parts += [mean, keras.ops.sqrt(variance)]
+        return keras.ops.concatenate(parts, axis=-1)
+
+
+def assemble(base: Any, trained: Any, recipe: Recipe) -> Any:
+    """A network from a picture in 0..1 to (probabilities, feature map), and where the recipe compares layers to their
+    channels' statistics (n, 320), too. The base has its final weights."""
     picture = keras.Input(base.input_shape[1:], name="picture")
-    feature_map = base(scaling(recipe.scaled)(picture) if recipe.scaled else picture, training=False)
+    scaled = scaling(recipe.scaled)(picture) if recipe.scaled else picture
+    if not recipe.compared:
+        feature_map, maps = base(scaled, training=False), []
+    else:
+        layers = [base.get_layer(name).output for name in recipe.compared]
+        feature_map, *maps = keras.Model(base.input, [base.output, *layers], name="layers")(
+            scaled, training=False
+        )
     pooled = keras.layers.GlobalAveragePooling2D(name="pool")(feature_map)
-    return keras.Model(picture, [heads.applied(trained, pooled), feature_map], name="csss")
+    outputs = [heads.applied(trained, pooled), feature_map]
+    if maps:
+        outputs.append(ChannelStatistics(name="statistics", dtype="float32")(maps))
+    return keras.Model(picture, outputs, name="csss")
 
 
 def to_litert(model: Any, float16: bool = False, batch: int = 1) -> bytes:

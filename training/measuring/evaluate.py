@@ -75,14 +75,15 @@ def collected(data: Path, metrics: dict[str, Any]) -> Collection:
 class Read:
     """An engine's results for n images.
 
-    Probabilities (n, classes) without and with the temperature, pooled features (n, channels), flags of pictures that
-    are refused (n), the heat maps (n, 7, 7) in 0..1 for the most likely class, and probabilities of the findings (n, 15) and
-    the number of the view (n), None for a network without them.
+    Probabilities (n, classes) without and with the temperature, pooled features (n, channels), what the outlier score
+    compares (n, columns), flags of pictures that are refused (n), the heat maps (n, 7, 7) in 0..1 for the most likely
+    class, and probabilities of the findings (n, 15) and the number of the view (n), None for a network without them.
     """
 
     before: NDArray[np.float64]
     after: NDArray[np.float64]
     pooled: NDArray[np.float32]
+    compared: NDArray[np.float32]
     strange: NDArray[np.bool_]
     heat: NDArray[np.float32]
     findings: NDArray[np.float64] | None = None
@@ -104,23 +105,26 @@ def read_all(
 ) -> Read:
     """Run the engine over RGB pictures, each changed first."""
     info = engine.info
-    raw, pooled, heat, findings, view = [], [], [], [], []
+    raw, pooled, compared, heat, findings, view = [], [], [], [], [], []
     for picture in pictures:
-        found, feature_map = engine.run(preprocess(change(picture), info.width, info.height, info.resize))
+        output = engine.run(preprocess(change(picture), info.width, info.height, info.resize))
+        found, feature_map = output.probabilities, output.feature_map
         raw.append(found)
+        compared.append(output.compared)
         pooled.append(feature_map.mean(axis=(0, 1)))
         heat.append(engine.class_map(feature_map, int(found.argmax())))
         if info.findings:
             findings.append(list((engine.findings(feature_map) or {}).values()))
         if info.views:
             view.append(int(np.argmax(list((engine.view(feature_map) or {}).values()))))
-    before, features = np.stack(raw).astype(np.float64), np.stack(pooled)
+    before, features = np.stack(raw).astype(np.float64), np.stack(compared)
     scores = engine.outliers.scores(features) if engine.outliers else np.zeros(len(features))
     seen = np.array(view) if view else None
     strange = scores > info.outliers_threshold
     return Read(
         before,
         calibrate(before, info.temperature, info.bias),
+        np.stack(pooled),
         features,
         strange
         if seen is None

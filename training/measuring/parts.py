@@ -61,6 +61,8 @@ def parts(
         record["beside"][other.info.version] = {
             name: _figures(other, theirs, known, rows) for name, rows in chosen.items() if len(rows)
         }
+        learned = replace(validation, read=read_all(other, stored(data, validation.images, "its features")))
+        record["beside"][other.info.version]["source_told"] = told_source(learned, theirs)
     limits = {each.name: each.threshold for each in engine.info.findings}
     if side.read.findings is not None and (known >= 0).any():
         groups = [image.group for image in side.images]

@@ -177,7 +177,7 @@ def _others(engine: Engine, plain: Read, test: Sequence[Image]) -> dict[str, Any
         },
     }
     if engine.outliers:
-        known, strange = engine.outliers.scores(plain.pooled), engine.outliers.scores(read.pooled)
+        known, strange = engine.outliers.scores(plain.compared), engine.outliers.scores(read.compared)
         positive = np.arange(len(known) + len(strange)) >= len(known)
         record["auroc"] = auroc(positive, np.concatenate([known, strange]))
         record["auroc_confidence"] = auroc(
