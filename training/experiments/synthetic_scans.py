@@ -97,13 +97,10 @@ def finish(grey: Floats, native: int) -> bytes:
     if native < len(picture):
         picture = cv2.resize(picture, (native, native), interpolation=cv2.INTER_AREA).astype(np.uint8)
     picture = cv2.resize(picture, (FINAL, FINAL), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-    font, scale, thickness = cv2.FONT_HERSHEY_SIMPLEX, 0.72, 2
-    (width, height), below = cv2.getTextSize(WORDS, font, scale, thickness)
-    top = FINAL - height - below - 12  # a black strip: white words on a white diaphragm are not readable
-    cv2.rectangle(picture, (0, top), (FINAL, FINAL), (0,), cv2.FILLED)
-    cv2.putText(
-        picture, WORDS, ((FINAL - width) // 2, FINAL - below - 5), font, scale, (255,), thickness, cv2.LINE_AA
-    )
+    font, scale, place = cv2.FONT_HERSHEY_SIMPLEX, 0.5, (8, FINAL - 10)
+    # Outlined, so that they can be read on a white diaphragm. A black strip, or larger words, are an outlier.
+    cv2.putText(picture, WORDS, place, font, scale, (0,), 3, cv2.LINE_AA)
+    cv2.putText(picture, WORDS, place, font, scale, (235,), 1, cv2.LINE_AA)
     done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
     if not done:
         raise OSError("OpenCV could not encode a JPEG.")
@@ -159,9 +156,9 @@ class Artist:
         return best
 
     def _miss(self, result: Result, aim: float) -> float:
-        """Distance from the aim; a drawing with a confident prediction must also look like a scan to the engine."""
+        """Distance from the aim; a drawing must also look like a scan to the engine."""
         strange = 0.0
-        if aim >= self.engine.threshold and result.outlier_score is not None:
+        if result.outlier_score is not None:
             strange = max(0.0, result.outlier_score / self.engine.info.outliers_threshold - 1)
         return abs(result.probabilities[self.label] - aim) + strange
 
