@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
+    and_,
     bindparam,
     case,
     cast,
@@ -116,7 +117,8 @@ def _ids(
     if searched:
         query = query.where(Scan.patient_id.in_(searching.patients()))
     if sort == "confidence":
-        query = query.outerjoin(Prediction, Prediction.scan_id == Scan.id)
+        # An answer that was given in silence tells nothing by its place either.
+        query = query.outerjoin(Prediction, and_(Prediction.scan_id == Scan.id, Prediction.silent.is_(False)))
     elif sort.endswith("patient"):
         query = query.join(Patient, Patient.id == Scan.patient_id)
         query = query.outerjoin(SearchName, SearchName.user_id == Patient.user_id)
