@@ -209,3 +209,19 @@ def test_nobody_approves_details_that_they_have_not_seen(
     assert "The patient’s details have been corrected since you chose it." in words(colleague.get(chosen))
     answer = colleague.post(f"{chosen}/approve", {"code": "123456"})
     assert answer.status_code == 409 and "None of these reports can be approved any more" in words(answer)
+
+
+def test_whoever_was_signed_in_with_the_old_address_is_signed_out(
+    admin: Visitor, clinic: Clinic, patient: User
+) -> None:
+    address = f"/admin/users/{patient.id}/details"
+    there = clinic.visitor(patient)
+    assert admin.post(address, form_of(admin, there.user) | {"sex": "male"}).status_code == 303
+    assert there.get("/patient/").status_code == 200
+    assert admin.post(address, form_of(admin, there.user) | {"email": "new@csss.example"}).status_code == 303
+    assert there.get("/patient/").status_code == 302
+
+
+def test_another_spelling_of_the_same_date_is_no_change(correct: Callable[..., Any]) -> None:
+    answer = correct(date_of_birth="19800229")
+    assert answer.status_code == 422 and "You have changed nothing." in words(answer)
