@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -97,6 +97,19 @@ def page(
     given = {"most": PAGE_SIZE, "skip": skip, **words, **only.values}
     found = db.session.scalars(_ids(asked, held, bool(words), sort, filters), given).all()
     return ListPage(rows_of(found), number, total, PAGE_SIZE)
+
+
+def urgent_left_out(only: ScanFilter) -> int:
+    """How many urgent scans that wait for a doctor these conditions leave out."""
+    urgent = ScanFilter(priority=Priority.URGENT)
+    waiting = _how_many(urgent)
+    if waiting and only.priority in {None, Priority.URGENT}:
+        waiting -= _how_many(replace(only, priority=Priority.URGENT))
+    return waiting
+
+
+def _how_many(only: ScanFilter) -> int:
+    return db.session.scalar(_number(TO_DO, False, False, only.asked), only.values) or 0
 
 
 # Statements are cached: building them takes longer than the database needs to answer them.

@@ -181,6 +181,7 @@ def test_a_stale_form_is_told_what_has_happened(admin: Visitor) -> None:
         ("address", "1\n" * 7, "At most 6 lines"),
         ("telephone", "call me", "A phone number has"),
         ("letterhead", "x" * 161, "At most 160 characters"),
+        ("name", "北京 Clinic", "The report cannot print “北京”"),
     ],
 )
 def test_bad_input_is_refused_beside_its_field(admin: Visitor, field: str, typed: str, sentence: str) -> None:
