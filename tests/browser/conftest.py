@@ -75,7 +75,8 @@ class Contexts:
 
     def take_back(self) -> None:
         for key, context in self._lent:
-            if all([close(page) for page in context.pages]):
+            closed = [close(page) for page in context.pages]
+            if all(closed):
                 context.clear_cookies()
                 self._idle[key].append(context)
         self._lent.clear()
