@@ -104,6 +104,7 @@ _TOKEN = re.compile(
 _APPLIED = re.compile(r"\b(?:apply|thin(?:ly)?|sparing(?:ly)?|small amount|pea[- ]sized?|fingertip|layer)\b")
 _OF = re.compile(r"\s*(?:of|@|à)\s*(?:a\s+)?")
 _PLUS = re.compile(r"\s*(?:\+|/|and|plus)\s*")
+_A_PIECE = re.compile(rf"\ban?\s+(?=(?:{unit_pattern(COUNTED)})\b)")
 
 
 _UNCLEAR = "\N{REPLACEMENT CHARACTER}"  # stands for a digit whose place in the number cannot be told
@@ -163,7 +164,7 @@ def normal(text: str) -> str:
     plain = re.sub(r"\b(half|quarter)\s+(?:of\s+)?an?\b", r"\1", plain)
     plain = re.sub(r"\b(one|two|three|four|five|six)\s+(?=\d)", lambda found: f"{_WORDS[found[1]]} x ", plain)
     plain = re.sub(rf"\b(?:{'|'.join(_WORDS)})\b", lambda found: _WORDS[found[0]], plain)
-    plain = re.sub(rf"\ban?\s+(?=(?:{unit_pattern(COUNTED)})\b)", "1 ", plain)
+    plain = _A_PIECE.sub("1 ", plain)
     plain = re.sub(r"(?<=\d)·(?=\d)", ".", plain)  # 0·5, as British journals write
     plain = re.sub(r"(?<=\d)\s*\.{2,}\s*(?=\d)", "-", plain)  # 5…10
     return " ".join(plain.split())
