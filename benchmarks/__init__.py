@@ -1,1 +1,1 @@
-"""Measure the performance budgets of the design on this machine: `make bench`."""
+"""Measure on this machine whether CSSS keeps its performance budgets: `make bench`."""

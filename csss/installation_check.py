@@ -143,18 +143,18 @@ def _harfbuzz(_: Settings) -> CheckResult:
 
 
 def _report_fonts(settings: Settings) -> CheckResult:
-    """Check that reports can print the texts from the settings; otherwise no report could be released."""
+    """Check that reports can print the texts about the hospital; otherwise no report could be released."""
+    from csss.hospital.from_outside import texts
     from csss.report_fonts import unprintable
 
-    texts = (settings.hospital_name, *settings.hospital_address_lines)
-    words = [each.word for text in texts for each in unprintable(text)]
+    found = {each.word: where for text, where in texts(settings) for each in unprintable(text)}
     return CheckResult(
         "Report",
-        not words,
-        f"its fonts lack letters of {', '.join(words)}"
-        if words
+        not found,
+        f"its fonts lack letters of {', '.join(found)}"
+        if found
         else "prints the hospital's name and address",
-        "Spell CSSS_HOSPITAL_NAME and CSSS_HOSPITAL_ADDRESS in Latin, Greek, Cyrillic, Devanagari or Tamil letters.",
+        f"Change {' and '.join(dict.fromkeys(found.values()))}: Latin, Greek, Cyrillic, Devanagari or Tamil letters.",
     )
 
 

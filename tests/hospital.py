@@ -4,16 +4,13 @@ Each class draws points around a centre of its own, so the true probabilities of
 the points, but believes in other frequencies of the classes than this hospital has, and is too sure of itself.
 """
 
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from flask import current_app
 from numpy.typing import NDArray
 
-from csss import create_app
 from csss.database import db, transaction
 from csss.inference.classes import belongs_to
 from csss.inference.engine import Result
@@ -151,11 +148,3 @@ def fill(clinic: Clinic, number: int, seed: int = 1) -> list[uuid.UUID]:
         found.append(verify(clinic, scan, patient, doctor))
     db.session.remove()
     return found
-
-
-# In the system that the settings name. Its hundreds of commits need not wait for the disk.
-if __name__ == "__main__":
-    import tests.conftest  # noqa: F401
-
-    with create_app().app_context():
-        fill(Clinic(current_app), int(sys.argv[1]))

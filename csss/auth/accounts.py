@@ -12,9 +12,9 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from csss.audit.record import record
+from csss.audit.record import About, record
 from csss.auth import passphrases, passwords, secrets, sessions
-from csss.auth.models import PasswordReset
+from csss.auth.models import PasswordReset, StaffInvitation
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict, TooMany
@@ -266,7 +266,8 @@ def refuse(user_id: uuid.UUID, *, by: User) -> User:
 
 
 def deactivate(user_id: uuid.UUID, *, by: User) -> User:
-    """Deactivate an account and end its sessions. Refuses the last working administrator, and one's own account."""
+    """Deactivate an account, end its sessions and withdraw its invitations. Refuses the last working
+    administrator, and one's own account."""
     # Lock all administrators in the same order: two who deactivate each other at once must not leave the clinic
     # without one.
     db.session.scalars(select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update()).all()
@@ -281,7 +282,20 @@ def deactivate(user_id: uuid.UUID, *, by: User) -> User:
     user.state = AccountState.DEACTIVATED
     sessions.end_all(user)
     record("account.deactivated", user, by=by)
+    _withdraw_invitations(user, by)
     return user
+
+
+def _withdraw_invitations(inviter: User, by: User) -> None:
+    """Links that this person has sent make accounts: nobody comes in by them any more."""
+    left = select(StaffInvitation).where(
+        StaffInvitation.invited_by_id == inviter.id,
+        StaffInvitation.used_at.is_(None),
+        StaffInvitation.withdrawn_at.is_(None),
+    )
+    for each in db.session.scalars(left.with_for_update(of=StaffInvitation)):
+        each.withdrawn_at = now()
+        record("account.invitation_withdrawn", About("invitation", each.id), by=by, role=each.role.value)
 
 
 def reactivate(user_id: uuid.UUID, *, by: User) -> User:

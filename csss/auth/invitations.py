@@ -64,6 +64,13 @@ def send_again(invitation_id: uuid.UUID, *, by: User) -> StaffInvitation:
     TooMany."""
     _lock(by)
     old = _locked(invitation_id)
+    taken, other = accounts.by_email(old.email), _open_of(old.email)
+    if taken is not None:
+        raise StateConflict(_("%(name)s has an account with this address already.", name=taken.name))
+    if other is not None and other.id != old.id:
+        raise StateConflict(
+            _("There is a newer invitation to this address. Send that one again, or withdraw it.")
+        )
     old.withdrawn_at = now()
     return _send(old.email, old.name, old.role, by, "account.invitation_sent_again")
 

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from csss.audit.record import record
-from csss.auth import accounts, secrets
+from csss.auth import accounts, secrets, sessions
 from csss.auth.models import PasswordReset
 from csss.clock import now
 from csss.database import db
@@ -161,7 +161,7 @@ def _checked(typed: Details, reason: str) -> Details:
         errors["reason"] = at_most(MAX_REASON)
     if errors:
         raise Invalid(**errors)
-    return Details(name, email, born, typed.sex)
+    return Details(name, email, date.fromisoformat(born).isoformat(), typed.sex)
 
 
 def birth_date_problem(text: str) -> str | None:
@@ -193,8 +193,10 @@ def _store(patient: Patient, wanted: Details) -> None:
 
 
 def _move_mail(user: User, correction: PatientCorrection) -> None:
-    """The new address is confirmed by a link like any other; the old one is told, and its links stop working."""
+    """The new address is confirmed by a link like any other; the old one is told, and its links and sessions end: a
+    stranger may have had it."""
     user.email_confirmed_at = None
+    sessions.end_all(user)
     db.session.execute(
         update(PasswordReset)
         .where(

@@ -1,4 +1,4 @@
-"""Read a code as it was typed or pasted, by any keyboard."""
+"""Read a code as it was typed or pasted, by any keyboard. `csss.auth.second_factor` makes codes and checks them."""
 
 import unicodedata
 

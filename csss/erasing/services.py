@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, Table, delete, or_, select, update
 
 from csss.audit.record import origin, record
-from csss.auth.models import CodePurpose
+from csss.auth.models import CodePurpose, StaffInvitation
 from csss.auth.second_factor import Proof
 from csss.auth.secrets import hash_password
 from csss.clock import now
@@ -29,7 +29,7 @@ from csss.live.names import ACCOUNTS, MAIL, QUEUE, Change
 from csss.live.publish import PUBLISHER
 from csss.notices.models import MailMessage, MailState
 from csss.outbox import OutboxJob
-from csss.people.models import AccountState, Patient, Sex, User
+from csss.people.models import AccountState, Patient, PatientCorrection, Sex, User
 from csss.people.roles import STAFF, Role
 from csss.prescriptions.models import Prescription
 from csss.reports import named_files
@@ -192,6 +192,7 @@ def _erase(patient: Patient, *, reason: str, password_hash: str, by: User | None
     )
     db.session.add(erasure)
     db.session.flush()  # from here on the database allows deleting this patient's rows
+    _delete_invitations(patient)
     counts = _delete_rows(theirs) | {"files": sum(not _is_small(key) for key in files)}
     _drop_work(theirs)
     user.email, user.name, user.password_hash = f"{user.id.hex}@erased.invalid", NOBODY, password_hash
@@ -261,6 +262,17 @@ def _delete_rows(theirs: _Theirs) -> dict[str, int]:
             number = changed_rows(delete(table).where(theirs.where(table, column)))
             gone |= {table.name: number} if number else {}
     return gone
+
+
+def _delete_invitations(patient: Patient) -> None:
+    """Somebody invited as staff may have registered as a patient instead: name and address stand in the invitation."""
+    earlier = db.session.scalars(
+        select(PatientCorrection.old).where(PatientCorrection.patient_id == patient.id)
+    )
+    addresses = {patient.user.email, *(each["email"] for each in earlier if "email" in each)}
+    db.session.execute(
+        delete(StaffInvitation).where(StaffInvitation.email.in_(addresses), StaffInvitation.used_at.is_(None))
+    )
 
 
 def _drop_work(theirs: _Theirs) -> None:

@@ -52,7 +52,7 @@ STAYS: dict[str, str] = {
     "prescription_templates": "written for nobody in particular",
     "recalibrations": "figures and numbers that were fitted to the readings of many patients; holds no patient",
     "report_templates": "written for nobody in particular",
-    "staff_invitations": "name and address of invited staff; patients are never invited",
+    "staff_invitations": "name and address of invited staff; one to a patient's address, not accepted, is deleted",
     "throttle_counters": "counts under keyed hashes, for an hour at most",
     "users": "id, role and day of registration; every other column is overwritten",
     "watch_alarms": "figures of many scans, and which administrator has seen them; holds no patient",

@@ -44,7 +44,12 @@ class HospitalFacts:
 
 def from_environment(setting: str) -> bool:
     """Whether the environment sets this field of `Settings` to something else than its default."""
-    return bool(getattr(_settings(), setting) != _DEFAULTS[setting])
+    return differs(_settings(), setting)
+
+
+def differs(settings: Settings, setting: str) -> bool:
+    """Whether this field differs from its default."""
+    return bool(getattr(settings, setting) != _DEFAULTS[setting])
 
 
 def hospital() -> HospitalFacts:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from csss import report_fonts
 from csss.audit.record import About, record
 from csss.clock import now
 from csss.database import db
@@ -125,6 +126,8 @@ def _check(texts: Mapping[str, str]) -> None:
     lines = [line for line in texts.get("address", "").splitlines() if line.strip()]
     if len(lines) > MOST_ADDRESS_LINES and "address" not in errors:
         errors["address"] = _("At most %(most)s lines fit into the letterhead.", most=MOST_ADDRESS_LINES)
+    printed = {name: text for name, text in texts.items() if name not in errors}
+    errors |= report_fonts.problems(**printed)
     if errors:
         raise Invalid(**errors)
 

@@ -1,6 +1,7 @@
 """Hold what the rules know about a class by its name alone, because a stored prediction outlives its model.
 
-Add the classes of later models here, too; a class that is in no table fits every kind of scan.
+Add the classes of later models here, too; a class that is in no table fits every kind of scan. Training has the list of
+classes, with their names for people (`training/data/dataset.py`); a model's `labels.json` repeats it.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Define who may do what: one enum, one table (section 3 of the design); nothing is allowed by default.
+"""Define who may do what: one enum, one table; nothing is allowed by default.
 
 A permission says what a role may do at all. The query decides on which rows (`scans.queries.scan_visible_to`), and
 the policies decide when.
@@ -10,8 +10,7 @@ from csss.people.roles import Role
 
 
 class Permission(StrEnum):
-    """Named by subject and action. The first three need no table: they depend only on whether somebody is signed
-    in."""
+    """Named by subject and action."""
 
     PUBLIC = "public"  # everybody, signed in or not
     OWN_ACCOUNT = "account.own"  # everybody who is signed in

@@ -104,6 +104,7 @@ _TOKEN = re.compile(
 _APPLIED = re.compile(r"\b(?:apply|thin(?:ly)?|sparing(?:ly)?|small amount|pea[- ]sized?|fingertip|layer)\b")
 _OF = re.compile(r"\s*(?:of|@|à)\s*(?:a\s+)?")
 _PLUS = re.compile(r"\s*(?:\+|/|and|plus)\s*")
+_A_PIECE = re.compile(rf"\ban?\s+(?=(?:{unit_pattern(COUNTED)})\b)")
 
 
 _UNCLEAR = "\N{REPLACEMENT CHARACTER}"  # stands for a digit whose place in the number cannot be told
@@ -140,8 +141,12 @@ def _has_minus(plain: str, tokens: "list[re.Match[str]]") -> bool:
 def normal(text: str) -> str:
     """Normalise: lower case, one kind of digits, minus, times sign and space; fractions and number words as digits.
 
-    A raised, lowered or circled digit becomes a sign that nothing reads: "500²" is not 5002. "m²" is a square metre.
+    A raised, lowered or circled digit becomes a sign that nothing reads: "500²" is not 5002. "m²" is a square metre. So
+    does an exponent. What nobody sees between two digits is no gap: 510 mg with a soft hyphen in it is not 10 mg.
     """
+    text = "".join(each for each in text[:MOST] if unicodedata.category(each) != "Cf")
+    text = _EXPONENT.sub(_UNCLEAR, text)
+    text = _APOSTROPHE.sub("", text)
     text = "".join(
         _UNCLEAR if _is_unclear(each, before) else each
         for before, each in zip(f" {text[:MOST]}", text[:MOST], strict=False)
@@ -159,11 +164,19 @@ def normal(text: str) -> str:
     plain = re.sub(r"\b(half|quarter)\s+(?:of\s+)?an?\b", r"\1", plain)
     plain = re.sub(r"\b(one|two|three|four|five|six)\s+(?=\d)", lambda found: f"{_WORDS[found[1]]} x ", plain)
     plain = re.sub(rf"\b(?:{'|'.join(_WORDS)})\b", lambda found: _WORDS[found[0]], plain)
-    plain = re.sub(rf"\ban?\s+(?=(?:{unit_pattern(COUNTED)})\b)", "1 ", plain)
+    plain = _A_PIECE.sub("1 ", plain)
+    plain = re.sub(r"(?<=\d)·(?=\d)", ".", plain)  # 0·5, as British journals write
+    plain = re.sub(r"(?<=\d)\s*\.{2,}\s*(?=\d)", "-", plain)  # 5…10
     return " ".join(plain.split())
 
 
+_EXPONENT = re.compile(r"(?<=\d)\s?[eE]\s?[+\-−]?(?=\d)")
+_APOSTROPHE = re.compile(r"(?<=\d)['’ʼ`´′](?=\d{3}(?!\d))")  # 1'500, as in Switzerland
+
+
 def _is_unclear(letter: str, before: str) -> bool:
+    if unicodedata.category(letter) in ("Mn", "Me") and before.isdigit():
+        return True
     if unicodedata.category(letter) != "No" or (letter in "²³" and before in "mM"):
         return False
     plain = unicodedata.normalize("NFKC", letter)

@@ -63,7 +63,8 @@ def _trouble(trouble: Trouble, route: Route, text: str) -> str | None:
         return _("A dose must be more than zero.")
     if trouble is Trouble.UNCLEAR:
         return _(
-            "Write the number in plain digits: a raised, lowered or circled digit cannot be read for certain."
+            "Write the number in plain digits: an exponent, or a raised, lowered or circled digit, cannot be read for "
+            "certain."
         )
     if trouble is Trouble.NO_NUMBER:
         return _("Write how much: a number and a unit, for instance 500 mg or 2 tablets.")

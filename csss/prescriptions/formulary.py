@@ -131,7 +131,7 @@ def load(path: str = "") -> Formulary:
             if medicine.name.lower() in medicines:
                 raise BadSetting(f"{where}: {medicine.name} is listed twice.")
             medicines[medicine.name.lower()] = medicine
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadSetting(f"CSSS_FORMULARY is {path!r}: the file cannot be read ({error}).") from error
     if not medicines:
         raise BadSetting(f"CSSS_FORMULARY is {path!r}: there is no medicine in the file.")
@@ -171,6 +171,10 @@ def _medicine(row: list[str], groups: dict[str, Group], source: Source | None, w
     name, code, strengths, routes, group_keys, other_names = row[:_COLUMNS]
     if not name:
         raise BadSetting(f"{where}: the name is missing.")
+    if not any(words(name)) or not name.isprintable():
+        raise BadSetting(
+            f"{where}: {name!r} is no name that a line can be compared with: it needs Latin letters."
+        )
     if not _CODE.fullmatch(code):
         raise BadSetting(f"{where}: {code!r} is no ATC code such as J01CA04.")
     for route in _list(routes):

@@ -17,6 +17,7 @@ from csss.prescriptions.formulary import Formulary, load
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 500_000
+MOST_MEDICINES = 5_000  # each word of a line that is none of them is compared with all of them
 
 
 def hospital_formulary() -> Formulary:
@@ -59,9 +60,11 @@ def check_formulary(content: bytes) -> str:
     if "\0" in text:  # PostgreSQL stores no NUL
         raise Invalid(formulary=_("The file is no text in UTF-8. Save it as “CSV UTF-8” and send it again."))
     try:
-        load(str(_file_of(text)))
+        book = load(str(_file_of(text)))
     except BadSetting as error:
         raise Invalid(formulary=_sentence(error)) from None
+    if len(book.medicines) > MOST_MEDICINES:
+        raise Invalid(formulary=_("At most %(most)s medicines can be taken.", most=f"{MOST_MEDICINES:,}"))
     return text
 
 

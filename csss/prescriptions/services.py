@@ -187,7 +187,7 @@ def _unanswered(
     """A sentence for each line that has a warning and no reason."""
     errors = {}
     for place, line in filled:
-        if asks(warned.get(place, ())) and not line.override_reason.strip():
+        if asks(warned.get(place, ())) and not any(map(str.isalnum, line.override_reason)):
             errors[f"override_reason-{place}"] = _(
                 "Correct or remove this medicine, or write why it is right anyway."
             )

@@ -6,7 +6,7 @@ inside transaction(). Allergies stay with the patient, where all pages read them
 
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 
 from sqlalchemy import select
@@ -35,7 +35,7 @@ _NO_MEDICINE = frozenset(("", "none", "no", "nothing", "nil", "-"))
 
 @dataclass(frozen=True)
 class Stated:
-    """The answers as typed; an empty one says nothing."""
+    """The answers as typed; an empty one says nothing. `shown` is what the form had shown before, where it says so."""
 
     weight: str = ""
     pregnancy: str = ""
@@ -43,6 +43,10 @@ class Stated:
     egfr: str = ""
     medicines: str = ""
     allergies: str = ""
+    shown: "Stated | None" = None
+
+
+ANSWERS = tuple(each.name for each in fields(Stated) if each.name != "shown")
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,31 @@ def taking(medicines: str) -> tuple[Taken, ...]:
     return tuple(Taken(name[:200]) for name in names if name.lower().rstrip(".") not in _NO_MEDICINE)
 
 
+def caught_up(stated: Stated, scan: Scan) -> Stated:
+    """The answers, where they were changed in the form, and else what is known now: a form that was open for an hour must
+    not take back what the patient has said meanwhile. Raises Invalid for an answer that both have changed.
+    """
+    there = as_typed(known(scan))
+    if stated.shown is None:
+        return stated
+    values, errors = {}, {}
+    for name in ANSWERS:
+        typed, was, now = (getattr(each, name).strip() for each in (stated, stated.shown, there))
+        values[name] = now if typed == was else typed
+        if was not in {typed, now} and typed != now:
+            errors[name] = (
+                _(
+                    "While your form was open, somebody else wrote here: “%(words)s”. Say which is right.",
+                    words=now,
+                )
+                if now
+                else _("While your form was open, somebody else emptied this. Say which is right.")
+            )
+    if errors:
+        raise Invalid(**errors)
+    return Stated(**values)
+
+
 def read(stated: Stated) -> KnownFacts:
     """The answers, checked. Raises Invalid, which names the field."""
     errors: dict[str, str] = {}
@@ -138,7 +167,7 @@ def state(scan_id: uuid.UUID, stated: Stated, *, by: User) -> StatedFacts | None
         raise StateConflict(
             _("The pharmacist has completed this scan already: nothing can be added any more.")
         )
-    said = read(stated)
+    said = read(caught_up(stated, scan))
     if said == known(scan):
         return None
     before = newest(scan.id)

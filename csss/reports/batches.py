@@ -19,7 +19,7 @@ from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _
-from csss.people.models import User
+from csss.people.models import PatientCorrection, User
 from csss.prescriptions.models import Prescription
 from csss.reports import lettering, services
 from csss.reports.models import ApprovalBatch, ApprovalBatchItem
@@ -168,12 +168,13 @@ def choices(batch: ApprovalBatch) -> list[Choice]:
         )
     }
     admin = db.session.get_one(User, batch.admin_id)
+    corrected = _corrected_since(batch)
     found = []
     for item in batch.items:
         scan, prescription = scans[item.scan_id], newest.get(item.scan_id)
         reviewed = scan.review.version if scan.review else 0
         prescribed = prescription.version if prescription else 0
-        problem = _problem(item, scan, reviewed, prescribed)
+        problem = _problem(item, scan, reviewed, prescribed, corrected)
         if problem is None:
             problem = " ".join(lettering.obstacles(scan, admin, prescription)) or None
         found.append(Choice(item, scan, prescription, problem))
@@ -194,9 +195,14 @@ def lock(batch_id: uuid.UUID, *, by: User) -> tuple[ApprovalBatch, Mapping[uuid.
     # Everybody locks in the same order: two who approve the same reports at once must not deadlock.
     held = {scan_id: workflow.lock(scan_id) for scan_id in sorted(item.scan_id for item in batch.items)}
     reviews, prescriptions = _versions(list(held))
+    corrected = _corrected_since(batch)
     problems = {
         item.scan_id: _problem(
-            item, held[item.scan_id], reviews.get(item.scan_id, 0), prescriptions.get(item.scan_id, 0)
+            item,
+            held[item.scan_id],
+            reviews.get(item.scan_id, 0),
+            prescriptions.get(item.scan_id, 0),
+            corrected,
         )
         for item in batch.items
     }
@@ -242,7 +248,22 @@ def approve(
     return outcome
 
 
-def _problem(item: ApprovalBatchItem, scan: Scan, reviewed: int, prescribed: int) -> str | None:
+def _corrected_since(batch: ApprovalBatch) -> set[uuid.UUID]:
+    """The scans of the batch whose patient's details an administrator has corrected since it was put together."""
+    query = (
+        select(Scan.id)
+        .join(PatientCorrection, PatientCorrection.patient_id == Scan.patient_id)
+        .where(
+            Scan.id.in_([item.scan_id for item in batch.items]),
+            PatientCorrection.corrected_at > batch.created_at,
+        )
+    )
+    return set(db.session.scalars(query))
+
+
+def _problem(
+    item: ApprovalBatchItem, scan: Scan, reviewed: int, prescribed: int, corrected: Collection[uuid.UUID]
+) -> str | None:
     try:
         policies.check_can_approve(scan)
     except StateConflict as conflict:
@@ -251,6 +272,8 @@ def _problem(item: ApprovalBatchItem, scan: Scan, reviewed: int, prescribed: int
         return _("The doctor has corrected the reading since you chose it. Look at it again.")
     if prescribed != item.prescription_version:
         return _("The pharmacist has corrected the prescription since you chose it. Look at it again.")
+    if scan.id in corrected:
+        return _("The patient’s details have been corrected since you chose it. Look at it again.")
     return None
 
 

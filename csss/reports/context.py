@@ -35,7 +35,7 @@ _MONTHS = (
 
 
 def risk_level(label_name: str, confidence: float, threshold: float, uncertain: bool) -> RiskLevel:
-    """The risk level of a prediction (design, section 6).
+    """The risk level of a prediction.
 
     Uncertain, or a class that names no finding (`inference.classes`) → Indeterminate; Normal at or above the
     threshold τ → Low; any other label at or above τ → High. A confidence below τ is uncertain by definition,

@@ -3,6 +3,8 @@
 import uuid
 from collections.abc import Callable
 
+from sqlalchemy import func, select
+
 from csss import outbox
 from csss.audit.record import record
 from csss.auth.models import CodePurpose
@@ -14,7 +16,7 @@ from csss.i18n import _
 from csss.lengths import check_length
 from csss.notices.models import MailKind
 from csss.notices.services import owe
-from csss.people.models import User
+from csss.people.models import PatientCorrection, User
 from csss.prescriptions import services as prescriptions
 from csss.reports import lettering, queries
 from csss.reports.models import Approval, ApprovalBatch, ReportVersion
@@ -67,15 +69,18 @@ def approve_as_seen(
     if seen != versions_to_approve(scan, len(prescriptions.versions(scan))):
         raise StateConflict(
             _(
-                "The reading or the prescription has been corrected since you opened this page. Look at it again."
+                "The reading, the prescription or the patient’s details have been corrected since you opened this "
+                "page. Look at it again."
             )
         )
     return approve(scan_id, proof=second_factor(), by=by)
 
 
 def versions_to_approve(scan: Scan, prescribed: int) -> str:
-    """Identify the versions of reading and prescription that would be released; both count from 1 without gaps."""
-    return f"{len(scan.reviews)}.{prescribed}"
+    """Identify the versions of reading, prescription and patient's details that would be released: how many there are of
+    the first two, and how often the last were corrected."""
+    corrected = select(func.count()).where(PatientCorrection.patient_id == scan.patient_id)
+    return f"{len(scan.reviews)}.{prescribed}.{db.session.scalar(corrected)}"
 
 
 def check_can_preview(scan: Scan) -> None:

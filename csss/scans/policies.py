@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from csss.errors import StateConflict
 from csss.i18n import _
+from csss.people.roles import Role
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor, RunState, Status
 from csss.scans.workflow import STATE_SENTENCE
@@ -90,6 +91,12 @@ def check_can_lift(scan: Scan) -> None:
     if scan.open_hold.taken_back is not None:
         raise StateConflict(
             _("The doctor has taken the signature back: the hold ends when the reading is signed again.")
+        )
+    if scan.open_hold.placed_by.role is Role.PHARMACIST and scan.open_hold.answered_at is None:
+        raise StateConflict(
+            _(
+                "The pharmacist has taken the prescription back: the hold ends when a pharmacist keeps a correction."
+            )
         )
     if words := kind_not_signed(scan):
         raise StateConflict(words)

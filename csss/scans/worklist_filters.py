@@ -18,8 +18,8 @@ from csss.scans.states import Priority, ScanKind
 class ScanFilter:
     """What a scan must be to be listed; None asks for nothing.
 
-    `until` itself is excluded. `finding` is the classifier's stored answer. `reader` is a doctor who has claimed or
-    signed the scan; `unread` asks for scans that no doctor has claimed or signed.
+    `until` itself is excluded. `finding` is the classifier's stored answer, unless that was given in silence. `reader`
+    is a doctor who has claimed or signed the scan; `unread` asks for scans that no doctor has claimed or signed.
     """
 
     kind: ScanKind | None = None
@@ -56,7 +56,9 @@ def conditions(asked: tuple[str, ...]) -> list[ColumnElement[bool]]:
         "since": Scan.uploaded_at >= bindparam("only_since", type_=UTCDateTime),
         "until": Scan.uploaded_at < bindparam("only_until", type_=UTCDateTime),
         "finding": Scan.id.in_(
-            select(Prediction.scan_id).where(Prediction.label == bindparam("only_finding", type_=String))
+            select(Prediction.scan_id).where(
+                Prediction.label == bindparam("only_finding", type_=String), Prediction.silent.is_(False)
+            )
         ),
         "reader": or_(
             Scan.id.in_(claimed.where(ScanClaim.doctor_id == reader)),

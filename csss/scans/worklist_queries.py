@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
+    and_,
     bindparam,
     case,
     cast,
@@ -98,6 +99,19 @@ def page(
     return ListPage(rows_of(found), number, total, PAGE_SIZE)
 
 
+def urgent_left_out(only: ScanFilter) -> int:
+    """How many urgent scans that wait for a doctor these conditions leave out."""
+    urgent = ScanFilter(priority=Priority.URGENT)
+    waiting = _how_many(urgent)
+    if waiting and only.priority in {None, Priority.URGENT}:
+        waiting -= _how_many(replace(only, priority=Priority.URGENT))
+    return waiting
+
+
+def _how_many(only: ScanFilter) -> int:
+    return db.session.scalar(_number(TO_DO, False, False, only.asked), only.values) or 0
+
+
 # Statements are cached: building them takes longer than the database needs to answer them.
 
 
@@ -116,7 +130,8 @@ def _ids(
     if searched:
         query = query.where(Scan.patient_id.in_(searching.patients()))
     if sort == "confidence":
-        query = query.outerjoin(Prediction, Prediction.scan_id == Scan.id)
+        # An answer that was given in silence tells nothing by its place either.
+        query = query.outerjoin(Prediction, and_(Prediction.scan_id == Scan.id, Prediction.silent.is_(False)))
     elif sort.endswith("patient"):
         query = query.join(Patient, Patient.id == Scan.patient_id)
         query = query.outerjoin(SearchName, SearchName.user_id == Patient.user_id)

@@ -52,7 +52,7 @@ def look_once_a_day() -> None:
 def look() -> list[WatchAlarm]:
     """Look at the version that has read the newest scan. Returns the alarms that were opened."""
     at = queries.looked_at()
-    versions = queries.versions()
+    versions = queries.versions_before(at)
     found = queries.count(versions[0], at) if versions else ()
     db.session.commit()  # no transaction stays open while it is being compared
     if not found or not _something_to_write(found, at):

@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from datetime import time as time_of_day
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from flask import current_app
@@ -40,6 +40,7 @@ VERSIONS = 5
 """Versions that can be looked at; alarms are about the first, which has read the newest scan."""
 KEPT_SECONDS = 600
 _KEPT = "csss_watch"
+T = TypeVar("T")
 _lock = threading.Lock()
 
 
@@ -50,27 +51,38 @@ def looked_at() -> datetime:
 
 
 def versions() -> list[str]:
-    """The versions whose scans are watched, the one that has read the newest scan first."""
+    """The versions whose scans are watched, the one that has read the newest scan first; looked up at most every ten
+    minutes, because the database reads every prediction for it."""
+    return list(_kept("", versions_before))
+
+
+def versions_before(at: datetime) -> Sequence[str]:
+    """The same, looked up now."""
     newest = func.max(Prediction.created_at)
-    found = db.session.scalars(
+    return db.session.scalars(
         select(Prediction.model_version)
-        .where(Prediction.mean_grey.is_not(None), Prediction.created_at < looked_at())
+        .where(Prediction.mean_grey.is_not(None), Prediction.created_at < at)
         .group_by(Prediction.model_version)
         .order_by(newest.desc())
         .limit(VERSIONS)
-    )
-    return list(found)
+    ).all()
 
 
 def watched_kinds(version: str) -> tuple[WatchedKind, ...]:
     """Each kind of scan that this version has read, as of the last midnight; counted at most every ten minutes."""
-    kept: dict[Any, tuple[float, tuple[WatchedKind, ...]]] = current_app.extensions.setdefault(_KEPT, {})
-    key = version, looked_at()
+    return _kept(version, lambda at: count(version, at))
+
+
+def _kept(name: str, make: Callable[[datetime], T]) -> T:
+    """What `make` gives for the last midnight, at most ten minutes old."""
+    kept: dict[tuple[str, datetime], tuple[float, Any]] = current_app.extensions.setdefault(_KEPT, {})
+    key = name, looked_at()
     with _lock:
         found = kept.get(key)
     if found is not None and time.monotonic() - found[0] < KEPT_SECONDS:
-        return found[1]
-    made = count(version, key[1])
+        made: T = found[1]
+        return made
+    made = make(key[1])
     with _lock:
         for old in [each for each in kept if each[1] != key[1]]:
             del kept[old]

@@ -1,11 +1,13 @@
 """What is asked of a patient for the pharmacist: the same fields for the patient and for the pharmacist."""
 
-from wtforms import Form, SelectField, StringField, TextAreaField
+import json
+
+from wtforms import Form, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
 from csss.i18n import lazy_gettext as _l
 from csss.prescriptions.safety import Kidney, Pregnancy
-from csss.prescriptions.stated_facts import Stated
+from csss.prescriptions.stated_facts import ANSWERS, Stated
 from csss.scans.presenters import Words
 from csss.web.forms import clean
 
@@ -21,7 +23,7 @@ PREGNANCY_WORDS: Words[Pregnancy] = Words(
 KIDNEY_WORDS: Words[Kidney] = Words(
     {Kidney.NONE_KNOWN: _l("No kidney disease known"), Kidney.DISEASE: _l("A kidney disease is known")}
 )
-NAMES = ("weight", "pregnancy", "kidney", "egfr", "medicines", "allergies")
+NAMES = ANSWERS
 _NOT_SAID = SelectChoice("", _l("Not known"))
 
 
@@ -53,11 +55,31 @@ class StatedFields(Form):
     medicines = TextAreaField(_l("Medicines taken now"), filters=[clean])
     allergies = TextAreaField(_l("Allergies"), filters=[clean])
 
+    facts_shown = HiddenField()  # what the fields had shown, so that an open form takes nothing back
+
     @property
     def stated(self) -> Stated:
-        return Stated(**{name: self[name].data or "" for name in NAMES})
+        return Stated(**{name: self[name].data or "" for name in NAMES}, shown=self._shown)
+
+    @property
+    def _shown(self) -> Stated | None:
+        try:
+            return Stated(
+                **{name: clean(str(text)) for name, text in json.loads(self.facts_shown.data or "").items()}
+            )
+        except (ValueError, TypeError, AttributeError):
+            return None
 
     def put(self, stated: Stated) -> None:
         """Fill the fields with what is known."""
         for name in NAMES:
             self[name].data = getattr(stated, name)
+        self.catch_up(stated)
+
+    def catch_up(self, known: Stated) -> None:
+        """Show what is known now in the fields that were not changed here."""
+        shown = self._shown
+        for name in NAMES:
+            if shown is not None and (self[name].data or "").strip() == getattr(shown, name).strip():
+                self[name].data = getattr(known, name)
+        self.facts_shown.data = json.dumps({name: getattr(known, name) for name in NAMES})

@@ -46,11 +46,51 @@ def ward(stack: Stack) -> dict[str, tuple[str, list[str]]]:
     return furnish(stack)
 
 
+class Contexts:
+    """Chromium's contexts, lent to one test after the other: what a context has loaded and compiled need not be loaded again
+    for each test. Whoever gets one finds no cookies and no page in it; nothing else of ours is kept in a browser."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._idle: dict[tuple[str, bool, int], list[BrowserContext]] = {}
+        self._lent: list[tuple[tuple[str, bool, int], BrowserContext]] = []
+
+    def lend(self, url: str, javascript: bool, width: int) -> BrowserContext:
+        key = (url, javascript, width)
+        idle = self._idle.setdefault(key, [])
+        context = idle.pop() if idle else self._made(*key)
+        self._lent.append((key, context))
+        return context
+
+    def _made(self, url: str, javascript: bool, width: int) -> BrowserContext:
+        context = self._browser.new_context(
+            base_url=url,
+            java_script_enabled=javascript,
+            viewport={"width": width, "height": 900},
+            accept_downloads=True,
+            service_workers="block",  # it has tests of its own (test_installable.py)
+        )
+        context.set_default_timeout(30_000)
+        return context
+
+    def take_back(self) -> None:
+        for key, context in self._lent:
+            closed = [close(page) for page in context.pages]
+            if all(closed):
+                context.clear_cookies()
+                self._idle[key].append(context)
+        self._lent.clear()
+
+
+@pytest.fixture(scope="session")
+def contexts(browser: Browser) -> Contexts:
+    return Contexts(browser)
+
+
 @pytest.fixture
-def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+def new_page(contexts: Contexts) -> Iterator[Callable[..., Page]]:
     """A page in a browser of its own (own cookies). Any message of the content security policy, and any error in a
     script, fails the test."""
-    contexts: list[BrowserContext] = []
     problems: list[str] = []
 
     def watch(message: ConsoleMessage) -> None:
@@ -58,37 +98,30 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             problems.append(message.text)
 
     def make(stack: Stack, *, javascript: bool = True, width: int = 1280, may_break: bool = False) -> Page:
-        context = browser.new_context(
-            base_url=stack.url,
-            java_script_enabled=javascript,
-            viewport={"width": width, "height": 900},
-            accept_downloads=True,
-            service_workers="block",  # it has tests of its own (test_installable.py)
-        )
-        context.set_default_timeout(30_000)
-        contexts.append(context)
-        page = context.new_page()
+        page = contexts.lend(stack.url, javascript, width).new_page()
         page.on("console", lambda told: None if may_break and "net::ERR_" in told.text else watch(told))
         page.on("pageerror", lambda error: problems.append(str(error)))
         return page
 
     yield make
-    for context in contexts:
-        close(context)
+    contexts.take_back()
     assert not problems, problems
 
 
-def close(context: BrowserContext, seconds: float = 15) -> None:
-    """Wait for the end of it only so long: once in some hundred times Chromium never says that a context is closed.
+def close(what: BrowserContext | Page, seconds: float = 15) -> bool:
+    """Wait for the end of it only so long: once in some hundred times Chromium never says that something is closed.
 
     All that the test has to say has been said by then; the end of the browser takes the rest along. Whoever broke off
-    `context.close()` itself would break Playwright's loop, and the next test with it.
+    `close()` itself would break Playwright's loop, and the next test with it.
     """
 
+    more = {"run_before_unload": False} if isinstance(what, Page) else {}
+
     async def closed() -> bool:
-        closing = asyncio.ensure_future(context._impl_obj.close(reason=None))
+        closing = asyncio.ensure_future(what._impl_obj.close(reason=None, **more))
         done, _ = await asyncio.wait({closing}, timeout=seconds)
         return bool(done)
 
-    if not context._sync(closed()):
+    if not (done := what._sync(closed())):
         warnings.warn("Chromium did not close a page", stacklevel=1)
+    return bool(done)

@@ -39,7 +39,8 @@ class Scene:
         self.email = self.patient = ""
         self._seen: set[str] = set()
         self._routes = stack.app.url_map.bind("127.0.0.1")
-        page.context.on("request", self._note)
+        page.context.on("request", self._note)  # of its other windows, too
+        page.once("close", lambda _: page.context.remove_listener("request", self._note))
 
     def _note(self, request: Request) -> None:
         if not request.url.startswith(self.stack.url):

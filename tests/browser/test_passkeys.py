@@ -3,12 +3,16 @@
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import CDPSession, Page, Route, expect
+from sqlalchemy import update
 
-from csss.database import db
+from csss.auth.models import UserSession
+from csss.clock import now
+from csss.database import db, transaction
 from csss.outbox import DISPATCHER
 from csss.people.models import User
 from csss.reports import queries as reports
@@ -68,6 +72,33 @@ def device(stack: Stack, new_page: Callable[..., Page]) -> Device:
     }
     added = cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
     return Device(page, stack.url.replace("127.0.0.1", "localhost"), cdp, added["authenticatorId"])
+
+
+def test_the_name_stays_when_the_session_has_ended_meanwhile(stack: Stack, device: Device) -> None:
+    with stack.app.app_context():
+        person = Clinic(stack.app).person("doctor", email="passkey-late@csss.example")
+        email, user_id = person.email, person.id
+        db.session.remove()
+    page = device.page
+    device.sign_in(email)
+    expect(page).to_have_url(f"{device.site}/doctor/")
+    device.open("/account/passkeys/new")
+    with stack.app.app_context(), transaction():
+        mine = update(UserSession).where(UserSession.user_id == user_id)
+        db.session.execute(mine.values(last_used_at=now() - timedelta(minutes=61)))
+    device.register("Ward tablet")
+    notice = page.get_by_role("alert").filter(has_text="Your session has ended")
+    with page.expect_popup() as opened:
+        notice.get_by_role("link", name="Sign in again").click()
+    again = opened.value
+    again.get_by_label("E-mail address").fill(email)
+    again.get_by_label("Password").fill(PASSWORD)
+    again.get_by_role("button", name="Sign in", exact=True).click()
+    expect(again.get_by_role("button", name="Sign out")).to_be_visible()
+    again.close()
+    expect(page.get_by_label("Name of this passkey")).to_have_value("Ward tablet")
+    page.get_by_role("button", name="Register a passkey").click()
+    expect(page.get_by_text("The passkey is registered.")).to_be_visible()
 
 
 def test_a_doctor_registers_a_passkey_and_signs_in_with_it(

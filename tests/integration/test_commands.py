@@ -18,8 +18,9 @@ from csss import create_app
 from csss.auth.models import RecoveryCode
 from csss.cli import main
 from csss.config import load_settings
-from csss.database import db
+from csss.database import db, transaction
 from csss.demo.redis import redis_server
+from csss.hospital.models import HospitalVersion
 from csss.paths import ROOT
 from csss.people.models import AccountState, User
 from csss.people.roles import Role
@@ -114,7 +115,26 @@ def test_check_finds_a_hospital_whose_name_no_report_can_print(
     assert re.search(r"ok +Report: ", deployer.invoke(main, ["check"]).output)
     monkeypatch.setenv("CSSS_HOSPITAL_NAME", "北京 Hospital")
     output = deployer.invoke(main, ["check"]).output
-    assert re.search(r"FAIL +Report: its fonts lack letters of 北京\n +Spell CSSS_HOSPITAL_NAME", output)
+    assert re.search(r"FAIL +Report: its fonts lack letters of 北京\n +Change CSSS_HOSPITAL_NAME", output)
+
+
+def test_check_reads_what_an_administrator_has_set(
+    deployer: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployer.invoke(main, ["migrate"])
+    arguments = ["create-admin", "--email", "boss@csss.example", "--name", "The Boss", "--password-file", "-"]
+    deployer.invoke(main, arguments, input=f"{PASSWORD}\n")
+    app = create_app(load_settings())
+    with app.app_context():
+        with transaction():
+            by = db.session.scalars(select(User)).one()
+            db.session.add(HospitalVersion(number=1, name="北京 Clinic", changed_by_id=by.id))
+        db.session.remove()
+        db.engine.dispose()
+    output = deployer.invoke(main, ["check"]).output
+    assert re.search(r"FAIL +Report: its fonts lack letters of 北京\n +Change the page “Hospital”", output)
+    monkeypatch.setenv("CSSS_HOSPITAL_NAME", "Clinic of Beijing")
+    assert re.search(r"ok +Report: ", deployer.invoke(main, ["check"]).output)
 
 
 def test_a_bad_setting_is_a_sentence_and_no_traceback(

@@ -191,3 +191,37 @@ def test_a_form_without_a_change_is_refused(correct: Callable[..., Any]) -> None
 
 def test_staff_have_no_such_page(admin: Visitor, clinic: Clinic) -> None:
     assert admin.get(f"/admin/users/{clinic.person('doctor').id}/details").status_code == 404
+
+
+def test_nobody_approves_details_that_they_have_not_seen(
+    admin: Visitor, clinic: Clinic, patient: User
+) -> None:
+    address = f"/admin/users/{patient.id}/details"
+    scan_id = clinic.scan(Status.PHARMACIST_COMPLETED, patient=patient).id
+    typed = form_of(admin, patient) | RIGHT
+    colleague = clinic.visitor(clinic.person("admin"))
+    seen = colleague.page(f"/admin/scans/{scan_id}").select_one("[name=seen]")["value"]  # type: ignore[index]
+    chosen = colleague.post("/admin/approvals", {"scan": str(scan_id)}).location
+    assert admin.post(address, typed).status_code == 303
+    answer = colleague.post(f"/admin/scans/{scan_id}/approve", {"seen": str(seen), "code": "123456"})
+    assert answer.status_code == 409 and "the patient’s details have been corrected" in words(answer)
+    assert "Patricia Right" in words(answer)
+    assert "The patient’s details have been corrected since you chose it." in words(colleague.get(chosen))
+    answer = colleague.post(f"{chosen}/approve", {"code": "123456"})
+    assert answer.status_code == 409 and "None of these reports can be approved any more" in words(answer)
+
+
+def test_whoever_was_signed_in_with_the_old_address_is_signed_out(
+    admin: Visitor, clinic: Clinic, patient: User
+) -> None:
+    address = f"/admin/users/{patient.id}/details"
+    there = clinic.visitor(patient)
+    assert admin.post(address, form_of(admin, there.user) | {"sex": "male"}).status_code == 303
+    assert there.get("/patient/").status_code == 200
+    assert admin.post(address, form_of(admin, there.user) | {"email": "new@csss.example"}).status_code == 303
+    assert there.get("/patient/").status_code == 302
+
+
+def test_another_spelling_of_the_same_date_is_no_change(correct: Callable[..., Any]) -> None:
+    answer = correct(date_of_birth="19800229")
+    assert answer.status_code == 422 and "You have changed nothing." in words(answer)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from _pytest.mark import ParameterSet
 
 from csss import create_app
 from csss.database import db
@@ -26,6 +27,7 @@ from csss.storage.keys import new_key
 from tests.conftest import settings_for
 from tests.documented_commands import ROOT, commands, variants
 from tests.factories import Clinic, picture
+from tests.hospital import fill
 from tests.stack import eventually, free_port
 
 MAKE = "takes minutes to hours, or the network; its recipe is looked at instead"
@@ -75,19 +77,20 @@ NOT_TRIED = {
 @dataclass(frozen=True)
 class Try:
     """How a documented line is tried, by a shell in a folder with a system in it: `before` and `after` are lines
-    around it, `typed` is what somebody answers, `says` has to be told. What is `served` runs until it answers."""
+    around it, `typed` is what somebody answers, `says` has to be told. What is `served` runs until it answers.
+    `readings`: the system holds some hundred verified readings."""
 
     says: str = ""
     before: str = ""
     after: str = ""
     typed: str = ""
     served: str = ""
+    readings: bool = False
 
 
 _PASSWORD = "a long enough password\n"
 _OTHER = "export CSSS_INSTANCE=$PWD/other"
 _KEY = "export CSSS_STORAGE_KEYS=$(csss storage new-key)"
-_READINGS = "PYTHONPATH=ROOT python -m tests.hospital 300"
 _BACKUP = f"csss backup SOURCE; {_OTHER}"
 _DRAW = (
     "csss study draw chest-2026 --kind chest_xray --target COVID --target Lung_Opacity --target Viral_Pneumonia "
@@ -122,13 +125,13 @@ TRIED = {
     "csss finish-erasures": Try("All files of erased patients are gone"),
     "csss predict IMAGE… [--json] [--heatmap FOLDER] [--kind KIND]": Try("Normal"),
     "csss models": Try("csss-"),
-    "csss recalibrate": Try("+h1 has been made", before=_READINGS),
+    "csss recalibrate": Try("+h1 has been made", readings=True),
     "csss recalibrate [--right PERCENT] [--classes CSV] [--unnamed NEW_CSV]": Try(
         "scans. Fill in the column class", before="echo scan,class > CSV"
     ),
     "csss recalibrate --unnamed unnamed.csv": Try("0 scans", after="head -1 unnamed.csv"),
     "csss recalibrate --right 90 --classes named.csv": Try(
-        "+h1 has been made", before=f"{_READINGS}; echo scan,class > named.csv", after="csss models | grep +h1"
+        "+h1 has been made", readings=True, before="echo scan,class > named.csv", after="csss models | grep +h1"
     ),
     "csss study --help": Try("draw"),
     "csss study plan --sensitivity 0.9 --specificity 0.9 --width 0.1 --prevalence 0.2": Try("774 scans in all"),
@@ -267,6 +270,18 @@ def furnished(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -
     return folder, mrn
 
 
+@pytest.fixture(scope="module")
+def read(furnished: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The same system with some hundred verified readings."""
+    folder = tmp_path_factory.mktemp("read") / "csss"
+    shutil.copytree(furnished[0], folder)
+    app = create_app(settings_for(folder))
+    with app.app_context():
+        fill(Clinic(app), 300)
+        db.engine.dispose()
+    return folder, furnished[1]
+
+
 def _age(folder: Path) -> None:
     """The program that the example encrypts with, or one that only passes on what it gets."""
     if shutil.which("age"):
@@ -283,22 +298,34 @@ def _age(folder: Path) -> None:
 
 
 @pytest.fixture
-def place(furnished: tuple[Path, str], redis_url: str, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> Place:
+    wanted = "read" if TRIED[request.getfixturevalue("line")].readings else "furnished"
+    source, mrn = request.getfixturevalue(wanted)
     folder = tmp_path / "csss"
-    shutil.copytree(furnished[0], folder)
+    shutil.copytree(source, folder)
     (folder / ".venv").mkdir()
     (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    return Place(folder, furnished[1], redis_url, free_port())
+    return Place(folder, mrn, redis_url, free_port())
 
 
-def _cases() -> list[tuple[str, str]]:
+def _cases() -> list[ParameterSet]:
     shown = commands()
-    return [(line, each) for line in TRIED for each in variants(line) if each == line or each not in shown]
+    return [
+        pytest.param(
+            line,
+            each,
+            id=each[:60],
+            marks=pytest.mark.xdist_group("readings") if TRIED[line].readings else (),
+        )
+        for line in TRIED
+        for each in variants(line)
+        if each == line or each not in shown
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("line", "variant"), _cases(), ids=[variant[:60] for _, variant in _cases()])
+@pytest.mark.parametrize(("line", "variant"), _cases())
 def test_a_documented_command_does_what_it_says(line: str, variant: str, place: Place) -> None:
     how = TRIED[line]
     before, command, after, typed = map(place.filled, (how.before, variant, how.after, how.typed))

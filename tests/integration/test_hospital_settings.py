@@ -143,8 +143,12 @@ def test_the_formulary_is_used_at_once_and_can_be_taken_back(admin: Visitor) -> 
         (b"\xff\xfe", "no text in UTF-8"),
         (b"# nothing\n", "no medicine in the file"),
         (b"x" * 500_001, "at most 500 kB"),
+        (b'Paracetamol;N02BE01;"' + b"x" * 200_000 + b'";;;\n', "cannot be read"),
+        (b"\xe5\x8c\xbb;N02BE01;;;;\n", "needs Latin letters"),
+        (b'"Para\ncetamol";N02BE01;;;;\n', "Line 1:"),
+        (b"".join(b"%s;N02BE01;;;;\n" % str(n).encode() for n in range(5_001)), "At most 5,000 medicines"),
     ],
-    ids=["columns", "bytes", "empty", "large"],
+    ids=["columns", "bytes", "empty", "large", "cell", "no Latin name", "two lines", "many"],
 )
 def test_a_formulary_that_cannot_be_used_is_refused(admin: Visitor, content: bytes, sentence: str) -> None:
     answer = save(admin, formulary=upload(content, "hospital.csv"))
@@ -177,6 +181,7 @@ def test_a_stale_form_is_told_what_has_happened(admin: Visitor) -> None:
         ("address", "1\n" * 7, "At most 6 lines"),
         ("telephone", "call me", "A phone number has"),
         ("letterhead", "x" * 161, "At most 160 characters"),
+        ("name", "北京 Clinic", "The report cannot print “北京”"),
     ],
 )
 def test_bad_input_is_refused_beside_its_field(admin: Visitor, field: str, typed: str, sentence: str) -> None:

@@ -9,9 +9,10 @@ from sqlalchemy import select, update
 
 from csss.audit.models import AuditEvent
 from csss.auth import accounts, invitations
-from csss.auth.models import StaffInvitation
+from csss.auth.models import StaffInvitation, UserSession
 from csss.clock import now
 from csss.database import db, transaction
+from csss.erasing.services import erase_as_deployer
 from csss.people.models import AccountState, User
 from csss.people.roles import Role
 from tests.factories import PASSWORD, Clinic
@@ -185,3 +186,51 @@ def test_the_mail_log_names_the_invited_person(clinic: Clinic, admin: Visitor) -
     admin.post("/admin/invitations", NORA)
     link(clinic)
     assert "Nora New" in words(admin.page("/admin/mail?kind=invitation"))
+
+
+def test_a_deactivated_administrators_links_do_not_work(clinic: Clinic, admin: Visitor) -> None:
+    admin.post("/admin/invitations", NORA)
+    address = link(clinic)
+    admin.post("/admin/invitations", {**NORA, "email": "late@csss.example"})
+    other = clinic.visitor(clinic.person("admin"))
+    assert other.post(f"/admin/users/{admin.user_id}/deactivate").status_code == 303
+    assert Visitor(clinic.app).get(address).status_code == 404
+    assert Visitor(clinic.app).post(address, {"new_password": NEW}).status_code == 404
+    clinic.run_jobs("send_mail")  # the second one had not been sent yet
+    assert not [each for each in clinic.mail if each["To"] == "late@csss.example"]
+    withdrawn = select(AuditEvent).where(AuditEvent.action == "account.invitation_withdrawn")
+    assert len(db.session.scalars(withdrawn).all()) == 2
+
+
+def test_an_old_invitation_is_not_sent_again_beside_a_newer_one_or_an_account(
+    clinic: Clinic, admin: Visitor
+) -> None:
+    admin.post("/admin/invitations", NORA)
+    link(clinic)
+    old = newest().id
+    with transaction():
+        db.session.execute(update(StaffInvitation).values(expires_at=now() - timedelta(minutes=1)))
+    assert admin.post("/admin/invitations", {**NORA, "role": "pharmacist"}).status_code == 303
+    answer = admin.post(f"/admin/invitations/{old}/send")
+    assert answer.status_code == 409 and "newer invitation" in words(answer)
+    clinic.person("doctor", email="nora@csss.example", name="Nora Else")
+    answer = admin.post(f"/admin/invitations/{newest().id}/send")
+    assert answer.status_code == 409 and "Nora Else has an account" in words(answer)
+
+
+def test_whoever_was_signed_in_at_this_computer_is_signed_out(clinic: Clinic, admin: Visitor) -> None:
+    admin.post("/admin/invitations", NORA)
+    assert admin.post(link(clinic), {"new_password": NEW}).status_code == 303
+    assert db.session.get_one(UserSession, admin.session_id).ended_at is not None
+
+
+def test_nothing_is_left_of_an_invitation_when_the_person_is_erased_as_a_patient(
+    clinic: Clinic, admin: Visitor
+) -> None:
+    admin.post("/admin/invitations", NORA)
+    address = link(clinic)
+    patient = clinic.person("patient", email="nora@csss.example", name="Nora New")
+    with transaction():
+        erase_as_deployer(patient.patient.mrn, reason="Asked for.", password_hash="x")
+    assert db.session.scalars(select(StaffInvitation)).all() == []
+    assert Visitor(clinic.app).get(address).status_code == 404

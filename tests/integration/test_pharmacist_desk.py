@@ -86,3 +86,19 @@ def test_what_is_approved_or_held_is_not_taken_back(pharmacist: Visitor, clinic:
     # What an administrator asked for stays with the administrator.
     assert pharmacist.post(url(held, "correct"), AMOXICILLIN).status_code == 303
     assert fresh(held).open_hold is not None
+
+
+@pytest.mark.both_databases
+def test_no_administrator_releases_what_a_pharmacist_has_taken_back(
+    pharmacist: Visitor, admin: Visitor, clinic: Clinic
+) -> None:
+    scan_id = clinic.scan(Status.PHARMACIST_COMPLETED).id
+    assert pharmacist.post(url(scan_id, "recall")).status_code == 303
+    page = admin.page(f"/admin/scans/{scan_id}")
+    assert page.select_one(f"form[action='/admin/scans/{scan_id}/lift']") is None
+    refused = admin.post(f"/admin/scans/{scan_id}/lift")
+    assert refused.status_code == 409 and "has taken the prescription back" in words(refused)
+    assert fresh(scan_id).open_hold is not None
+    colleague = clinic.visitor(clinic.person("pharmacist"))
+    assert colleague.post(url(scan_id, "correct"), AMOXICILLIN).status_code == 303
+    assert fresh(scan_id).open_hold is None

@@ -53,6 +53,14 @@ def test_an_allergy_blocks_beside_the_line_until_a_reason_is_written(
     assert event.detail == {"line": 2, "kinds": ["allergy_class"]} and event.subject_id == str(scan_id)
 
 
+@pytest.mark.parametrize("reason", ["   ", "\u200b", ".", "–"])
+def test_a_reason_without_a_word_is_none(pharmacist: Visitor, clinic: Clinic, reason: str) -> None:
+    scan_id = allergic(clinic, "penicillin")
+    answer = pharmacist.post(url(scan_id, "complete"), {**AMOXICILLIN, "override_reason": reason})
+    assert answer.status_code == 422
+    assert "write why it is right anyway" in words(soup(answer).select_one("#override_reason-0-error"))
+
+
 def test_the_reason_is_for_colleagues_and_stands_on_no_report(pharmacist: Visitor, clinic: Clinic) -> None:
     scan_id = allergic(clinic, "Penicillin")
     pharmacist.post(

@@ -4,6 +4,7 @@ import uuid
 from datetime import date
 
 import pytest
+from bs4 import BeautifulSoup
 from sqlalchemy import select
 
 from csss.audit.models import AuditEvent
@@ -129,3 +130,46 @@ def test_warfarin_by_the_gram_for_a_child_does_not_go_through_without_a_word(
         select(AuditEvent).where(AuditEvent.action == "prescription.warning_overridden")
     )
     assert event.detail == {"line": 1, "kinds": ["day_high", "age"]}
+
+
+def shown(page: BeautifulSoup) -> dict[str, str]:
+    """The facts that an open form would send."""
+    fields = {each["name"]: each.get_text().strip() for each in page.select("#medicines, #allergies")}
+    hidden = page.select_one("[name=facts_shown]")
+    return {"weight": value(page, "weight"), "facts_shown": hidden["value"], **fields}
+
+
+def test_an_open_form_takes_back_nothing_that_the_patient_says_meanwhile(
+    patient: Visitor, pharmacist: Visitor, clinic: Clinic
+) -> None:
+    scan_id = clinic.scan(Status.DOCTOR_VERIFIED, patient=patient.user).id
+    opened = shown(pharmacist.page(url(scan_id)))
+    assert patient.post(about(scan_id), {"weight": "", "allergies": "Penicillin"}).status_code == 303
+    typed = {**AMOXICILLIN, **opened, "weight": "72"}
+    refused = pharmacist.post(url(scan_id, "complete"), typed)
+    assert refused.status_code == 422
+    page = soup(refused)
+    assert page.select_one("#allergies").get_text().strip() == "Penicillin"
+    assert value(page, "weight") == "72"
+    assert page.select_one("#override_reason-0-error") is not None
+    assert fresh(scan_id).patient.allergies == "Penicillin"
+    again = {**AMOXICILLIN, **shown(page), "override_reason": "Tolerated in March."}
+    assert pharmacist.post(url(scan_id, "complete"), again).status_code == 303
+    known = stated_facts.known(fresh(scan_id))
+    assert (known.weight_grams, known.allergies) == (72_000, "Penicillin")
+
+
+def test_what_both_have_changed_is_asked_about(patient: Visitor, pharmacist: Visitor, clinic: Clinic) -> None:
+    scan_id = clinic.scan(Status.DOCTOR_VERIFIED, patient=patient.user).id
+    opened = shown(patient.page(about(scan_id)))
+    facts = {**shown(pharmacist.page(url(scan_id))), "allergies": "Latex", "keep_facts": "1"}
+    assert pharmacist.post(url(scan_id, "complete"), facts).status_code == 200
+    mine = {**opened, "allergies": "Penicillin"}
+    refused = patient.post(about(scan_id), mine)
+    assert refused.status_code == 422
+    page = soup(refused)
+    assert "“Latex”" in words(page.select_one("#allergies-error"))
+    assert page.select_one("#allergies").get_text().strip() == "Penicillin"
+    both = {**shown(page), "allergies": "Latex, penicillin"}
+    assert patient.post(about(scan_id), both).status_code == 303
+    assert fresh(scan_id).patient.allergies == "Latex, penicillin"

@@ -358,6 +358,17 @@ def test_prometheus_hears_of_it(hospital: Hospital, app: Flask, later: Callable[
     assert sum(line.startswith("csss_watch") for line in told.splitlines()) <= 60
 
 
+def test_a_page_that_is_opened_again_asks_the_database_for_little(
+    hospital: Hospital, queries_of: Callable[[Callable[[], object]], int]
+) -> None:
+    hospital.read(REFERENCE)
+    with pretending(hospital.at + timedelta(days=1)):
+        queries.versions()
+        assert queries_of(queries.versions) == 0
+        first = queries_of(lambda: queries.watched_kinds("test-1"))
+        assert first > 0 and queries_of(lambda: queries.watched_kinds("test-1")) == 0
+
+
 def test_only_administrators_see_the_watch(clinic: Clinic) -> None:
     for role in ("patient", "doctor", "pharmacist"):
         person = clinic.visitor(clinic.person(role))

@@ -11,7 +11,7 @@ from csss.clock import now, pretending
 from csss.database import db, transaction
 from csss.erasing.tables import GOES
 from csss.people.models import AccountState, User
-from csss.scans import claims
+from csss.scans import claims, services
 from csss.scans.draft_models import WorklistView
 from csss.scans.models import Review
 from csss.scans.states import ScanKind, Status
@@ -167,6 +167,22 @@ def test_a_saved_view_opens_with_the_list_and_is_forgotten_at_a_press(
     assert doctor.get("/doctor/").location == "/doctor/?kind=cardiac_mri"
     doctor.post("/doctor/view/forget", {"back": "kind=cardiac_mri"})
     assert doctor.get("/doctor/").status_code == 200
+
+
+def test_filters_that_hide_an_urgent_scan_say_so(doctor: Visitor, clinic: Clinic) -> None:
+    scan_id = clinic.scan().id
+    with transaction():
+        services.set_priority(scan_id, "urgent", by=doctor.user)
+    told = "The filters hide 1 urgent scan that waits for a doctor."
+    for query in ("?kind=cardiac_mri", "?priority=routine", "?kind=cardiac_mri&status=REPORT_READY"):
+        assert told in words(doctor.page(f"/doctor/{query}")), query
+    for query in ("", "?kind=chest_xray", "?priority=urgent", "?q=nobody"):
+        assert "urgent scan that waits" not in words(doctor.page(f"/doctor/{query}")), query
+
+
+def test_a_saved_view_does_not_end_on_a_day(doctor: Visitor, clinic: Clinic) -> None:
+    doctor.post("/doctor/view", {"back": "kind=chest_xray&from=2026-01-01&to=2026-11-23"})
+    assert doctor.get("/doctor/").location == "/doctor/?kind=chest_xray"
 
 
 def test_no_name_is_saved_and_nothing_is_left_of_an_erased_account(doctor: Visitor, clinic: Clinic) -> None:

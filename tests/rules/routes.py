@@ -1,4 +1,4 @@
-"""The one table of who may do what (section 3 of the design), and how a route is asked."""
+"""The one table of who may do what, and how a route is asked."""
 
 from flask import Flask
 from werkzeug.routing import Rule
@@ -18,6 +18,11 @@ class Own(set[str | None]):
     def __init__(self, roles: set[str], own: set[str]) -> None:
         super().__init__(roles)
         self.own = own
+
+
+class _Table(dict[str, set[str | None]]):
+    def __missing__(self, endpoint: str) -> set[str | None]:
+        raise AssertionError(f"tests/rules/routes.py does not say who may open {endpoint}: add it to WHO")
 
 
 # Add a new route here. One that is missing fails, and so does one that names no permission. Where an address names
@@ -182,6 +187,7 @@ WHO: dict[str, set[str | None]] = {
     "status.metrics": EVERYBODY,
     "status.readyz": EVERYBODY,
 }
+WHO = _Table(WHO)  # so that every test names a missing route in the same words
 
 
 def rules(app: Flask) -> list[Rule]:

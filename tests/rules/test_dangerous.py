@@ -6,16 +6,15 @@ import re._constants as sre
 import re._parser as sre_parser
 import tomllib
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from csss.paths import ROOT, STATIC
+from tests.rules.source import trees
 
-SOURCE = {
-    file.relative_to(ROOT): ast.parse(file.read_text("utf-8"))
-    for file in sorted((ROOT / "csss").rglob("*.py"))
-}
 SCRIPTS = {
     file.relative_to(STATIC): file.read_text("utf-8") for file in sorted((STATIC / "js").rglob("*.js"))
 }
@@ -75,27 +74,33 @@ def _imports(tree: ast.AST) -> Iterator[str]:
             yield node.module
 
 
-IMPORTS = {file: set(_imports(tree)) for file, tree in SOURCE.items()}
-CALLS = [
-    (file, ast.unparse(node.func), node)
-    for file, tree in SOURCE.items()
-    for node in ast.walk(tree)
-    if isinstance(node, ast.Call)
-]
+@cache
+def imports() -> dict[Path, set[str]]:
+    return {file: set(_imports(tree)) for file, tree in trees().items()}
+
+
+@cache
+def calls() -> list[tuple[Path, str, ast.Call]]:
+    return [
+        (file, ast.unparse(node.func), node)
+        for file, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    ]
 
 
 def test_nothing_dangerous_is_called_or_imported() -> None:
     # re.compile is meant in most places, so only the bare name counts.
     called = [
         (file, part)
-        for file, name, _ in CALLS
+        for file, name, _ in calls()
         for part in (name, name.rpartition(".")[2])
         if part != "compile"
     ]
-    called += [(file, name) for file, name, _ in CALLS if name == "compile"]
+    called += [(file, name) for file, name, _ in calls() if name == "compile"]
     imported = [
         (file, part)
-        for file, names in IMPORTS.items()
+        for file, names in imports().items()
         for name in names
         for part in (name, name.split(".")[0])
     ]
@@ -104,25 +109,25 @@ def test_nothing_dangerous_is_called_or_imported() -> None:
 
 @pytest.mark.parametrize("module", ONLY_IN)
 def test_what_reaches_outside_stands_in_few_places(module: str) -> None:
-    assert {str(file) for file, names in IMPORTS.items() if module in names} <= ONLY_IN[module]
+    assert {str(file) for file, names in imports().items() if module in names} <= ONLY_IN[module]
 
 
 def test_no_program_is_started_through_a_shell() -> None:
-    for file, name, call in CALLS:
+    for file, name, call in calls():
         words = {keyword.arg: keyword.value for keyword in call.keywords}
         assert "shell" not in words, f"{file}: {name}"
 
 
 def test_no_statement_to_the_database_is_put_together_from_texts() -> None:
     """Values travel as parameters; a statement written out is a constant."""
-    for file, name, call in CALLS:
+    for file, name, call in calls():
         if name.rpartition(".")[2] in {"text", "exec_driver_sql", "execute", "scalars"} and call.args:
             told = f"{file}:{call.lineno}: {ast.unparse(call)[:80]}"
             assert str(file) in PUT_TOGETHER or not isinstance(call.args[0], ast.JoinedStr | ast.BinOp), told
 
 
 def _patterns() -> Iterator[tuple[str, str]]:
-    for file, name, call in CALLS:
+    for file, name, call in calls():
         if name.startswith("re.") and call.args:
             try:
                 pattern = ast.literal_eval(call.args[0])
@@ -191,7 +196,7 @@ _SECRET = re.compile(r"hash|digest|signature|secret|password|token|\bmac\b|code$
 
 def test_secrets_are_never_compared_with_the_equals_sign() -> None:
     """Where a difference of time could tell how far somebody has guessed: what lets people in, and monitoring."""
-    for file, tree in SOURCE.items():
+    for file, tree in trees().items():
         if file.parts[1] not in {"auth", "throttle"} and file.name not in {"guard.py", "status.py"}:
             continue
         for node in ast.walk(tree):
@@ -225,7 +230,7 @@ def test_cryptography_stands_where_the_inventory_says() -> None:
         "ssl",
     }
     using = {
-        str(file) for file, names in IMPORTS.items() if kinds & {name.partition(".")[0] for name in names}
+        str(file) for file, names in imports().items() if kinds & {name.partition(".")[0] for name in names}
     }
     inventory = (ROOT / "docs/security-inventory.md").read_text("utf-8")
     assert [file for file in sorted(using) if f"`{file}`" not in inventory] == []

@@ -2,16 +2,13 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from csss.paths import ROOT
+from tests.rules.source import trees
 
-TREES = {
-    file.relative_to(ROOT): ast.parse(file.read_text("utf-8"))
-    for file in sorted((ROOT / "csss").rglob("*.py"))
-}
 # What these are given is shown; `abort` and `flash` take a number and a tone beside it.
 SHOWN = {"abort", "flash", "StopValidation", "ValidationError", "ServiceUnavailable"}
 
@@ -20,11 +17,12 @@ def called(node: ast.expr) -> str:
     return ast.unparse(node).rpartition(".")[2]
 
 
+@cache
 def refusals() -> set[str]:
     """Refused, and every class that is made of it."""
     bases = {
         node.name: {called(base) for base in node.bases}
-        for tree in TREES.values()
+        for tree in trees().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     }
@@ -32,9 +30,6 @@ def refusals() -> set[str]:
     while found != before:
         before, found = found, found | {name for name, above in bases.items() if above & found}
     return found
-
-
-REFUSALS = refusals()
 
 
 def bare(value: ast.expr, constants: dict[str, ast.expr]) -> Iterator[str]:
@@ -78,10 +73,10 @@ def untranslated(tree: ast.Module, file: Path, constants: dict[str, ast.expr]) -
         if isinstance(node, ast.Call):
             name = called(node.func)
             a_form = name == "ValueError" and file.name == "forms.py"  # WTForms shows it beside the field
-            if name in REFUSALS | SHOWN or a_form:
+            if name in refusals() | SHOWN or a_form:
                 shown += node.args[:1] if name == "flash" else node.args
                 shown += [] if name == "flash" else [keyword.value for keyword in node.keywords]
-        elif isinstance(node, ast.ClassDef) and node.name in REFUSALS:
+        elif isinstance(node, ast.ClassDef) and node.name in refusals():
             shown += [
                 arg
                 for each in ast.walk(node)
@@ -96,15 +91,13 @@ def untranslated(tree: ast.Module, file: Path, constants: dict[str, ast.expr]) -
     return [f"{file}:{value.lineno}: {text}" for value in shown for text in bare(value, constants)]
 
 
-ALL_CONSTANTS = {name: value for tree in TREES.values() for name, value in constants_of(tree).items()}
-
-
 def test_no_refusal_is_written_past_the_translations() -> None:
-    assert {"StateConflict", "Invalid", "NotFound", "UsedUp", "AlreadyFinished"} <= REFUSALS
+    assert {"StateConflict", "Invalid", "NotFound", "UsedUp", "AlreadyFinished"} <= refusals()
+    of_all = {name: value for tree in trees().values() for name, value in constants_of(tree).items()}
     found = [
         line
-        for file, tree in TREES.items()
-        for line in untranslated(tree, file, ALL_CONSTANTS | constants_of(tree))
+        for file, tree in trees().items()
+        for line in untranslated(tree, file, of_all | constants_of(tree))
     ]
     assert not found, "\n".join(found)
 

@@ -95,8 +95,10 @@ def test_a_template_can_be_read_on_a_screen(name: str) -> None:
     """See docs/decisions/0040: lines of 120 characters, and no white space that nobody sees."""
     text = (TEMPLATES / name).read_text("utf-8")
     lines = text.split("\n")
-    assert [line for line in lines if len(line) > 120] == []
-    assert [line for line in lines if line != line.rstrip() or "\t" in line] == []
+    assert [line for line in lines if len(line) > 120] == [], "longer than 120 characters"
+    assert [line for line in lines if line != line.rstrip() or "\t" in line] == [], (
+        "a tab, or white space at the end"
+    )
     assert text.endswith("\n") and not text.endswith("\n\n")
 
 

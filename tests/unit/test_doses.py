@@ -174,7 +174,7 @@ REFUSED = [
     ("Amoxicillin", "inf mg", "oral", "a number and a unit"),
     ("Amoxicillin", "500", "oral", "a unit after the number"),
     ("Amoxicillin", "500 apples", "oral", "a unit after the number"),
-    ("Amoxicillin", "1e3 mg", "oral", "a unit after the number"),
+    ("Amoxicillin", "1e3 mg", "oral", "an exponent"),
     ("Amoxicillin", "12 days", "oral", "a unit after the number"),
     ("Amoxicillin", "2 puffs", "oral", "does not fit the route “Oral”"),
     ("Wondermycin", "2 puffs", "intravenous", "does not fit the route “Intravenous”"),
@@ -248,6 +248,12 @@ def test_every_strength_of_the_formulary_is_taken_once_a_day() -> None:
         ("0.25 micrograms", 0.00025),
         ("5 lakh units", 500_000),
         ("1.2 MU", 1_200_000),
+        ("5…10 mg", 10),
+        ("5...10 mg", 10),
+        ("5\u200b10 mg", 510),  # nobody sees what stands between the digits
+        ("5\u00ad10 mg", 510),
+        ("1'500 mg", 1500),
+        ("0·5 mg", 0.5),
     ],
 )
 def test_how_an_amount_is_read(text: str, number: float) -> None:
@@ -255,7 +261,14 @@ def test_how_an_amount_is_read(text: str, number: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "trouble"), [("", Trouble.NO_NUMBER), ("12", Trouble.NO_UNIT), ("0 g", Trouble.NOT_POSITIVE)]
+    ("text", "trouble"),
+    [
+        ("", Trouble.NO_NUMBER),
+        ("12", Trouble.NO_UNIT),
+        ("0 g", Trouble.NOT_POSITIVE),
+        ("1e-3 g", Trouble.UNCLEAR),
+        ("5\u030710 mg", Trouble.UNCLEAR),  # a dot above the five
+    ],
 )
 def test_what_says_no_amount_has_a_reason(text: str, trouble: Trouble) -> None:
     assert read(text).trouble is trouble

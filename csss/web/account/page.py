@@ -20,7 +20,7 @@ from csss.web.account.forms import (
     RemovePassphraseForm,
     profile_form,
 )
-from csss.web.account.presenters import ROLE_NAMES, device_words, with_forms
+from csss.web.account.presenters import device_words, with_forms
 from csss.web.forms import TextForm
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import idle_limit, me
@@ -78,7 +78,7 @@ def _not_on_paper(form: TextForm) -> dict[str, str]:
 
 def _facts(user: User) -> list[tuple[str, Any]]:
     """The facts of the account that its owner cannot change."""
-    facts: list[tuple[str, Any]] = [(_("Role"), str(ROLE_NAMES[user.role]))]
+    facts: list[tuple[str, Any]] = [(_("Role"), user.role.human)]
     if user.patient is not None:
         facts += [
             (_("Record number (MRN)"), user.patient.mrn),

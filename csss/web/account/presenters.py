@@ -1,4 +1,4 @@
-"""An account in words: its role, its passkeys, and the devices on which somebody is signed in."""
+"""An account in words: its passkeys, and the devices on which somebody is signed in."""
 
 import re
 import uuid
@@ -6,15 +6,7 @@ from collections.abc import Sequence
 
 from csss.auth.passkeys.models import Passkey
 from csss.i18n import _, _l
-from csss.people.roles import Role
 from csss.web.account.forms import RemovePasskeyForm
-
-ROLE_NAMES: dict[Role, str] = {
-    Role.ADMIN: _l("Administrator"),
-    Role.DOCTOR: _l("Doctor"),
-    Role.PHARMACIST: _l("Pharmacist"),
-    Role.PATIENT: _l("Patient"),
-}
 
 # In this order, because each also names those below it.
 _BROWSERS = (

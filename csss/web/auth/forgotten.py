@@ -2,16 +2,15 @@
 
 from datetime import timedelta
 
-from flask import Response, flash, request, url_for
-from flask_login import current_user, logout_user
+from flask import Response, flash, url_for
 
 from csss.auth import password_reset
 from csss.database import transaction
-from csss.errors import NotFound
 from csss.i18n import gettext, ngettext
 from csss.people.permissions import PUBLIC
 from csss.web.auth.blueprint import auth
 from csss.web.auth.forms import ForgotForm, NewPasswordForm
+from csss.web.auth.links import no_such_link, opened_by_link, use_link
 from csss.web.auth.routes import forget_wrong_passwords
 from csss.web.fragments import UNPROCESSABLE, asks_only, page_or_fragment, redirect_after
 from csss.web.guard import requires
@@ -25,13 +24,12 @@ from csss.web.throttle import (
     too_many,
     typed_account,
     wait_of_address,
-    was_refused,
 )
 
 # Each mail cancels the earlier link, so a stranger who asks repeatedly still leaves the owner one link that works.
 LINKS_FOR_AN_ACCOUNT = "5 per hour"
 LINKS_FOR_AN_ADDRESS = "30 per hour"
-WRONG_LINKS_OF_AN_ADDRESS = "60 per 15 minutes"
+FAILED = "reset_failed"
 
 
 def _wait_for_a_link(wait: timedelta) -> Response:
@@ -104,31 +102,14 @@ def forgot_password() -> Response:
     return redirect_after(url_for("auth.login"))
 
 
-def _wait_with_links(wait: timedelta) -> Response:
-    return _no_such_link()
-
-
-def _link_is_right() -> bool:
-    """Nobody can guess 256 bits: a person with a link that works is no stranger, whatever others behind the address
-    try.
-    """
-    return password_reset.user_of((request.view_args or {}).get("token", "")) is not None
-
-
 @auth.route("/reset-password/<token>", methods=["GET", "POST"])
 @requires(PUBLIC)
-@throttled(
-    WRONG_LINKS_OF_AN_ADDRESS,
-    "reset-link.address",
-    page=_wait_with_links,
-    refused=was_refused,
-    exempt=_link_is_right,
-)
+@opened_by_link("reset", password_reset.user_of, FAILED)
 def reset_password(token: str) -> Response:
-    """Choose a new password. Opening the link changes nothing: mail scanners open links, people fill in forms."""
+    """Choose a new password."""
     user = password_reset.user_of(token)
     if user is None:
-        return _no_such_link()
+        return no_such_link(FAILED)
     email, form = user.email, NewPasswordForm()
 
     def show(status: int, _sentence: str | None = None) -> Response:
@@ -143,18 +124,9 @@ def reset_password(token: str) -> Response:
 
     if asks_only():
         return show(200)
-    try:
-        refused = try_step(set_password, show, form=form, in_transaction=False)
-    except NotFound:  # used in another window meanwhile
-        return _no_such_link()
+    refused = use_link(set_password, show, form, FAILED)
     if refused is not None:
         return refused
     forget_wrong_passwords(email)  # these query arguments are why the person is here
-    if current_user.is_authenticated:
-        logout_user()
     flash(gettext("Your new password is set, and you are signed out everywhere. Sign in with it."), "success")
     return redirect_after(url_for("auth.login"))
-
-
-def _no_such_link() -> Response:
-    return page_or_fragment("auth/reset_failed.html", "auth/_reset_failed.html", 404)

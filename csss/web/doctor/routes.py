@@ -46,6 +46,7 @@ def show_worklist() -> Response:
         back=request.query_string.decode("utf-8", "replace"),
         pager=pager(found.page),
         view=saved_view(asked, saved),
+        urgent_hidden=found.urgent_hidden,
     )
     values = {**region.values(), "rows": rows_to_send(rows), "columns": columns(asked)}
     values["plain_url"] = asked.url(**dict.fromkeys(FILTERS, ""))

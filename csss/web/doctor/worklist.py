@@ -102,7 +102,8 @@ def look_up(asked: WorklistFilter) -> "WorklistContent":
 def _look_up(asked: WorklistFilter) -> "WorklistContent":
     counts = queries.counts()
     page = scans_asked_for(asked, counts)
-    return WorklistContent(counts, page, tabs(asked, counts), rendered_once(ROW, rows(page.rows)))
+    hidden = queries.urgent_left_out(asked.scans) if asked.filters else 0
+    return WorklistContent(counts, page, tabs(asked, counts), rendered_once(ROW, rows(page.rows)), hidden)
 
 
 def rows(scans: Sequence[ListedScan], reader: uuid.UUID | None = None) -> list[WorklistRow]:
@@ -180,6 +181,7 @@ class WorklistContent:
     page: ListPage[ListedScan]
     tabs: tuple[tuple[str, str, bool, int], ...]
     rows: list[RenderedRow]
+    urgent_hidden: int  # by the filters, of those that wait for a doctor
 
     def rows_for(self, reader: User) -> list[RenderedRow]:
         if any(scan.claim is not None and scan.claim.doctor_id == reader.id for scan in self.page.rows):
@@ -199,6 +201,7 @@ class Region:
     back: str
     pager: Pager
     view: SavedView
+    urgent_hidden: int
 
     @cached_property
     def version(self) -> str:

@@ -92,8 +92,9 @@ class WorklistFilter:
 
     @property
     def view(self) -> dict[str, str]:
-        """What is saved as the doctor's view: everything but the search, which would name a patient."""
-        return {name: value for name, value in self.texts if name != "q"}
+        """What is saved as the doctor's view: everything but the search, which would name a patient, and the days, after
+        which new scans would never be seen again."""
+        return {name: value for name, value in self.texts if name not in {"q", "from", "to"}}
 
     def url(self, **other: str) -> str:
         """The list's address with these filters, some of them replaced."""

@@ -44,8 +44,8 @@ def keep_about(scan_id: uuid.UUID) -> Response:
 
 def _show(scan_id: uuid.UUID, form: StatedFields, status: int = 200, conflict: str | None = None) -> Response:
     scan = queries.scan_visible_to(me(), scan_id)
-    if request.method == "GET" and not any(form.data.values()):
-        form.put(stated_facts.as_typed(stated_facts.known(scan)))
+    known = stated_facts.as_typed(stated_facts.known(scan))
+    (form.catch_up if request.method == "POST" or any(form.data.values()) else form.put)(known)
     return page_or_fragment(
         "patient/about.html",
         "patient/_about.html",

@@ -192,8 +192,8 @@ def _show(
     elif form is None:
         form = PrescriptionForm.starting_with(versions[-1] if versions else None)
     if form is not None:
-        if not _facts_sent():
-            form.put(stated_facts.as_typed(stated_facts.known(scan)))
+        known = stated_facts.as_typed(stated_facts.known(scan))
+        (form.catch_up if _facts_sent() else form.put)(known)
         form.warn(_warnings(scan, form))
     values: dict[str, Any] = {
         "scan": scan_view(scan, patient_facts(scan)),
@@ -237,7 +237,7 @@ def _warnings(scan: Scan, form: PrescriptionForm) -> dict[int, tuple[SafetyWarni
     said = None
     if _facts_sent():
         with suppress(Invalid):  # told beside the field when the form is sent
-            said = stated_facts.read(form.stated)
+            said = stated_facts.read(stated_facts.caught_up(form.stated, scan))
     lines = [(row.number, row.line) for row in form.rows if not row.line.blank]
     return line_warnings.warnings(scan, lines, said)
 

@@ -51,7 +51,10 @@
       answer = await fetch(form.dataset.question, { method: "POST", body: new FormData(form), headers: { "HX-Request": "true" } });
     } catch { say(form, window.csss.line); return; }
     const elsewhere = answer.headers.get("HX-Redirect");
-    if (elsewhere) { location.assign(elsewhere); return; }
+    if (elsewhere) {
+      if (answer.status !== 401 || !window.csss.stays?.(elsewhere)) location.assign(elsewhere);
+      return;
+    }
     const found = await answer.json().catch(() => null);
     if (answer.ok && found) return found;
     refused(form, found?.errors || { "": window.csss.sentences[answer.status] || window.csss.server });
