@@ -25,7 +25,7 @@ from tests.browser.told import told
 from tests.factories import Clinic, picture
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, walks")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, pages")]
 NewPage = Callable[..., Page]
 
 
