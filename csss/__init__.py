@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from csss.config import Settings
 
 
-def create_app(settings: "Settings | None" = None) -> "Flask":
+def create_app(settings: "Settings | None" = None, *, pages: bool = True) -> "Flask":
     """Create the application. Imports `csss.factory` only now, because `csss.inference` must not load anything of
     the web."""
     from csss.factory import create_app as make
 
-    return make(settings)
+    return make(settings, pages=pages)

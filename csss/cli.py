@@ -146,7 +146,7 @@ def worker(queues: tuple[str, ...]) -> None:
         from csss import create_app
         from csss.jobs.worker import work
 
-        work(create_app(settings), Queue(queues[0]))
+        work(create_app(settings, pages=False), Queue(queues[0]))
         return
     from csss.supervisor import Child, GaveUp, Supervisor
 
@@ -200,7 +200,7 @@ def migrate() -> None:
     # The database contains patients' records: create files readable only by their owner.
     mask = os.umask(0o077)
     try:
-        app = create_app()
+        app = create_app(pages=False)
         settings: Settings = app.config["CSSS"]
         settings.instance_folder.mkdir(parents=True, exist_ok=True)
         with app.app_context():

@@ -3,24 +3,23 @@
 from typing import Any
 
 from flask import Flask
-from flask_compress import Compress
 from flask_migrate import Migrate
-from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from csss.all_tables import load_models
 from csss.config import Settings, load_settings
+from csss.i18n import init_i18n
 from csss.paths import MIGRATIONS, TEMPLATES
-from csss.web.hosts import ReadableHost
 
 # The largest request: a DICOM file will have 64 MB. Each form checks its own smaller limit and reports it beside
 # the field; this only stops requests that no form needs.
 MAX_REQUEST = 70_000_000
 
 
-def create_app(settings: Settings | None = None, *, development: bool = False) -> Flask:
-    """Create the complete application; workers and commands run in it, too.
+def create_app(settings: Settings | None = None, *, development: bool = False, pages: bool = True) -> Flask:
+    """Create the complete application. Workers and commands run in it without its `pages`, which take as long to load as
+    all the rest.
 
     Only `csss.development` sets `development`: a forgotten FLASK_DEBUG in the environment must not enable a
     debugger or show a traceback.
@@ -31,13 +30,11 @@ def create_app(settings: Settings | None = None, *, development: bool = False) -
     app.config.update(_flask_config(settings))
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.wsgi_app = ReadableHost(app.wsgi_app, settings.base_url)  # type: ignore[method-assign]
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     _attach_database(app)
     attach_services(app, settings)
-    _attach_web(app)
+    init_i18n(app)
+    if pages:
+        _attach_web(app, settings)
     return app
 
 
@@ -91,11 +88,17 @@ def attach_services(app: Flask, settings: Settings) -> None:
     init_store(app)
 
 
-def _attach_web(app: Flask) -> None:
-    from csss.i18n import init_i18n
-    from csss.web import init_web
+def _attach_web(app: Flask, settings: Settings) -> None:
+    from flask_compress import Compress
+    from flask_wtf import CSRFProtect
 
-    init_i18n(app)
+    from csss.web import init_web
+    from csss.web.hosts import ReadableHost
+
+    app.wsgi_app = ReadableHost(app.wsgi_app, settings.base_url)  # type: ignore[method-assign]
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     CSRFProtect(app)
     Compress(app)
     init_web(app)

@@ -81,7 +81,7 @@ def restore(source: Path, force: bool, other_key: bool) -> None:
     try:
         with restoring.opened(source, settings, click.echo) as opened:
             restoring.place_secret_key(opened.folder, settings, force=force, tell=click.echo)
-            app = create_app(settings)
+            app = create_app(settings, pages=False)
             with app.app_context(), coming_from("command line"):
                 problems = restoring.restore(app, opened, force=force, other_key=other_key, tell=click.echo)
     except BackupError as error:

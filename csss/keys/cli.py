@@ -89,7 +89,7 @@ def _change(
     from csss.database import db, transaction
     from csss.keys import change
 
-    with create_app(settings).app_context(), coming_from("command line"):
+    with create_app(settings, pages=False).app_context(), coming_from("command line"):
         if not sa.inspect(db.engine).has_table("key_checks"):
             upgrade()  # after a time with a wrong key `csss migrate` would refuse both keys
         if change.is_in_use():

@@ -114,7 +114,7 @@ def open_app(settings: Settings | None = None) -> Flask:
     wrong = wrong_keys_of(settings)
     if wrong:
         raise WrongKey(" ".join(wrong))
-    app = create_app(settings)
+    app = create_app(settings, pages=False)
     with app.app_context():
         check_keys()
     return app

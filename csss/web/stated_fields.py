@@ -64,10 +64,9 @@ class StatedFields(Form):
     @property
     def _shown(self) -> Stated | None:
         try:
-            return Stated(
-                **{name: clean(str(text)) for name, text in json.loads(self.facts_shown.data or "").items()}
-            )
-        except (ValueError, TypeError, AttributeError):
+            sent = json.loads(self.facts_shown.data or "")
+            return Stated(**{name: clean(str(sent.get(name, ""))) for name in NAMES}, shown=None)
+        except (ValueError, AttributeError):
             return None
 
     def put(self, stated: Stated) -> None:

@@ -19,7 +19,7 @@ class Line:
         self.breaks = 0
         # A line that is there again at once would often go unnoticed: Chromium itself sends the request a second time.
         self.stays_broken = False  # True: after a break nothing comes through until `mend`
-        self._down = False
+        self.is_down = False
         self.sent = 0
         self._target = target
         self._lock = threading.Lock()
@@ -31,14 +31,21 @@ class Line:
         while True:
             try:
                 browser, _ = self._listener.accept()
-                if self._down:
-                    browser.close()
-                    continue
-                server = socket.create_connection(self._target)
             except OSError:
                 return
-            with self._lock:
-                self._pairs.append((browser, server))
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:  # a server that is busy may refuse one, and take the next
+                browser.close()
+                continue
+            with self._lock:  # what comes while the line breaks must not slip through
+                down = self.is_down
+                if not down:
+                    self._pairs.append((browser, server))
+            if down:
+                browser.close()
+                server.close()
+                continue
             for source, sink, counts in ((browser, server, True), (server, browser, False)):
                 threading.Thread(target=self._forward, args=(source, sink, counts), daemon=True).start()
 
@@ -61,11 +68,11 @@ class Line:
                 return False
             self.cuts.pop(0)
             self.breaks += 1
-            self._down = self.stays_broken
+            self.is_down = self.stays_broken
             return True
 
     def mend(self) -> None:
-        self._down = False
+        self.is_down = False
 
     def cut(self) -> None:
         """Every connection ends at once, without a good-bye (RST)."""

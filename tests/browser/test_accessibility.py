@@ -13,19 +13,24 @@ from werkzeug.serving import make_server
 
 from csss import create_app
 from csss.auth.accounts import by_email, confirmation_token
-from tests.browser.accessibility import CONTRAST, has_new_looks, sideways, violations, widest
+from tests.browser.accessibility import CONTRAST, Seen, new_violations, sideways, violations, widest
 from tests.browser.people import Person
 from tests.browser.ward import ROLES, NewPage, signed_in
 from tests.conftest import settings_for
 from tests.stack import Stack
 
-# Two processes of the run have a browser and a stack: one for these, one for "browser, walks".
+# Three processes of the run have a browser and a stack: for these, for "browser, walks" and for "browser, pages".
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    return Seen()
 
 
 @pytest.mark.parametrize("role", ["nobody", *ROLES])
 def test_every_page_is_accessible_in_every_choice_of_colours_narrow_and_with_large_text(
-    stack: Stack, new_page: NewPage, ward: dict[str, tuple[str, list[str]]], role: str
+    stack: Stack, new_page: NewPage, ward: dict[str, tuple[str, list[str]]], seen: Seen, role: str
 ) -> None:
     if role == "nobody":
         page = new_page(stack)
@@ -47,17 +52,12 @@ def test_every_page_is_accessible_in_every_choice_of_colours_narrow_and_with_lar
         addresses += [f"/confirm/{token}", "/confirm/too-late", "/offline", "/nothing-here"]
     else:
         page, addresses = signed_in(stack, new_page, ward, role), ward[role][1]
-    found, seen = [], set[str]()
+    found = []
     for address in addresses:
         page.set_viewport_size({"width": 1280, "height": 900})
         page.emulate_media(color_scheme="light")
         page.goto(address, wait_until="load")
-        found += violations(page)
-        if has_new_looks(page, seen):
-            page.emulate_media(color_scheme="dark")
-            found += violations(page, only=CONTRAST)
-            page.evaluate("document.documentElement.dataset.theme = 'contrast'")
-            found += violations(page, only=CONTRAST)
+        found += new_violations(page, seen)
         page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
         if sideways(page) > 0:
             found.append(f"{address} scrolls sideways with text at 200 %: {widest(page)}")

@@ -14,7 +14,7 @@ from tests.browser.ward import ROLES, NewPage, signed_in
 from tests.factories import PASSWORD, Clinic
 from tests.stack import Stack, eventually
 
-# Two processes of the run have a browser and a stack: one for these, one for "browser, walks".
+# Three processes of the run have a browser and a stack: for these, for "browser, walks" and for "browser, pages".
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 

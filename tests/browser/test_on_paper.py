@@ -13,7 +13,7 @@ from tests.browser.scene import Scene
 from tests.factories import reading
 from tests.stack import Stack
 
-# Two processes of the run have a browser and a stack: one for these, one for "browser, walks".
+# Three processes of the run have a browser and a stack: for these, for "browser, walks" and for "browser, pages".
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 NewPage = Callable[..., Page]
 CONTROLS = "main :is(input, textarea, select, button):not(.visually-hidden):visible"

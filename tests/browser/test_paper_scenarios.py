@@ -21,7 +21,7 @@ from tests.browser.people import Person
 from tests.factories import PASSPHRASE, PASSWORD, Clinic, picture
 from tests.stack import Stack, eventually
 
-# Two processes of the run have a browser and a stack: one for these, one for "browser, walks".
+# Three processes of the run have a browser and a stack: for these, for "browser, walks" and for "browser, pages".
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 NewPage = Callable[..., Page]
 DISCLAIMER = (

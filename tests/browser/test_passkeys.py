@@ -22,7 +22,7 @@ from tests.browser.accessibility import sideways, violations
 from tests.factories import PASSWORD, Clinic
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, walks")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, pages")]
 
 
 @dataclass

@@ -22,7 +22,7 @@ from tests.browser.people import Person
 from tests.factories import Clinic, picture, reading
 from tests.stack import Stack, eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, walks")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, pages")]
 NewPage = Callable[..., Page]
 _DRAWN = """async stage => {
   const pictures = [...stage.querySelectorAll("img")].filter((each) => each.src && each.checkVisibility());

@@ -286,10 +286,14 @@ ASIDE = {
     "GET status.readyz": MACHINES,
 }
 
+# Each way has a process of the run for itself, with a browser and a stack.
 WAYS = [
-    pytest.param(task, hand, id=f"{task.words}-{way}")
+    pytest.param(task, hand, id=f"{task.words}-{way}", marks=pytest.mark.xdist_group(group))
     for task in TASKS
-    for hand, way in ((Keyboard, "by_keyboard_alone"), (Plain, "without_javascript"))
+    for hand, way, group in (
+        (Keyboard, "by_keyboard_alone", "browser, walks"),
+        (Plain, "without_javascript", "browser, pages"),
+    )
     if hand is Keyboard or not task.needs_script
 ]
 
@@ -304,7 +308,6 @@ def test_every_route_is_on_the_way_of_a_task_or_is_none_for_people(app: Flask) -
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("browser, walks")
 @pytest.mark.parametrize(("task", "hand"), WAYS)
 def test_people_can(stack: Stack, new_page: NewPage, tmp_path: Path, task: Task, hand: type[Hand]) -> None:
     page = new_page(stack, javascript=hand is Keyboard, may_break=bool(task.needs_script))

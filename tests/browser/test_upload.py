@@ -25,7 +25,7 @@ from tests.browser.told import told
 from tests.factories import Clinic, picture
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, walks")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, pages")]
 NewPage = Callable[..., Page]
 
 
@@ -85,10 +85,14 @@ def test_ten_megabytes_arrive_though_the_line_breaks_three_times(
         page = person.page
         fill_in(page, large_picture)
         line.stays_broken = True
+        heard: list[str] = []
         breaks: list[str] = []
 
         def hear(words: str) -> None:
-            if words.startswith("The connection was interrupted at"):
+            if not words.startswith("The connection was interrupted at"):
+                return
+            heard.append(words)
+            if line.is_down:  # a server that is too busy to answer is told of in the same words
                 breaks.append(words)
                 line.mend()
 
@@ -100,7 +104,7 @@ def test_ten_megabytes_arrive_though_the_line_breaks_three_times(
             "The upload continues automatically" in words for words in breaks
         )
         # It went on each time: far less than a second and a third time from the beginning.
-        assert line.sent < large_picture.stat().st_size + 3 * 4_300_000
+        assert line.sent < large_picture.stat().st_size + len(heard) * 4_300_000
         assert storage_of(page) == 0
     assert count(stack, person.email, Scan) == 1
 

@@ -19,7 +19,7 @@ from tests.browser.test_reading_page import Desk, NewPage, far, pixels
 from tests.factories import Clinic, picture, reading
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, walks")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser, pages")]
 SMALL = {"width": 1280, "height": 720}
 
 

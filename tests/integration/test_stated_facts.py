@@ -173,3 +173,21 @@ def test_what_both_have_changed_is_asked_about(patient: Visitor, pharmacist: Vis
     both = {**shown(page), "allergies": "Latex, penicillin"}
     assert patient.post(about(scan_id), both).status_code == 303
     assert fresh(scan_id).patient.allergies == "Latex, penicillin"
+
+
+def test_an_open_account_page_takes_back_nothing_that_the_pharmacist_writes_meanwhile(
+    patient: Visitor, pharmacist: Visitor, clinic: Clinic
+) -> None:
+    scan_id = clinic.scan(Status.DOCTOR_VERIFIED, patient=patient.user).id
+    form = patient.page("/account").select_one("form:has([value=profile])")
+    opened = {each["name"]: each.get("value", "") for each in form.select("input")}
+    facts = {**shown(pharmacist.page(url(scan_id))), "allergies": "Penicillin", "keep_facts": "1"}
+    assert pharmacist.post(url(scan_id, "complete"), facts).status_code == 200
+    del opened["csrf_token"]
+    typed = {**opened, "address": "", "allergies": "", "phone": "+91 44 5550 0111"}
+    assert patient.post("/account", typed).status_code == 303
+    kept = fresh(scan_id).patient
+    assert (kept.phone, kept.allergies) == ("+91 44 5550 0111", "Penicillin")
+    again = {**typed, "shown": "{}"}  # somebody who means it
+    assert patient.post("/account", again).status_code == 303
+    assert fresh(scan_id).patient.allergies == ""

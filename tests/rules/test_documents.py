@@ -5,9 +5,8 @@ import subprocess
 from dataclasses import fields
 from pathlib import Path
 
-import pytest
-
 from csss.config import Settings, environment_name
+from tests.tables import for_each
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
@@ -35,7 +34,7 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+@for_each("document", DOCUMENTS)
 def test_every_link_between_our_pages_leads_somewhere(document: Path) -> None:
     for link in LINK.findall(prose(document)):
         if re.match(r"[a-z]+:", link):

@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-import pytest
 from flask import Flask
 from jinja2 import StrictUndefined, nodes
 
 import csss
 from csss.paths import TEMPLATES
+from tests.tables import for_each
 
 ALL = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*") if path.is_file())
 HTML = [name for name in ALL if name.endswith(".html")]
@@ -40,7 +40,7 @@ def test_every_template_compiles(app: Flask) -> None:
     assert len(ALL) > 20
 
 
-@pytest.mark.parametrize("name", FOR_BROWSERS)
+@for_each("name", FOR_BROWSERS)
 def test_no_script_or_style_stands_in_a_template(name: str) -> None:
     text = source(name)
     assert not re.search(r"<style\b", text, re.IGNORECASE)
@@ -52,7 +52,7 @@ def test_no_script_or_style_stands_in_a_template(name: str) -> None:
         assert not tag.startswith("<script") or "src=" in tag, tag
 
 
-@pytest.mark.parametrize("name", HTML)
+@for_each("name", HTML)
 def test_nothing_is_marked_safe_by_hand(name: str) -> None:
     """Whatever people typed is escaped. Who needs markup writes it in a template."""
     text = source(name)
@@ -60,14 +60,14 @@ def test_nothing_is_marked_safe_by_hand(name: str) -> None:
     assert not re.search(r"autoescape\s+false", text)
 
 
-@pytest.mark.parametrize("name", FOR_BROWSERS)
+@for_each("name", FOR_BROWSERS)
 def test_every_page_says_its_title(name: str) -> None:
     text = source(name)
     if re.search(r"\{%\s*extends", text) and not name.startswith("layouts/"):
         assert re.search(r"\{%\s*block title\s*%\}\s*\S", text) or "set title" in text, "no title"
 
 
-@pytest.mark.parametrize("name", FOR_BROWSERS)
+@for_each("name", FOR_BROWSERS)
 def test_every_posting_form_has_its_token(name: str) -> None:
     text = source(name)
     for form in re.findall(r"<form\b.*?</form>", text, flags=re.DOTALL | re.IGNORECASE):
@@ -75,7 +75,7 @@ def test_every_posting_form_has_its_token(name: str) -> None:
             assert re.search(r"csrf|hidden_tag", form), form[:200]
 
 
-@pytest.mark.parametrize("name", FOR_BROWSERS)
+@for_each("name", FOR_BROWSERS)
 def test_templates_compare_no_statuses(name: str) -> None:
     """They ask policies and presenters, so that a rule stands in one place."""
     assert not re.search(
@@ -90,7 +90,7 @@ def test_fragments_stand_beside_their_page() -> None:
             assert Path(included).name.startswith("_"), f"{included} is a fragment: its name begins with _"
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each("name", ALL)
 def test_a_template_can_be_read_on_a_screen(name: str) -> None:
     """See docs/decisions/0040: lines of 120 characters, and no white space that nobody sees."""
     text = (TEMPLATES / name).read_text("utf-8")
@@ -102,7 +102,7 @@ def test_a_template_can_be_read_on_a_screen(name: str) -> None:
     assert text.endswith("\n") and not text.endswith("\n\n")
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each("name", ALL)
 def test_the_end_of_a_block_stands_under_its_beginning(name: str) -> None:
     """Where both begin a line."""
     text = re.sub(
@@ -133,7 +133,7 @@ def test_every_template_is_used(app: Flask) -> None:
         assert mail or asked_for or f'"{name}"' in code, f"nothing uses {name}"
 
 
-@pytest.mark.parametrize("name", HTML)
+@for_each("name", HTML)
 def test_every_import_of_a_template_exists_and_is_used(app: Flask, name: str) -> None:
     tree = app.jinja_env.parse((TEMPLATES / name).read_text("utf-8"))
     used = {each.name for each in tree.find_all(nodes.Name) if each.ctx == "load"}
@@ -145,7 +145,7 @@ def test_every_import_of_a_template_exists_and_is_used(app: Flask, name: str) ->
             assert macro in offered and called in used, f"{macro} of {one.template.value}"
 
 
-@pytest.mark.parametrize("name", [name for name in FOR_BROWSERS if not name.startswith("components/")])
+@for_each("name", [name for name in FOR_BROWSERS if not name.startswith("components/")])
 def test_what_looks_alike_comes_from_a_component(name: str) -> None:
     """Tables, alerts, code fields and empty states are written in templates/components alone."""
     by_hand = [mark for tag in tags(name) if (mark := COMPONENT_MARKS.search(tag)) and tag not in FRAME]

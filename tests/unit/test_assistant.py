@@ -5,6 +5,7 @@ import pytest
 from csss.assistant.search import Answer, AnswerKind, answer, topics_for
 from csss.assistant.topics import read
 from csss.people.roles import Role
+from tests.tables import for_each
 from tests.unit.assistant_questions import ASKED, HELD_BACK, REFUSED, UNKNOWN
 
 TEXTS = read("en")
@@ -40,12 +41,12 @@ def test_so_do_questions_that_nothing_was_tuned_with() -> None:
 
 
 @pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("question", REFUSED)
+@for_each("question", REFUSED)
 def test_advice_on_a_case_is_never_given(question: str, role: Role) -> None:
     assert answer(question, role).kind is AnswerKind.REFUSAL
 
 
-@pytest.mark.parametrize("question", UNKNOWN)
+@for_each("question", UNKNOWN)
 def test_what_nobody_has_written_about_is_not_known(question: str) -> None:
     assert answer(question, Role.PATIENT).kind is AnswerKind.UNKNOWN
 

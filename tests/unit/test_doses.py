@@ -7,6 +7,7 @@ from csss.prescriptions.dose_checks import problem, warning
 from csss.prescriptions.formulary import load
 from csss.prescriptions.frequencies import times_a_day
 from csss.prescriptions.models import Route
+from tests.tables import for_each
 
 BOOK = load()
 
@@ -193,7 +194,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("drug", "dose", "route", "frequency"), ORDINARY)
+@for_each("drug, dose, route, frequency", ORDINARY)
 def test_an_ordinary_prescription_is_taken_without_a_word(
     drug: str, dose: str, route: str, frequency: str
 ) -> None:
@@ -201,7 +202,7 @@ def test_an_ordinary_prescription_is_taken_without_a_word(
     assert warning(drug, dose, Route(route), frequency, BOOK) is None
 
 
-@pytest.mark.parametrize(("drug", "dose", "route", "frequency", "sentence"), ASKED)
+@for_each("drug, dose, route, frequency, sentence", ASKED)
 def test_more_than_the_greatest_dose_a_day_is_asked_about(
     drug: str, dose: str, route: str, frequency: str, sentence: str
 ) -> None:
@@ -210,7 +211,7 @@ def test_more_than_the_greatest_dose_a_day_is_asked_about(
     assert sentence in told.replace("\N{NO-BREAK SPACE}", " ")
 
 
-@pytest.mark.parametrize(("drug", "dose", "route", "sentence"), REFUSED)
+@for_each("drug, dose, route, sentence", REFUSED)
 def test_what_can_be_no_dose_is_refused(drug: str, dose: str, route: str, sentence: str) -> None:
     assert sentence in (problem(drug, dose, Route(route), BOOK) or "")
 

@@ -10,6 +10,7 @@ from csss.prescriptions.amounts import read
 from csss.prescriptions.dose_checks import problem
 from csss.prescriptions.models import Route
 from csss.prescriptions.safety import Code, SafetyWarning, Severity, check, interactions
+from tests.tables import for_each
 from tests.unit.prescription_cases import ASKED, ORDINARY, REFUSED, Case, line, man, woman
 
 BOOK = formulary.load()
@@ -24,7 +25,7 @@ def test_the_table_is_long_enough() -> None:
     assert len(ASKED) + len(REFUSED) >= 60 and len(ORDINARY) >= 40
 
 
-@pytest.mark.parametrize("case", ASKED, ids=str)
+@for_each("case", ASKED)
 def test_what_may_harm_asks_for_a_reason(case: Case) -> None:
     told = warnings(case)[-1]
     assert {each.code for each in told if each.severity.asks} == case.codes, told
@@ -32,13 +33,13 @@ def test_what_may_harm_asks_for_a_reason(case: Case) -> None:
         assert each.sentence.endswith(".") and (each.source or each.code is Code.UNKNOWN_MEDICINE)
 
 
-@pytest.mark.parametrize("case", ORDINARY, ids=str)
+@for_each("case", ORDINARY)
 def test_an_ordinary_prescription_asks_for_no_reason(case: Case) -> None:
     asked = [each.written for told in warnings(case) for each in told if each.severity.asks]
     assert asked == []
 
 
-@pytest.mark.parametrize(("text", "sentence"), REFUSED)
+@for_each("text, sentence", REFUSED)
 def test_what_is_no_dose_is_refused(text: str, sentence: str) -> None:
     typed = line(text)
     assert sentence in (problem(typed.drug, typed.dose, Route(typed.route), BOOK) or "")

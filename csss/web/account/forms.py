@@ -1,5 +1,6 @@
 """The forms of the account page, one for each section."""
 
+import json
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -98,14 +99,36 @@ class RemovePasskeyForm(TextForm):
 
 
 def profile_form(user: User, sent: MultiDict[str, str] | None = None) -> tuple[ProfileForm, dict[str, Any]]:
-    """The form filled from the person's record and from `sent`; fields that were not sent keep their values."""
+    """The form filled from the person's record and from `sent`. Fields that were not sent keep their values, as do those
+    that are sent as the page had shown them (`shown`): a page that was open for a day takes back no allergy that a
+    pharmacist, and no spelling that an administrator has written meanwhile.
+    """
     kind = PatientForm if user.patient is not None else ProfileForm
-    kept = {name: getattr(user if name == "name" else user.patient, name) for name in _names(kind)}
+    kept = _kept(user, kind)
     sent_names = [name for name in kept if sent is not None and name in sent]
     if sent is None or not sent_names:
         return kind(formdata=None, data=kept), {}
-    form = kind(formdata=MultiDict({**kept, **{name: sent[name] for name in sent_names}}))
+    shown = _shown(sent)
+    changed = {name: sent[name] for name in sent_names if tidy(sent[name]) != shown.get(name)}
+    form = kind(formdata=MultiDict({**kept, **changed}))
     return form, {name: form[name].data or "" for name in sent_names}
+
+
+def profile_shown(user: User) -> str:
+    """What the form shows when it is opened, for its field `shown`."""
+    return json.dumps(_kept(user, PatientForm if user.patient is not None else ProfileForm))
+
+
+def _kept(user: User, kind: type[ProfileForm]) -> dict[str, Any]:
+    return {name: getattr(user if name == "name" else user.patient, name) for name in _names(kind)}
+
+
+def _shown(sent: MultiDict[str, str]) -> dict[str, Any]:
+    try:
+        found = json.loads(sent.get("shown", ""))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _names(kind: type[ProfileForm]) -> list[str]:

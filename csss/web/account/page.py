@@ -19,6 +19,7 @@ from csss.web.account.forms import (
     RemovePasskeyForm,
     RemovePassphraseForm,
     profile_form,
+    profile_shown,
 )
 from csss.web.account.presenters import device_words, with_forms
 from csss.web.forms import TextForm
@@ -63,6 +64,7 @@ def account_page(
         **blank,
         **forms,
         "profile_form": profile,
+        "profile_shown": profile_shown(user),
         "not_on_paper": _not_on_paper(profile),
     }
     return page_or_fragment("account/account.html", "account/_account.html", status, **context)

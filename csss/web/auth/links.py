@@ -4,9 +4,10 @@ Opening a link changes nothing, because mail scanners open links; people fill in
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Response, request
+from flask_limiter import RouteLimit
 from flask_login import current_user
 from wtforms import Form
 
@@ -17,10 +18,9 @@ from csss.web.steps import try_step
 from csss.web.throttle import throttled, was_refused
 
 WRONG_LINKS_OF_AN_ADDRESS = "60 per 15 minutes"
-View = TypeVar("View", bound=Callable[..., Response])
 
 
-def opened_by_link(name: str, of_token: Callable[[str], Any], failed: str) -> Callable[[View], View]:
+def opened_by_link(name: str, of_token: Callable[[str], Any], failed: str) -> RouteLimit:
     """Declare a view whose `token` comes by mail. Wrong ones are counted by network address and answered with the page
     `failed`. Nobody can guess 256 bits: whoever has a link that works is no stranger, whatever others behind the address
     try.
