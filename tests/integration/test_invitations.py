@@ -112,6 +112,7 @@ def test_an_invitation_that_is_withdrawn_before_its_mail_is_not_sent(clinic: Cli
     admin.post(f"/admin/invitations/{newest().id}/withdraw")
     clinic.run_jobs("send_mail")
     assert not [each for each in clinic.mail if each["To"] == "nora@csss.example"]
+    assert "because the invitation was withdrawn" in words(admin.page("/admin/mail?kind=invitation"))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from csss.web.throttle import (
 # Each mail cancels the earlier link, so a stranger who asks repeatedly still leaves the owner one link that works.
 LINKS_FOR_AN_ACCOUNT = "5 per hour"
 LINKS_FOR_AN_ADDRESS = "30 per hour"
-FAILED = "reset_failed"
+FAILED = ("auth/reset_failed.html", "auth/_reset_failed.html")
 
 
 def _wait_for_a_link(wait: timedelta) -> Response:

@@ -13,7 +13,7 @@ from csss.web.auth.links import no_such_link, opened_by_link, use_link
 from csss.web.fragments import asks_only, page_or_fragment, redirect_after
 from csss.web.guard import requires
 
-FAILED = "invited_failed"
+FAILED = ("auth/invited_failed.html", "auth/_invited_failed.html")
 
 
 @auth.route("/invitation/<token>", methods=["GET", "POST"])

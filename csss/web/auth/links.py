@@ -17,10 +17,11 @@ from csss.web.fragments import page_or_fragment
 from csss.web.steps import try_step
 from csss.web.throttle import throttled, was_refused
 
+Pages = tuple[str, str]  # a page and its fragment
 WRONG_LINKS_OF_AN_ADDRESS = "60 per 15 minutes"
 
 
-def opened_by_link(name: str, of_token: Callable[[str], Any], failed: str) -> RouteLimit:
+def opened_by_link(name: str, of_token: Callable[[str], Any], failed: Pages) -> RouteLimit:
     """Declare a view whose `token` comes by mail. Wrong ones are counted by network address and answered with the page
     `failed`. Nobody can guess 256 bits: whoever has a link that works is no stranger, whatever others behind the address
     try.
@@ -34,13 +35,13 @@ def opened_by_link(name: str, of_token: Callable[[str], Any], failed: str) -> Ro
     )
 
 
-def no_such_link(failed: str) -> Response:
+def no_such_link(failed: Pages) -> Response:
     """The answer to a link that does not work (any more)."""
-    return page_or_fragment(f"auth/{failed}.html", f"auth/_{failed}.html", 404)
+    return page_or_fragment(*failed, 404)
 
 
 def use_link(
-    step: Callable[[], object], show: Callable[[int, str | None], Response], form: Form, failed: str
+    step: Callable[[], object], show: Callable[[int, str | None], Response], form: Form, failed: Pages
 ) -> Response | None:
     """Use up the link. None when it is done, and whoever was signed in here is signed out; else why it was refused."""
     try:

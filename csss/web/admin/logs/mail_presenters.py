@@ -51,6 +51,8 @@ def mail_sentence(message: MailMessage) -> str:
         return _("It was given up after %(tries)s: %(reason)s", tries=tries, reason=reason)
     if message.state is MailState.DROPPED and message.user.erased_at is not None:
         return _("It was not sent, because the patient has been erased.")
+    if message.state is MailState.DROPPED and message.kind is MailKind.INVITATION:
+        return _("It was not sent, because the invitation was withdrawn, sent again, or too old.")
     return str(_MAIL_SENTENCES[message.state])
 
 
