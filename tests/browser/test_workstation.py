@@ -175,7 +175,7 @@ def test_two_pictures_are_zoomed_and_windowed_together_until_they_are_parted(des
     expect(page.get_by_role("heading", name=re.compile("^For comparison"))).to_be_visible()
     expect(page).to_have_url(re.compile(f"compare={other}"))
     expect(page.get_by_label("Findings")).to_have_value("Written before comparing.")
-    assert column.evaluate("each => each.scrollTop") == 200, "the form stands where it was"
+    expect(column).to_have_js_property("scrollTop", 200)  # the form stands where it was
     readouts = page.locator("[data-viewer-readout]")
     zooms = readouts.all_inner_texts()
     first = page.locator("[data-viewer-stage]").first
