@@ -12,7 +12,7 @@ Only the sandboxed child imports this module.
 
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gdcm
 import jpeg_ls
@@ -33,10 +33,16 @@ _FRAME_HEADERS = {0xC0, 0xC1, 0xC2, 0xC3, 0xF7}
 _STANDING_ALONE = {0x01, *range(0xD0, 0xD9)}
 
 
+# Bit patterns of 8 or 16 bits, whatever their sign.
+Patterns = NDArray[np.unsignedinteger[Any]]
+
+
 class Samples(NamedTuple):
     """The samples of a frame as a decoder left them."""
 
-    values: NDArray[np.uint8] | NDArray[np.uint16]  # (rows, columns) or (rows, columns, 3); bit patterns, unsigned
+    values: (
+        NDArray[np.uint8] | NDArray[np.uint16]
+    )  # (rows, columns) or (rows, columns, 3); bit patterns, unsigned
     bits: int  # the precision of the codestream
     colours_turned: bool = False  # the decoder has turned YBR_RCT or YBR_ICT into RGB
 
@@ -57,7 +63,7 @@ def decode(source: bytes, geometry: Geometry) -> Samples:
     raise Unreadable(Problem.UNKNOWN_SYNTAX, syntax=syntax)
 
 
-def _shaped(raw: bytes | bytearray, geometry: Geometry, bits: int, *, planar: bool = False) -> NDArray[np.uint16]:
+def _shaped(raw: bytes | bytearray, geometry: Geometry, bits: int, *, planar: bool = False) -> Patterns:
     """Raises Unreadable if there are not exactly as many values as the header says."""
     kind = np.dtype("u1") if bits <= 8 else np.dtype("<u2")
     if len(raw) != geometry.values * kind.itemsize:
@@ -65,7 +71,7 @@ def _shaped(raw: bytes | bytearray, geometry: Geometry, bits: int, *, planar: bo
     return in_shape(np.frombuffer(raw, kind), geometry, planar=planar)
 
 
-def in_shape(values: NDArray[np.uint16], geometry: Geometry, *, planar: bool) -> NDArray[np.uint16]:
+def in_shape(values: Patterns, geometry: Geometry, *, planar: bool) -> Patterns:
     """Arrange a frame's values as (rows, columns) or (rows, columns, samples)."""
     if geometry.samples == 1:
         return values.reshape(geometry.rows, geometry.columns)
@@ -204,7 +210,9 @@ def _rle(source: bytes, geometry: Geometry) -> Samples:
         if not 64 <= start <= end <= len(source):
             raise Unreadable(Problem.DAMAGED)
         sample, byte = divmod(number, width)
-        planes[sample, :, width - 1 - byte] = np.frombuffer(unpacked_bits(source[start:end], pixels), np.uint8)
+        planes[sample, :, width - 1 - byte] = np.frombuffer(
+            unpacked_bits(source[start:end], pixels), np.uint8
+        )
     values = planes.view("<u2" if width == 2 else "u1").reshape(-1)
     return Samples(in_shape(values, geometry, planar=True), geometry.bits_allocated)
 

@@ -34,7 +34,9 @@ def _by_palette(frame: StoredFrame, data: Dataset, geometry: Geometry) -> NDArra
     return _eight_bits(colours[:, :, :3], 16 if colours.dtype.itemsize == 2 else 8)
 
 
-def _eight_bits(values: NDArray[np.int16] | NDArray[np.uint16] | NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+def _eight_bits(
+    values: NDArray[np.int16] | NDArray[np.uint16] | NDArray[np.uint8], bits: int
+) -> NDArray[np.uint8]:
     if bits > 8:
         return (values.astype(np.uint16) >> np.uint16(bits - 8)).astype(np.uint8)
     if bits < 8:

@@ -20,27 +20,19 @@ def frame_of(layout: Layout, data: Dataset, frames: int, frame: int) -> bytes:
     if not fragments:
         raise Unreadable(Problem.WRONG_LENGTH, held=0, wanted=frames)
     body = memoryview(layout.body)
-    return b"".join(body[at : at + length] for at, length in _chosen(body, data, table, fragments, frames, frame))
+    chosen = fragments if frames == 1 else fragments[frame : frame + 1]
+    if frames not in {1, len(fragments)}:
+        starts = _starts(body, data, table, fragments)
+        if len(starts) != frames:
+            starts = [number for number, each in enumerate(fragments) if _begins(body, each)]
+        if len(starts) != frames or starts[0] != 0:
+            raise Unreadable(Problem.WRONG_LENGTH, held=len(fragments), wanted=frames)
+        chosen = fragments[starts[frame] : (*starts, len(fragments))[frame + 1]]
+    return b"".join(body[at : at + length] for at, length in chosen)
 
 
-def _chosen(
-    body: memoryview, data: Dataset, table: Span, fragments: list[Span], frames: int, frame: int
-) -> list[Span]:
-    if frames == 1:
-        return fragments
-    if len(fragments) == frames:
-        return [fragments[frame]]
-    starts = _starts(body, data, table, fragments)
-    if len(starts) != frames:
-        starts = [
-            number
-            for number, each in enumerate(fragments)
-            if bytes(body[each.start : each.start + 8]).startswith(_BEGINNINGS)
-        ]
-    if len(starts) != frames or starts[0] != 0:
-        raise Unreadable(Problem.WRONG_LENGTH, held=len(fragments), wanted=frames)
-    end = starts[frame + 1] if frame + 1 < frames else len(fragments)
-    return fragments[starts[frame] : end]
+def _begins(body: memoryview, fragment: Span) -> bool:
+    return bytes(body[fragment.start : fragment.start + 8]).startswith(_BEGINNINGS)
 
 
 def _starts(body: memoryview, data: Dataset, table: Span, fragments: list[Span]) -> list[int]:

@@ -18,7 +18,15 @@ from csss.dicom.problems import Problem, Unreadable
 from csss.dicom.structure import PIXELS, Layout
 
 # What pydicom raises on access to a value that its representation does not allow.
-UNREADABLE_VALUE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, NotImplementedError, struct.error)
+UNREADABLE_VALUE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    NotImplementedError,
+    struct.error,
+)
 
 # Control characters, invisible signs of direction, halves of surrogates, private and unassigned characters; but lines
 # stay, and the joiners that Indic scripts need.
@@ -64,7 +72,9 @@ def texts_of(data: Dataset, keyword: str) -> tuple[str, ...]:
     found = value_of(data, keyword)
     if found is None:
         return ()
-    values = list(found) if isinstance(found, list | tuple) or type(found).__name__ == "MultiValue" else [found]
+    values = (
+        list(found) if isinstance(found, list | tuple) or type(found).__name__ == "MultiValue" else [found]
+    )
     try:
         return tuple(plain(str(each)) for each in values[:MAX_VALUES])
     except UNREADABLE_VALUE:
@@ -78,7 +88,11 @@ def text_of(data: Dataset, keyword: str) -> str:
 
 def plain(text: str) -> str:
     """Without control characters and invisible directions, at most `MAX_TEXT` characters."""
-    kept = (each for each in text[: 2 * MAX_TEXT] if unicodedata.category(each) not in _INVISIBLE or each in _WANTED)
+    kept = (
+        each
+        for each in text[: 2 * MAX_TEXT]
+        if unicodedata.category(each) not in _INVISIBLE or each in _WANTED
+    )
     return "".join(kept).strip()[:MAX_TEXT]
 
 

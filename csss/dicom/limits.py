@@ -11,7 +11,9 @@ MAX_ELEMENTS = 300_000  # data elements, items and fragments together
 MAX_META_ELEMENTS = 200  # of the file meta information
 MAX_FRAME_PIXELS = 40_000_000  # Rows × Columns
 MAX_FRAMES = 5_000
-MAX_VALUE_BYTES = 1_000_000_000  # Rows × Columns × Frames × Samples × bytes: what all frames would take, decoded
+MAX_VALUE_BYTES = (
+    1_000_000_000  # Rows × Columns × Frames × Samples × bytes: what all frames would take, decoded
+)
 MAX_TEXT = 1_024  # characters of one value that people read
 MAX_VALUES = 16  # values of one attribute that are kept
 MAX_LUT = 65_536  # entries of a lookup table (PS3.3 C.11.1.1: 0 means 65,536)

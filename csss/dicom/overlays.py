@@ -5,29 +5,14 @@ below. `drawn` puts them on for a viewer who asks. Overlays in unused bits of th
 get into stored values, because `csss.dicom.samples` removes those bits; they are named, and not drawn.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from csss.dicom.facts import Overlay
 from csss.dicom.headers import UNREADABLE_VALUE, plain
 from csss.dicom.limits import MAX_FRAME_PIXELS, MAX_OVERLAYS
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """One overlay plane, as its group says."""
-
-    group: int  # 0x6000 to 0x601E
-    kind: str  # G: graphics; R: region of interest
-    rows: int
-    columns: int
-    row: int  # of its upper left pixel, from 1; may be negative
-    column: int
-    label: str
-    embedded: bool  # in the bits of the pixels
 
 
 def overlays_of(data: Dataset) -> tuple[Overlay, ...]:
@@ -46,7 +31,11 @@ def _raw(data: Dataset, group: int, element: int) -> object:
 
 def _overlay(data: Dataset, group: int) -> Overlay | None:
     rows, columns, origin = (_raw(data, group, each) for each in (0x0010, 0x0011, 0x0050))
-    if not isinstance(rows, int) or not isinstance(columns, int) or not 0 < rows * columns <= MAX_FRAME_PIXELS:
+    if (
+        not isinstance(rows, int)
+        or not isinstance(columns, int)
+        or not 0 < rows * columns <= MAX_FRAME_PIXELS
+    ):
         return None
     try:
         row, column = (int(each) for each in list(origin)[:2]) if origin else (1, 1)  # type: ignore[call-overload]

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.utils import expand_ybr422
 
 from csss.dicom import codecs
-from csss.dicom.codecs import Samples, in_shape
+from csss.dicom.codecs import Patterns, Samples, in_shape
 from csss.dicom.fragments import frame_of
 from csss.dicom.geometry import Geometry, check_native_length
 from csss.dicom.problems import Problem, Unreadable
@@ -40,7 +40,7 @@ def stored_frame(layout: Layout, data: Dataset, geometry: Geometry, frame: int) 
     return StoredFrame(_signed(samples.values, geometry, samples.bits), samples.colours_turned)
 
 
-def _native(layout: Layout, geometry: Geometry, frame: int) -> NDArray[np.uint16]:
+def _native(layout: Layout, geometry: Geometry, frame: int) -> Patterns:
     body, start = memoryview(layout.body), layout.pixels.start
     if geometry.bits_allocated == 1:
         return _single_bits(body[start : start + layout.pixels.length], geometry, frame)
@@ -53,7 +53,7 @@ def _native(layout: Layout, geometry: Geometry, frame: int) -> NDArray[np.uint16
     if geometry.bits_allocated == 16:
         order = "<u2" if layout.little_endian else ">u2"
         return in_shape(np.frombuffer(raw, order).astype("<u2"), geometry, planar=geometry.planar)
-    values = np.frombuffer(raw, np.uint8)
+    values: Patterns = np.frombuffer(raw, np.uint8)
     if layout.pixel_vr == b"OW" and not layout.little_endian:
         # Two 8-bit values in each 16-bit word, whose bytes are swapped (PS3.5 section 8.1.1).
         values = _unswapped(body, layout, geometry, frame)
@@ -70,7 +70,7 @@ def _unswapped(body: memoryview, layout: Layout, geometry: Geometry, frame: int)
     return found
 
 
-def _single_bits(pixels: memoryview, geometry: Geometry, frame: int) -> NDArray[np.uint16]:
+def _single_bits(pixels: memoryview, geometry: Geometry, frame: int) -> Patterns:
     """Bits are packed from the least significant one, over the ends of frames (PS3.5 section 8.1.1)."""
     first = frame * geometry.values
     last = first + geometry.values
@@ -79,7 +79,7 @@ def _single_bits(pixels: memoryview, geometry: Geometry, frame: int) -> NDArray[
     return bits.reshape(geometry.rows, geometry.columns)
 
 
-def _signed(values: NDArray[np.uint16], geometry: Geometry, bits: int) -> NDArray[np.int16] | NDArray[np.uint16]:
+def _signed(values: Patterns, geometry: Geometry, bits: int) -> NDArray[np.int16] | NDArray[np.uint16]:
     """Keep the stored bits alone, and give them their sign."""
     words = values.astype(np.uint16)
     if geometry.bits_allocated == 1:

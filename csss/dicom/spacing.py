@@ -11,36 +11,13 @@ A spacing at the detector is divided by the magnification: the estimated factor 
 detector by that from source to patient.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 from pydicom.dataset import Dataset
 
+from csss.dicom.facts import MillimetresPerPixel, SpacingBasis
 from csss.dicom.headers import macro_of_frame, number_of, numbers_of, text_of
 
 # Modalities whose pixels are a projection on a detector.
 PROJECTIONS = {"CR", "DX", "RF", "XA", "MG", "RG", "PX", "IO", "DR"}
-
-
-class SpacingBasis(StrEnum):
-    """What a spacing in millimetres is based on."""
-
-    PATIENT = "patient"  # measured in the patient
-    CALIBRATED = "calibrated"  # by a calibration of the file
-    CORRECTED = "corrected"  # at the detector, divided by the magnification
-    DETECTOR = "detector"  # at the detector, uncorrected: lengths appear larger than they are
-    FILM = "film"  # on the scanned film
-    UNSAID = "unsaid"  # a projection that does not say at what distance
-
-
-@dataclass(frozen=True)
-class MillimetresPerPixel:
-    """Size of a pixel. `between_rows` is the vertical distance of pixel centres, `between_columns` the horizontal one."""
-
-    between_rows: float
-    between_columns: float
-    basis: SpacingBasis
-    magnification: float | None = None  # what the spacing was divided by
 
 
 def spacing_of(data: Dataset, frame: int = 0) -> MillimetresPerPixel | None:
@@ -69,7 +46,10 @@ def magnification_of(data: Dataset) -> float | None:
     """How much larger the shadow on the detector is than the patient: between 1 and 10, else it is not believed."""
     factor = number_of(data, "EstimatedRadiographicMagnificationFactor")
     if factor is None:
-        detector, patient = number_of(data, "DistanceSourceToDetector"), number_of(data, "DistanceSourceToPatient")
+        detector, patient = (
+            number_of(data, "DistanceSourceToDetector"),
+            number_of(data, "DistanceSourceToPatient"),
+        )
         factor = detector / patient if detector and patient else None
     return factor if factor is not None and 1 <= factor <= 10 else None
 
@@ -87,6 +67,6 @@ def aspect_of(data: Dataset, frame: int = 0) -> float:
 def _pair(data: Dataset, keyword: str) -> tuple[float, float] | None:
     """Two positive sizes, between a micrometre and ten centimetres, that are not absurdly different."""
     found = numbers_of(data, keyword)
-    if len(found) != 2 or not 0.001 <= min(found) or max(found) > 100 or max(found) > 100 * min(found):
+    if len(found) != 2 or not min(found) >= 0.001 or max(found) > 100 or max(found) > 100 * min(found):
         return None
     return found[0], found[1]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pydicom.datadict import dictionary_VR
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from csss.dicom.first_bytes import PREAMBLE, letters, looks_like_dicom
 from csss.dicom.limits import MAX_ELEMENTS, MAX_INFLATED, MAX_META_ELEMENTS, MAX_NESTING
 from csss.dicom.problems import Problem, Unreadable
 
@@ -22,9 +23,6 @@ TRANSFER_SYNTAX = 0x00020010
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 _LONG = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
-_PREAMBLE = 128
-# The first group of a data set: file meta information, or identification, in both byte orders.
-_FIRST_GROUPS = (b"\x02\0", b"\x08\0", b"\0\x08")
 
 
 class Span(NamedTuple):
@@ -32,6 +30,9 @@ class Span(NamedTuple):
 
     start: int
     length: int
+
+
+_NOTHING = Span(0, 0)
 
 
 @dataclass
@@ -45,31 +46,17 @@ class Layout:
     transfer_syntax: str  # as the file says, or guessed from its first bytes
     pixel_tag: int = 0  # 0: no picture
     pixel_vr: bytes = b""
-    pixels: Span = Span(0, 0)  # native pixels
+    pixels: Span = _NOTHING  # native pixels
     fragments: list[Span] | None = None  # encapsulated pixels; the first one is the offset table (PS3.5 A.4)
     elements: int = 0
     remarks: list[str] = field(default_factory=list)
-
-
-def looks_like_dicom(content: bytes | memoryview) -> bool:
-    """Tell from the first bytes: `DICM` after the preamble, or a data set without one."""
-    if bytes(content[_PREAMBLE : _PREAMBLE + 4]) == b"DICM":
-        return True
-    return len(content) > 16 and bytes(content[:2]) in _FIRST_GROUPS and _plausible_start(bytes(content[:8]))
-
-
-def _plausible_start(head: bytes) -> bool:
-    element = struct.unpack("<H" if head[:1] != b"\0" else ">H", head[2:4])[0]
-    explicit = _letters(head[4:6])
-    length = struct.unpack("<H" if head[:1] != b"\0" else ">H", head[6:8] if explicit else head[4:6])[0]
-    return element < 0x20 and (explicit or length < 256)
 
 
 def layout_of(content: bytes) -> Layout:
     """Walk over the whole file. Raises Unreadable."""
     if not looks_like_dicom(content):
         raise Unreadable(Problem.NOT_DICOM)
-    start = _PREAMBLE + 4 if content[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else 0
+    start = PREAMBLE + 4 if content[PREAMBLE : PREAMBLE + 4] == b"DICM" else 0
     remarks = [] if start else ["no preamble"]
     syntax, start = _meta(content, start)
     body = content
@@ -78,7 +65,7 @@ def layout_of(content: bytes) -> Layout:
     if start >= len(body):
         raise Unreadable(Problem.CUT_OFF)
     little = syntax != ExplicitVRBigEndian if syntax else _is_little(body, start)
-    implicit = not _letters(body[start + 4 : start + 6])
+    implicit = not letters(body[start + 4 : start + 6])
     if not syntax:
         remarks.append("no transfer syntax")
         syntax = _guess(implicit, little)
@@ -95,10 +82,6 @@ def _guess(implicit: bool, little: bool) -> str:
     return "1.2.840.10008.1.2.1" if little else str(ExplicitVRBigEndian)
 
 
-def _letters(pair: bytes) -> bool:
-    return len(pair) == 2 and 0x40 < pair[0] < 0x5B and 0x40 < pair[1] < 0x5B
-
-
 def _is_little(body: bytes, start: int) -> bool:
     return body[start : start + 1] != b"\0"
 
@@ -113,7 +96,7 @@ def _meta(content: bytes, at: int) -> tuple[str, int]:
         if content[at : at + 2] != b"\x02\0":
             return syntax, at
         head = content[at : at + 12]
-        if len(head) < 12 or not _letters(head[4:6]):
+        if len(head) < 12 or not letters(head[4:6]):
             return syntax, at
         long = head[4:6] in _LONG
         length = struct.unpack_from("<I", head, 8)[0] if long else struct.unpack_from("<H", head, 6)[0]
@@ -197,7 +180,7 @@ class _Walk:
         if tag != _ITEM:
             raise Unreadable(Problem.DAMAGED)
         # Items of unknown origin may be implicit within an explicit file (PS3.5 section 6.2.2).
-        implicit = level.implicit or not _letters(self._body[at + 4 : at + 6])
+        implicit = level.implicit or not letters(self._body[at + 4 : at + 6])
         if length == _UNDEFINED:
             self._push(None, level.bound, implicit, items=False)
         else:
@@ -232,7 +215,7 @@ class _Walk:
     def _head(self, at: int, level: _Level) -> tuple[bytes, int, int]:
         """The value representation (empty if implicit), the length, and where the value begins."""
         vr = b"" if level.implicit else self._body[at + 4 : at + 6]
-        if not _letters(vr):
+        if not letters(vr):
             return b"", self._long.unpack_from(self._body, at + 4)[0], at + 8
         if vr not in _LONG:
             return vr, self._short.unpack_from(self._body, at + 6)[0], at + 8
@@ -263,7 +246,7 @@ class _Walk:
         return at
 
     def _fragments(self, at: int, level: _Level) -> tuple[list[Span], int]:
-        found = []
+        found: list[Span] = []
         while True:
             self._count()
             if at + 8 > level.bound:

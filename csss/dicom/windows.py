@@ -5,13 +5,13 @@ is that of PS3.3 C.11 and PS3.4 N.2: modality, VOI, and then the presentation, w
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from csss.dicom.facts import Curve, GreyWindow, WindowSource
 from csss.dicom.geometry import Geometry
 from csss.dicom.headers import (
     first_item,
@@ -30,41 +30,15 @@ from csss.grey_range import shown_range
 LEVELS = 1 << 16
 
 
-class WindowSource(StrEnum):
-    """Who chose a window."""
-
-    FILE = "file"
-    VALUES = "values"  # nobody did: it follows from the values of the frame
-
-
-class Curve(StrEnum):
-    """The function of a window (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
-
-    LINEAR = "LINEAR"
-    LINEAR_EXACT = "LINEAR_EXACT"
-    SIGMOID = "SIGMOID"
-
-
-@dataclass(frozen=True)
-class GreyWindow:
-    """A window over modality values, such as Hounsfield units: PS3.3 C.11.2.1.2."""
-
-    centre: float
-    width: float
-    explanation: str = ""  # the modality's own word for it, such as LUNG
-    curve: Curve = Curve.LINEAR
-    source: WindowSource = WindowSource.FILE
-
-    def levels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Map modality values to 0…1."""
-        if self.curve is Curve.SIGMOID:
-            steep = np.clip(-4 * (values - self.centre) / self.width, -700, 700)
-            return 1 / (1 + np.exp(steep))
-        if self.curve is Curve.LINEAR_EXACT:
-            return np.clip((values - self.centre) / self.width + 0.5, 0, 1)
-        if self.width <= 1:  # a threshold
-            return (values > self.centre - 0.5).astype(np.float64)
-        return np.clip((values - (self.centre - 0.5)) / (self.width - 1) + 0.5, 0, 1)
+def levels_of(window: GreyWindow, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Map modality values through a window to 0…1."""
+    if window.curve is Curve.SIGMOID:
+        return 1 / (1 + np.exp(np.clip(-4 * (values - window.centre) / window.width, -700, 700)))
+    if window.curve is Curve.LINEAR_EXACT:
+        return np.clip((values - window.centre) / window.width + 0.5, 0, 1)
+    if window.width <= 1:  # a threshold
+        return (values > window.centre - 0.5).astype(np.float64)
+    return np.clip((values - (window.centre - 0.5)) / (window.width - 1) + 0.5, 0, 1)
 
 
 class LookupTable(NamedTuple):
@@ -116,13 +90,15 @@ class GreyPipeline:
         if isinstance(window, LookupTable):
             levels = np.clip(window.mapped(values) / ((1 << window.bits) - 1), 0, 1)
         else:
-            levels = window.levels(values)
+            levels = levels_of(window, values)
         if self.inverted:
             levels = 1 - levels
         levels[self.is_padding(stored)] = 0
         return np.rint(levels * 255).astype(np.uint8)
 
-    def render(self, values: NDArray[np.int16] | NDArray[np.uint16], window: GreyWindow | LookupTable) -> NDArray[np.uint8]:
+    def render(
+        self, values: NDArray[np.int16] | NDArray[np.uint16], window: GreyWindow | LookupTable
+    ) -> NDArray[np.uint8]:
         """Show stored values in 8 bits."""
         return self.table(window, signed=values.dtype == np.int16)[values.view(np.uint16)]
 
@@ -132,14 +108,18 @@ class GreyPipeline:
             return self.tables[0]
         return self.windows[0] if self.windows else self.window_of(values)
 
-    def window_of(self, values: NDArray[np.int16] | NDArray[np.uint16], *, everything: bool = False) -> GreyWindow:
+    def window_of(
+        self, values: NDArray[np.int16] | NDArray[np.uint16], *, everything: bool = False
+    ) -> GreyWindow:
         """A window over the range that holds nearly all values, or `everything` from darkest to brightest.
 
         The rule is the one for PNGs of sixteen bits (`csss.grey_range`); padding does not count.
         """
         counts = np.bincount(values.view(np.uint16).ravel(), minlength=LEVELS)
         patterns = np.flatnonzero(counts)
-        stored = (patterns.astype(np.uint16).view(np.int16) if values.dtype == np.int16 else patterns).astype(np.int64)
+        stored = (patterns.astype(np.uint16).view(np.int16) if values.dtype == np.int16 else patterns).astype(
+            np.int64
+        )
         pictured = ~self.is_padding(stored)
         if pictured.any():
             stored, counts = stored[pictured], counts[patterns[pictured]]
@@ -150,7 +130,9 @@ class GreyPipeline:
         modality, counts = modality[order], counts[order]
         low, high = (float(modality[0]), float(modality[-1])) if everything else shown_range(modality, counts)
         # LINEAR_EXACT shows `low` black and `high` white, without the half steps of LINEAR.
-        return GreyWindow((low + high) / 2, max(high - low, 1e-6), "", Curve.LINEAR_EXACT, WindowSource.VALUES)
+        return GreyWindow(
+            (low + high) / 2, max(high - low, 1e-6), "", Curve.LINEAR_EXACT, WindowSource.VALUES
+        )
 
 
 def pipeline_of(data: Dataset, geometry: Geometry, frame: int) -> GreyPipeline:
@@ -163,9 +145,13 @@ def pipeline_of(data: Dataset, geometry: Geometry, frame: int) -> GreyPipeline:
     intercept = intercept or 0.0
     unit = text_of(lut_item, "ModalityLUTType") if lut_item is not None else text_of(rescale, "RescaleType")
     lowest = -(1 << (geometry.bits_stored - 1)) if geometry.signed else 0
-    below_zero = modality is None and min(lowest * slope, ((1 << geometry.bits_stored) - 1) * slope) + intercept < 0
+    below_zero = (
+        modality is None and min(lowest * slope, ((1 << geometry.bits_stored) - 1) * slope) + intercept < 0
+    )
     voi = macro_of_frame(data, frame, "FrameVOILUTSequence") or data
-    tables = (_lookup_table(each, signed=below_zero) for each in items_of(data, "VOILUTSequence")[:MAX_WINDOWS])
+    tables = (
+        _lookup_table(each, signed=below_zero) for each in items_of(data, "VOILUTSequence")[:MAX_WINDOWS]
+    )
     return GreyPipeline(
         slope,
         intercept,
