@@ -10,10 +10,11 @@ from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from csss.dicom.limits import MAX_TEXT, MAX_VALUES
+from csss.dicom.limits import MAX_LUT, MAX_TEXT, MAX_VALUES
 from csss.dicom.problems import Problem, Unreadable
 from csss.dicom.structure import PIXELS, Layout
 
@@ -48,12 +49,14 @@ def _read(layout: Layout, *, stop_at_pixels: bool) -> Dataset:
     stream = BytesIO(layout.body)
     stream.seek(layout.start)
     try:
-        return read_dataset(
+        data = read_dataset(
             stream,
             layout.implicit,
             layout.little_endian,
             stop_when=(lambda tag, _vr, _length: int(tag) in PIXELS) if stop_at_pixels else None,
         )
+        data.set_original_encoding(layout.implicit, layout.little_endian, data.original_character_set)
+        return data
     except (*UNREADABLE_VALUE, EOFError, RecursionError):
         raise Unreadable(Problem.DAMAGED) from None
 
@@ -118,6 +121,18 @@ def integer_of(data: Dataset, keyword: str) -> int | None:
     """The first value as an integer; None if it is absent or has a fraction."""
     found = number_of(data, keyword)
     return int(found) if found is not None and found == int(found) else None
+
+
+def words_of(value: object, order: str) -> list[int]:
+    """The numbers of a descriptor or of table data, which are words or still bytes (VR US, SS, OW or UN)."""
+    if isinstance(value, bytes):
+        return [int(each) for each in np.frombuffer(value[: len(value) & ~1], f"{order}u2")[: MAX_LUT + 1]]
+    if isinstance(value, int):
+        return [value & 0xFFFF]
+    try:
+        return [int(each) & 0xFFFF for each in list(value)[: MAX_LUT + 1]]  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        return []
 
 
 def items_of(data: Dataset, keyword: str) -> list[Dataset]:

@@ -23,6 +23,7 @@ from csss.dicom.headers import (
     text_of,
     texts_of,
     value_of,
+    words_of,
 )
 from csss.dicom.limits import MAX_LUT, MAX_WINDOWS
 from csss.grey_range import shown_range
@@ -138,8 +139,9 @@ class GreyPipeline:
 def pipeline_of(data: Dataset, geometry: Geometry, frame: int) -> GreyPipeline:
     """Read what the header says for a frame (from 0): its functional groups, or the top of the data set."""
     rescale = macro_of_frame(data, frame, "PixelValueTransformationSequence") or data
+    order = ">" if data.original_encoding[1] is False else "<"
     lut_item = first_item(data, "ModalityLUTSequence")
-    modality = _lookup_table(lut_item, signed=geometry.signed) if lut_item is not None else None
+    modality = _lookup_table(lut_item, order, signed=geometry.signed) if lut_item is not None else None
     slope, intercept = number_of(rescale, "RescaleSlope"), number_of(rescale, "RescaleIntercept")
     slope = 1.0 if slope is None or slope == 0 else slope
     intercept = intercept or 0.0
@@ -150,7 +152,8 @@ def pipeline_of(data: Dataset, geometry: Geometry, frame: int) -> GreyPipeline:
     )
     voi = macro_of_frame(data, frame, "FrameVOILUTSequence") or data
     tables = (
-        _lookup_table(each, signed=below_zero) for each in items_of(data, "VOILUTSequence")[:MAX_WINDOWS]
+        _lookup_table(each, order, signed=below_zero)
+        for each in items_of(data, "VOILUTSequence")[:MAX_WINDOWS]
     )
     return GreyPipeline(
         slope,
@@ -192,27 +195,15 @@ def _as_stored(value: int, geometry: Geometry) -> int:
     return value - LEVELS if geometry.signed and value > LEVELS // 2 - 1 else value
 
 
-def _words(value: object) -> list[int]:
-    """The numbers of a descriptor or of table data, which are words or still bytes (VR US, SS, OW or UN)."""
-    if isinstance(value, bytes):
-        return [int(each) for each in np.frombuffer(value[: len(value) & ~1], "<u2")[: MAX_LUT + 1]]
-    if isinstance(value, int):
-        return [value & 0xFFFF]
-    try:
-        return [int(each) & 0xFFFF for each in list(value)[: MAX_LUT + 1]]  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        return []
-
-
-def _lookup_table(item: Dataset, *, signed: bool) -> LookupTable | None:
+def _lookup_table(item: Dataset, order: str, *, signed: bool) -> LookupTable | None:
     """A table from its sequence item; None if it contradicts itself."""
-    descriptor, raw = _words(value_of(item, "LUTDescriptor")), value_of(item, "LUTData")
+    descriptor, raw = words_of(value_of(item, "LUTDescriptor"), order), value_of(item, "LUTData")
     if len(descriptor) != 3 or raw is None:
         return None
     length, first, bits = descriptor[0] or MAX_LUT, descriptor[1], descriptor[2]
     if signed and first > LEVELS // 2 - 1:
         first -= LEVELS
-    words: NDArray[np.uint16] = np.array(_words(raw), np.uint16)
+    words: NDArray[np.uint16] = np.array(words_of(raw, order), np.uint16)
     if words.size < length <= 2 * words.size and bits <= 8:  # two entries in each word
         words = words.view(np.uint8)[:length].astype(np.uint16)
     if words.size < length or not 8 <= bits <= 16:

@@ -15,9 +15,11 @@ from csss.dicom.outgoing.common import (
     SourceImage,
     begun,
     code,
+    evidence,
     file_of,
     line,
     person,
+    predecessor,
     reference,
 )
 
