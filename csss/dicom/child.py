@@ -32,6 +32,7 @@ from csss.dicom.samples import stored_frame
 from csss.dicom.samples_for_warm_up import samples
 from csss.dicom.spacing import aspect_of, spacing_of
 from csss.dicom.structure import Layout, layout_of
+from csss.dicom.syntaxes import LOSSY
 from csss.dicom.tags import object_tags, patient_tags, study_tags
 from csss.dicom.views import kind_of_view
 from csss.dicom.windows import LookupTable, pipeline_of
@@ -136,7 +137,7 @@ def picture_facts(data: Dataset, geometry: Geometry) -> PictureFacts:
     pipeline = pipeline_of(data, geometry, 0)
     rate = number_of(data, "CineRate") or number_of(data, "RecommendedDisplayFrameRate")
     apart = number_of(data, "FrameTime") or (1000 / rate if rate else None)
-    lossy = text_of(data, "LossyImageCompression") == "01" or geometry.transfer_syntax in _LOSSY
+    lossy = text_of(data, "LossyImageCompression") == "01" or geometry.transfer_syntax in LOSSY
     return PictureFacts(
         rows=geometry.rows,
         columns=geometry.columns,
@@ -160,10 +161,6 @@ def picture_facts(data: Dataset, geometry: Geometry) -> PictureFacts:
         overlays=overlays.overlays_of(data),
         frame_milliseconds=apart,
     )
-
-
-# By codestream alone; a lossless one may have been lossy before, which the header says.
-_LOSSY = {f"1.2.840.10008.1.2.4.{each}" for each in (50, 51, 81, 91)}
 
 
 def _values(content: bytes, options: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

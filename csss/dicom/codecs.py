@@ -21,13 +21,10 @@ import openjpeg
 from numpy.typing import NDArray
 from pydicom import uid
 
+from csss.dicom import syntaxes
 from csss.dicom.geometry import Geometry
 from csss.dicom.problems import Problem, Unreadable
 
-JPEG_SYNTAXES = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1}
-JPEG_LS_SYNTAXES = {uid.JPEGLSLossless, uid.JPEGLSNearLossless}
-JPEG_2000_SYNTAXES = {uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K}
-_VIDEO = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7.")  # MPEG, H.264, H.265; SMPTE 2110
 # Frame headers of JPEG processes; C3 is lossless, F7 is JPEG-LS. DHT, JPG and DAC have numbers among them.
 _FRAME_HEADERS = {0xC0, 0xC1, 0xC2, 0xC3, 0xF7}
 _STANDING_ALONE = {0x01, *range(0xD0, 0xD9)}
@@ -52,15 +49,11 @@ def decode(source: bytes, geometry: Geometry) -> Samples:
     syntax = geometry.transfer_syntax
     if syntax == uid.RLELossless:
         return _rle(source, geometry)
-    if syntax in JPEG_SYNTAXES:
+    if syntax in syntaxes.JPEG:
         return _jpeg(source, geometry)
-    if syntax in JPEG_LS_SYNTAXES:
+    if syntax in syntaxes.JPEG_LS:
         return _jpeg_ls(source, geometry)
-    if syntax in JPEG_2000_SYNTAXES:
-        return _jpeg_2000(source, geometry)
-    if syntax.startswith(_VIDEO):
-        raise Unreadable(Problem.VIDEO)
-    raise Unreadable(Problem.UNKNOWN_SYNTAX, syntax=syntax)
+    return _jpeg_2000(source, geometry)
 
 
 def _shaped(raw: bytes | bytearray, geometry: Geometry, bits: int, *, planar: bool = False) -> Patterns:

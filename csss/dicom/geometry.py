@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
-from csss.dicom import limits
+from csss.dicom import limits, syntaxes
 from csss.dicom.headers import integer_of, text_of
 from csss.dicom.problems import Problem, Unreadable
 from csss.dicom.structure import PIXEL_DATA, Layout
@@ -45,7 +44,7 @@ class Geometry:
 
     @property
     def encapsulated(self) -> bool:
-        return UID(self.transfer_syntax).is_encapsulated
+        return self.transfer_syntax in syntaxes.ENCAPSULATED
 
 
 def geometry_of(layout: Layout, data: Dataset) -> Geometry:
@@ -102,10 +101,12 @@ def _check_colours(photometric: str, samples: int, allocated: int) -> None:
 def _syntax(layout: Layout) -> str:
     """The transfer syntax of the pixels. Raises Unreadable for one that no reader here knows."""
     syntax = layout.transfer_syntax
-    if (layout.fragments is not None) != UID(syntax).is_encapsulated and not UID(syntax).is_private:
-        if syntax.startswith("1.2.840.10008.1.2") and UID(syntax).is_transfer_syntax:
-            raise Unreadable(Problem.DAMAGED)
+    if syntaxes.is_video(syntax):
+        raise Unreadable(Problem.VIDEO)
+    if syntax not in syntaxes.NATIVE | syntaxes.ENCAPSULATED:
         raise Unreadable(Problem.UNKNOWN_SYNTAX, syntax=syntax)
+    if (layout.fragments is not None) != (syntax in syntaxes.ENCAPSULATED):
+        raise Unreadable(Problem.DAMAGED)
     return syntax
 
 

@@ -117,8 +117,8 @@ REFUSED = {
     "of the study itself.",
     "SC_rgb_32bit.dcm": "The picture has values of 32 bits, as dose plans and maps have; pictures have 8 to 16. Send the "
     "pictures of the study itself.",
-    "JPEG2000-embedded-sequence-delimiter.dcm": "The file says that its picture has 256 × 1024 pixels, but 3722445056 × 1024 "
-    "are inside. Export it again.",
+    "JPEG2000-embedded-sequence-delimiter.dcm": "The file says that its picture has 256 × 1024 pixels, but 3722445056 × "
+    "1024 are inside. Export it again.",
 }
 
 
