@@ -245,7 +245,7 @@ def _moved(text: str, days: int) -> str:
 def _sign(data: Dataset, rules: Rules, back: int) -> None:
     """Say that, and how, the object was de-identified (PS3.15 E.1.1; PS3.16 CID 7050)."""
     data.PatientIdentityRemoved = "YES"
-    data.DeidentificationMethod = "CSSS: DICOM PS3.15 Basic Application Confidentiality Profile, 2026c"
+    data.DeidentificationMethod = "CSSS: PS3.15 Basic Application Confidentiality Profile 2026c"
     codes = [("113100", "Basic Application Confidentiality Profile")]
     if back:
         codes.append(("113107", "Retain Longitudinal Temporal Information Modified Dates Option"))
