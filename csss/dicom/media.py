@@ -178,7 +178,7 @@ def _unpacked(content: bytes, member: zipfile.ZipInfo, *, most: int, whole: bool
     if unpack is None:
         raise BadArchive(
             _(
-                "The zip is packed in a way that cannot be read here. Zip the study in the ordinary way (deflate)."
+                "The zip is packed in an unusual way. Zip the study in the ordinary way (deflate), and send that."
             )
         )
     found = unpack(packed, most)

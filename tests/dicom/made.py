@@ -16,7 +16,9 @@ MARKUP = "<script>alert(1)</script>"
 PATH = "../../etc/passwd"
 
 
-def grey(rows: int = 32, columns: int = 40, *, syntax: uid.UID = EXPLICIT, **more: Any) -> bytes:
+def grey(
+    rows: int = 32, columns: int = 40, *, syntax: uid.UID = EXPLICIT, pixels: bytes = b"", **more: Any
+) -> bytes:
     """A grey picture of 16 bits, from black to white along its rows."""
     values = np.linspace(0, 4095, rows * columns).astype("<u2").reshape(rows, columns)
     words: dict[str, Any] = {
@@ -27,7 +29,7 @@ def grey(rows: int = 32, columns: int = 40, *, syntax: uid.UID = EXPLICIT, **mor
         "PatientID": "MRN-4711", "PatientName": "Krishnan^Meera", "PatientBirthDate": "19800102", "PatientSex": "F",
         "AccessionNumber": "ACC-1", "StudyTime": "101112",
     }  # fmt: skip
-    return made(syntax, values.tobytes(), "MONOCHROME2", 16, **(words | more))
+    return made(syntax, pixels or values.tobytes(), "MONOCHROME2", 16, **(words | more))
 
 
 def sequence_item(**values: Any) -> Dataset:
