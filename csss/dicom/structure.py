@@ -72,7 +72,7 @@ def layout_of(content: bytes) -> Layout:
     elif implicit != (syntax == ImplicitVRLittleEndian):
         remarks.append("explicit and implicit value representations are confused")
     layout = Layout(body, start, implicit, little, syntax, remarks=remarks)
-    _Walk(layout).run()
+    _ElementWalk(layout).run()
     return layout
 
 
@@ -132,7 +132,7 @@ class _Level(NamedTuple):
     items: bool
 
 
-class _Walk:
+class _ElementWalk:
     """One pass over a data set, which fills in a Layout."""
 
     def __init__(self, layout: Layout) -> None:

@@ -1,6 +1,5 @@
 """Read the tags that matter to people into `csss.dicom.facts`."""
 
-import re
 from datetime import date
 
 import numpy as np
@@ -22,7 +21,7 @@ from csss.dicom.headers import (
     value_of,
 )
 
-_UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")  # PS3.5 section 9.1
+_DIGITS = set("0123456789")
 
 
 def name_of(data: Dataset, keyword: str) -> DicomName:
@@ -45,7 +44,9 @@ def _parts(group: str) -> NameParts:
 def uid_of(data: Dataset, keyword: str) -> str:
     """A UID, empty if it is none: at most 64 characters, digits and dots (PS3.5 section 9.1)."""
     text = text_of(data, keyword)
-    return text if len(text) <= 64 and _UID.fullmatch(text) else ""
+    numbers = text.split(".")
+    sound = all(each and set(each) <= _DIGITS and (each == "0" or each[0] != "0") for each in numbers)
+    return text if sound and len(numbers) > 1 and len(text) <= 64 and numbers[0] in {"0", "1", "2"} else ""
 
 
 def date_of(data: Dataset, keyword: str) -> date | None:
