@@ -167,7 +167,7 @@ def _values(content: bytes, options: dict[str, Any]) -> tuple[dict[str, Any], by
     opened = _opened(content)
     frame = stored_frame(*opened, int(options.get("frame", 0)))
     values = np.ascontiguousarray(frame.values.astype(frame.values.dtype.newbyteorder("<")))
-    head = {"shape": list(values.shape), "signed": values.dtype.kind == "i"}
+    head = {"shape": list(values.shape), "type": values.dtype.str.lstrip("<|")}
     return head, values.tobytes()
 
 

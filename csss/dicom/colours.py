@@ -13,6 +13,8 @@ from csss.dicom.limits import MAX_LUT
 from csss.dicom.problems import Problem, Unreadable
 from csss.dicom.samples import StoredFrame
 
+_ROWS = 64  # converted at a time
+
 
 def rgb_of(frame: StoredFrame, data: Dataset, geometry: Geometry) -> NDArray[np.uint8]:
     """Raises Unreadable."""
@@ -20,7 +22,12 @@ def rgb_of(frame: StoredFrame, data: Dataset, geometry: Geometry) -> NDArray[np.
         return _by_palette(frame, data, geometry)
     values = _eight_bits(frame.values, geometry.bits_stored)
     if geometry.photometric in {"YBR_FULL", "YBR_FULL_422"}:
-        return np.asarray(convert_color_space(values, "YBR_FULL", "RGB"), np.uint8)
+        found = np.empty(values.shape, np.uint8)
+        for start in range(0, geometry.rows, _ROWS):  # in floats, a whole frame would take a gigabyte
+            found[start : start + _ROWS] = convert_color_space(
+                values[start : start + _ROWS], "YBR_FULL", "RGB"
+            )
+        return found
     if geometry.photometric in {"YBR_RCT", "YBR_ICT"} and not frame.colours_turned:
         raise Unreadable(Problem.UNSUPPORTED_COLOURS, colours=geometry.photometric, samples=geometry.samples)
     return values
@@ -79,4 +86,4 @@ def _eight_bits(
         return (values.astype(np.uint16) >> np.uint16(bits - 8)).astype(np.uint8)
     if bits < 8:
         return (values.astype(np.uint16) * 255 // ((1 << bits) - 1)).astype(np.uint8)
-    return values.astype(np.uint8)
+    return values.astype(np.uint8, copy=False)

@@ -235,7 +235,7 @@ class DicomFacts:
     picture: PictureFacts | None
     refused: str  # a Problem, where the picture is refused and the tags can be read
     refused_facts: tuple[tuple[str, str], ...]
-    remarks: tuple[str, ...]
+    remarks: tuple[str, ...]  # on the file's form, for logs: "no preamble" and the like
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,13 @@ from csss.dicom.geometry import Geometry, check_native_length
 from csss.dicom.problems import Problem, Unreadable
 from csss.dicom.structure import Layout
 
+StoredArray = NDArray[np.int16] | NDArray[np.uint16] | NDArray[np.uint8]
+
 
 class StoredFrame(NamedTuple):
-    """One frame: int16 or uint16, of shape (rows, columns), or (rows, columns, 3) for a colour."""
+    """One frame: int16 or uint16, of shape (rows, columns); for a colour (rows, columns, 3), and uint8 for 8 bits."""
 
-    values: NDArray[np.int16] | NDArray[np.uint16]
+    values: StoredArray
     colours_turned: bool = False  # a decoder has turned YBR_RCT or YBR_ICT into RGB
 
 
@@ -79,8 +81,15 @@ def _single_bits(pixels: memoryview, geometry: Geometry, frame: int) -> Patterns
     return bits.reshape(geometry.rows, geometry.columns)
 
 
-def _signed(values: Patterns, geometry: Geometry, bits: int) -> NDArray[np.int16] | NDArray[np.uint16]:
+def _signed(values: Patterns, geometry: Geometry, bits: int) -> StoredArray:
     """Keep the stored bits alone, and give them their sign."""
+    if (
+        geometry.samples == 3
+        and values.dtype == np.uint8
+        and geometry.bits_stored == 8
+        and not geometry.signed
+    ):
+        return values.astype(np.uint8, copy=False)  # the largest frames: two bytes for each would be too many
     words = values.astype(np.uint16)
     if geometry.bits_allocated == 1:
         return words

@@ -5,7 +5,7 @@ is that of PS3.3 C.11 and PS3.4 N.2: modality, VOI, and then the presentation, w
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ from csss.dicom.limits import MAX_LUT, MAX_WINDOWS
 from csss.grey_range import shown_range
 
 LEVELS = 1 << 16
+# int16 or uint16
+StoredGrey = NDArray[np.integer[Any]]
 
 
 def levels_of(window: GreyWindow, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -97,21 +99,17 @@ class GreyPipeline:
         levels[self.is_padding(stored)] = 0
         return np.rint(levels * 255).astype(np.uint8)
 
-    def render(
-        self, values: NDArray[np.int16] | NDArray[np.uint16], window: GreyWindow | LookupTable
-    ) -> NDArray[np.uint8]:
+    def render(self, values: StoredGrey, window: GreyWindow | LookupTable) -> NDArray[np.uint8]:
         """Show stored values in 8 bits."""
         return self.table(window, signed=values.dtype == np.int16)[values.view(np.uint16)]
 
-    def default(self, values: NDArray[np.int16] | NDArray[np.uint16]) -> GreyWindow | LookupTable:
+    def default(self, values: StoredGrey) -> GreyWindow | LookupTable:
         """The view to begin with: the file's first VOI table, its first window, or one that follows from the values."""
         if self.tables:
             return self.tables[0]
         return self.windows[0] if self.windows else self.window_of(values)
 
-    def window_of(
-        self, values: NDArray[np.int16] | NDArray[np.uint16], *, everything: bool = False
-    ) -> GreyWindow:
+    def window_of(self, values: StoredGrey, *, everything: bool = False) -> GreyWindow:
         """A window over the range that holds nearly all values, or `everything` from darkest to brightest.
 
         The rule is the one for PNGs of sixteen bits (`csss.grey_range`); padding does not count.

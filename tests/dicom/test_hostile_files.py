@@ -133,6 +133,37 @@ def test_the_sandbox_reads_a_file_and_leaves_nothing_behind(monkeypatch: pytest.
     assert children() == before
 
 
+@pytest.mark.usefixtures("forked")
+@pytest.mark.parametrize("limit", [{"largest_answer": 100_000}, {"seconds": 0.05}], ids=str)
+def test_a_file_that_reaches_a_limit_of_the_sandbox_is_refused(
+    limit: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "READER", READER._replace(**limit))  # type: ignore[arg-type]
+    _refused_for_its_cost()
+
+
+def test_a_file_that_wants_more_memory_than_there_is_for_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a new interpreter: a fork may find memory that its parent has given back."""
+    small = Room(READER._replace(memory=10_000_000), at_once=1, patience=20)
+    monkeypatch.setattr(reading, "_room", small)
+    monkeypatch.setattr(reading, "_forks", False)
+    try:
+        _refused_for_its_cost()
+    finally:
+        small.close()
+
+
+def _refused_for_its_cost() -> None:
+    with pytest.raises(RefusedDicom) as refusal:
+        reading.stored_values(sample("MR2_J2KR.dcm"))
+    assert refusal.value.problem is None
+    assert str(refusal.value) == (
+        "The file takes too much memory or time to open. Export it again, uncompressed, and send the new one."
+    )
+
+
 def test_a_web_process_loads_neither_pydicom_nor_a_decoder() -> None:
     code = (
         "import sys; import csss.dicom.reading, csss.dicom.media; "
