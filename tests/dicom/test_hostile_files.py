@@ -150,14 +150,14 @@ def test_a_file_that_wants_more_memory_than_there_is_for_it_is_refused(
     monkeypatch.setattr(reading, "_room", small)
     monkeypatch.setattr(reading, "_forks", False)
     try:
-        _refused_for_its_cost()
+        _refused_for_its_cost("RG1_J2KR.dcm")
     finally:
         small.close()
 
 
-def _refused_for_its_cost() -> None:
+def _refused_for_its_cost(name: str = "MR2_J2KR.dcm") -> None:
     with pytest.raises(RefusedDicom) as refusal:
-        reading.stored_values(sample("MR2_J2KR.dcm"))
+        reading.stored_values(sample(name))
     assert refusal.value.problem is None
     assert str(refusal.value) == (
         "The file takes too much memory or time to open. Export it again, uncompressed, and send the new one."
