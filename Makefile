@@ -50,7 +50,7 @@ fuzz: $(VENV)/.installed-dev ## fuzz every form, id, filter and header, for a lo
 	$(BIN)/python -m pytest tests/rules/test_nonsense.py tests/rules/test_fuzz.py --hypothesis-profile=fuzz --timeout=0
 
 damages: $(VENV)/.installed-dev ## test with randomly damaged pictures (EXAMPLES=5000), and 500 good ones
-	$(BIN)/python -m pytest tests/integration/test_damages.py --hypothesis-profile=fuzz --timeout=0
+	$(BIN)/python -m pytest tests/integration/test_damages.py tests/dicom/test_damaged_files.py --hypothesis-profile=fuzz --timeout=0
 
 bench: $(VENV)/.installed-train ## measure the performance budgets on this machine
 	$(BIN)/python -m benchmarks

@@ -1,7 +1,6 @@
 """Convert pictures with 16-bit values or transparency to the 8-bit grey or RGB that we show.
 
-One rule holds for all 16-bit pictures. Darkest and brightest come from the range that holds nearly all pixels, with
-a margin, so that neither a burnt-in marker nor an empty upper half of the range makes the rest black.
+One rule holds for all 16-bit pictures: `csss.grey_range`.
 """
 
 import io
@@ -14,13 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
+from csss.grey_range import shown_range
+
 # The sandboxed child cannot start threads.
 cv2.setNumThreads(1)
 
-# Percentiles of the values strictly between the minimum and the maximum (background and markers often have exactly
-# those two).
-_PERCENTILES = (0.02, 0.98)
-_ROOM = 0.25  # margin on each side, as a fraction of the range between the percentiles
 _LEVELS = 1 << 16
 _ROWS = 256  # processed at a time: NumPy counts and looks up with 8 bytes per value
 
@@ -112,16 +109,7 @@ def _counts(values: NDArray[Any]) -> NDArray[np.int64]:
 def _table(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Map each of the 65,536 values to its 8-bit level."""
     used = np.flatnonzero(counts)
-    darkest, brightest = int(used[0]), int(used[-1])
-    between = np.cumsum(counts[darkest + 1 : brightest])
-    low, high = float(darkest), float(brightest)
-    if between.size and between[-1]:
-        lower, upper = (
-            darkest + 1 + int(np.searchsorted(between, each * between[-1])) for each in _PERCENTILES
-        )
-        room = _ROOM * (upper - lower)
-        shown = used[(used >= lower - room) & (used <= upper + room)]
-        low, high = float(shown[0]), float(shown[-1])
+    low, high = shown_range(used, counts[used])
     if high <= low:  # only one level: keep its brightness
         low, high = 0, _LEVELS - 1
     levels = (np.arange(_LEVELS) - low) * (255 / (high - low))

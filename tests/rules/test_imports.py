@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CAPABILITIES = (
     "assistant",
     "auth",
+    "dicom",
     "erasing",
     "hospital",
     "live",
@@ -120,6 +121,20 @@ def test_the_classifier_and_training_know_neither_flask_nor_the_database() -> No
 
 def test_run_time_code_never_imports_tensorflow_or_training() -> None:
     assert breaking("csss", ("tensorflow", "keras", "matplotlib", "sklearn", "training", "tests")) == []
+
+
+def test_only_one_package_knows_dicom_libraries_and_the_database_is_unknown_to_it() -> None:
+    """What opens strangers' files runs in a sandbox: no other code may load the libraries that do."""
+    libraries = ("pydicom", "pynetdicom", "gdcm", "jpeg_ls", "openjpeg")
+    knowing = {
+        name_of(path)
+        for path in FILES
+        if any(inside(module, library) for module in imports(path) for library in libraries)
+    }
+    assert [name for name in knowing if inside(name, "csss") and not inside(name, "csss.dicom")] == []
+    decoders = {name for name in knowing if breaking(name, ("gdcm", "jpeg_ls", "openjpeg"))}
+    assert decoders == {"csss.dicom.codecs", "csss.dicom.samples_for_warm_up"}
+    assert breaking("csss.dicom", ("flask", "sqlalchemy", "csss.database", "csss.scans", "csss.storage")) == []
 
 
 def test_the_foundation_knows_nothing_above_it() -> None:
