@@ -6,6 +6,8 @@ GOES: dict[str, str] = {
     "analysis_runs": "scan_id",
     "approval_batch_items": "scan_id",
     "approvals": "scan_id",
+    "critical_events": "scan_id",
+    "critical_results": "scan_id",
     "first_impressions": "scan_id",
     "kind_corrections": "scan_id",
     "legal_holds": "patient_id",

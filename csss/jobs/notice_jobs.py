@@ -23,6 +23,7 @@ from csss.people.models import Patient, PatientCorrection
 from csss.people.roles import Role
 from csss.reports.models import ApprovalBatchItem, ReportVersion
 from csss.reports.pdf import encrypt_pdf
+from csss.scans import critical_results
 from csss.storage.files import storage
 from csss.watch import words as watch_words
 from csss.watch.alarms import opened_with
@@ -147,6 +148,20 @@ def _watch_draft(message: MailMessage) -> texts.Draft:
     return texts.watch_alarm([watch_words.sentence(each) for each in opened_with(message.subject_id)])
 
 
+def _critical_draft(message: MailMessage) -> texts.Draft | None:
+    """Nobody is told of what somebody has taken note of in the meantime."""
+    if message.kind is MailKind.CRITICAL_WITHDRAWN:
+        return texts.critical_withdrawn()
+    if message.kind is MailKind.CRITICAL_OVERDUE:
+        result = critical_results.escalated(message.subject_id)
+        if result is not None:
+            return texts.critical_overdue(int((now() - result.marked_at).total_seconds() // 60))
+    elif not critical_results.is_pointless(message.subject_id):
+        return texts.critical_result()
+    _drop(message)
+    return None
+
+
 _WITH_MORE: dict[MailKind, Callable[[MailMessage], texts.Draft | None]] = {
     MailKind.CODE: _code_draft,
     MailKind.RESET_PASSWORD: _reset_draft,
@@ -155,6 +170,9 @@ _WITH_MORE: dict[MailKind, Callable[[MailMessage], texts.Draft | None]] = {
     MailKind.ADDRESS_MOVED: _correction_draft,
     MailKind.INVITATION: _invitation_draft,
     MailKind.WATCH_ALARM: _watch_draft,
+    MailKind.CRITICAL_RESULT: _critical_draft,
+    MailKind.CRITICAL_OVERDUE: _critical_draft,
+    MailKind.CRITICAL_WITHDRAWN: _critical_draft,
 }
 
 

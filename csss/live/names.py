@@ -20,6 +20,8 @@ _OF_A_SCAN: dict[str, frozenset[Role]] = {
     "addenda": _EVERYBODY,
     "analysis_runs": _DOCTOR,
     "approvals": frozenset({Role.ADMIN, Role.DOCTOR}),
+    "critical_events": STAFF,
+    "critical_results": STAFF,
     "kind_corrections": _EVERYBODY,
     "pharmacist_openings": _DOCTOR,
     "prescriptions": STAFF,

@@ -149,5 +149,20 @@ def watch_alarm(sentences: Sequence[str]) -> Draft:
     return Draft(subject, "watch_alarm", {"sentences": list(sentences)})
 
 
+def critical_result() -> Draft:
+    """To those who can act: neither whose result it is nor what was found."""
+    return Draft(_("A critical result waits for you"), "critical_result", {})
+
+
+def critical_overdue(minutes: int) -> Draft:
+    return Draft(
+        _("Nobody has taken note of a critical result"), "critical_overdue", {"minutes": minutes}
+    )
+
+
+def critical_withdrawn() -> Draft:
+    return Draft(_("A critical result has been withdrawn"), "critical_withdrawn", {})
+
+
 def reset_password(token: str, minutes: int) -> Draft:
     return Draft(_("Choose a new password"), "reset_password", {"token": token, "minutes": minutes})

@@ -176,6 +176,8 @@ class Review(Model):
     agreement: Mapped[Agreement | None] = mapped_column(text_enum(Agreement))  # None without a prediction
     read_myself: Mapped[bool] = mapped_column(default=False)
     changed_mind: Mapped[bool | None]  # against the doctor's first impression; None without one
+    # What must be done now, if it is a critical result; empty if it is none.
+    critical_action: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
     doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
@@ -289,6 +291,7 @@ class Addendum(Model):
     number: Mapped[int]
     author_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     note: Mapped[str] = mapped_column(Text)
+    critical_action: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))  # as of a reading
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     author: Mapped[User] = relationship(lazy="joined", innerjoin=True)

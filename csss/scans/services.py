@@ -24,6 +24,7 @@ from csss.scans import (
     analysis,
     claims,
     contradictions,
+    critical_results,
     disclosure,
     first_impressions,
     own_reading,
@@ -36,7 +37,7 @@ from csss.scans import (
 )
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, KindCorrection, Review, Scan, ScanClosure
-from csss.scans.review_text import MAX_TEXT, ReviewText, text_problems
+from csss.scans.review_text import MAX_TEXT, ReviewText, critical_problems, text_problems
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
 
 MAX_REASON = 2_000
@@ -212,8 +213,10 @@ def _review(scan: Scan, reading: ReviewText, by: User) -> Review:
         agreement=Agreement(reading.agreement) if reading.agreement and _predicted(as_known) else None,
         read_myself=reading.read_myself,
         changed_mind=first_impressions.changed_mind(scan, reading, by=by),
+        critical_action=reading.critical_action.strip() if reading.critical else "",
     )
     db.session.add(review)
+    critical_results.carry_on(scan, review, by=by)
     review_drafts.discard(scan.id, by=by)  # a colleague's draft stays, so that its text can still be copied
     return review
 
@@ -300,20 +303,29 @@ def _kinds(was: str, became: str) -> tuple[ScanKind, ScanKind]:
     return ScanKind(was), ScanKind(became)
 
 
-def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
-    """Add a signed note after release. The caller must make the new report version
+def add_addendum(
+    scan_id: uuid.UUID, *, note: str, critical: bool = False, critical_action: str = "", by: User
+) -> Addendum:
+    """Add a signed note after release, which may mark a critical result. The caller must make the new report version
     (`reports.services.add_addendum`)."""
     scan = workflow.lock(scan_id)
     policies.check_can_add_addendum(scan)
     if not note.strip():
         raise Invalid(note=_("Write the addendum."))
     check_length(MAX_TEXT, note=note)
-    if errors := report_fonts.problems(note=note):
+    errors = report_fonts.problems(note=note) | critical_problems(critical=critical, action=critical_action)
+    if errors:
         raise Invalid(**errors)
     addendum = Addendum(
-        id=uuid.uuid4(), scan_id=scan.id, number=len(scan.addenda) + 1, author_id=by.id, note=note.strip()
+        id=uuid.uuid4(),
+        scan_id=scan.id,
+        number=len(scan.addenda) + 1,
+        author_id=by.id,
+        note=note.strip(),
+        critical_action=critical_action.strip(),
     )
     db.session.add(addendum)
+    critical_results.carry_on(scan, addendum, by=by)
     record("scan.addendum_added", scan, by=by, number=addendum.number)
     return addendum
 

@@ -81,6 +81,12 @@ ACTION_SENTENCES: Words[str] = Words(
         "scan.analysis_failed": _l("%(who)s could not analyse the scan of %(about)s"),
         "scan.analysis_requested": _l("%(who)s started the analysis of the scan of %(about)s"),
         "scan.closed": _l("%(who)s closed the scan of %(about)s"),
+        "scan.critical_acknowledged": _l("%(who)s took note of the critical result of %(about)s"),
+        "scan.critical_escalated": _l(
+            "%(who)s told administrators and the doctor that nobody has taken note of the critical result of %(about)s"
+        ),
+        "scan.critical_withdrawn": _l("%(who)s withdrew or changed the critical result of %(about)s"),
+        "scan.marked_critical": _l("%(who)s marked a critical result of %(about)s"),
         "scan.exported_for_study": _l("%(who)s handed the scan of %(about)s to the readers of a study"),
         "scan.held": _l("%(who)s put the scan of %(about)s on hold"),
         "scan.heatmap_viewed": _l("%(who)s looked at the heat map of %(about)s"),
