@@ -9,19 +9,19 @@ from typing import Any
 from csss.people.roles import STAFF, Role
 
 CHANNEL = "csss:live"
-QUEUE, ACCOUNTS, MAIL = "queue", "accounts", "mail"
+QUEUE, ACCOUNTS, MAIL, CRITICAL = "queue", "accounts", "mail", "critical"
 ERASED = "erased"  # only for processes: they clear their caches (`csss.caches`)
 
 _DOCTOR = frozenset({Role.DOCTOR})
 _ADMIN = frozenset({Role.ADMIN})
 _EVERYBODY = STAFF | {Role.PATIENT}
+_CRITICAL = ("critical_events", "critical_results")
 # Rows with a `scan_id`: the roles whose lists or pages show them. A patient hears nothing about the classifier.
 _OF_A_SCAN: dict[str, frozenset[Role]] = {
     "addenda": _EVERYBODY,
     "analysis_runs": _DOCTOR,
     "approvals": frozenset({Role.ADMIN, Role.DOCTOR}),
-    "critical_events": STAFF,
-    "critical_results": STAFF,
+    **dict.fromkeys(_CRITICAL, STAFF),
     "kind_corrections": _EVERYBODY,
     "pharmacist_openings": _DOCTOR,
     "prescriptions": STAFF,
@@ -82,7 +82,8 @@ def change_of(row: Any, *, new: bool) -> Change | None:
     if table == "scan_events":
         return Change((QUEUE, str(row.scan_id)), _STEPS[row.became.value])
     if table in _OF_A_SCAN:
-        return Change((QUEUE, str(row.scan_id)), _OF_A_SCAN[table])
+        lists = (QUEUE, CRITICAL) if table in _CRITICAL else (QUEUE,)
+        return Change((*lists, str(row.scan_id)), _OF_A_SCAN[table])
     return None
 
 

@@ -34,7 +34,7 @@ class MailKind(StrEnum):
     INVITATION = "invitation"  # to somebody who has no account yet; `user` is the administrator who invites
     ADDRESS_TAKEN = "address_taken"  # somebody registered with an address that has an account
     CRITICAL_RESULT = "critical_result"  # to pharmacists and administrators: somebody must act now
-    CRITICAL_OVERDUE = "critical_overdue"  # to administrators and the doctor: nobody has taken note; the subject is the event
+    CRITICAL_OVERDUE = "critical_overdue"  # to administrators and the doctor; the subject is the escalation
     CRITICAL_WITHDRAWN = "critical_withdrawn"  # to whoever had taken note
     WATCH_ALARM = "watch_alarm"  # to administrators: the classifier's pictures or answers have changed
 

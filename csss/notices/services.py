@@ -19,8 +19,8 @@ from csss.people.models import User
 def owe(kind: MailKind, user: User, subject_id: uuid.UUID) -> MailMessage:
     """Queue one message of this kind about this subject; idempotent.
 
-    Codes and links that somebody waits for, and news of critical results, have a queue of their own, so that a backlog of reports does not delay a
-    sign-in.
+    Codes and links that somebody waits for, and news of critical results, have a queue of their own, so that a backlog
+    of reports delays neither a sign-in nor help.
     """
     owed = db.session.scalars(
         select(MailMessage).where(

@@ -155,9 +155,7 @@ def critical_result() -> Draft:
 
 
 def critical_overdue(minutes: int) -> Draft:
-    return Draft(
-        _("Nobody has taken note of a critical result"), "critical_overdue", {"minutes": minutes}
-    )
+    return Draft(_("Nobody has taken note of a critical result"), "critical_overdue", {"minutes": minutes})
 
 
 def critical_withdrawn() -> Draft:

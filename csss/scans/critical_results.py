@@ -13,6 +13,7 @@ from typing import Any
 
 from flask import current_app
 from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import joinedload, selectinload
 
 from csss.audit.record import origin, record
 from csss.clock import now
@@ -46,7 +47,10 @@ def carry_on(scan: Scan, signed: Review | Addendum, *, by: User) -> CriticalResu
     """
     db.session.flush()
     old = standing(scan.id)
-    if old is not None and signed.critical_action in {old.action, "" if isinstance(signed, Addendum) else None}:
+    if old is not None and signed.critical_action in {
+        old.action,
+        "" if isinstance(signed, Addendum) else None,
+    }:
         return old
     if old is not None:
         _withdraw(old, scan, by=by, replaced=bool(signed.critical_action))
@@ -98,7 +102,9 @@ def acknowledge(scan_id: uuid.UUID, result_id: uuid.UUID, *, by: User) -> Critic
         raise NotFound(_("There is no such critical result."))
     if result.withdrawn_at is not None:
         raise StateConflict(
-            _("The doctor has changed or withdrawn this critical result in the meantime. Look at the scan again.")
+            _(
+                "The doctor has changed or withdrawn this critical result in the meantime. Look at the scan again."
+            )
         )
     if result.acknowledgement is not None:
         return result.acknowledgement
@@ -180,9 +186,7 @@ def _escalate(scan_id: uuid.UUID, result_id: uuid.UUID) -> bool:
 def _is_due(result: CriticalResult) -> bool:
     last = result.escalations[-1].at if result.escalations else result.marked_at
     return (
-        result.settled_at is None
-        and len(result.escalations) < MOST_ESCALATIONS
-        and last <= now() - limit()
+        result.settled_at is None and len(result.escalations) < MOST_ESCALATIONS and last <= now() - limit()
     )
 
 
@@ -217,9 +221,12 @@ def escalated(event_id: uuid.UUID) -> CriticalResult | None:
     return db.session.get(CriticalResult, event.result_id)
 
 
-def unacknowledged(*, marked_by: User | None = None, since: datetime | None = None) -> Sequence[CriticalResult]:
+def unacknowledged(
+    *, marked_by: User | None = None, since: datetime | None = None
+) -> Sequence[CriticalResult]:
     """The results that nobody has taken note of, the oldest first; those of one doctor, or from before `since`."""
     query = select(CriticalResult).where(CriticalResult.settled_at.is_(None))
+    query = query.options(joinedload(CriticalResult.scan), selectinload(CriticalResult.events))
     if marked_by is not None:
         query = query.where(CriticalResult.marked_by_id == marked_by.id)
     if since is not None:

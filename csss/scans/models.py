@@ -291,7 +291,9 @@ class Addendum(Model):
     number: Mapped[int]
     author_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     note: Mapped[str] = mapped_column(Text)
-    critical_action: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))  # as of a reading
+    critical_action: Mapped[str] = mapped_column(
+        Text, default="", server_default=text("''")
+    )  # as of a reading
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     author: Mapped[User] = relationship(lazy="joined", innerjoin=True)

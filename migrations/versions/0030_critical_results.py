@@ -40,7 +40,9 @@ _NEW_KINDS = ("critical_result", "critical_overdue", "critical_withdrawn")
 
 def upgrade() -> None:
     for table in ("reviews", "addenda", "review_drafts"):
-        op.add_column(table, sa.Column("critical_action", sa.Text(), server_default=sa.text("''"), nullable=False))
+        op.add_column(
+            table, sa.Column("critical_action", sa.Text(), server_default=sa.text("''"), nullable=False)
+        )
     op.add_column(
         "review_drafts", sa.Column("critical", sa.Boolean(), server_default=sa.false(), nullable=False)
     )
@@ -90,9 +92,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["scan_id"], ["scans.id"], name=op.f("fk_critical_events_scan_id_scans")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_critical_events")),
-        sa.UniqueConstraint(
-            "result_id", "what", "step", name=op.f("uq_critical_events_result_id_what_step")
-        ),
+        sa.UniqueConstraint("result_id", "what", "step", name=op.f("uq_critical_events_result_id_what_step")),
         info={"append_only": True},
     )
     op.create_index("ix_critical_events_scan_id", EVENTS, ["scan_id"])

@@ -106,6 +106,8 @@ WHO: dict[str, set[str | None]] = {
     "auth.register": EVERYBODY,
     "auth.reset_password": EVERYBODY,
     "auth.send_login_code": EVERYBODY,
+    "critical.notices": STAFF,
+    "critical.take_note": PHARMACIST | ADMIN,
     "doctor.add_template": DOCTOR,
     "doctor.addendum": DOCTOR,
     "doctor.analysis_state": DOCTOR,

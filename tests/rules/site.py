@@ -177,6 +177,8 @@ def _furnish(site: Site) -> None:
     clinic.run_jobs("render_report")
     with transaction():
         reports.add_addendum(ids["released"], note="Dated wrongly.", by=doctor)
+        critical = {"critical": True, "critical_action": "Call the patient in today."}
+        reports.add_addendum(ids["released"], note="Air beside the lung.", **critical, by=doctor)
     clinic.run_jobs("render_report", "send_mail")
     # Approved, its report not yet stored: the patient must still see nothing.
     site.scans["approved"] = clinic.scan(Status.REPORT_READY, **of).id

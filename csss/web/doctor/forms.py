@@ -28,6 +28,9 @@ SURENESS_WORDS: dict[Sureness, LazyString] = {
 }
 
 
+_OFF = (False, "false", "", "0", "off")
+
+
 class ReviewForm(Form):
     """A doctor's reading, both the first and a corrected one."""
 
@@ -39,9 +42,10 @@ class ReviewForm(Form):
         choices=[SelectChoice(agreement.value, words) for agreement, words in _AGREEMENT_WORDS.items()],
         validate_choice=False,
     )
-    read_myself = BooleanField(
-        _l("I have read this scan myself"), false_values=(False, "false", "", "0", "off")
-    )
+    read_myself = BooleanField(_l("I have read this scan myself"), false_values=_OFF)
+
+    critical = BooleanField(_l("Critical result: somebody must act now"), false_values=_OFF)
+    critical_action = StringField(_l("What must be done now, and by whom"), filters=[clean])
 
     sureness = RadioField(
         _l("How sure are you?"),
@@ -63,7 +67,9 @@ class ReviewForm(Form):
             "impression": written.impression,
             "diagnosis": written.diagnosis,
             "agreement": agreement.value if agreement else None,
+            "critical_action": getattr(written, "critical_action", ""),
         }
+        values["critical"] = getattr(written, "critical", bool(values["critical_action"]))
         return cls(data=values)
 
     def reading(self) -> ReviewText:
@@ -74,6 +80,8 @@ class ReviewForm(Form):
             diagnosis=self.diagnosis.data or "",
             agreement=self.agreement.data or None,
             read_myself=bool(self.read_myself.data),
+            critical=bool(self.critical.data),
+            critical_action=self.critical_action.data or "",
         )
 
     def offer(self, diagnosis: str) -> None:
@@ -125,6 +133,12 @@ class KindForm(Form):
 
 class AddendumForm(Form):
     note = TextAreaField(_l("Addendum"), filters=[clean])
+    critical = BooleanField(
+        _l("Critical result: somebody must act now"), id="addendum-critical", false_values=_OFF
+    )
+    critical_action = StringField(
+        _l("What must be done now, and by whom"), id="addendum-critical-action", filters=[clean]
+    )
 
 
 class ReportTemplateForm(Form):

@@ -28,6 +28,7 @@ from csss.scans.presenters import (
 )
 from csss.scans.states import HoldFor, RunState, ScanKind, Status
 from csss.scans.stored_sentences import in_words
+from csss.web.critical import CriticalView, critical_of
 from csss.web.doctor.forms import SURENESS_WORDS
 from csss.web.filters import ago, day, when
 from csss.web.findings_view import FindingRow, findings_view
@@ -146,6 +147,7 @@ class ReadingPage(ScanView):
     awaits_report: bool
     events: tuple[Event, ...]
     others: tuple[Other, ...]
+    critical: CriticalView | None  # the critical result, and who has taken note of it
     first: First | None  # what this doctor thought before the classifier's answer was revealed
 
 
@@ -217,6 +219,7 @@ def reading_page(
         events=tuple(history(scan, versions=versions, failures=True, steps=_STEPS)),
         draft=_unsigned(draft, scan, may) if draft is not None else None,
         others=_others(scan, compare),
+        critical=critical_of(scan.id) if scan.reviews else None,
         first=_first(first) if first is not None else None,
     )
 
@@ -330,6 +333,7 @@ def _unsigned(draft: ReviewDraft, scan: Scan, may: May) -> Unsigned:
         (_("Findings"), draft.findings),
         (_("Impression"), draft.impression),
         (_("Diagnosis"), draft.diagnosis),
+        (_("Critical result"), draft.critical_action),
     )
     beside = overtaken(draft, scan) or not (may.verify or may.correct)
     return Unsigned(draft_saved(draft), tuple(each for each in texts if each[1].strip()), beside)

@@ -207,8 +207,14 @@ def correct_kind(scan_id: uuid.UUID) -> Response:
 def addendum(scan_id: uuid.UUID) -> Response:
     """Add a signed note after release; it makes a new version of the report."""
     form = AddendumForm(request.form)
-    note = form.note.data or ""
-    refused = take_step(scan_id, form, lambda: reports.add_addendum(scan_id, note=note, by=me()))
+    note, action = form.note.data or "", form.critical_action.data or ""
+    refused = take_step(
+        scan_id,
+        form,
+        lambda: reports.add_addendum(
+            scan_id, note=note, critical=bool(form.critical.data), critical_action=action, by=me()
+        ),
+    )
     return refused or done(
         scan_id, _("The addendum has been added. A new version of the report is being made.")
     )

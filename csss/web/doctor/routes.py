@@ -12,6 +12,7 @@ from csss.people.permissions import Permission
 from csss.scans import analysis as analyses
 from csss.scans import claims, queries, worklist_views
 from csss.scans import worklist_queries as lists
+from csss.web.critical import critical_notices
 from csss.web.doctor import worklist
 from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.claim_fragment import claim_fragment
@@ -50,7 +51,7 @@ def show_worklist() -> Response:
     values = {**region.values(), "rows": rows_to_send(rows), "columns": columns(asked)}
     values["plain_url"] = asked.url(**dict.fromkeys(FILTERS, ""))
     if not is_htmx():
-        values["form"] = filter_form(asked, me())
+        values |= {"form": filter_form(asked, me()), "critical": critical_notices()}
     return page_or_fragment("doctor/worklist.html", "doctor/_worklist.html", **values)
 
 

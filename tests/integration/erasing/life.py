@@ -25,7 +25,7 @@ from csss.prescriptions import stated_facts
 from csss.prescriptions.stated_facts import Stated
 from csss.reports import batches
 from csss.reports import services as reports
-from csss.scans import analysis, claims, previews, review_drafts
+from csss.scans import analysis, claims, critical_results, previews, review_drafts
 from csss.scans import services as scans
 from csss.scans.models import FirstImpression, PharmacistOpening, Scan
 from csss.scans.services import ReviewText
@@ -90,7 +90,16 @@ def live(clinic: Clinic) -> Life:
     pdf = io.BytesIO()
     Pdf.new().save(pdf)
     with transaction():
-        reports.add_addendum(released, note=f"{CANARY} note", by=doctor)
+        reports.add_addendum(
+            released,
+            note=f"{CANARY} note",
+            critical=True,
+            critical_action=f"{CANARY}: call at once.",
+            by=doctor,
+        )
+        marked = critical_results.standing(released)
+        assert marked is not None
+        critical_results.acknowledge(released, marked.id, by=admin)
         for version in (1, 2):
             reports.keep_version(
                 db.session.get_one(Scan, released),
