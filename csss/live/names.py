@@ -27,9 +27,12 @@ _OF_A_SCAN: dict[str, frozenset[Role]] = {
     "prescriptions": STAFF,
     "report_versions": _EVERYBODY,
     "reviews": STAFF,
+    "scan_assignments": _DOCTOR,
     "scan_claims": _DOCTOR,
     "scan_closures": _EVERYBODY,
     "scan_holds": STAFF,
+    "second_reading_requests": _DOCTOR,
+    "second_readings": _DOCTOR,
 }
 # A step: the roles whose list the scan leaves or joins. A doctor's list counts every status; a patient hears of the
 # first step through the new scan itself.

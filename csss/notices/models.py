@@ -36,6 +36,8 @@ class MailKind(StrEnum):
     CRITICAL_RESULT = "critical_result"  # to pharmacists and administrators: somebody must act now
     CRITICAL_OVERDUE = "critical_overdue"  # to administrators and the doctor; the subject is the escalation
     CRITICAL_WITHDRAWN = "critical_withdrawn"  # to whoever had taken note
+    SCAN_ASSIGNED = "scan_assigned"  # to the doctor who is to read it
+    SECOND_READING = "second_reading"  # to the doctor who asked for it: it is written
     WATCH_ALARM = "watch_alarm"  # to administrators: the classifier's pictures or answers have changed
 
 

@@ -162,5 +162,14 @@ def critical_withdrawn() -> Draft:
     return Draft(_("A critical result has been withdrawn"), "critical_withdrawn", {})
 
 
+def scan_assigned() -> Draft:
+    """To the doctor: neither whose scan it is nor why."""
+    return Draft(_("A scan has been assigned to you"), "scan_assigned", {})
+
+
+def second_reading() -> Draft:
+    return Draft(_("The second reading is there"), "second_reading", {})
+
+
 def reset_password(token: str, minutes: int) -> Draft:
     return Draft(_("Choose a new password"), "reset_password", {"token": token, "minutes": minutes})

@@ -22,6 +22,7 @@ from csss.people import patients
 from csss.people.models import Patient, User
 from csss.scans import (
     analysis,
+    assignments,
     claims,
     contradictions,
     critical_results,
@@ -32,6 +33,7 @@ from csss.scans import (
     previews,
     report_templates,
     review_drafts,
+    second_readings,
     taking_back,
     workflow,
 )
@@ -39,6 +41,7 @@ from csss.scans.intake import Intake
 from csss.scans.models import Addendum, KindCorrection, Review, Scan, ScanClosure
 from csss.scans.review_text import MAX_TEXT, ReviewText, critical_problems, text_problems
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
+from csss.scans.together_models import AssignmentEnd
 
 MAX_REASON = 2_000
 
@@ -165,9 +168,12 @@ def verify(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Review:
                 "Write your first impression and reveal the classifier’s answer: the reading is signed after that."
             )
         )
+    second_readings.check_may_sign(scan, by)
     review = _review(scan, reading, by)
     workflow.move(scan, Status.DOCTOR_VERIFIED, by=by)
     claims.end(scan.id)
+    second_readings.end(scan)
+    assignments.end(scan, AssignmentEnd.SIGNED, by=by)
     return review
 
 
@@ -178,6 +184,7 @@ def correct_review(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Revi
     policies.check_can_correct(scan, HoldFor.DOCTOR)
     taking_back.check_may_sign_again(scan, by)
     review = _review(scan, reading, by)
+    assignments.end(scan, AssignmentEnd.SIGNED, by=by)
     if taking_back.sign_again(scan, by=by):
         return review
     answer_hold(scan)
@@ -240,6 +247,8 @@ def close(scan_id: uuid.UUID, *, reason: str, by: User) -> ScanClosure:
     db.session.add(closure)
     review_drafts.discard_all(scan)
     claims.end(scan.id)
+    second_readings.end(scan)
+    assignments.end(scan, AssignmentEnd.CLOSED, by=by)
     record("scan.closed", scan, by=by)
     owe(MailKind.SCAN_CLOSED, scan.patient.user, scan.id)
     return closure

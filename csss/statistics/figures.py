@@ -83,6 +83,15 @@ class Criticals:
 
 
 @dataclass(frozen=True)
+class Seconds:
+    """Second readings: how many were asked for, how many were written, and how many of these came to the same conclusion."""
+
+    asked: int
+    written: int
+    same: int
+
+
+@dataclass(frozen=True)
 class Figures:
     """Everything that the page shows for one period, as of `made_at`."""
 
@@ -98,6 +107,7 @@ class Figures:
     readings: Readings
     minds: Minds
     criticals: Criticals
+    seconds: Seconds
     mails: Mapping[tuple[MailKind, MailState], int]
 
 

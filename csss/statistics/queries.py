@@ -32,7 +32,18 @@ from csss.scans.critical_models import CriticalEvent, CriticalResult, CriticalSt
 from csss.scans.models import Prediction, Review, ScanClosure, ScanEvent
 from csss.scans.queries import counts
 from csss.scans.states import Agreement, Status
-from csss.statistics.figures import Bucket, Criticals, Figures, Minds, Readings, Verdicts, Wait, buckets
+from csss.scans.together_models import SecondReading, SecondReadingRequest
+from csss.statistics.figures import (
+    Bucket,
+    Criticals,
+    Figures,
+    Minds,
+    Readings,
+    Seconds,
+    Verdicts,
+    Wait,
+    buckets,
+)
 
 KEPT_SECONDS = 60
 _KEPT = "csss_statistics"
@@ -70,6 +81,7 @@ def count(days: int) -> Figures:
         readings=_readings(since, until),
         minds=_minds(since, until),
         criticals=_criticals(since, until),
+        seconds=_seconds_of(since, until),
         mails=_mails(since, until),
     )
 
@@ -209,6 +221,18 @@ def _criticals(since: datetime, until: datetime) -> Criticals:
     number = len(waits)
     middle = Wait(number, waits[(number + 1) // 2 - 1], waits[-(-number * 9 // 10) - 1]) if waits else None
     return Criticals(len(rows), middle, number + late, within)
+
+
+def _seconds_of(since: datetime, until: datetime) -> Seconds:
+    """The second readings that were asked for in this period."""
+    same = func.sum(case((SecondReading.same, 1), else_=0))
+    row = db.session.execute(
+        select(func.count(), func.count(SecondReading.request_id), same)
+        .select_from(SecondReadingRequest)
+        .outerjoin(SecondReading, SecondReading.request_id == SecondReadingRequest.id)
+        .where(SecondReadingRequest.asked_at >= since, SecondReadingRequest.asked_at < until)
+    ).one()
+    return Seconds(int(row[0]), int(row[1]), int(row[2] or 0))
 
 
 def _readings(since: datetime, until: datetime) -> Readings:

@@ -15,7 +15,7 @@ from csss.prescriptions import allergies, stated_facts
 from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.models import Prescription
 from csss.reports.models import ReportVersion
-from csss.scans import critical_results
+from csss.scans import assignments, critical_results, second_readings
 from csss.scans.critical_models import CriticalStep
 from csss.scans.models import Review, Scan
 from csss.scans.presenters import KIND_NAMES, kind_and_sent
@@ -163,6 +163,19 @@ def _critical(scan: Scan) -> Iterator[_Told]:
             yield each.at, str(_CRITICAL_STEPS[each.what]), tone, each.person, None
 
 
+def _together(scan: Scan) -> Iterator[_Told]:
+    """Who had the scan, and who was asked for a second reading; no word of what was written."""
+    for each in assignments.of(scan.id):
+        words = _("Assigned to %(doctor)s", doctor=each.to.name)
+        yield each.assigned_at, words, "info", each.by, each.note or None
+    for asked in second_readings.of(scan.id):
+        yield asked.asked_at, _("Second reading asked for"), "info", asked.asked_by, None
+        if asked.second is not None:
+            yield asked.second.written_at, _("Second reading written"), "info", asked.second.doctor, None
+        if asked.withdrawn_by is not None and asked.ended_at is not None:
+            yield asked.ended_at, _("Request for a second reading ended"), "info", asked.withdrawn_by, None
+
+
 def history(
     scan: Scan,
     prescriptions: Sequence[Prescription] = (),
@@ -198,7 +211,7 @@ def history(
     for written in prescriptions[1:]:
         words = _("Prescription corrected (version %(number)s)", number=written.version)
         told.append((written.created_at, words, "info", written.pharmacist, None))
-    told += [*_holds(scan), *_critical(scan)]
+    told += [*_holds(scan), *_critical(scan), *_together(scan)]
     if scan.closure is not None:
         told.append((scan.closure.closed_at, _("Closed"), "bad", scan.closure.doctor, scan.closure.reason))
     for addendum in scan.addenda:

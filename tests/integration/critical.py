@@ -38,9 +38,7 @@ def critical_scan(clinic: Clinic, doctor: User | None = None) -> uuid.UUID:
 
 def results(scan_id: uuid.UUID) -> list[CriticalResult]:
     db.session.rollback()
-    return list(
-        db.session.query(CriticalResult).filter_by(scan_id=scan_id).order_by(CriticalResult.number)
-    )
+    return list(db.session.query(CriticalResult).filter_by(scan_id=scan_id).order_by(CriticalResult.number))
 
 
 def events(scan_id: uuid.UUID) -> list[CriticalEvent]:

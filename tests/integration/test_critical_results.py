@@ -98,7 +98,10 @@ def test_who_takes_note_is_kept_by_name_and_time_and_the_first_counts(
     assert [(each.what, each.person.role.value) for each in kept] == [
         (CriticalStep.ACKNOWLEDGED, "pharmacist")
     ]
-    for visitor, address in ((admin, f"/admin/scans/{scan_id}"), (pharmacist, f"/pharmacist/scans/{scan_id}")):
+    for visitor, address in (
+        (admin, f"/admin/scans/{scan_id}"),
+        (pharmacist, f"/pharmacist/scans/{scan_id}"),
+    ):
         shown = visitor.page(address).select_one("#critical-result")
         assert "Taken note of by Pharmacist" in shown.get_text(" ", strip=True) and shown.form is None
     assert admin.page("/admin/").select_one("#critical-notices").get_text(strip=True) == ""

@@ -1,13 +1,16 @@
 """The forms that a doctor sends. The services decide whether to accept them."""
 
+import uuid
 from typing import Any
 
 from flask_babel.speaklater import LazyString
 from wtforms import BooleanField, Form, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
-from csss.i18n import _l
-from csss.scans import own_reading
+from csss.i18n import _, _l
+from csss.people import staff
+from csss.people.models import User
+from csss.scans import assignments, own_reading
 from csss.scans.draft_models import ReportTemplate, ReviewDraft
 from csss.scans.models import FirstImpression, Review, Scan
 from csss.scans.report_templates import MAX_TITLE, Block
@@ -89,8 +92,13 @@ class ReviewForm(Form):
         if self.diagnosis.errors and self.agreement.data == Agreement.AGREE and not self.diagnosis.data:
             self.diagnosis.data = diagnosis
 
-    def asked_of(self, scan: Scan, *, first: bool = False) -> "ReviewForm":
-        """Remove the fields that this scan does not need; `first`: a first impression, which needs one more."""
+    def asked_of(self, scan: Scan, *, first: bool = False, second: bool = False) -> "ReviewForm":
+        """Remove the fields that this scan does not need; `first`: a first impression, which needs one more; `second`: a
+        second reading, which is findings and a conclusion alone."""
+        if second:
+            for name in ("agreement", "read_myself", "critical", "critical_action", "sureness"):
+                delattr(self, name)
+            return self
         if first:
             self.sureness.flags.required = True
         else:
@@ -106,6 +114,31 @@ class ReviewForm(Form):
 
 class WithoutClassifierForm(Form):
     reason = TextAreaField(_l("Reason"), id="without-reason", filters=[clean])
+
+
+class AssignForm(Form):
+    """To whom a scan is assigned; `to` has the doctors who can sign in, and oneself at the end."""
+
+    to = SelectField(_l("Colleague"), id="assign-to", validate_choice=False)
+    note = StringField(_l("Note"), id="assign-note", filters=[one_line])
+
+    @property
+    def chosen(self) -> uuid.UUID | None:
+        """The chosen doctor; None for anything else."""
+        try:
+            return uuid.UUID(self.to.data or "")
+        except ValueError:
+            return None
+
+    def offering(self, me: User) -> "AssignForm":
+        """Offer the doctors; chosen is the one whom this doctor chose last, else the first colleague."""
+        doctors = [(str(id_), name) for id_, name in staff.active_doctors() if id_ != me.id]
+        doctors.append((str(me.id), _("Myself")))
+        self.to.choices = doctors
+        last, known = str(assignments.last_chosen(me)), {value for value, _name in doctors}
+        if self.to.data not in known:
+            self.to.data = last if last in known else doctors[0][0]
+        return self
 
 
 class CloseForm(Form):

@@ -26,6 +26,7 @@ from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.claim_fragment import claim_view
 from csss.web.doctor.forms import (
     AddendumForm,
+    AssignForm,
     CloseForm,
     KindForm,
     PriorityForm,
@@ -46,7 +47,10 @@ _TYPED_INTO: dict[type[Form], tuple[str, ...]] = {
         "doctor.correct",
         "doctor.save_draft",
         "doctor.insert_template",
+        "doctor.ask_second",
+        "doctor.write_second",
     ),
+    AssignForm: ("doctor.assign",),
     AddendumForm: ("doctor.addendum",),
     CloseForm: ("doctor.close",),
     WithoutClassifierForm: ("doctor.read_without_ai",),
@@ -255,7 +259,7 @@ def reading_page(
         else ReviewForm.starting_with(beginning or disclosure.first_impression(scan, me()))
     )
     review.offer(page.diagnosis_offer)
-    offered = page.may.verify or page.may.correct
+    offered = page.may.verify or page.may.correct or page.may.write_second
     refused = conflict is not None
     lost = _typed(sent) if sent is not None and not _is_shown(sent, page.may, refused=refused) else []
     if lost and conflict is None:
@@ -269,7 +273,8 @@ def reading_page(
         conflict=conflict,
         # Text that can no longer be sent is not lost: it is shown as text, to be copied.
         unsaved=lost,
-        review=review.asked_of(scan, first=page.may.reveal),
+        review=review.asked_of(scan, first=page.may.reveal, second=page.may.write_second),
+        assigning=(sent if isinstance(sent, AssignForm) else AssignForm()).offering(me()),
         templates=report_templates.of(me(), scan.kind) if offered else [],
         without=sent if isinstance(sent, WithoutClassifierForm) else WithoutClassifierForm(),
         closing=sent if isinstance(sent, CloseForm) else CloseForm(),
@@ -284,7 +289,8 @@ def reading_page(
 def _is_shown(sent: Form, may: reading.May, *, refused: bool) -> bool:
     """Whether the page has this form, with what was typed."""
     shown = {
-        ReviewForm: may.verify or may.correct,
+        ReviewForm: may.verify or may.correct or may.write_second,
+        AssignForm: may.assign,
         AddendumForm: may.add_addendum,
         CloseForm: may.close,
         WithoutClassifierForm: may.read_without,
@@ -299,7 +305,7 @@ def _typed(form: Form | None) -> list[tuple[str, str]]:
     texts = [
         (field.label.text, field.data)
         for field in form or ()
-        if field.name not in {"agreement", "sureness", "priority", "kind", "was"}
+        if field.name not in {"agreement", "sureness", "priority", "kind", "was", "to"}
     ]
     return [(label, text) for label, text in texts if isinstance(text, str) and text.strip()]
 

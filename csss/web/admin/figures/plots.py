@@ -220,6 +220,11 @@ def criticals_view(figures: Figures) -> CriticalsView:
     return CriticalsView(tuple(facts), within)
 
 
+def seconds_row(figures: Figures) -> ShareRow:
+    """How often a second reading came to the same conclusion."""
+    return share_row("seconds", _("Same conclusion"), figures.seconds.same, figures.seconds.written)
+
+
 def standing_words(figures: Figures) -> list[tuple[str, int]]:
     """The number of open scans in each state now."""
     return [(STATUS_NAMES[status], count) for status, count in figures.standing.items()]

@@ -64,6 +64,8 @@ def statistics() -> Response:
         without=figures.readings.without,
         minds=plots.minds_row(figures) if figures.minds.revealed else None,
         critical_minutes=critical_results.limit() // timedelta(minutes=1),
+        seconds=plots.seconds_row(figures) if figures.seconds.asked else None,
+        seconds_asked=figures.seconds.asked,
         criticals=plots.criticals_view(figures) if figures.criticals.marked else None,
         mails=plots.mail_rows(figures),
     )
@@ -102,6 +104,9 @@ def _rows(figures: Figures) -> Iterator[tuple[object, ...]]:
     yield "readings", "without classifier", "", readings.without
     yield "readings", "after a first impression", "", figures.minds.revealed
     yield "readings", "changed after the classifier's answer", "", figures.minds.changed
+    yield "second readings", "asked for", "", figures.seconds.asked
+    yield "second readings", "written", "", figures.seconds.written
+    yield "second readings", "same conclusion", "", figures.seconds.same
     critical = figures.criticals
     yield "critical results", "marked", "", critical.marked
     yield "critical results", "decided", "", critical.decided
