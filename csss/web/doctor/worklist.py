@@ -63,6 +63,7 @@ class WorklistRow:
     why: str | None
     reader: str | None
     assigned: str | None
+    mine: bool  # assigned to the reader
     second: str | None
     may_assign: bool
     ready: bool  # ready to be read, and no colleague is reading it
@@ -143,6 +144,7 @@ def _row(scan: ListedScan, reader: uuid.UUID | None, base: str, picture: str) ->
         why=_why(scan),
         reader=other,
         assigned=_assigned(scan, reader),
+        mine=scan.assignment is not None and not elsewhere,
         second=_second(scan),
         may_assign=scan.closure is None and scan.status in queries.TO_DO,
         ready=scan.status is Status.AI_ANALYZED and other is None and not elsewhere,
