@@ -41,7 +41,7 @@ def check_can_assign(scan: Scan, by: User) -> None:
                 doctor=scan.open_hold.placed_by.name,
             )
         )
-    _check_own(standing(scan.id), by)
+    _check_own(standing(scan), by)
 
 
 def _check_own(old: ScanAssignment | None, by: User) -> None:
@@ -73,7 +73,7 @@ def assign(scan_id: uuid.UUID, *, to: uuid.UUID | None, note: str = "", by: User
     claim = claims.standing(scan.id)
     if claim is not None and claim.doctor_id not in {by.id, colleague.id}:
         raise StateConflict(_("%(doctor)s is reading this scan now.", doctor=claim.doctor.name))
-    old = standing(scan.id)
+    old = standing(scan)
     if old is not None and old.to_id == colleague.id:
         return old
     if old is not None:
@@ -94,7 +94,7 @@ def assign(scan_id: uuid.UUID, *, to: uuid.UUID | None, note: str = "", by: User
 def give_back(scan_id: uuid.UUID, *, by: User) -> None:
     """Let any doctor read it again. Raises NotFound, StateConflict."""
     scan = workflow.lock(scan_id)
-    old = standing(scan.id)
+    old = standing(scan)
     if old is None:
         raise StateConflict(_("The scan is not assigned to anybody any more."))
     _check_own(old, by)
@@ -104,7 +104,7 @@ def give_back(scan_id: uuid.UUID, *, by: User) -> None:
 
 def end(scan: Scan, why: AssignmentEnd, *, by: User) -> None:
     """End what is left when the scan has been signed or closed. The caller has locked the scan."""
-    old = standing(scan.id)
+    old = standing(scan)
     if old is not None:
         _end(old, why, by)
 
@@ -114,16 +114,9 @@ def _end(old: ScanAssignment, why: AssignmentEnd, by: User) -> None:
     db.session.flush()
 
 
-def standing(scan_id: uuid.UUID) -> ScanAssignment | None:
+def standing(scan: Scan) -> ScanAssignment | None:
     """To whom the scan is assigned now."""
-    query = select(ScanAssignment).where(ScanAssignment.scan_id == scan_id, ScanAssignment.ended_at.is_(None))
-    return db.session.scalars(query).one_or_none()
-
-
-def of(scan_id: uuid.UUID) -> Sequence[ScanAssignment]:
-    """All assignments of a scan, the oldest first."""
-    query = select(ScanAssignment).where(ScanAssignment.scan_id == scan_id)
-    return db.session.scalars(query.order_by(ScanAssignment.assigned_at)).all()
+    return next((each for each in scan.assignments if each.ended_at is None), None)
 
 
 def ids_for(doctor: User) -> Sequence[uuid.UUID]:

@@ -146,17 +146,14 @@ def escalate_overdue() -> int:
     step once. Each is a transaction of its own, so a killed process has told everybody or nobody of a step. After
     `MOST_ESCALATIONS` the pages alone show it.
     """
-    waiting = select(CriticalResult.id, CriticalResult.scan_id).where(
-        CriticalResult.settled_at.is_(None), CriticalResult.marked_at <= now() - limit()
-    )
-    told = (
-        select(CriticalEvent.result_id, func.count().label("steps"), func.max(CriticalEvent.at).label("last"))
-        .where(CriticalEvent.what == CriticalStep.ESCALATED)
-        .group_by(CriticalEvent.result_id)
-        .subquery()
-    )
-    due = waiting.outerjoin(told, told.c.result_id == CriticalResult.id).where(
-        or_(told.c.steps.is_(None), and_(told.c.steps < MOST_ESCALATIONS, told.c.last <= now() - limit()))
+    steps = (CriticalEvent.result_id == CriticalResult.id, CriticalEvent.what == CriticalStep.ESCALATED)
+    told = select(func.count()).where(*steps).scalar_subquery()
+    last = select(func.max(CriticalEvent.at)).where(*steps).scalar_subquery()
+    late = now() - limit()
+    due = select(CriticalResult.id, CriticalResult.scan_id).where(
+        CriticalResult.settled_at.is_(None),
+        CriticalResult.marked_at <= late,
+        or_(told == 0, and_(told < MOST_ESCALATIONS, last <= late)),
     )
     found = db.session.execute(due.order_by(CriticalResult.marked_at).limit(_AT_ONCE)).all()
     db.session.commit()

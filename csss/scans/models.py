@@ -10,6 +10,7 @@ from csss.clock import now
 from csss.database import APPEND_ONLY, Model, text_enum
 from csss.people.models import Patient, User
 from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, Status, Sureness
+from csss.scans.together_models import ScanAssignment, SecondReadingRequest
 
 _JSON_OR_NULL = JSON(none_as_null=True)
 
@@ -49,6 +50,12 @@ class Scan(Model):
     )
     addenda: Mapped[list["Addendum"]] = relationship(order_by="Addendum.number", viewonly=True)
     opening: Mapped["PharmacistOpening | None"] = relationship(viewonly=True)
+    assignments: Mapped[list[ScanAssignment]] = relationship(
+        order_by=ScanAssignment.assigned_at, viewonly=True
+    )
+    second_requests: Mapped[list[SecondReadingRequest]] = relationship(
+        order_by=SecondReadingRequest.asked_at, viewonly=True
+    )
 
     __table_args__ = (
         # The index includes the id, so that finding, sorting and counting a page never reads the table.

@@ -6,9 +6,6 @@ change something belong inside transaction().
 """
 
 import uuid
-from collections.abc import Sequence
-
-from sqlalchemy import select
 
 from csss.audit.record import record
 from csss.clock import now
@@ -24,24 +21,15 @@ from csss.scans.review_text import ReviewText, text_problems
 from csss.scans.together_models import AssignmentEnd, SecondReading, SecondReadingRequest
 
 
-def standing(scan_id: uuid.UUID) -> SecondReadingRequest | None:
+def standing(scan: Scan) -> SecondReadingRequest | None:
     """The request that is not ended."""
-    query = select(SecondReadingRequest).where(
-        SecondReadingRequest.scan_id == scan_id, SecondReadingRequest.ended_at.is_(None)
-    )
-    return db.session.scalars(query.execution_options(populate_existing=True)).one_or_none()
-
-
-def of(scan_id: uuid.UUID) -> Sequence[SecondReadingRequest]:
-    """All requests of a scan, the oldest first."""
-    query = select(SecondReadingRequest).where(SecondReadingRequest.scan_id == scan_id)
-    return db.session.scalars(query.order_by(SecondReadingRequest.asked_at)).all()
+    return next((each for each in scan.second_requests if each.ended_at is None), None)
 
 
 def shown_to(scan: Scan, person: User) -> SecondReadingRequest | None:
     """The newest request with a second reading, if this person may know both conclusions: the two doctors, and every doctor
     once the scan is signed."""
-    found = next((each for each in reversed(of(scan.id)) if each.second is not None), None)
+    found = next((each for each in reversed(scan.second_requests) if each.second is not None), None)
     if found is None or found.second is None:
         return None
     knows = person.id in {found.asked_by_id, found.second.doctor_id} or bool(scan.reviews)
@@ -53,14 +41,14 @@ def check_can_ask(scan: Scan, by: User) -> None:
     policies.check_can_verify(scan)
     if disclosure.must_reveal(scan, by):
         raise StateConflict(_("Write your first impression before you ask for a second reading."))
-    if standing(scan.id) is not None:
+    if standing(scan) is not None:
         raise StateConflict(_("A second reading has been asked for already."))
 
 
 def check_can_write(scan: Scan, by: User) -> None:
     """Allow another doctor to write the second reading. Raises StateConflict."""
     policies.check_can_verify(scan)
-    asked = standing(scan.id)
+    asked = standing(scan)
     if asked is None:
         raise StateConflict(_("No second reading is asked for any more."))
     if asked.asked_by_id == by.id:
@@ -73,7 +61,7 @@ def check_can_write(scan: Scan, by: User) -> None:
 
 def check_may_sign(scan: Scan, by: User) -> None:
     """The doctor who asks for a second reading signs, as long as the request stands and the account is active."""
-    asked = standing(scan.id)
+    asked = standing(scan)
     if asked is None or asked.asked_by_id == by.id or asked.asked_by.state is not AccountState.ACTIVE:
         return
     raise StateConflict(
@@ -116,7 +104,7 @@ def write(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> SecondReading
     scan = workflow.lock(scan_id)
     check_can_write(scan, by)
     _check_texts(reading)
-    asked = standing(scan.id)
+    asked = standing(scan)
     if asked is None:
         raise StateConflict(_("No second reading is asked for any more."))
     second = SecondReading(
@@ -150,7 +138,7 @@ def _check_texts(reading: ReviewText) -> None:
 def withdraw(scan_id: uuid.UUID, *, by: User) -> None:
     """End the request. Any doctor may, by name: the scan must not wait for somebody who has gone home."""
     scan = workflow.lock(scan_id)
-    asked = standing(scan.id)
+    asked = standing(scan)
     if asked is None:
         raise StateConflict(_("No second reading is asked for any more."))
     asked.ended_at, asked.withdrawn_by_id = now(), by.id
@@ -159,7 +147,7 @@ def withdraw(scan_id: uuid.UUID, *, by: User) -> None:
 
 def end(scan: Scan) -> None:
     """End the request of a scan that has been signed or closed. The caller has locked the scan."""
-    asked = standing(scan.id)
+    asked = standing(scan)
     if asked is not None:
         asked.ended_at = now()
         db.session.flush()

@@ -15,7 +15,7 @@ from csss.prescriptions import allergies, stated_facts
 from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.models import Prescription
 from csss.reports.models import ReportVersion
-from csss.scans import assignments, critical_results, second_readings
+from csss.scans import critical_results
 from csss.scans.critical_models import CriticalStep
 from csss.scans.models import Review, Scan
 from csss.scans.presenters import KIND_NAMES, kind_and_sent
@@ -165,10 +165,10 @@ def _critical(scan: Scan) -> Iterator[_Told]:
 
 def _together(scan: Scan) -> Iterator[_Told]:
     """Who had the scan, and who was asked for a second reading; no word of what was written."""
-    for each in assignments.of(scan.id):
+    for each in scan.assignments:
         words = _("Assigned to %(doctor)s", doctor=each.to.name)
         yield each.assigned_at, words, "info", each.by, each.note or None
-    for asked in second_readings.of(scan.id):
+    for asked in scan.second_requests:
         yield asked.asked_at, _("Second reading asked for"), "info", asked.asked_by, None
         if asked.second is not None:
             yield asked.second.written_at, _("Second reading written"), "info", asked.second.doctor, None

@@ -44,8 +44,8 @@ def furnish(stack: Stack) -> dict[str, tuple[str, list[str]]]:
 
 
 def _scans(clinic: Clinic, people: dict[str, User]) -> list[Scan]:
-    """One in each stage; then one that is uncertain, one whose analysis has failed, one on hold, and a closed one; one with a
-    critical result, and two with a second reading, asked for and written."""
+    """One in each stage; then one that is uncertain, one whose analysis has failed, one on hold, and a closed one; one with
+    a critical result, and two with a second reading, asked for and written."""
     patient, doctor, admin = people["patient"], people["doctor"], people["admin"]
     stages = [clinic.scan(status, patient=patient, doctor=doctor) for status in Status]
     clinic.run_jobs("render_report")

@@ -9,6 +9,7 @@ from csss.audit.models import AuditEvent
 from csss.database import db, transaction
 from csss.people.models import AccountState, User
 from csss.scans import second_readings
+from csss.scans.models import Scan
 from csss.scans.review_text import ReviewText
 from csss.scans.states import Status
 from csss.scans.together_models import SecondReading
@@ -46,7 +47,7 @@ def test_it_needs_a_conclusion_of_ones_own_first(clinic: Clinic, doctor: Visitor
         refused = doctor.post(url(scan_id, "ask-second-reading"), sent)
         assert refused.status_code == 422 and sentence in words(refused)
         assert next(iter(sent.values())) in refused.get_data(as_text=True)
-    assert second_readings.of(scan_id) == []
+    assert fresh(scan_id).second_requests == []
 
 
 def test_nobody_sees_the_first_conclusion_until_their_own_is_kept(
@@ -90,7 +91,7 @@ def test_then_both_see_both_and_a_disagreement_is_named(
     form = doctor.page(url(asked)).select_one("#review-form")
     assert form.select_one("[name=diagnosis]")["value"] == "Carcinoma"
     assert doctor.post(url(asked, "verify"), {**LOOKED, "diagnosis": "Scar"}).status_code == 303
-    assert second_readings.standing(asked) is None
+    assert second_readings.standing(fresh(asked)) is None
     history = words(doctor.get(url(asked)))
     assert "Second reading asked for" in history and "Second reading written" in history
 
@@ -123,8 +124,7 @@ def test_the_asking_doctor_may_sign_without_it(asked: uuid.UUID, doctor: Visitor
 
 def test_when_the_asking_doctor_has_left_any_doctor_signs(asked: uuid.UUID, colleague: Visitor) -> None:
     with transaction():
-        request = second_readings.standing(asked)
-        assert request is not None
+        (request,) = db.session.get_one(Scan, asked).second_requests
         request.asked_by.state = AccountState.DEACTIVATED
     assert colleague.post(url(asked, "verify"), LOOKED).status_code == 303
 
@@ -149,7 +149,7 @@ def test_the_next_scan_is_one_that_this_doctor_can_go_on_with(
 
 def test_closing_the_scan_ends_the_request(asked: uuid.UUID, doctor: Visitor) -> None:
     assert doctor.post(url(asked, "close"), {"reason": "Blurred"}).status_code == 303
-    assert second_readings.standing(asked) is None
+    assert second_readings.standing(fresh(asked)) is None
 
 
 @pytest.mark.parametrize("settings", [{"classifier_shown": "after_reading"}], indirect=True)

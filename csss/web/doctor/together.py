@@ -48,7 +48,7 @@ class TogetherView:
 
 
 def together_view(scan: Scan, reader: User) -> TogetherView:
-    assigned, asked = assignments.standing(scan.id), second_readings.standing(scan.id)
+    assigned, asked = assignments.standing(scan), second_readings.standing(scan)
     shown = second_readings.shown_to(scan, reader)
     return TogetherView(
         assigned=_assigned_words(assigned, reader) if assigned else None,
