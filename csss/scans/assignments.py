@@ -91,14 +91,19 @@ def assign(scan_id: uuid.UUID, *, to: uuid.UUID | None, note: str = "", by: User
     return made
 
 
-def give_back(scan_id: uuid.UUID, *, by: User) -> None:
-    """Let any doctor read it again. Raises NotFound, StateConflict."""
-    scan = workflow.lock(scan_id)
+def check_can_give_back(scan: Scan, by: User) -> None:
+    """Raises StateConflict when it is not assigned, or is others' to give back."""
     old = standing(scan)
     if old is None:
         raise StateConflict(_("The scan is not assigned to anybody any more."))
     _check_own(old, by)
-    _end(old, AssignmentEnd.GIVEN_BACK, by)
+
+
+def give_back(scan_id: uuid.UUID, *, by: User) -> None:
+    """Let any doctor read it again. Raises NotFound, StateConflict."""
+    scan = workflow.lock(scan_id)
+    check_can_give_back(scan, by)
+    end(scan, AssignmentEnd.GIVEN_BACK, by=by)
     record("scan.given_back", scan, by=by)
 
 

@@ -54,7 +54,7 @@ def together_view(scan: Scan, reader: User) -> TogetherView:
         assigned=_assigned_words(assigned, reader) if assigned else None,
         note=assigned.note if assigned else "",
         mine=assigned is not None and assigned.to_id == reader.id,
-        may_give_back=assigned is not None and policies.may(assignments.check_can_assign, scan, reader),
+        may_give_back=policies.may(assignments.check_can_give_back, scan, reader),
         waits=_waits_words(asked, reader) if asked else None,
         ends=asked is not None and scan.closure is None,
         compared=_compared(shown) if shown else None,
