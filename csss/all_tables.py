@@ -15,6 +15,10 @@ def load_models() -> None:
     from csss.recalibration import models as recalibration_models  # noqa: F401
     from csss.reports import models as report_models  # noqa: F401
     from csss.scans import claims as claim_models  # noqa: F401
+    from csss.scans import (
+        critical_models,  # noqa: F401
+        together_models,  # noqa: F401
+    )
     from csss.scans import draft_models as desk_models  # noqa: F401
     from csss.scans import models as scan_models  # noqa: F401
     from csss.scans.uploads import models as upload_models  # noqa: F401

@@ -41,6 +41,7 @@ _BOUNDS = {
     "session_minutes": (1, 525_600),
     "session_hours": (1, 8_760),
     "otp_minutes": (1, 1_440),
+    "critical_minutes": (1, 1_440),
     "upload_mb": (1, 64),
     "uploads_a_day": (1, 100_000),
     "mail_port": (1, 65_535),
@@ -103,6 +104,11 @@ class Settings:
     analyse: str = _setting(
         "doctor",
         "Who starts an analysis: `doctor` (by a button), or `on_arrival` (each scan as it is sent in)",
+    )
+    critical_minutes: int = _setting(
+        60,
+        "Minutes until administrators and the doctor are told that nobody has taken note of a critical result; then "
+        "again, three times in all",
     )
     secret_key: str = _setting(
         "", "Signs cookies and links, encrypts secrets; empty: made once in the instance folder"

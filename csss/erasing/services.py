@@ -25,7 +25,7 @@ from csss.erasing.tables import GOES
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _
 from csss.lengths import check_length
-from csss.live.names import ACCOUNTS, MAIL, QUEUE, Change
+from csss.live.names import ACCOUNTS, CRITICAL, MAIL, QUEUE, Change
 from csss.live.publish import PUBLISHER
 from csss.notices.models import MailMessage, MailState
 from csss.outbox import OutboxJob
@@ -303,7 +303,7 @@ def _tell_open_pages(scans: Sequence[uuid.UUID]) -> None:
     """Make lists and pages that show this patient refresh; bulk deletes are not announced automatically."""
     publisher = current_app.extensions[PUBLISHER]
     changes = [
-        Change((QUEUE, *map(str, scans)), STAFF),
+        Change((QUEUE, CRITICAL, *map(str, scans)), STAFF),
         Change((ACCOUNTS, MAIL), frozenset({Role.ADMIN})),
     ]
     after_commit(lambda: publisher.tell(changes))

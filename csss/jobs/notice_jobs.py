@@ -23,6 +23,7 @@ from csss.people.models import Patient, PatientCorrection
 from csss.people.roles import Role
 from csss.reports.models import ApprovalBatchItem, ReportVersion
 from csss.reports.pdf import encrypt_pdf
+from csss.scans import assignments, critical_results, second_readings
 from csss.storage.files import storage
 from csss.watch import words as watch_words
 from csss.watch.alarms import opened_with
@@ -147,6 +148,29 @@ def _watch_draft(message: MailMessage) -> texts.Draft:
     return texts.watch_alarm([watch_words.sentence(each) for each in opened_with(message.subject_id)])
 
 
+def _critical_draft(message: MailMessage) -> texts.Draft | None:
+    """Nobody is told of what somebody has taken note of in the meantime."""
+    if message.kind is MailKind.CRITICAL_WITHDRAWN:
+        return texts.critical_withdrawn()
+    if message.kind is MailKind.CRITICAL_OVERDUE:
+        result = critical_results.escalated(message.subject_id)
+        if result is not None:
+            return texts.critical_overdue(int((now() - result.marked_at).total_seconds() // 60))
+    elif not critical_results.is_pointless(message.subject_id):
+        return texts.critical_result()
+    _drop(message)
+    return None
+
+
+def _colleague_draft(message: MailMessage) -> texts.Draft | None:
+    """Nobody is told of what has been signed, passed on or withdrawn in the meantime."""
+    assigned = message.kind is MailKind.SCAN_ASSIGNED
+    if (assignments if assigned else second_readings).is_pointless(message.subject_id):
+        _drop(message)
+        return None
+    return texts.scan_assigned() if assigned else texts.second_reading()
+
+
 _WITH_MORE: dict[MailKind, Callable[[MailMessage], texts.Draft | None]] = {
     MailKind.CODE: _code_draft,
     MailKind.RESET_PASSWORD: _reset_draft,
@@ -155,6 +179,11 @@ _WITH_MORE: dict[MailKind, Callable[[MailMessage], texts.Draft | None]] = {
     MailKind.ADDRESS_MOVED: _correction_draft,
     MailKind.INVITATION: _invitation_draft,
     MailKind.WATCH_ALARM: _watch_draft,
+    MailKind.SCAN_ASSIGNED: _colleague_draft,
+    MailKind.SECOND_READING: _colleague_draft,
+    MailKind.CRITICAL_RESULT: _critical_draft,
+    MailKind.CRITICAL_OVERDUE: _critical_draft,
+    MailKind.CRITICAL_WITHDRAWN: _critical_draft,
 }
 
 

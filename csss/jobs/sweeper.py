@@ -15,6 +15,7 @@ from csss.jobs.expired_rows import clean_up
 from csss.jobs.leases import LEASE, SKEW
 from csss.jobs.queues import hand_over, waiting_rows
 from csss.outbox import OutboxJob, Queue
+from csss.scans import critical_results
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,11 @@ BATCH = 500
 def sweep(connection: Any) -> int:
     """Enqueue every open row that is due, not in a queue and not leased. Returns how many.
 
-    Safe to run in several processes at once: a row that is enqueued twice is done once (`runner.perform`). Also
-    deletes what has expired.
+    Safe to run in several processes at once: a row that is enqueued twice is done once (`runner.perform`). Also tells
+    of critical results that nobody has taken note of, and deletes what has expired.
     """
     handed_over = sum(_sweep_queue(queue, connection) for queue in Queue)
+    critical_results.escalate_overdue()
     anchors.keep_now_and_then()
     leftovers.sweep()
     clean_up()  # last: a file that cannot be removed must not block jobs

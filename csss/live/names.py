@@ -9,25 +9,30 @@ from typing import Any
 from csss.people.roles import STAFF, Role
 
 CHANNEL = "csss:live"
-QUEUE, ACCOUNTS, MAIL = "queue", "accounts", "mail"
+QUEUE, ACCOUNTS, MAIL, CRITICAL = "queue", "accounts", "mail", "critical"
 ERASED = "erased"  # only for processes: they clear their caches (`csss.caches`)
 
 _DOCTOR = frozenset({Role.DOCTOR})
 _ADMIN = frozenset({Role.ADMIN})
 _EVERYBODY = STAFF | {Role.PATIENT}
+_CRITICAL = ("critical_events", "critical_results")
 # Rows with a `scan_id`: the roles whose lists or pages show them. A patient hears nothing about the classifier.
 _OF_A_SCAN: dict[str, frozenset[Role]] = {
     "addenda": _EVERYBODY,
     "analysis_runs": _DOCTOR,
     "approvals": frozenset({Role.ADMIN, Role.DOCTOR}),
+    **dict.fromkeys(_CRITICAL, STAFF),
     "kind_corrections": _EVERYBODY,
     "pharmacist_openings": _DOCTOR,
     "prescriptions": STAFF,
     "report_versions": _EVERYBODY,
     "reviews": STAFF,
+    "scan_assignments": _DOCTOR,
     "scan_claims": _DOCTOR,
     "scan_closures": _EVERYBODY,
     "scan_holds": STAFF,
+    "second_reading_requests": _DOCTOR,
+    "second_readings": _DOCTOR,
 }
 # A step: the roles whose list the scan leaves or joins. A doctor's list counts every status; a patient hears of the
 # first step through the new scan itself.
@@ -80,7 +85,8 @@ def change_of(row: Any, *, new: bool) -> Change | None:
     if table == "scan_events":
         return Change((QUEUE, str(row.scan_id)), _STEPS[row.became.value])
     if table in _OF_A_SCAN:
-        return Change((QUEUE, str(row.scan_id)), _OF_A_SCAN[table])
+        lists = (QUEUE, CRITICAL) if table in _CRITICAL else (QUEUE,)
+        return Change((*lists, str(row.scan_id)), _OF_A_SCAN[table])
     return None
 
 

@@ -33,6 +33,11 @@ class MailKind(StrEnum):
     ADDRESS_MOVED = "address_moved"  # to the old address, when an administrator has changed it
     INVITATION = "invitation"  # to somebody who has no account yet; `user` is the administrator who invites
     ADDRESS_TAKEN = "address_taken"  # somebody registered with an address that has an account
+    CRITICAL_RESULT = "critical_result"  # to pharmacists and administrators: somebody must act now
+    CRITICAL_OVERDUE = "critical_overdue"  # to administrators and the doctor; the subject is the escalation
+    CRITICAL_WITHDRAWN = "critical_withdrawn"  # to whoever had taken note
+    SCAN_ASSIGNED = "scan_assigned"  # to the doctor who is to read it
+    SECOND_READING = "second_reading"  # to the doctor who asked for it: it is written
     WATCH_ALARM = "watch_alarm"  # to administrators: the classifier's pictures or answers have changed
 
 

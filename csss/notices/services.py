@@ -19,8 +19,8 @@ from csss.people.models import User
 def owe(kind: MailKind, user: User, subject_id: uuid.UUID) -> MailMessage:
     """Queue one message of this kind about this subject; idempotent.
 
-    Codes and links that somebody waits for have a queue of their own, so that a backlog of reports does not delay a
-    sign-in.
+    Codes and links that somebody waits for, and news of critical results, have a queue of their own, so that a backlog
+    of reports delays neither a sign-in nor help.
     """
     owed = db.session.scalars(
         select(MailMessage).where(
@@ -56,6 +56,8 @@ def release_waiting(user: User) -> None:
 
 # Generated for each sending and soon expired; somebody waits for it at the screen.
 _WAITED_FOR = frozenset({MailKind.CODE, MailKind.RESET_PASSWORD, MailKind.INVITATION})
+# Minutes count: a backlog of reports must not delay them.
+_AT_ONCE = _WAITED_FOR | {MailKind.CRITICAL_RESULT, MailKind.CRITICAL_OVERDUE, MailKind.CRITICAL_WITHDRAWN}
 # Sent again only on request: the patient has lost it, or it never arrived.
 _SENT_ONCE_MORE = frozenset({MailKind.REPORT_READY, MailKind.SCAN_CLOSED, MailKind.ACCOUNT_APPROVED})
 BETWEEN_SENDINGS = timedelta(minutes=5)
@@ -106,5 +108,5 @@ def send_again(message_id: uuid.UUID, *, by: User) -> MailMessage:
 
 
 def _queue(message: MailMessage) -> None:
-    queue = outbox.Queue.CODES if message.kind in _WAITED_FOR else outbox.Queue.MAIL
+    queue = outbox.Queue.CODES if message.kind in _AT_ONCE else outbox.Queue.MAIL
     outbox.add(queue, "send_mail", message.id)

@@ -149,5 +149,27 @@ def watch_alarm(sentences: Sequence[str]) -> Draft:
     return Draft(subject, "watch_alarm", {"sentences": list(sentences)})
 
 
+def critical_result() -> Draft:
+    """To those who can act: neither whose result it is nor what was found."""
+    return Draft(_("A critical result waits for you"), "critical_result", {})
+
+
+def critical_overdue(minutes: int) -> Draft:
+    return Draft(_("Nobody has taken note of a critical result"), "critical_overdue", {"minutes": minutes})
+
+
+def critical_withdrawn() -> Draft:
+    return Draft(_("A critical result has been withdrawn"), "critical_withdrawn", {})
+
+
+def scan_assigned() -> Draft:
+    """To the doctor: neither whose scan it is nor why."""
+    return Draft(_("A scan has been assigned to you"), "scan_assigned", {})
+
+
+def second_reading() -> Draft:
+    return Draft(_("The second reading is there"), "second_reading", {})
+
+
 def reset_password(token: str, minutes: int) -> Draft:
     return Draft(_("Choose a new password"), "reset_password", {"token": token, "minutes": minutes})

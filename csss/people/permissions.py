@@ -19,6 +19,8 @@ class Permission(StrEnum):
     SCAN_REVIEW = "scan.review"
     SCAN_PRESCRIBE = "scan.prescribe"
     SCAN_SEE = "scan.see"
+    CRITICAL_SEE = "critical.see"
+    CRITICAL_ACKNOWLEDGE = "critical.acknowledge"
     ASSISTANT_ASK = "assistant.ask"
     REPORT_APPROVE = "report.approve"
     REPORT_DOWNLOAD = "report.download"
@@ -39,6 +41,8 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.SCAN_REVIEW: frozenset({Role.DOCTOR}),
     Permission.SCAN_PRESCRIBE: frozenset({Role.PHARMACIST}),
     Permission.SCAN_SEE: frozenset(Role),
+    Permission.CRITICAL_SEE: frozenset({Role.DOCTOR, Role.PHARMACIST, Role.ADMIN}),
+    Permission.CRITICAL_ACKNOWLEDGE: frozenset({Role.PHARMACIST, Role.ADMIN}),
     Permission.ASSISTANT_ASK: frozenset(Role),
     Permission.REPORT_APPROVE: frozenset({Role.ADMIN}),
     Permission.REPORT_DOWNLOAD: frozenset(Role),

@@ -1,4 +1,4 @@
-"""Look up the doctors of the hospital."""
+"""Look up the people who work in the hospital."""
 
 import uuid
 from collections.abc import Sequence
@@ -19,3 +19,9 @@ def active_doctors() -> Sequence[tuple[uuid.UUID, str]]:
 def doctor_name(user_id: uuid.UUID) -> str | None:
     """The name of this doctor, also of one who has left; None when there is no such doctor."""
     return db.session.scalar(select(User.name).where(User.id == user_id, User.role == Role.DOCTOR))
+
+
+def active(*roles: Role) -> Sequence[User]:
+    """Everybody of these roles who can sign in."""
+    query = select(User).where(User.role.in_(roles), User.state == AccountState.ACTIVE)
+    return db.session.scalars(query.order_by(User.id)).all()

@@ -21,7 +21,7 @@ from csss.reports import queries
 from csss.reports.models import Approval, ReportVersion
 from csss.scans.list_rows import ListedScan, rows_of
 from csss.scans.models import Review, Scan, ScanClosure, ScanHold
-from csss.scans.queries import PAGE_SIZE
+from csss.scans.queries import PAGE_SIZE, on_top
 from csss.scans.states import Agreement, Status
 
 
@@ -54,7 +54,8 @@ class Release:
 
 
 def waiting(*, search: str = "", page: int = 1) -> ListPage[ListedScan]:
-    """Scans that wait for an administrator: answered holds first, then what can be approved, then unanswered holds.
+    """Scans that wait for an administrator: critical results first, then answered holds, then what can be approved, then
+    unanswered holds.
 
     Within each group, urgent first, then the longest waiting.
     """
@@ -62,6 +63,8 @@ def waiting(*, search: str = "", page: int = 1) -> ListPage[ListedScan]:
     words = searching.values(search)
     if words:
         query = query.where(Scan.patient_id.in_(searching.patients()))
+    first = on_top()
+    order = order if first is None else (first, *order)
     ids = page_of(query.order_by(*order), page, PAGE_SIZE, words)
     return ids.with_rows(rows_of(ids.rows))
 

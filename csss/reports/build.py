@@ -10,7 +10,7 @@ from csss.i18n import in_english
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
 from csss.reports import context, lettering, queries
-from csss.scans import disclosure
+from csss.scans import critical_results, disclosure
 from csss.scans.findings import NamedFinding, findings_of
 from csss.scans.models import Review, Scan
 from csss.scans.own_reading import Why, counts_as_uncertain, why
@@ -89,6 +89,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
                 : version - 1
             ]  # version 1 must not show a later addendum, even if it is made late
         ),
+        critical=_critical(scan, version),
         signatures=_signatures(scan, scan.reviews[-1], prescribed[-1]),
     )
     return lettering.settled(made)
@@ -139,6 +140,21 @@ def _review(review: Review) -> context.PrintedReview:
         impression=review.impression,
         diagnosis=review.diagnosis,
         agreement=review.agreement.value if review.agreement else None,
+    )
+
+
+def _critical(scan: Scan, version: int) -> context.PrintedCritical | None:
+    """The critical result that counts, unless a later addendum than those of this version has marked it."""
+    result = critical_results.standing(scan.id)
+    if result is None or (result.addendum_number or 0) >= version:
+        return None
+    taken = result.acknowledgement
+    return context.PrintedCritical(
+        action=result.action,
+        marked_at=result.marked_at,
+        taken_by=taken.person.name if taken and taken.person else None,
+        role=taken.person_role.human if taken and taken.person_role else "",
+        taken_at=taken.at if taken else None,
     )
 
 

@@ -177,6 +177,17 @@ class PrintedReview:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrintedCritical:
+    """A critical result: what had to be done, and who has taken note of it; `taken_by` is None while nobody has."""
+
+    action: str
+    marked_at: datetime
+    taken_by: str | None = None
+    role: str = ""
+    taken_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrintedMedicine:
     drug: str
     dose: str
@@ -237,6 +248,7 @@ class ReportContext:
     earlier_reviews: tuple[PrintedReview, ...] = ()
     earlier_prescriptions: tuple[PrescriptionText, ...] = ()
     addenda: tuple[PrintedAddendum, ...] = ()
+    critical: PrintedCritical | None = None
     timezone: str = "UTC"
     language: str = "en-GB"  # BCP 47; language of the fixed texts, for screen readers
     draft: bool = False

@@ -17,7 +17,7 @@ from csss.people.models import User
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
 from csss.reports.context import ReportContext
-from csss.scans import disclosure
+from csss.scans import critical_results, disclosure
 from csss.scans.models import Scan
 
 T = TypeVar("T")
@@ -76,6 +76,11 @@ def _texts(scan: Scan, by: User, prescription: Prescription | None) -> Iterator[
         yield Text(_("Diagnosis"), review.diagnosis, correction)
         yield Text(_("Impression"), review.impression, correction)
         yield Text(_("Findings"), review.findings, correction)
+        result = critical_results.standing(scan.id)
+        if result is not None:
+            yield Text(_("Critical result"), result.action, correction)
+            if result.acknowledgement is not None and result.acknowledgement.person is not None:
+                yield _signer(result.acknowledgement.person)
         yield _signer(review.doctor)
     if prescription is not None:
         correction = _("Put the scan on hold and ask the pharmacist for a correction.")

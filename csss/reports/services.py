@@ -135,9 +135,13 @@ def lift(scan_id: uuid.UUID, *, by: User) -> None:
         record("scan.hold_lifted", scan, by=by)
 
 
-def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
+def add_addendum(
+    scan_id: uuid.UUID, *, note: str, critical: bool = False, critical_action: str = "", by: User
+) -> Addendum:
     """Add a signed note after release, and make the new report version that contains it."""
-    addendum = scan_services.add_addendum(scan_id, note=note, by=by)
+    addendum = scan_services.add_addendum(
+        scan_id, note=note, critical=critical, critical_action=critical_action, by=by
+    )
     db.session.flush()
     outbox.add(outbox.Queue.REPORTS, "render_report", scan_id, addendum.id)
     return addendum

@@ -36,7 +36,7 @@ def take(scan_id: uuid.UUID, *, by: User, over: bool = False) -> ScanClaim | Non
     None for a scan that no doctor has to act on. Raises NotFound.
     """
     scan = workflow.lock(scan_id)
-    if not _is_to_do(scan):
+    if not needs_a_doctor(scan):
         return None
     claim = db.session.get(ScanClaim, scan_id, populate_existing=True)
     at = now()
@@ -86,10 +86,11 @@ def standing(scan_id: uuid.UUID) -> ScanClaim | None:
 def is_to_do(scan_id: uuid.UUID) -> bool:
     """Whether a doctor still has to act on the scan. Only then a claim is useful."""
     scan = db.session.get(Scan, scan_id)
-    return scan is not None and _is_to_do(scan)
+    return scan is not None and needs_a_doctor(scan)
 
 
-def _is_to_do(scan: Scan) -> bool:
+def needs_a_doctor(scan: Scan) -> bool:
+    """Whether a doctor still has to act on this scan."""
     if scan.closure is not None:
         return False
     if scan.status in {Status.PENDING_AI, Status.AI_ANALYZED}:

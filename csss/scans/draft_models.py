@@ -4,7 +4,7 @@ the saved view of the worklist."""
 import uuid
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from csss.clock import now
@@ -25,6 +25,8 @@ class ReviewDraft(Model):
     impression: Mapped[str] = mapped_column(Text, default="")
     diagnosis: Mapped[str] = mapped_column(Text, default="")
     agreement: Mapped[Agreement | None] = mapped_column(text_enum(Agreement, "draft_agreement"))
+    critical: Mapped[bool] = mapped_column(default=False, server_default=false())
+    critical_action: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     saved_at: Mapped[datetime] = mapped_column(default=now)
 
     __table_args__ = (

@@ -5,6 +5,7 @@
 
 import re
 import uuid
+from typing import Protocol
 
 from csss.audit.record import record
 from csss.database import db
@@ -66,7 +67,24 @@ def changed_mind(scan: Scan, signed: ReviewText, *, by: User) -> bool | None:
     first = disclosure.first_impression(scan, by)
     if first is None:
         return None
-    return _plain(first.diagnosis) != _plain(signed.diagnosis.strip() or signed.impression)
+    return not same_conclusion(first, signed)
+
+
+class Concluded(Protocol):
+    """A text that ends in a conclusion: a reading, a first impression, a request for a second reading."""
+
+    @property
+    def impression(self) -> str: ...
+
+    @property
+    def diagnosis(self) -> str: ...
+
+
+def same_conclusion(one: Concluded, other: Concluded) -> bool:
+    """Whether the diagnoses are the same, or without one the impressions; but for capitals and punctuation."""
+    return _plain(one.diagnosis.strip() or one.impression) == _plain(
+        other.diagnosis.strip() or other.impression
+    )
 
 
 def _plain(text: str) -> list[str]:

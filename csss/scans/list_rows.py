@@ -17,6 +17,7 @@ from csss.scans import disclosure
 from csss.scans.claims import ScanClaim
 from csss.scans.models import AnalysisRun, Prediction, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Priority, RunState, ScanKind, Status
+from csss.scans.together_models import ScanAssignment, SecondReading, SecondReadingRequest
 
 
 class ListedRun(NamedTuple):
@@ -45,6 +46,21 @@ class ListedClaim(NamedTuple):
     doctor: str
 
 
+class ListedAssignment(NamedTuple):
+    to_id: uuid.UUID
+    to: str
+    by: str
+    note: str
+
+
+class ListedSecond(NamedTuple):
+    """A second reading that is asked for, or written (`written`) and not yet signed."""
+
+    asked_by_id: uuid.UUID
+    asked_by: str
+    written: bool
+
+
 class ListedClosure(NamedTuple):
     closed_at: datetime
 
@@ -69,6 +85,8 @@ class ListedScan:
     prediction: ListedPrediction | None
     open_hold: ListedHold | None
     claim: ListedClaim | None
+    assignment: ListedAssignment | None
+    second: ListedSecond | None
     closure: ListedClosure | None
 
 
@@ -81,7 +99,7 @@ def rows_of(ids: Sequence[uuid.UUID]) -> list[ListedScan]:
 @cache
 def _row_query() -> Any:
     """Build the query; `_row_of` reads each column by its name."""
-    doctor = aliased(User)
+    doctor, assignee, assigner, asker = (aliased(User) for _ in range(4))
     later = aliased(AnalysisRun)
     newest = select(func.max(later.requested_at)).where(later.scan_id == Scan.id).scalar_subquery()
     # The run does not matter once there is a reading.
@@ -102,6 +120,10 @@ def _row_query() -> Any:
             *(ScanHold.to.label("held_for"), ScanHold.note.label("hold_note"), ScanHold.answered_at),
             ScanHold.taken_back,
             *(ScanClaim.doctor_id.label("claimed_by"), doctor.name.label("claimed_by_name")),
+            *(ScanAssignment.to_id, assignee.name.label("assignee"), assigner.name.label("assigner")),
+            ScanAssignment.note.label("assignment_note"),
+            *(SecondReadingRequest.asked_by_id, asker.name.label("asker")),
+            SecondReading.written_at.label("second_written_at"),
             ScanClosure.closed_at,
         )
         .join(Patient, Patient.id == Scan.patient_id)
@@ -111,6 +133,15 @@ def _row_query() -> Any:
         .outerjoin(ScanHold, and_(ScanHold.scan_id == Scan.id, ScanHold.lifted_at.is_(None)))
         .outerjoin(ScanClaim, and_(ScanClaim.scan_id == Scan.id, alive))
         .outerjoin(doctor, doctor.id == ScanClaim.doctor_id)
+        .outerjoin(ScanAssignment, and_(ScanAssignment.scan_id == Scan.id, ScanAssignment.ended_at.is_(None)))
+        .outerjoin(assignee, assignee.id == ScanAssignment.to_id)
+        .outerjoin(assigner, assigner.id == ScanAssignment.by_id)
+        .outerjoin(
+            SecondReadingRequest,
+            and_(SecondReadingRequest.scan_id == Scan.id, SecondReadingRequest.ended_at.is_(None)),
+        )
+        .outerjoin(asker, asker.id == SecondReadingRequest.asked_by_id)
+        .outerjoin(SecondReading, SecondReading.request_id == SecondReadingRequest.id)
         .outerjoin(ScanClosure, ScanClosure.scan_id == Scan.id)
         .where(Scan.id.in_(bindparam("ids", expanding=True)))
     )
@@ -147,5 +178,11 @@ def _row_of(row: Any) -> ListedScan:
         if row.held_for is not None
         else None,
         claim=ListedClaim(row.claimed_by, row.claimed_by_name) if row.claimed_by is not None else None,
+        assignment=ListedAssignment(row.to_id, row.assignee, row.assigner, row.assignment_note)
+        if row.to_id is not None
+        else None,
+        second=ListedSecond(row.asked_by_id, row.asker, row.second_written_at is not None)
+        if row.asked_by_id is not None
+        else None,
         closure=ListedClosure(row.closed_at) if row.closed_at is not None else None,
     )

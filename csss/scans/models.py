@@ -10,6 +10,7 @@ from csss.clock import now
 from csss.database import APPEND_ONLY, Model, text_enum
 from csss.people.models import Patient, User
 from csss.scans.states import Agreement, HoldFor, Priority, RunState, ScanKind, Status, Sureness
+from csss.scans.together_models import ScanAssignment, SecondReadingRequest
 
 _JSON_OR_NULL = JSON(none_as_null=True)
 
@@ -49,6 +50,12 @@ class Scan(Model):
     )
     addenda: Mapped[list["Addendum"]] = relationship(order_by="Addendum.number", viewonly=True)
     opening: Mapped["PharmacistOpening | None"] = relationship(viewonly=True)
+    assignments: Mapped[list[ScanAssignment]] = relationship(
+        order_by=ScanAssignment.assigned_at, viewonly=True
+    )
+    second_requests: Mapped[list[SecondReadingRequest]] = relationship(
+        order_by=SecondReadingRequest.asked_at, viewonly=True
+    )
 
     __table_args__ = (
         # The index includes the id, so that finding, sorting and counting a page never reads the table.
@@ -176,6 +183,8 @@ class Review(Model):
     agreement: Mapped[Agreement | None] = mapped_column(text_enum(Agreement))  # None without a prediction
     read_myself: Mapped[bool] = mapped_column(default=False)
     changed_mind: Mapped[bool | None]  # against the doctor's first impression; None without one
+    # What must be done now, if it is a critical result; empty if it is none.
+    critical_action: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
     doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
@@ -289,6 +298,9 @@ class Addendum(Model):
     number: Mapped[int]
     author_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     note: Mapped[str] = mapped_column(Text)
+    critical_action: Mapped[str] = mapped_column(
+        Text, default="", server_default=text("''")
+    )  # as of a reading
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     author: Mapped[User] = relationship(lazy="joined", innerjoin=True)

@@ -99,6 +99,10 @@ _RUNS: dict[RunState, _Kind] = {
     RunState.RUNNING: _Kind(_l("Analysis running"), "wait", "hourglass"),
     RunState.FAILED: _Kind(_l("Analysis failed"), "bad", "alert"),
 }
+_CRITICAL: dict[bool, _Kind] = {
+    False: _Kind(_l("Critical: nobody has taken note"), "bad", "alert"),
+    True: _Kind(_l("Critical result"), "bad", "alert"),
+}
 _UNCERTAIN = _Kind(_l("Ready to read – uncertain"), "warn", "warning")
 _WITHOUT_CLASSIFIER = _Kind(_l("To be read without classifier"), "warn", "warning")
 _TAKEN_BACK = _Kind(_l("Signature taken back"), "warn", "pause")
@@ -111,6 +115,11 @@ _HELD: dict[HoldFor, _Kind] = {
 def status_for_staff(scan: Scan) -> Tag:
     """The scan's status, or what blocks it: closed, on hold, analysis running or failed, uncertain."""
     return _staff_kind(scan).tag()
+
+
+def critical_tag(acknowledged: bool | None) -> Tag | None:
+    """Whether somebody has taken note of a critical result; None for a scan without one."""
+    return _CRITICAL[acknowledged].tag() if acknowledged is not None else None
 
 
 def _staff_kind(scan: Scan) -> _Kind:

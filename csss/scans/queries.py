@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, case, func, or_, select
 from sqlalchemy.orm import joinedload, lazyload
 
 from csss.database import db
@@ -15,7 +15,7 @@ from csss.paging import ListPage, place
 from csss.people import search as searching
 from csss.people.models import Patient, User
 from csss.people.roles import Role
-from csss.scans import disclosure
+from csss.scans import critical_results, disclosure
 from csss.scans.list_rows import ListedScan, rows_of
 from csss.scans.models import AnalysisRun, Review, Scan, ScanClosure, ScanHold
 from csss.scans.states import HoldFor, Status
@@ -83,7 +83,7 @@ def queue(
     page: int = 1,
 ) -> ListPage[ListedScan]:
     """The scans that somebody has to act on: open, in one of `statuses`, or held for a correction by `held`; never
-    those whose signature was taken back.
+    those whose signature was taken back. Critical results come first, in every order.
 
     `search` matches part of the patient's name or the start of the MRN. An unknown `sort` means priority. A page
     past the end gives the last page.
@@ -92,8 +92,20 @@ def queue(
     ids, number = _queue(tuple(statuses), held, bool(words), sort if sort in SORTS else "priority")
     total = db.session.scalar(number, words) or 0
     page, skip = place(page, total, PAGE_SIZE)
+    first = on_top()
+    if first is not None:
+        ids = ids.order_by(None).order_by(first, *(SORTS.get(sort) or SORTS["priority"]), Scan.id)
     found = db.session.scalars(ids, {"most": PAGE_SIZE, "skip": skip, **words}).all()
     return ListPage(rows_of(found), page, total, PAGE_SIZE)
+
+
+def on_top() -> ColumnElement[int] | None:
+    """The order that puts scans with a critical result first, those before all of which nobody has taken note. None,
+    and no cost, while there are none."""
+    waiting, settled = critical_results.on_top()
+    if not waiting and not settled:
+        return None
+    return case((Scan.id.in_(waiting), 0), (Scan.id.in_(settled), 1), else_=2)
 
 
 # Cached: building the statement takes longer than the database needs to answer it.

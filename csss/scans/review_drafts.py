@@ -47,7 +47,7 @@ def save(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> ReviewDraft | 
     scan = workflow.lock(scan_id)
     check_can_draft(scan)
     texts = (reading.findings, reading.impression, reading.diagnosis)
-    if max(map(len, texts)) > MAX_TEXT:
+    if max(map(len, (*texts, reading.critical_action))) > MAX_TEXT:
         raise Invalid(
             findings=_("The draft is too long to be kept: at most %(most)s characters.", most=MAX_TEXT)
         )
@@ -55,7 +55,8 @@ def save(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> ReviewDraft | 
         delete(ReviewDraft).where(ReviewDraft.doctor_id == by.id, ReviewDraft.saved_at < now() - KEEP)
     )
     agreement = Agreement(reading.agreement) if reading.agreement in set(Agreement) else None
-    if not any(text.strip() for text in texts) and agreement is None:
+    critical = reading.critical or bool(reading.critical_action.strip())
+    if not any(text.strip() for text in texts) and agreement is None and not critical:
         discard(scan_id, by=by)
         return None
     draft = of(scan_id, by)
@@ -63,6 +64,7 @@ def save(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> ReviewDraft | 
         draft = ReviewDraft(id=uuid.uuid4(), scan_id=scan_id, doctor_id=by.id)
         db.session.add(draft)
     draft.findings, draft.impression, draft.diagnosis = texts
+    draft.critical, draft.critical_action = reading.critical, reading.critical_action
     draft.agreement, draft.saved_at = agreement, now()
     return draft
 

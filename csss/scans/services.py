@@ -22,8 +22,10 @@ from csss.people import patients
 from csss.people.models import Patient, User
 from csss.scans import (
     analysis,
+    assignments,
     claims,
     contradictions,
+    critical_results,
     disclosure,
     first_impressions,
     own_reading,
@@ -31,13 +33,15 @@ from csss.scans import (
     previews,
     report_templates,
     review_drafts,
+    second_readings,
     taking_back,
     workflow,
 )
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, KindCorrection, Review, Scan, ScanClosure
-from csss.scans.review_text import MAX_TEXT, ReviewText, text_problems
+from csss.scans.review_text import MAX_TEXT, ReviewText, critical_problems, text_problems
 from csss.scans.states import Agreement, HoldFor, Priority, ScanKind, Status
+from csss.scans.together_models import AssignmentEnd
 
 MAX_REASON = 2_000
 
@@ -164,9 +168,12 @@ def verify(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Review:
                 "Write your first impression and reveal the classifier’s answer: the reading is signed after that."
             )
         )
+    second_readings.check_may_sign(scan, by)
     review = _review(scan, reading, by)
     workflow.move(scan, Status.DOCTOR_VERIFIED, by=by)
     claims.end(scan.id)
+    second_readings.end(scan)
+    assignments.end(scan, AssignmentEnd.SIGNED, by=by)
     return review
 
 
@@ -177,6 +184,7 @@ def correct_review(scan_id: uuid.UUID, reading: ReviewText, *, by: User) -> Revi
     policies.check_can_correct(scan, HoldFor.DOCTOR)
     taking_back.check_may_sign_again(scan, by)
     review = _review(scan, reading, by)
+    assignments.end(scan, AssignmentEnd.SIGNED, by=by)
     if taking_back.sign_again(scan, by=by):
         return review
     answer_hold(scan)
@@ -212,8 +220,10 @@ def _review(scan: Scan, reading: ReviewText, by: User) -> Review:
         agreement=Agreement(reading.agreement) if reading.agreement and _predicted(as_known) else None,
         read_myself=reading.read_myself,
         changed_mind=first_impressions.changed_mind(scan, reading, by=by),
+        critical_action=reading.critical_action.strip() if reading.critical else "",
     )
     db.session.add(review)
+    critical_results.carry_on(scan, review, by=by)
     review_drafts.discard(scan.id, by=by)  # a colleague's draft stays, so that its text can still be copied
     return review
 
@@ -237,6 +247,8 @@ def close(scan_id: uuid.UUID, *, reason: str, by: User) -> ScanClosure:
     db.session.add(closure)
     review_drafts.discard_all(scan)
     claims.end(scan.id)
+    second_readings.end(scan)
+    assignments.end(scan, AssignmentEnd.CLOSED, by=by)
     record("scan.closed", scan, by=by)
     owe(MailKind.SCAN_CLOSED, scan.patient.user, scan.id)
     return closure
@@ -300,20 +312,29 @@ def _kinds(was: str, became: str) -> tuple[ScanKind, ScanKind]:
     return ScanKind(was), ScanKind(became)
 
 
-def add_addendum(scan_id: uuid.UUID, *, note: str, by: User) -> Addendum:
-    """Add a signed note after release. The caller must make the new report version
+def add_addendum(
+    scan_id: uuid.UUID, *, note: str, critical: bool = False, critical_action: str = "", by: User
+) -> Addendum:
+    """Add a signed note after release, which may mark a critical result. The caller must make the new report version
     (`reports.services.add_addendum`)."""
     scan = workflow.lock(scan_id)
     policies.check_can_add_addendum(scan)
     if not note.strip():
         raise Invalid(note=_("Write the addendum."))
     check_length(MAX_TEXT, note=note)
-    if errors := report_fonts.problems(note=note):
+    errors = report_fonts.problems(note=note) | critical_problems(critical=critical, action=critical_action)
+    if errors:
         raise Invalid(**errors)
     addendum = Addendum(
-        id=uuid.uuid4(), scan_id=scan.id, number=len(scan.addenda) + 1, author_id=by.id, note=note.strip()
+        id=uuid.uuid4(),
+        scan_id=scan.id,
+        number=len(scan.addenda) + 1,
+        author_id=by.id,
+        note=note.strip(),
+        critical_action=critical_action.strip(),
     )
     db.session.add(addendum)
+    critical_results.carry_on(scan, addendum, by=by)
     record("scan.addendum_added", scan, by=by, number=addendum.number)
     return addendum
 

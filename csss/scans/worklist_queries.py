@@ -35,6 +35,7 @@ from csss.scans.list_rows import ListedScan, rows_of
 from csss.scans.models import AnalysisRun, Prediction, Scan, ScanClosure, ScanHold
 from csss.scans.queries import PAGE_SIZE, held_for, is_open
 from csss.scans.states import HoldFor, Priority, RunState, Status
+from csss.scans.together_models import ScanAssignment, SecondReading, SecondReadingRequest
 from csss.scans.worklist_filters import EVERY_SCAN, ScanFilter, conditions
 
 TO_DO = (Status.PENDING_AI, Status.AI_ANALYZED)
@@ -210,13 +211,17 @@ def waiting_for_analysis(most: int) -> Sequence[uuid.UUID]:
 def next_scan_for(
     doctor: User, *, but: uuid.UUID | None = None, put_off: Sequence[uuid.UUID] = ()
 ) -> uuid.UUID | None:
-    """The scan that this doctor reads next: not claimed by a colleague, and ready to read, or urgent and waiting for
-    somebody to start its analysis; urgent first, then the longest waiting.
+    """The scan that this doctor reads next: neither claimed by a colleague nor assigned to one, and ready to read, or urgent
+    and waiting for somebody to start its analysis. Those assigned to this doctor come first, then urgent ones, then the
+    longest waiting.
 
     `but` is excluded: the scan that is open now. Those in `put_off` come when nothing else is ready, the longest put
     off first. None when nothing is ready.
     """
-    query = _ready_for(doctor).order_by(*_ORDER)
+    own = select(ScanAssignment.scan_id).where(
+        ScanAssignment.ended_at.is_(None), ScanAssignment.to_id == doctor.id
+    )
+    query = _ready_for(doctor).order_by(case((Scan.id.in_(own), 0), else_=1), *_ORDER)
     if but is not None:
         query = query.where(Scan.id != but)
     found = db.session.scalar(query.where(Scan.id.not_in(put_off)).limit(1))
@@ -249,4 +254,23 @@ def _ready_for(doctor: User) -> Select[uuid.UUID]:
     # Nobody has pressed the button, or the analysis failed: no reason to pass over an urgent scan.
     stuck = (Scan.status == Status.PENDING_AI) & (Scan.priority == Priority.URGENT) & ~at_work
     ready = or_(Scan.status == Status.AI_ANALYZED, stuck)
-    return select(Scan.id).where(ready, is_open(), Scan.id.not_in(others))
+    elsewhere = select(ScanAssignment.scan_id).where(
+        ScanAssignment.ended_at.is_(None), ScanAssignment.to_id != doctor.id
+    )
+    return select(Scan.id).where(
+        ready,
+        is_open(),
+        Scan.id.not_in(others),
+        Scan.id.not_in(elsewhere),
+        Scan.id.not_in(_waits_for_others(doctor)),
+    )
+
+
+def _waits_for_others(doctor: User) -> Select[uuid.UUID]:
+    """Scans with a second reading that another doctor has to write, or that is written and another doctor has to sign."""
+    mine = SecondReadingRequest.asked_by_id == doctor.id
+    written = SecondReading.request_id.is_not(None)
+    query = select(SecondReadingRequest.scan_id).outerjoin(
+        SecondReading, SecondReading.request_id == SecondReadingRequest.id
+    )
+    return query.where(SecondReadingRequest.ended_at.is_(None), or_(mine & ~written, ~mine & written))

@@ -69,6 +69,29 @@ class Minds:
 
 
 @dataclass(frozen=True)
+class Criticals:
+    """Critical results that were marked: how many; how long it took until somebody had taken note of them; and how many
+    of those whose time is over, or of which somebody has taken note, were within the limit.
+
+    A result that was withdrawn before anybody had taken note of it is left out.
+    """
+
+    marked: int
+    waits: Wait | None
+    decided: int
+    within: int
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Second readings: how many were asked for, how many were written, and how many of these came to the same conclusion."""
+
+    asked: int
+    written: int
+    same: int
+
+
+@dataclass(frozen=True)
 class Figures:
     """Everything that the page shows for one period, as of `made_at`."""
 
@@ -83,6 +106,8 @@ class Figures:
     verdicts: Mapping[str, Verdicts]  # by the predicted label; "Uncertain" is one of them
     readings: Readings
     minds: Minds
+    criticals: Criticals
+    seconds: Seconds
     mails: Mapping[tuple[MailKind, MailState], int]
 
 

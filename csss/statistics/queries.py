@@ -18,6 +18,7 @@ from sqlalchemy import (
     exists,
     extract,
     func,
+    or_,
     select,
     values,
 )
@@ -26,10 +27,23 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from csss.clock import now
 from csss.database import UTCDateTime, db
 from csss.notices.models import MailMessage
+from csss.scans import critical_results
+from csss.scans.critical_models import CriticalEvent, CriticalResult, CriticalStep
 from csss.scans.models import Prediction, Review, ScanClosure, ScanEvent
 from csss.scans.queries import counts
 from csss.scans.states import Agreement, Status
-from csss.statistics.figures import Bucket, Figures, Minds, Readings, Verdicts, Wait, buckets
+from csss.scans.together_models import SecondReading, SecondReadingRequest
+from csss.statistics.figures import (
+    Bucket,
+    Criticals,
+    Figures,
+    Minds,
+    Readings,
+    Seconds,
+    Verdicts,
+    Wait,
+    buckets,
+)
 
 KEPT_SECONDS = 60
 _KEPT = "csss_statistics"
@@ -66,6 +80,8 @@ def count(days: int) -> Figures:
         verdicts=_verdicts(since, until),
         readings=_readings(since, until),
         minds=_minds(since, until),
+        criticals=_criticals(since, until),
+        seconds=_seconds_of(since, until),
         mails=_mails(since, until),
     )
 
@@ -184,6 +200,39 @@ def _minds(since: datetime, until: datetime) -> Minds:
         )
     ).one()
     return Minds(int(row[0]), int(row[1] or 0))
+
+
+def _criticals(since: datetime, until: datetime) -> Criticals:
+    """The critical results marked in this period. They are few, so they are sorted here."""
+    taken = aliased(CriticalEvent)
+    rows = db.session.execute(
+        select(CriticalResult.marked_at, taken.at)
+        .outerjoin(taken, (taken.result_id == CriticalResult.id) & (taken.what == CriticalStep.ACKNOWLEDGED))
+        .where(
+            CriticalResult.marked_at >= since,
+            CriticalResult.marked_at < until,
+            or_(taken.at.is_not(None), CriticalResult.settled_at.is_(None)),
+        )
+    ).all()
+    most, at = critical_results.limit(), now()
+    waits = sorted(taken_at - marked_at for marked_at, taken_at in rows if taken_at is not None)
+    late = sum(taken_at is None and at - marked_at > most for marked_at, taken_at in rows)
+    within = sum(wait <= most for wait in waits)
+    number = len(waits)
+    middle = Wait(number, waits[(number + 1) // 2 - 1], waits[-(-number * 9 // 10) - 1]) if waits else None
+    return Criticals(len(rows), middle, number + late, within)
+
+
+def _seconds_of(since: datetime, until: datetime) -> Seconds:
+    """The second readings that were asked for in this period."""
+    same = func.sum(case((SecondReading.same, 1), else_=0))
+    row = db.session.execute(
+        select(func.count(), func.count(SecondReading.request_id), same)
+        .select_from(SecondReadingRequest)
+        .outerjoin(SecondReading, SecondReading.request_id == SecondReadingRequest.id)
+        .where(SecondReadingRequest.asked_at >= since, SecondReadingRequest.asked_at < until)
+    ).one()
+    return Seconds(int(row[0]), int(row[1]), int(row[2] or 0))
 
 
 def _readings(since: datetime, until: datetime) -> Readings:

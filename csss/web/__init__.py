@@ -59,6 +59,7 @@ def _register_blueprints(app: Flask) -> None:
     from csss.web.admin import admin
     from csss.web.assistant import assistant
     from csss.web.auth import auth
+    from csss.web.critical import critical
     from csss.web.doctor import doctor
     from csss.web.files import files
     from csss.web.health import status
@@ -76,6 +77,7 @@ def _register_blueprints(app: Flask) -> None:
         doctor,
         pharmacist,
         admin,
+        critical,
         files,
         models,
         model_versions,

@@ -25,7 +25,7 @@ from csss.outbox import OLD, OutboxJob, Queue, backlog, given_up_rows, overdue
 from csss.paths import free_space
 from csss.people.permissions import PUBLIC
 from csss.recalibration.in_use import folder_in_use
-from csss.scans import queries
+from csss.scans import critical_results, queries
 from csss.storage.files import Storage, storage
 from csss.web.guard import requires
 from csss.web.watch_metrics import watch_metrics
@@ -206,6 +206,7 @@ class _Numbers:
             yield from [
                 _gauge("csss_scans", "Open scans by status", "status", queries.counts()),
                 *self._outbox(),
+                *_critical(),
                 *watch_metrics(),
             ]
         except SQLAlchemyError:
@@ -231,6 +232,13 @@ class _Numbers:
             "queue",
             {queue: failed.get(queue, 0) for queue in Queue},
         )
+
+
+def _critical() -> Iterator[Metric]:
+    number, oldest = critical_results.count_open()
+    words = "Critical results that nobody has taken note of"
+    yield GaugeMetricFamily("csss_critical_open", words, value=number)
+    yield GaugeMetricFamily("csss_critical_oldest_seconds", "Age of the oldest of them", value=_age(oldest))
 
 
 def _gauge(name: str, words: str, label: str, numbers: Mapping[Any, float]) -> Metric:

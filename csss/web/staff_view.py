@@ -15,6 +15,8 @@ from csss.prescriptions import allergies, stated_facts
 from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.models import Prescription
 from csss.reports.models import ReportVersion
+from csss.scans import critical_results
+from csss.scans.critical_models import CriticalStep
 from csss.scans.models import Review, Scan
 from csss.scans.presenters import KIND_NAMES, kind_and_sent
 from csss.scans.states import HoldFor, Priority, RunState, Status
@@ -126,6 +128,15 @@ _CORRECTION_BY: dict[HoldFor, LazyString] = {
 }
 
 
+_CRITICAL_STEPS: dict[CriticalStep, LazyString] = {
+    CriticalStep.ACKNOWLEDGED: _l("Critical result taken note of"),
+    CriticalStep.ESCALATED: _l(
+        "Nobody had taken note of the critical result: administrators and the doctor were told"
+    ),
+    CriticalStep.WITHDRAWN: _l("Critical result withdrawn"),
+}
+
+
 _Told = tuple[datetime, str, str, User | None, str | None]
 
 
@@ -141,6 +152,28 @@ def _holds(scan: Scan) -> Iterator[_Told]:
         yield hold.placed_at, str(_CORRECTION_BY[hold.to]), "warn", hold.placed_by, hold.note
         if hold.lifted_at is not None:
             yield hold.lifted_at, _("Hold lifted"), "info", None, None
+
+
+def _critical(scan: Scan) -> Iterator[_Told]:
+    """What became of the scan's critical results."""
+    for result in critical_results.of(scan.id) if scan.reviews else ():
+        yield result.marked_at, _("Critical result marked"), "bad", result.marked_by, result.action
+        for each in result.events:
+            tone = "ok" if each.what is CriticalStep.ACKNOWLEDGED else "warn"
+            yield each.at, str(_CRITICAL_STEPS[each.what]), tone, each.person, None
+
+
+def _together(scan: Scan) -> Iterator[_Told]:
+    """Who had the scan, and who was asked for a second reading; no word of what was written."""
+    for each in scan.assignments:
+        words = _("Assigned to %(doctor)s", doctor=each.to.name)
+        yield each.assigned_at, words, "info", each.by, each.note or None
+    for asked in scan.second_requests:
+        yield asked.asked_at, _("Second reading asked for"), "info", asked.asked_by, None
+        if asked.second is not None:
+            yield asked.second.written_at, _("Second reading written"), "info", asked.second.doctor, None
+        if asked.withdrawn_by is not None and asked.ended_at is not None:
+            yield asked.ended_at, _("Request for a second reading ended"), "info", asked.withdrawn_by, None
 
 
 def history(
@@ -178,7 +211,7 @@ def history(
     for written in prescriptions[1:]:
         words = _("Prescription corrected (version %(number)s)", number=written.version)
         told.append((written.created_at, words, "info", written.pharmacist, None))
-    told += _holds(scan)
+    told += [*_holds(scan), *_critical(scan), *_together(scan)]
     if scan.closure is not None:
         told.append((scan.closure.closed_at, _("Closed"), "bad", scan.closure.doctor, scan.closure.reason))
     for addendum in scan.addenda:

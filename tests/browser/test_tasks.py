@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 from tests.browser.hands import Hand, Keyboard, Plain
 from tests.browser.scene import Scene
 from tests.browser.tasks import Task
-from tests.browser.walks import admin, doctor, everybody, patient, pharmacist
+from tests.browser.walks import admin, doctor, everybody, patient, pharmacist, together
 from tests.rules.routes import methods
 from tests.stack import Stack
 
@@ -161,7 +161,24 @@ TASKS = (
         "doctor.scan files.finding_map",
     ),
     Task("turn_the_pages_of_the_worklist", doctor.turn_the_pages, "doctor.worklist"),
+    Task("mark_a_critical_result", together.mark_a_critical_result, "doctor.scan POST doctor.verify"),
+    Task(
+        "assign_a_scan_and_give_it_back",
+        together.assign_and_give_back,
+        "doctor.worklist POST doctor.assign POST doctor.give_back",
+    ),
+    Task(
+        "ask_for_a_second_reading",
+        together.ask_for_a_second_reading,
+        "POST doctor.ask_second POST doctor.end_second POST doctor.verify",
+    ),
+    Task("write_a_second_reading", together.write_a_second_reading, "POST doctor.write_second"),
     # Pharmacists
+    Task(
+        "take_note_of_a_critical_result_as_pharmacist",
+        together.take_note_as_pharmacist,
+        "pharmacist.queue POST critical.take_note",
+    ),
     Task(
         "find_a_scan_and_prescribe",
         pharmacist.find_and_prescribe,
@@ -185,6 +202,11 @@ TASKS = (
         "pharmacist.template POST pharmacist.change_template POST pharmacist.remove_template",
     ),
     # Administrators
+    Task(
+        "take_note_of_a_critical_result_as_administrator",
+        together.take_note_as_administrator,
+        "admin.queue admin.scan POST critical.take_note",
+    ),
     Task(
         "approve_one_report",
         admin.approve_one,
@@ -275,6 +297,7 @@ ASIDE = {
     "GET admin.erase_code_state": REGION,
     "GET admin.release_state": REGION,
     "GET auth.login_code_state": REGION,
+    "GET critical.notices": REGION,
     "GET doctor.claim_state": REGION,
     "GET events.stream": "live changes; each page can be loaded again",
     "GET models.plot": "a picture in a model's card",

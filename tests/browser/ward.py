@@ -14,10 +14,12 @@ from csss.people.models import User
 from csss.people.permissions import PUBLIC
 from csss.reports import batches
 from csss.reports import services as reports
-from csss.scans import analysis, services
+from csss.scans import analysis, assignments, second_readings, services
 from csss.scans.models import Scan
+from csss.scans.review_text import ReviewText
 from csss.scans.states import HoldFor, Status
 from tests.factories import Clinic, reading
+from tests.integration.critical import URGENT_TEXT
 from tests.stack import Stack
 
 NewPage = Callable[..., Page]
@@ -42,7 +44,8 @@ def furnish(stack: Stack) -> dict[str, tuple[str, list[str]]]:
 
 
 def _scans(clinic: Clinic, people: dict[str, User]) -> list[Scan]:
-    """One in each stage; then one that is uncertain, one whose analysis has failed, one on hold, and a closed one."""
+    """One in each stage; then one that is uncertain, one whose analysis has failed, one on hold, and a closed one; one with
+    a critical result, and two with a second reading, asked for and written."""
     patient, doctor, admin = people["patient"], people["doctor"], people["admin"]
     stages = [clinic.scan(status, patient=patient, doctor=doctor) for status in Status]
     clinic.run_jobs("render_report")
@@ -56,7 +59,19 @@ def _scans(clinic: Clinic, people: dict[str, User]) -> list[Scan]:
     with transaction():
         services.close(closed.id, reason="It shows a hand.", by=doctor)
         reports.hold(held.id, to=HoldFor.DOCTOR, note="Which side?", by=admin)
-    return [*stages, uncertain, failed, held, closed]
+    return [*stages, uncertain, failed, held, closed, *_of_two_doctors(clinic, patient, doctor)]
+
+
+def _of_two_doctors(clinic: Clinic, patient: User, doctor: User) -> list[Scan]:
+    colleague = clinic.person("doctor", email="axe-colleague@csss.example")
+    critical, asked, written = (clinic.scan(Status.AI_ANALYZED, patient=patient) for _ in range(3))
+    with transaction():
+        services.verify(critical.id, URGENT_TEXT, by=doctor)
+        assignments.assign(asked.id, to=doctor.id, note="Rare.", by=colleague)
+        second_readings.ask(asked.id, ReviewText("A shadow.", "", "Carcinoma"), by=colleague)
+        second_readings.ask(written.id, ReviewText("A shadow.", "", "Carcinoma"), by=doctor)
+        second_readings.write(written.id, ReviewText("A scar.", "", "Scar"), by=colleague)
+    return [critical, asked, written]
 
 
 def _pages(clinic: Clinic, app: Flask, role: str, scans: list[Scan]) -> list[str]:

@@ -13,8 +13,9 @@ from csss.people.models import PatientCorrection
 from csss.prescriptions.fact_models import StatedFacts
 from csss.recalibration import services as recalibration
 from csss.reports import services as reports
-from csss.scans import services
+from csss.scans import critical_results, second_readings, services
 from csss.scans.models import FirstImpression, PharmacistOpening, Scan
+from csss.scans.review_text import ReviewText
 from csss.scans.states import NEXT, ScanKind, Status, Sureness
 from tests.factories import Clinic
 from tests.hospital import keep_fitted_version
@@ -60,8 +61,19 @@ def full_clinic(clinic: Clinic) -> Clinic:
             )
         )
         db.session.add(PharmacistOpening(scan_id=released, pharmacist_id=doctor.id, review_version=1))
+        reports.add_addendum(
+            released, note="Air.", critical=True, critical_action="Call the patient in.", by=doctor
+        )
         db.session.add(StatedFacts(scan_id=released, version=1, stated_by_id=doctor.id, weight_grams=70_000))
     version, admin = keep_fitted_version(), clinic.person("admin")
+    marked = critical_results.standing(released)
+    assert marked is not None
+    with transaction():
+        critical_results.acknowledge(released, marked.id, by=admin)
+    asked, second = clinic.scan(Status.AI_ANALYZED).id, clinic.person("doctor")
+    with transaction():
+        second_readings.ask(asked, ReviewText("Haze.", "", "Pneumonia"), by=doctor)
+        second_readings.write(asked, ReviewText("Haze.", "", "Pneumonia"), by=second)
     with transaction():
         recalibration.choose(version, seen=0, by=admin)
         db.session.add(HospitalVersion(number=1, name="St. Thomas", changed_by_id=admin.id))

@@ -234,6 +234,7 @@ def test_when_a_patient_is_erased_every_process_forgets_what_it_has_rendered(sit
                 since="2026-01-01",
                 waiting="1 h",
                 urgent=False,
+                critical=None,
                 tag=Tag("Waits", "info", "clock"),
             )
 

@@ -25,8 +25,16 @@ from csss.prescriptions.models import PrescriptionTemplate
 from csss.recalibration import services as recalibration
 from csss.reports import batches, queries
 from csss.reports import services as reports
-from csss.scans import analysis, report_templates, services, stored_sentences
+from csss.scans import (
+    analysis,
+    assignments,
+    report_templates,
+    second_readings,
+    services,
+    stored_sentences,
+)
 from csss.scans.models import Scan
+from csss.scans.review_text import ReviewText
 from csss.scans.states import HoldFor, Status
 from tests.conftest import settings_for
 from tests.factories import Clinic, reading
@@ -157,6 +165,10 @@ def _furnish(site: Site) -> None:
     site.scans = {name: scan.id for name, scan in make.items()}
     ids, doctor, admin = site.scans, of["doctor"], of["admin"]
     with transaction():
+        assignments.assign(ids["uncertain"], to=doctor.id, by=people["another doctor"])
+        written = ReviewText("Haze.", "", "Pneumonia")
+        second_readings.ask(ids["uncertain"], written, by=people["another doctor"])
+    with transaction():
         analysis.start(ids["queued"], by=doctor)
     with transaction():
         run = analysis.start(ids["failed"], by=doctor)
@@ -177,6 +189,8 @@ def _furnish(site: Site) -> None:
     clinic.run_jobs("render_report")
     with transaction():
         reports.add_addendum(ids["released"], note="Dated wrongly.", by=doctor)
+        critical = {"critical": True, "critical_action": "Call the patient in today."}
+        reports.add_addendum(ids["released"], note="Air beside the lung.", **critical, by=doctor)
     clinic.run_jobs("render_report", "send_mail")
     # Approved, its report not yet stored: the patient must still see nothing.
     site.scans["approved"] = clinic.scan(Status.REPORT_READY, **of).id

@@ -42,8 +42,8 @@ def test_permissions_are_those_of_the_design() -> None:
     everybody = {"account.own", "scan.see", "report.download", "assistant.ask"}
     assert may == {
         Role.PATIENT: everybody | {"scan.upload"},
-        Role.DOCTOR: everybody | {"scan.review", "model.read"},
-        Role.PHARMACIST: everybody | {"scan.prescribe", "model.read"},
+        Role.DOCTOR: everybody | {"scan.review", "model.read", "critical.see"},
+        Role.PHARMACIST: everybody | {"scan.prescribe", "model.read", "critical.see", "critical.acknowledge"},
         Role.ADMIN: everybody
         | {
             "report.approve",
@@ -53,6 +53,8 @@ def test_permissions_are_those_of_the_design() -> None:
             "model.choose",
             "model.watch",
             "patient.erase",
+            "critical.see",
+            "critical.acknowledge",
         }
         | {"hospital.change"},
     }

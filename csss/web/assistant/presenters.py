@@ -66,6 +66,7 @@ def _answer(question: str, topic: Topic) -> Exchange:
     shown = hospital()
     filled = topic.answer.format(
         upload_mb=settings.upload_mb,
+        critical_minutes=settings.critical_minutes,
         otp_minutes=_n("%(num)s minute", "%(num)s minutes", settings.otp_minutes),
         session_minutes=_n("%(num)s minute", "%(num)s minutes", settings.session_minutes),
         session_hours=_n("%(num)s hour", "%(num)s hours", settings.session_hours),

@@ -1,13 +1,16 @@
 """The forms that a doctor sends. The services decide whether to accept them."""
 
+import uuid
 from typing import Any
 
 from flask_babel.speaklater import LazyString
 from wtforms import BooleanField, Form, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
-from csss.i18n import _l
-from csss.scans import own_reading
+from csss.i18n import _, _l
+from csss.people import staff
+from csss.people.models import User
+from csss.scans import assignments, own_reading
 from csss.scans.draft_models import ReportTemplate, ReviewDraft
 from csss.scans.models import FirstImpression, Review, Scan
 from csss.scans.report_templates import MAX_TITLE, Block
@@ -28,6 +31,9 @@ SURENESS_WORDS: dict[Sureness, LazyString] = {
 }
 
 
+_OFF = (False, "false", "", "0", "off")
+
+
 class ReviewForm(Form):
     """A doctor's reading, both the first and a corrected one."""
 
@@ -39,9 +45,10 @@ class ReviewForm(Form):
         choices=[SelectChoice(agreement.value, words) for agreement, words in _AGREEMENT_WORDS.items()],
         validate_choice=False,
     )
-    read_myself = BooleanField(
-        _l("I have read this scan myself"), false_values=(False, "false", "", "0", "off")
-    )
+    read_myself = BooleanField(_l("I have read this scan myself"), false_values=_OFF)
+
+    critical = BooleanField(_l("Critical result: somebody must act now"), false_values=_OFF)
+    critical_action = StringField(_l("What must be done now, and by whom"), filters=[clean])
 
     sureness = RadioField(
         _l("How sure are you?"),
@@ -63,7 +70,9 @@ class ReviewForm(Form):
             "impression": written.impression,
             "diagnosis": written.diagnosis,
             "agreement": agreement.value if agreement else None,
+            "critical_action": getattr(written, "critical_action", ""),
         }
+        values["critical"] = getattr(written, "critical", bool(values["critical_action"]))
         return cls(data=values)
 
     def reading(self) -> ReviewText:
@@ -74,6 +83,8 @@ class ReviewForm(Form):
             diagnosis=self.diagnosis.data or "",
             agreement=self.agreement.data or None,
             read_myself=bool(self.read_myself.data),
+            critical=bool(self.critical.data),
+            critical_action=self.critical_action.data or "",
         )
 
     def offer(self, diagnosis: str) -> None:
@@ -81,8 +92,13 @@ class ReviewForm(Form):
         if self.diagnosis.errors and self.agreement.data == Agreement.AGREE and not self.diagnosis.data:
             self.diagnosis.data = diagnosis
 
-    def asked_of(self, scan: Scan, *, first: bool = False) -> "ReviewForm":
-        """Remove the fields that this scan does not need; `first`: a first impression, which needs one more."""
+    def asked_of(self, scan: Scan, *, first: bool = False, second: bool = False) -> "ReviewForm":
+        """Remove the fields that this scan does not need; `first`: a first impression, which needs one more; `second`: a
+        second reading, which is findings and a conclusion alone."""
+        if second:
+            for name in ("agreement", "read_myself", "critical", "critical_action", "sureness"):
+                delattr(self, name)
+            return self
         if first:
             self.sureness.flags.required = True
         else:
@@ -98,6 +114,31 @@ class ReviewForm(Form):
 
 class WithoutClassifierForm(Form):
     reason = TextAreaField(_l("Reason"), id="without-reason", filters=[clean])
+
+
+class AssignForm(Form):
+    """To whom a scan is assigned; `to` has the doctors who can sign in, and oneself at the end."""
+
+    to = SelectField(_l("Colleague"), id="assign-to", validate_choice=False)
+    note = StringField(_l("Note"), id="assign-note", filters=[one_line])
+
+    @property
+    def chosen(self) -> uuid.UUID | None:
+        """The chosen doctor; None for anything else."""
+        try:
+            return uuid.UUID(self.to.data or "")
+        except ValueError:
+            return None
+
+    def offering(self, me: User) -> "AssignForm":
+        """Offer the doctors; chosen is the one whom this doctor chose last, else the first colleague."""
+        doctors = [(str(id_), name) for id_, name in staff.active_doctors() if id_ != me.id]
+        doctors.append((str(me.id), _("Myself")))
+        self.to.choices = doctors
+        last, known = str(assignments.last_chosen(me)), {value for value, _name in doctors}
+        if self.to.data not in known:
+            self.to.data = last if last in known else doctors[0][0]
+        return self
 
 
 class CloseForm(Form):
@@ -125,6 +166,12 @@ class KindForm(Form):
 
 class AddendumForm(Form):
     note = TextAreaField(_l("Addendum"), filters=[clean])
+    critical = BooleanField(
+        _l("Critical result: somebody must act now"), id="addendum-critical", false_values=_OFF
+    )
+    critical_action = StringField(
+        _l("What must be done now, and by whom"), id="addendum-critical-action", filters=[clean]
+    )
 
 
 class ReportTemplateForm(Form):

@@ -13,7 +13,15 @@ from csss.errors import NotFound
 from csss.i18n import _, _l
 from csss.people.models import User
 from csss.reports import queries as reports
-from csss.scans import disclosure, own_reading, policies, queries, taking_back
+from csss.scans import (
+    assignments,
+    disclosure,
+    own_reading,
+    policies,
+    queries,
+    second_readings,
+    taking_back,
+)
 from csss.scans.draft_models import ReviewDraft
 from csss.scans.list_rows import ListedScan
 from csss.scans.models import AnalysisRun, FirstImpression, Scan, ScanHold
@@ -28,7 +36,9 @@ from csss.scans.presenters import (
 )
 from csss.scans.states import HoldFor, RunState, ScanKind, Status
 from csss.scans.stored_sentences import in_words
+from csss.web.critical import CriticalView, critical_of
 from csss.web.doctor.forms import SURENESS_WORDS
+from csss.web.doctor.together import TogetherView, together_view
 from csss.web.filters import ago, day, when
 from csss.web.findings_view import FindingRow, findings_view
 from csss.web.scan_view import VersionView, age_and_sex, version_view
@@ -107,6 +117,9 @@ class May:
     read_without: bool
     reveal: bool  # a first impression is asked for; until it is kept, nothing can be signed
     verify: bool
+    assign: bool
+    ask_second: bool
+    write_second: bool  # another doctor has asked for it
     correct: bool
     take_back: bool
     correct_kind: bool
@@ -146,6 +159,8 @@ class ReadingPage(ScanView):
     awaits_report: bool
     events: tuple[Event, ...]
     others: tuple[Other, ...]
+    together: TogetherView  # to whom it is assigned, and the second reading
+    critical: CriticalView | None  # the critical result, and who has taken note of it
     first: First | None  # what this doctor thought before the classifier's answer was revealed
 
 
@@ -217,6 +232,8 @@ def reading_page(
         events=tuple(history(scan, versions=versions, failures=True, steps=_STEPS)),
         draft=_unsigned(draft, scan, may) if draft is not None else None,
         others=_others(scan, compare),
+        together=together_view(scan, reader),
+        critical=critical_of(scan.id) if scan.reviews else None,
         first=_first(first) if first is not None else None,
     )
 
@@ -240,12 +257,17 @@ def _diagnosis_hint(scan: Scan) -> str | None:
 
 
 def _may(scan: Scan, reader: User) -> May:
-    verify = policies.may(policies.check_can_verify, scan)
+    verify = policies.may(policies.check_can_verify, scan) and policies.may(
+        second_readings.check_may_sign, scan, reader
+    )
     return May(
         analyse=policies.may(policies.check_can_analyse, scan),
         read_without=policies.may(policies.check_can_read_without_classifier, scan),
         reveal=verify and disclosure.must_reveal(scan, reader),
         verify=verify,
+        assign=policies.may(assignments.check_can_assign, scan, reader),
+        ask_second=policies.may(second_readings.check_can_ask, scan, reader),
+        write_second=policies.may(second_readings.check_can_write, scan, reader),
         correct=policies.may(policies.check_can_correct, scan, HoldFor.DOCTOR)
         and policies.may(taking_back.check_may_sign_again, scan, reader),
         take_back=policies.may(taking_back.check_can_take_back, scan, reader),
@@ -330,8 +352,9 @@ def _unsigned(draft: ReviewDraft, scan: Scan, may: May) -> Unsigned:
         (_("Findings"), draft.findings),
         (_("Impression"), draft.impression),
         (_("Diagnosis"), draft.diagnosis),
+        (_("Critical result"), draft.critical_action),
     )
-    beside = overtaken(draft, scan) or not (may.verify or may.correct)
+    beside = overtaken(draft, scan) or not (may.verify or may.correct or may.write_second)
     return Unsigned(draft_saved(draft), tuple(each for each in texts if each[1].strip()), beside)
 
 

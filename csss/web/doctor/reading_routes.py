@@ -26,6 +26,7 @@ from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.claim_fragment import claim_view
 from csss.web.doctor.forms import (
     AddendumForm,
+    AssignForm,
     CloseForm,
     KindForm,
     PriorityForm,
@@ -46,7 +47,10 @@ _TYPED_INTO: dict[type[Form], tuple[str, ...]] = {
         "doctor.correct",
         "doctor.save_draft",
         "doctor.insert_template",
+        "doctor.ask_second",
+        "doctor.write_second",
     ),
+    AssignForm: ("doctor.assign",),
     AddendumForm: ("doctor.addendum",),
     CloseForm: ("doctor.close",),
     WithoutClassifierForm: ("doctor.read_without_ai",),
@@ -207,8 +211,14 @@ def correct_kind(scan_id: uuid.UUID) -> Response:
 def addendum(scan_id: uuid.UUID) -> Response:
     """Add a signed note after release; it makes a new version of the report."""
     form = AddendumForm(request.form)
-    note = form.note.data or ""
-    refused = take_step(scan_id, form, lambda: reports.add_addendum(scan_id, note=note, by=me()))
+    note, action = form.note.data or "", form.critical_action.data or ""
+    refused = take_step(
+        scan_id,
+        form,
+        lambda: reports.add_addendum(
+            scan_id, note=note, critical=bool(form.critical.data), critical_action=action, by=me()
+        ),
+    )
     return refused or done(
         scan_id, _("The addendum has been added. A new version of the report is being made.")
     )
@@ -249,7 +259,7 @@ def reading_page(
         else ReviewForm.starting_with(beginning or disclosure.first_impression(scan, me()))
     )
     review.offer(page.diagnosis_offer)
-    offered = page.may.verify or page.may.correct
+    offered = page.may.verify or page.may.correct or page.may.write_second
     refused = conflict is not None
     lost = _typed(sent) if sent is not None and not _is_shown(sent, page.may, refused=refused) else []
     if lost and conflict is None:
@@ -263,7 +273,8 @@ def reading_page(
         conflict=conflict,
         # Text that can no longer be sent is not lost: it is shown as text, to be copied.
         unsaved=lost,
-        review=review.asked_of(scan, first=page.may.reveal),
+        review=review.asked_of(scan, first=page.may.reveal, second=page.may.write_second),
+        assigning=(sent if isinstance(sent, AssignForm) else AssignForm()).offering(me()),
         templates=report_templates.of(me(), scan.kind) if offered else [],
         without=sent if isinstance(sent, WithoutClassifierForm) else WithoutClassifierForm(),
         closing=sent if isinstance(sent, CloseForm) else CloseForm(),
@@ -278,7 +289,8 @@ def reading_page(
 def _is_shown(sent: Form, may: reading.May, *, refused: bool) -> bool:
     """Whether the page has this form, with what was typed."""
     shown = {
-        ReviewForm: may.verify or may.correct,
+        ReviewForm: may.verify or may.correct or may.write_second,
+        AssignForm: may.assign,
         AddendumForm: may.add_addendum,
         CloseForm: may.close,
         WithoutClassifierForm: may.read_without,
@@ -293,7 +305,7 @@ def _typed(form: Form | None) -> list[tuple[str, str]]:
     texts = [
         (field.label.text, field.data)
         for field in form or ()
-        if field.name not in {"agreement", "sureness", "priority", "kind", "was"}
+        if field.name not in {"agreement", "sureness", "priority", "kind", "was", "to"}
     ]
     return [(label, text) for label, text in texts if isinstance(text, str) and text.strip()]
 

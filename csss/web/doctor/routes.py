@@ -12,9 +12,11 @@ from csss.people.permissions import Permission
 from csss.scans import analysis as analyses
 from csss.scans import claims, queries, worklist_views
 from csss.scans import worklist_queries as lists
+from csss.web.critical import critical_notices
 from csss.web.doctor import worklist
 from csss.web.doctor.blueprint import doctor
 from csss.web.doctor.claim_fragment import claim_fragment
+from csss.web.doctor.forms import AssignForm
 from csss.web.doctor.putting_off import put_off, put_off_now
 from csss.web.doctor.worklist_filter import FILTERS, address_of, columns, filter_form, read_filter, saved_view
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
@@ -36,7 +38,7 @@ def show_worklist() -> Response:
         return redirect_after(address_of(saved))
     asked = read_filter(request.args, me())
     found = worklist.look_up(asked)
-    rows = found.rows_for(me())
+    rows = found.rows_for(me(), worklist.assigned_to(asked, me()))
     region = worklist.Region(
         asked=asked,
         tabs=found.tabs,
@@ -51,7 +53,8 @@ def show_worklist() -> Response:
     values = {**region.values(), "rows": rows_to_send(rows), "columns": columns(asked)}
     values["plain_url"] = asked.url(**dict.fromkeys(FILTERS, ""))
     if not is_htmx():
-        values["form"] = filter_form(asked, me())
+        values |= {"form": filter_form(asked, me()), "critical": critical_notices()}
+        values["assigning"] = AssignForm().offering(me())
     return page_or_fragment("doctor/worklist.html", "doctor/_worklist.html", **values)
 
 

@@ -14,8 +14,9 @@ from csss import clock
 from csss.i18n import _, _n, language
 from csss.paging import ListPage
 from csss.people.models import User
-from csss.scans import own_reading, policies
+from csss.scans import assignments, own_reading, policies
 from csss.scans import worklist_queries as queries
+from csss.scans.list_rows import rows_of
 from csss.scans.models import Scan
 from csss.scans.own_reading import Why
 from csss.scans.presenters import KIND_NAMES, STATUS_NAMES, Tag, human_name, status_for_staff
@@ -61,6 +62,10 @@ class WorklistRow:
     urgent: bool
     why: str | None
     reader: str | None
+    assigned: str | None
+    mine: bool  # assigned to the reader
+    second: str | None
+    may_assign: bool
     ready: bool  # ready to be read, and no colleague is reading it
     analyse_url: str | None
 
@@ -121,6 +126,7 @@ def _row(scan: ListedScan, reader: uuid.UUID | None, base: str, picture: str) ->
     url = f"{base}scans/{scan.id}"
     other = scan.claim.doctor if scan.claim is not None and scan.claim.doctor_id != reader else None
     startable = scan.status is Status.PENDING_AI and policies.may(policies.check_can_analyse, as_scan)
+    elsewhere = scan.assignment is not None and scan.assignment.to_id != reader
     age = age_at(scan.date_of_birth, scan.uploaded_at)
     return WorklistRow(
         id=str(scan.id),
@@ -138,9 +144,32 @@ def _row(scan: ListedScan, reader: uuid.UUID | None, base: str, picture: str) ->
         urgent=scan.priority is Priority.URGENT,
         why=_why(scan),
         reader=other,
-        ready=scan.status is Status.AI_ANALYZED and other is None,
+        assigned=_assigned(scan, reader),
+        mine=scan.assignment is not None and not elsewhere,
+        second=_second(scan),
+        may_assign=scan.closure is None and scan.status in queries.TO_DO,
+        ready=scan.status is Status.AI_ANALYZED and other is None and not elsewhere,
         analyse_url=f"{url}/analyze" if startable else None,
     )
+
+
+def _assigned(scan: ListedScan, reader: uuid.UUID | None) -> str | None:
+    """To whom the scan is assigned, and by whom where it is the reader; with the note."""
+    found = scan.assignment
+    if found is None:
+        return None
+    if found.to_id != reader:
+        return _("Assigned to %(doctor)s", doctor=found.to)
+    words = _("Assigned to you by %(doctor)s", doctor=found.by)
+    return f"{words}: {shorten(found.note, 60)}" if found.note else words
+
+
+def _second(scan: ListedScan) -> str | None:
+    if scan.second is None:
+        return None
+    if scan.second.written:
+        return _("Second reading written")
+    return _("Second reading asked for by %(doctor)s", doctor=scan.second.asked_by)
 
 
 def ago(scan: ListedScan) -> str:
@@ -183,10 +212,27 @@ class WorklistContent:
     rows: list[RenderedRow]
     urgent_hidden: int  # by the filters, of those that wait for a doctor
 
-    def rows_for(self, reader: User) -> list[RenderedRow]:
-        if any(scan.claim is not None and scan.claim.doctor_id == reader.id for scan in self.page.rows):
-            return rendered_once(ROW, rows(self.page.rows, reader.id))
-        return self.rows
+    def rows_for(self, reader: User, first: Sequence[ListedScan] = ()) -> list[RenderedRow]:
+        """The rows; those in `first` come first, whatever page they are on."""
+        if not first and not any(_is_about(scan, reader.id) for scan in self.page.rows):
+            return self.rows
+        ids = {scan.id for scan in first}
+        others = [scan for scan in self.page.rows if scan.id not in ids]
+        return rendered_once(ROW, rows([*first, *others], reader.id))
+
+
+def _is_about(scan: ListedScan, reader: uuid.UUID) -> bool:
+    """Whether the row says something else to this doctor than to the others."""
+    claimed = scan.claim is not None and scan.claim.doctor_id == reader
+    return claimed or (scan.assignment is not None and scan.assignment.to_id == reader)
+
+
+def assigned_to(asked: WorklistFilter, reader: User) -> Sequence[ListedScan]:
+    """The scans assigned to this doctor: on top of the first page of what is to do, where nothing is searched for."""
+    if asked["status"] != TO_DO or asked["q"] or asked.filters or page_number() > 1:
+        return ()
+    ids = assignments.ids_for(reader)
+    return rows_of(ids) if ids else ()
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from csss.prescriptions.queries import scans_of
 from csss.prescriptions.safety import doses
 from csss.prescriptions.safety.facts import of_formulary
 from csss.prescriptions.templates import lines_of
-from csss.scans import policies, queries
+from csss.scans import critical_results, policies, queries
 from csss.scans.list_rows import ListedScan
 from csss.scans.models import Scan, ScanHold
-from csss.scans.presenters import Tag, status_for_staff
+from csss.scans.presenters import Tag, critical_tag, status_for_staff
 from csss.scans.states import HoldFor, Priority, Status
 from csss.web.filters import ago, shorten, when
 from csss.web.scan_view import age_at
@@ -42,11 +42,14 @@ class QueueRow:
     since: str
     waiting: str
     urgent: bool
+    critical: Tag | None
     tag: Tag
 
 
 def queue_rows(scans: Sequence[ListedScan]) -> list[QueueRow]:
-    diagnoses, base = queries.diagnoses([scan.id for scan in scans]), url_for("pharmacist.queue")
+    ids = [scan.id for scan in scans]
+    diagnoses, base = queries.diagnoses(ids), url_for("pharmacist.queue")
+    critical = critical_results.among(ids)
     return [
         QueueRow(
             id=str(scan.id),
@@ -60,6 +63,7 @@ def queue_rows(scans: Sequence[ListedScan]) -> list[QueueRow]:
             since=scan.uploaded_at.isoformat(),
             waiting=ago(scan.uploaded_at),
             urgent=scan.priority is Priority.URGENT,
+            critical=critical_tag(critical.get(scan.id)),
             tag=tag(cast("Scan", scan)),  # the statuses that presenters and policies need
         )
         for scan in scans

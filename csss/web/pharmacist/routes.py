@@ -22,6 +22,7 @@ from csss.reports import queries as report_queries
 from csss.scans import policies, queries, taking_back
 from csss.scans.models import Scan
 from csss.scans.states import HoldFor
+from csss.web.critical import critical_notices, critical_of
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires
 from csss.web.listing import page_number, pager
@@ -58,6 +59,7 @@ def queue() -> Response:
         form=form,
         rows=rendered_once("pharmacist/_queue_row.html", queue_rows(page.rows)),
         filtered=bool(form.q.data),
+        critical=[] if is_htmx() else critical_notices(),
         here=url_for(".queue", q=form.q.data or None, sort=form.sort.data or None, page=page.number),
         pager=pager(page),
     )
@@ -216,6 +218,7 @@ def _show(
         "facts_open": form is not None and any(form[name].errors for name in NAMES),
         "recognised_allergies": recognised_allergies(scan),
         "hold": asked_for(scan) if action else None,
+        "critical": None if is_htmx() else critical_of(scan.id),
         "written": [prescription_view(version) for version in versions],
         "events": [] if is_htmx() else history(scan, versions, report_queries.versions(scan)),
     }

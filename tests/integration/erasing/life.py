@@ -25,7 +25,15 @@ from csss.prescriptions import stated_facts
 from csss.prescriptions.stated_facts import Stated
 from csss.reports import batches
 from csss.reports import services as reports
-from csss.scans import analysis, claims, previews, review_drafts
+from csss.scans import (
+    analysis,
+    assignments,
+    claims,
+    critical_results,
+    previews,
+    review_drafts,
+    second_readings,
+)
 from csss.scans import services as scans
 from csss.scans.models import FirstImpression, PharmacistOpening, Scan
 from csss.scans.services import ReviewText
@@ -70,6 +78,7 @@ def live_in(folder: Path, **more: object) -> None:
 
 def live(clinic: Clinic) -> Life:
     doctor, pharmacist, admin = (clinic.person(role) for role in ("doctor", "pharmacist", "admin"))
+    second = clinic.person("doctor")
     staff = {"doctor": doctor, "pharmacist": pharmacist, "admin": admin}
     patient = clinic.person("patient", name=f"Ada {CANARY.title()}", email=f"{CANARY}@csss.example")
     clinic.set_passphrase(patient, f"{CANARY} opens my reports")
@@ -90,7 +99,16 @@ def live(clinic: Clinic) -> Life:
     pdf = io.BytesIO()
     Pdf.new().save(pdf)
     with transaction():
-        reports.add_addendum(released, note=f"{CANARY} note", by=doctor)
+        reports.add_addendum(
+            released,
+            note=f"{CANARY} note",
+            critical=True,
+            critical_action=f"{CANARY}: call at once.",
+            by=doctor,
+        )
+        marked = critical_results.standing(released)
+        assert marked is not None
+        critical_results.acknowledge(released, marked.id, by=admin)
         for version in (1, 2):
             reports.keep_version(
                 db.session.get_one(Scan, released),
@@ -122,6 +140,10 @@ def live(clinic: Clinic) -> Life:
                 corrected_by_id=admin.id,
             )
         )
+        assignments.assign(drafted, to=doctor.id, note=f"{CANARY}: for you", by=doctor)
+        second_readings.ask(drafted, ReviewText(f"{CANARY} haze", "", "Pneumonia"), by=doctor)
+        second_readings.write(drafted, ReviewText(f"{CANARY} fog", "", "Bronchitis"), by=second)
+        review_drafts.save(drafted, written, by=doctor)
         claims.take(drafted, by=doctor)
         scans.correct_kind(
             drafted, was=ScanKind.CHEST_XRAY, became=ScanKind.CARDIAC_MRI, reason=f"{CANARY} heart", by=doctor

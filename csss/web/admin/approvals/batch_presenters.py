@@ -8,7 +8,7 @@ from flask_babel.speaklater import LazyString
 from csss.i18n import _, _l
 from csss.reports.approvals import SignedReading
 from csss.reports.batches import Choice
-from csss.scans import disclosure
+from csss.scans import critical_results, disclosure
 from csss.scans.models import Review, Scan
 from csss.scans.own_reading import Why, why
 from csss.scans.presenters import KIND_NAMES, human_name
@@ -63,7 +63,7 @@ def conclusion(review: Review | SignedReading) -> str:
 def _warnings(scan: Scan, choice: Choice) -> list[str]:
     """Warnings to look at before the release."""
     review, prescription = scan.review, choice.prescription
-    found = disagreement(review, scan)
+    found = critical_warnings(scan) + disagreement(review, scan)
     if review is not None and review.version > 1:
         found.append(_("The reading is a corrected version."))
     if prescription is not None:
@@ -77,6 +77,14 @@ def _warnings(scan: Scan, choice: Choice) -> list[str]:
     if scan.patient.user.email_confirmed_at is None:
         found.append(_("The patient’s e-mail address is not confirmed: the report is mailed once it is."))
     return found
+
+
+def critical_warnings(scan: Scan) -> list[str]:
+    """That nobody has taken note of a critical result."""
+    result = critical_results.standing(scan.id)
+    if result is None or result.settled_at is not None:
+        return []
+    return [_("Critical result, and nobody has taken note of it: %(action)s", action=result.action)]
 
 
 _NOTHING_TO_AGREE_WITH: dict[Why | None, LazyString] = {

@@ -57,6 +57,7 @@ def reading_changes(new: Review, old: Review) -> list[FieldChange]:
     """The differences between two versions of the doctor's reading."""
     parts = (
         (_("Diagnosis"), old.diagnosis, new.diagnosis),
+        (_("Critical result"), old.critical_action, new.critical_action),
         (_("Impression"), old.impression, new.impression),
         (_("Findings"), old.findings, new.findings),
         (_("Agreement"), _agreement(old), _agreement(new)),

@@ -10,10 +10,10 @@ from flask_babel.speaklater import LazyString
 from csss.i18n import _, _l
 from csss.reports import approvals
 from csss.reports.approvals import Release, Signers
-from csss.scans import policies
+from csss.scans import critical_results, policies
 from csss.scans.list_rows import ListedScan
 from csss.scans.models import Scan
-from csss.scans.presenters import KIND_NAMES, Tag, status_for_staff
+from csss.scans.presenters import KIND_NAMES, Tag, critical_tag, status_for_staff
 from csss.scans.states import HoldFor, Priority
 from csss.web.admin.approvals.batch_presenters import conclusion, disagreement
 from csss.web.admin.logs.mail_presenters import mail_tag
@@ -36,17 +36,24 @@ class WaitingRow:
     since: str
     waiting: str
     urgent: bool
+    critical: Tag | None
     tag: Tag
     may_approve: bool
     ticked: bool
 
 
 def waiting_rows(scans: Sequence[ListedScan], ticked: Collection[str] = ()) -> list[WaitingRow]:
-    base, signed = url_for("admin.queue"), approvals.signers([scan.id for scan in scans])
-    return [_waiting_row(scan, signed[scan.id], base, str(scan.id) in ticked) for scan in scans]
+    ids = [scan.id for scan in scans]
+    base, signed, critical = url_for("admin.queue"), approvals.signers(ids), critical_results.among(ids)
+    return [
+        _waiting_row(scan, signed[scan.id], base, str(scan.id) in ticked, critical.get(scan.id))
+        for scan in scans
+    ]
 
 
-def _waiting_row(scan: ListedScan, signed: Signers, base: str, ticked: bool) -> WaitingRow:
+def _waiting_row(
+    scan: ListedScan, signed: Signers, base: str, ticked: bool, critical: bool | None
+) -> WaitingRow:
     as_scan = cast("Scan", scan)  # the statuses that presenters and policies need
     review = signed.review
     return WaitingRow(
@@ -62,6 +69,7 @@ def _waiting_row(scan: ListedScan, signed: Signers, base: str, ticked: bool) -> 
         since=scan.status_since.isoformat(),
         waiting=ago(scan.status_since),
         urgent=scan.priority is Priority.URGENT,
+        critical=critical_tag(critical),
         tag=tag(as_scan),
         may_approve=policies.may(policies.check_can_approve, as_scan),
         ticked=ticked,

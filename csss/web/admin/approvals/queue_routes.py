@@ -12,7 +12,8 @@ from csss.web.admin.approvals.forms import QueueFilter
 from csss.web.admin.approvals.queue_presenters import delivery_tag, waiting_rows
 from csss.web.admin.blueprint import admin
 from csss.web.admin.figures.watch_plots import alarm_views
-from csss.web.fragments import page_or_fragment
+from csss.web.critical import critical_notices
+from csss.web.fragments import is_htmx, page_or_fragment
 from csss.web.guard import me, requires
 from csss.web.listing import filters, list_url, page_number, pager
 from csss.web.live_region.rows import rendered_once
@@ -38,6 +39,7 @@ def show_queue(*, status: int = 200, refused: str | None = None) -> Response:
         "may_approve": False,
         "released": [],
         "delivery_tag": delivery_tag,
+        "critical": [] if is_htmx() else critical_notices(),
         "alarms": alarm_views(unseen()) if me().may(Permission.MODEL_WATCH) else [],
     }
     page: ListPage[Any]

@@ -25,6 +25,7 @@ from csss.web.admin.approvals.release_presenters import release_view
 from csss.web.admin.approvals.scan_presenters import hold_view, waits_because
 from csss.web.admin.blueprint import admin
 from csss.web.admin.mailed_code import code_region, second_factor
+from csss.web.critical import critical_of
 from csss.web.fragments import is_htmx, page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.passkeys import question, second_factor_shown
@@ -186,6 +187,7 @@ def _show(
         "prescriptions": views,
         "preview_url": url_for(".preview", scan_id=scan.id) if may_preview else None,
         "release": release,
+        "critical": None if is_htmx() else critical_of(scan.id),
         "events": [] if is_htmx() else history(scan, written, report_queries.versions(scan)),
     }
     return page_or_fragment("admin/scan.html", "admin/_approval.html", status=status, **values)

@@ -200,6 +200,31 @@ def minds_row(figures: Figures) -> ShareRow:
     return share_row("minds", _("Changed"), figures.minds.changed, figures.minds.revealed)
 
 
+@dataclass(frozen=True)
+class CriticalsView:
+    """Critical results of a period: their number and times in words, and the share within the limit."""
+
+    facts: tuple[tuple[str, str], ...]
+    within: ShareRow
+
+
+def criticals_view(figures: Figures) -> CriticalsView:
+    found = figures.criticals
+    facts = [(_("Marked"), str(found.marked))]
+    if found.waits is not None:
+        facts += [
+            (_("Median until somebody took note"), ago(now() - found.waits.median)),
+            (_("Ninetieth percentile"), ago(now() - found.waits.p90)),
+        ]
+    within = share_row("critical-within", _("In time"), found.within, found.decided)
+    return CriticalsView(tuple(facts), within)
+
+
+def seconds_row(figures: Figures) -> ShareRow:
+    """How often a second reading came to the same conclusion."""
+    return share_row("seconds", _("Same conclusion"), figures.seconds.same, figures.seconds.written)
+
+
 def standing_words(figures: Figures) -> list[tuple[str, int]]:
     """The number of open scans in each state now."""
     return [(STATUS_NAMES[status], count) for status, count in figures.standing.items()]

@@ -1,6 +1,7 @@
 """Routes: how the clinic works, in figures."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from flask import Response, request, url_for
 
@@ -8,6 +9,7 @@ from csss.audit.record import record
 from csss.database import transaction
 from csss.i18n import _n
 from csss.people.permissions import Permission
+from csss.scans import critical_results
 from csss.scans.states import Agreement, Status
 from csss.statistics import queries
 from csss.statistics.figures import PERIODS, Figures
@@ -61,6 +63,10 @@ def statistics() -> Response:
         uncertain=plots.uncertain_row(figures),
         without=figures.readings.without,
         minds=plots.minds_row(figures) if figures.minds.revealed else None,
+        critical_minutes=critical_results.limit() // timedelta(minutes=1),
+        seconds=plots.seconds_row(figures) if figures.seconds.asked else None,
+        seconds_asked=figures.seconds.asked,
+        criticals=plots.criticals_view(figures) if figures.criticals.marked else None,
         mails=plots.mail_rows(figures),
     )
 
@@ -98,5 +104,15 @@ def _rows(figures: Figures) -> Iterator[tuple[object, ...]]:
     yield "readings", "without classifier", "", readings.without
     yield "readings", "after a first impression", "", figures.minds.revealed
     yield "readings", "changed after the classifier's answer", "", figures.minds.changed
+    yield "second readings", "asked for", "", figures.seconds.asked
+    yield "second readings", "written", "", figures.seconds.written
+    yield "second readings", "same conclusion", "", figures.seconds.same
+    critical = figures.criticals
+    yield "critical results", "marked", "", critical.marked
+    yield "critical results", "decided", "", critical.decided
+    yield "critical results", "taken note of in time", "", critical.within
+    if critical.waits is not None:
+        yield "critical results, median", "", "", round(critical.waits.median.total_seconds(), 3)
+        yield "critical results, ninetieth percentile", "", "", round(critical.waits.p90.total_seconds(), 3)
     for (kind, state), count in figures.mails.items():
         yield f"mail: {kind.value}", state.value, "", count

@@ -80,7 +80,18 @@ ACTION_SENTENCES: Words[str] = Words(
         "scan.addendum_added": _l("%(who)s added an addendum to the report of %(about)s"),
         "scan.analysis_failed": _l("%(who)s could not analyse the scan of %(about)s"),
         "scan.analysis_requested": _l("%(who)s started the analysis of the scan of %(about)s"),
+        "scan.assigned": _l("%(who)s assigned a scan of %(about)s to a doctor"),
+        "scan.given_back": _l("%(who)s ended the assignment of a scan of %(about)s"),
+        "scan.second_reading_asked": _l("%(who)s asked for a second reading of a scan of %(about)s"),
+        "scan.second_reading_ended": _l("%(who)s ended the request for a second reading of %(about)s"),
+        "scan.second_reading_written": _l("%(who)s wrote the second reading of a scan of %(about)s"),
         "scan.closed": _l("%(who)s closed the scan of %(about)s"),
+        "scan.critical_acknowledged": _l("%(who)s took note of the critical result of %(about)s"),
+        "scan.critical_escalated": _l(
+            "%(who)s told administrators and the doctor that nobody has taken note of the critical result of %(about)s"
+        ),
+        "scan.critical_withdrawn": _l("%(who)s withdrew or changed the critical result of %(about)s"),
+        "scan.marked_critical": _l("%(who)s marked a critical result of %(about)s"),
         "scan.exported_for_study": _l("%(who)s handed the scan of %(about)s to the readers of a study"),
         "scan.held": _l("%(who)s put the scan of %(about)s on hold"),
         "scan.heatmap_viewed": _l("%(who)s looked at the heat map of %(about)s"),

@@ -29,6 +29,11 @@ MAIL_KIND_WORDS: Words[MailKind] = Words(
         MailKind.ADDRESS_MOVED: _l("Address changed"),
         MailKind.INVITATION: _l("Invitation"),
         MailKind.ADDRESS_TAKEN: _l("Registered twice"),
+        MailKind.CRITICAL_RESULT: _l("Critical result"),
+        MailKind.CRITICAL_OVERDUE: _l("Critical result that waits"),
+        MailKind.CRITICAL_WITHDRAWN: _l("Critical result withdrawn"),
+        MailKind.SCAN_ASSIGNED: _l("Scan assigned"),
+        MailKind.SECOND_READING: _l("Second reading"),
         MailKind.WATCH_ALARM: _l("Change of pictures or answers"),
     }
 )
