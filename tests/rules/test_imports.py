@@ -134,7 +134,9 @@ def test_only_one_package_knows_dicom_libraries_and_the_database_is_unknown_to_i
     assert [name for name in knowing if inside(name, "csss") and not inside(name, "csss.dicom")] == []
     decoders = {name for name in knowing if breaking(name, ("gdcm", "jpeg_ls", "openjpeg"))}
     assert decoders == {"csss.dicom.codecs", "csss.dicom.samples_for_warm_up"}
-    assert breaking("csss.dicom", ("flask", "sqlalchemy", "csss.database", "csss.scans", "csss.storage")) == []
+    assert (
+        breaking("csss.dicom", ("flask", "sqlalchemy", "csss.database", "csss.scans", "csss.storage")) == []
+    )
 
 
 def test_the_foundation_knows_nothing_above_it() -> None:
