@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from csss.audit.record import record
+from csss.auth import patient_corrections
 from csss.auth.models import CodePurpose, OneTimeCode
 from csss.auth.second_factor import Proof
 from csss.clock import now
@@ -168,12 +169,13 @@ def choices(batch: ApprovalBatch) -> list[Choice]:
         )
     }
     admin = db.session.get_one(User, batch.admin_id)
+    corrected = _corrected(batch, scans)
     found = []
     for item in batch.items:
         scan, prescription = scans[item.scan_id], newest.get(item.scan_id)
         reviewed = scan.review.version if scan.review else 0
         prescribed = prescription.version if prescription else 0
-        problem = _problem(item, scan, reviewed, prescribed)
+        problem = _problem(item, scan, reviewed, prescribed, corrected)
         if problem is None:
             problem = " ".join(lettering.obstacles(scan, admin, prescription)) or None
         found.append(Choice(item, scan, prescription, problem))
@@ -194,9 +196,11 @@ def lock(batch_id: uuid.UUID, *, by: User) -> tuple[ApprovalBatch, Mapping[uuid.
     # Everybody locks in the same order: two who approve the same reports at once must not deadlock.
     held = {scan_id: workflow.lock(scan_id) for scan_id in sorted(item.scan_id for item in batch.items)}
     reviews, prescriptions = _versions(list(held))
+    corrected = _corrected(batch, held)
     problems = {
         item.scan_id: _problem(
-            item, held[item.scan_id], reviews.get(item.scan_id, 0), prescriptions.get(item.scan_id, 0)
+            *(item, held[item.scan_id], reviews.get(item.scan_id, 0), prescriptions.get(item.scan_id, 0)),
+            corrected,
         )
         for item in batch.items
     }
@@ -242,7 +246,16 @@ def approve(
     return outcome
 
 
-def _problem(item: ApprovalBatchItem, scan: Scan, reviewed: int, prescribed: int) -> str | None:
+def _corrected(batch: ApprovalBatch, scans: Mapping[uuid.UUID, Scan]) -> set[uuid.UUID]:
+    """The patients whose details have been corrected since the batch was made. One that is closed asks nothing more."""
+    if batch.approved_at is not None or batch.cancelled_at is not None:
+        return set()
+    return patient_corrections.corrected_since(batch.created_at, {each.patient_id for each in scans.values()})
+
+
+def _problem(
+    item: ApprovalBatchItem, scan: Scan, reviewed: int, prescribed: int, corrected: Collection[uuid.UUID]
+) -> str | None:
     try:
         policies.check_can_approve(scan)
     except StateConflict as conflict:
@@ -251,6 +264,8 @@ def _problem(item: ApprovalBatchItem, scan: Scan, reviewed: int, prescribed: int
         return _("The doctor has corrected the reading since you chose it. Look at it again.")
     if prescribed != item.prescription_version:
         return _("The pharmacist has corrected the prescription since you chose it. Look at it again.")
+    if scan.patient_id in corrected:
+        return _("The patient’s details have been corrected since you chose it. Look at it again.")
     return None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from csss import outbox
 from csss.audit.record import record
+from csss.auth import patient_corrections, secrets
 from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
 from csss.clock import now
@@ -64,18 +65,30 @@ def approve_as_seen(
         raise StateConflict(
             _("The form did not say which reading and prescription you saw. Look at them here, then approve.")
         )
-    if seen != versions_to_approve(scan, len(prescriptions.versions(scan))):
+    there = versions_to_approve(scan, len(prescriptions.versions(scan)))
+    if seen.partition("~")[0] != there.partition("~")[0]:
         raise StateConflict(
             _(
                 "The reading or the prescription has been corrected since you opened this page. Look at it again."
             )
         )
+    if seen != there:
+        raise StateConflict(
+            _("The patient’s details have been changed since you opened this page. Look at them again.")
+        )
     return approve(scan_id, proof=second_factor(), by=by)
 
 
 def versions_to_approve(scan: Scan, prescribed: int) -> str:
-    """Identify the versions of reading and prescription that would be released; both count from 1 without gaps."""
-    return f"{len(scan.reviews)}.{prescribed}"
+    """Identify what would be released: the versions of reading and prescription, which count from 1 without gaps; then,
+    where there are any, the corrections of the patient's details and the allergies.
+    """
+    known = [f"{len(scan.reviews)}.{prescribed}"]
+    if corrected := patient_corrections.count(scan.patient):
+        known.append(f"c{corrected}")
+    if allergies := scan.patient.allergies.strip():
+        known.append("a" + secrets.keyed_hash("approved-allergies", allergies)[:12])
+    return "~".join(known)
 
 
 def check_can_preview(scan: Scan) -> None:
