@@ -21,6 +21,7 @@ from csss.web.account.forms import (
     profile_form,
 )
 from csss.web.account.presenters import ROLE_NAMES, device_words, with_forms
+from csss.web.colours import colours_form
 from csss.web.forms import TextForm
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import idle_limit, me
@@ -63,6 +64,7 @@ def account_page(
         **blank,
         **forms,
         "profile_form": profile,
+        "colours_form": colours_form(),
         "not_on_paper": _not_on_paper(profile),
     }
     return page_or_fragment("account/account.html", "account/_account.html", status, **context)
