@@ -44,7 +44,7 @@ class Counted:
     def choose(self, target: Locator, label: str) -> None:
         """One line of a drop-down list: it is opened, and the line is pressed."""
         self.presses += 2
-        target.select_option(label=label)
+        target.select_option(target.locator("option", has_text=label).get_attribute("value"))
 
     def button(self, words: str | re.Pattern[str]) -> Locator:
         return self.page.get_by_role("button", name=words, exact=isinstance(words, str))
