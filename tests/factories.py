@@ -43,7 +43,7 @@ PASSPHRASE = "open my report"
 LABELS = ("COVID", "Lung_Opacity", "NIH_MERGED", "Normal", "Sick", "Viral_Pneumonia")
 ORDER = list(Status)
 SEEN = {
-    "seen": "1.1.0"
+    "seen": "1.1"
 }  # with an approval the page says what it showed: here the first reading and prescription
 
 

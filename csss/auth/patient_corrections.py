@@ -5,12 +5,12 @@ names of the fields and the number of the correction. Stored reports never chang
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from csss.audit.record import record
@@ -72,6 +72,18 @@ def corrections_of(patient: Patient) -> Sequence[PatientCorrection]:
     return db.session.scalars(
         query.order_by(PatientCorrection.corrected_at.desc(), PatientCorrection.id)
     ).all()
+
+
+def count(patient: Patient) -> int:
+    """How often the details have been corrected."""
+    query = select(func.count()).select_from(PatientCorrection)
+    return db.session.scalars(query.where(PatientCorrection.patient_id == patient.id)).one()
+
+
+def corrected_since(moment: datetime, patient_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of these patients whose details have been corrected after `moment`."""
+    query = select(PatientCorrection.patient_id).where(PatientCorrection.patient_id.in_(patient_ids))
+    return set(db.session.scalars(query.where(PatientCorrection.corrected_at > moment)))
 
 
 def correct(user_id: uuid.UUID, typed: Details, *, reason: str, seen: str, by: User) -> PatientCorrection:

@@ -4,11 +4,10 @@ It gives the statistics something to show, and an administrator several reports 
 analysed only once, and the workers make the old reports after the start, one by one.
 """
 
-import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from flask import current_app
@@ -18,6 +17,8 @@ from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
 from csss.clock import now, pretending
 from csss.database import db, transaction
+from csss.demo.diary import Diary
+from csss.demo.stories import PEOPLE, RELEASED, WAITING, Story
 from csss.inference import Result
 from csss.inference.heatmap import heatmap_png
 from csss.jobs.scan_jobs import engine
@@ -26,52 +27,17 @@ from csss.outbox import DISPATCHER, OutboxJob
 from csss.people.models import User
 from csss.picture_formats import PNG
 from csss.prescriptions import services as prescriptions
-from csss.prescriptions.lines import Line
+from csss.prescriptions import stated_facts
+from csss.prescriptions.stated_facts import Stated
 from csss.reports import services as reports
 from csss.scans import analysis, first_impressions, services
 from csss.scans.intake import Intake, take_in
 from csss.scans.models import Scan
 from csss.scans.services import ReviewText
-from csss.scans.states import Agreement, Priority, ScanKind
+from csss.scans.states import Priority, ScanKind
 from csss.storage.files import storage
 
-DAYS = 27
-RELEASED, WAITING = 22, 6
 _FIRST_REPORT, _BETWEEN_REPORTS = timedelta(seconds=45), timedelta(seconds=5)
-_WORDS: dict[str, tuple[str, str, str]] = {
-    "Normal": ("Both lungs are clear. The heart is of normal size.", "No active disease.", "Normal chest"),
-    "COVID": (
-        "Patchy opacities in both lungs, more below. No effusion.",
-        "Changes on both sides that fit an infection.",
-        "Viral pneumonia, COVID-19 likely",
-    ),
-    "Lung_Opacity": (
-        "An opacity in the right lower lobe with an air bronchogram.",
-        "Consolidation on the right.",
-        "Pneumonia of the right lower lobe",
-    ),
-    "Viral_Pneumonia": (
-        "Perihilar markings are increased on both sides. No effusion.",
-        "Bronchial pattern without a focus.",
-        "Viral pneumonia",
-    ),
-    "NIH_MERGED": (
-        "The heart is slightly enlarged. Both lungs are clear.",
-        "Slightly enlarged heart, no congestion.",
-        "Mild cardiomegaly",
-    ),
-    "Sick": (
-        "The left ventricle is enlarged, its wall moves less in front.",
-        "Reduced function of the left ventricle.",
-        "Ischaemic cardiomyopathy",
-    ),
-}
-_MEDICINES: tuple[tuple[Line, ...], ...] = (
-    (),
-    (Line("Paracetamol", "500 mg", "oral", "up to four times a day", "5 days"),),
-    (Line("Doxycycline", "100 mg", "oral", "twice a day", "5 days"),),
-    (Line("Furosemide", "40 mg", "oral", "once a day", "14 days"),),
-)
 
 
 @dataclass(frozen=True)
@@ -87,7 +53,6 @@ class Staff:
 class _Picture:
     """One synthetic picture, stored and analysed once."""
 
-    label: str
     kind: ScanKind
     intake: Intake
     file_key: str
@@ -95,39 +60,22 @@ class _Picture:
     heatmap_key: str | None
 
 
-def seed_history(folder: Path, patients: list[User], staff: Staff) -> None:
+def seed_history(folder: Path, patients: Mapping[str, User], staff: Staff, diary: Diary) -> None:
     """Create the history. `patients` must not be those that visitors use: their lists stay short."""
-    chance = random.Random(7)  # noqa: S311 - the same past at every start  # nosec B311
-    pictures = list(_pictures(folder))
-    taken: dict[uuid.UUID, set[str]] = {}
+    pictures = dict(_pictures(folder))
     dispatch = current_app.extensions[DISPATCHER]
     current_app.extensions[DISPATCHER] = lambda *_: None  # the sweeper enqueues what is left, when it is due
     try:
-        for number in range(RELEASED + WAITING):
-            waits = number >= RELEASED
-            days = chance.uniform(0.3, 2.0) if waits else 2 + (DAYS - 2) * (1 - number / RELEASED)
-            begin = now() - timedelta(days=days, hours=chance.uniform(0, 6))
-            picture, patient = pictures[number % len(pictures)], patients[number % len(patients)]
+        for story in (*RELEASED, *WAITING):
+            signs = staff if story in RELEASED else replace(staff, admin=None)
             with transaction():
-                lines = (
-                    _medicines(chance, taken.setdefault(patient.id, set()))
-                    if waits or number % 4 == 0
-                    else ()
-                )
-                _one(
-                    picture,
-                    patient,
-                    begin,
-                    lines,
-                    chance=chance,
-                    staff=staff if not waits else replace(staff, admin=None),
-                )
+                _one(story, pictures[story.picture], patients[story.who], signs, diary)
         _put_off_reports()
     finally:
         current_app.extensions[DISPATCHER] = dispatch
 
 
-def _pictures(folder: Path) -> Iterator[_Picture]:
+def _pictures(folder: Path) -> Iterator[tuple[str, _Picture]]:
     limit = current_app.config["CSSS"].upload_bytes
     for path in sorted(folder.glob("*.jpg")):
         intake = take_in(path.read_bytes(), limit=limit)
@@ -139,75 +87,46 @@ def _pictures(folder: Path) -> Iterator[_Picture]:
         label = path.stem.rpartition("-")[0]
         kind = ScanKind.CARDIAC_MRI if label == "Sick" else ScanKind.CHEST_XRAY
         file_key = storage().put("scans", intake.suffix, intake.content)
-        yield _Picture(label, kind, intake, file_key, result, heatmap_key)
+        yield path.stem, _Picture(kind, intake, file_key, result, heatmap_key)
 
 
-def _medicines(chance: random.Random, taken: set[str]) -> tuple[Line, ...]:
-    """Medicines that the patient was not given before, so that no old warning needs a reason."""
-    lines = chance.choice(_MEDICINES)
-    if any(line.drug in taken for line in lines):
-        return ()
-    taken.update(line.drug for line in lines)
-    return lines
-
-
-def _one(
-    picture: _Picture,
-    patient: User,
-    begin: datetime,
-    lines: tuple[Line, ...],
-    *,
-    chance: random.Random,
-    staff: Staff,
-) -> None:
+def _one(story: Story, picture: _Picture, patient: User, staff: Staff, diary: Diary) -> None:
     """One scan from its upload to the prescription, and to the release if there is an administrator."""
-    moment = begin
-    latest = now() - timedelta(minutes=10)
-
-    def after(hours: float) -> datetime:
-        """A random wait of about this many hours: most are shorter, a few much longer. Never in the future."""
-        nonlocal moment
-        moment = min(moment + timedelta(hours=chance.lognormvariate(0, 0.7) * hours), latest)
-        return moment
-
+    moment, person = diary.morning(story.days_ago), next(each for each in PEOPLE if each.name == story.who)
     with pretending(moment):
         scan_id = services.submit_scan(
             picture.intake,
             picture.file_key,
             kind=picture.kind,
-            indication=chance.choice(
-                ("Cough", "Fever and cough", "Follow-up", "Breathless on stairs", "Check-up")
-            ),
-            priority=Priority.URGENT if chance.random() < 0.12 else Priority.ROUTINE,
+            indication=story.indication,
+            priority=Priority.URGENT if story.urgent else Priority.ROUTINE,
             by=patient,
         ).id
         db.session.flush()
-    with pretending(after(0.6)):
+        stated_facts.state(scan_id, Stated(weight=person.weight, pregnancy=person.pregnancy), by=patient)
+    with pretending(moment := diary.later(moment, 20)):
         begun = db.session.get_one(Scan, scan_id).latest_run  # on arrival
         run_id = (begun or analysis.start(scan_id, by=staff.doctor)).id
         analysis.keep_result(run_id, picture.result, picture.heatmap_key)
         _done(run_id)
-    with pretending(after(2.5)):
-        reading = _reading(picture, chance)
+    with pretending(moment := diary.later(moment, 75)):
+        told = story.reading
+        reading = ReviewText(told.findings, told.impression, told.diagnosis, told.agreement, read_myself=True)
         first_impressions.keep_if_asked(scan_id, reading, by=staff.doctor)
         services.verify(scan_id, reading, by=staff.doctor)
-    with pretending(after(1.2)):
-        prescriptions.complete(scan_id, lines=lines, none_needed=not lines, notes="", by=staff.pharmacist)
+    with pretending(moment := diary.later(moment, 45)):
+        prescriptions.complete(
+            scan_id,
+            lines=told.medicines,
+            none_needed=not told.medicines,
+            notes=told.notes,
+            by=staff.pharmacist,
+        )
     if (admin := staff.admin) is not None:
-        with pretending(after(1.8)):
+        with pretending(diary.later(moment, 50)):
             proof = Proof(admin.id, CodePurpose.APPROVAL, scan_id, "email_code")
             reports.approve(scan_id, proof=proof, by=admin)
             _mailed(scan_id, patient)
-
-
-def _reading(picture: _Picture, chance: random.Random) -> ReviewText:
-    right = picture.result.label == picture.label
-    drawn = chance.random()
-    if right:
-        agreement = Agreement.AGREE if drawn < 0.9 else Agreement.PARTLY
-    else:
-        agreement = Agreement.DISAGREE if drawn < 0.6 else Agreement.PARTLY
-    return ReviewText(*_WORDS[picture.label], agreement, read_myself=True)
 
 
 def _done(run_id: uuid.UUID) -> None:

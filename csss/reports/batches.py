@@ -13,13 +13,14 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from csss.audit.record import record
+from csss.auth import patient_corrections
 from csss.auth.models import CodePurpose, OneTimeCode
 from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import db
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.i18n import _
-from csss.people.models import PatientCorrection, User
+from csss.people.models import User
 from csss.prescriptions.models import Prescription
 from csss.reports import lettering, services
 from csss.reports.models import ApprovalBatch, ApprovalBatchItem
@@ -168,7 +169,7 @@ def choices(batch: ApprovalBatch) -> list[Choice]:
         )
     }
     admin = db.session.get_one(User, batch.admin_id)
-    corrected = _corrected_since(batch)
+    corrected = _corrected(batch, scans)
     found = []
     for item in batch.items:
         scan, prescription = scans[item.scan_id], newest.get(item.scan_id)
@@ -195,13 +196,10 @@ def lock(batch_id: uuid.UUID, *, by: User) -> tuple[ApprovalBatch, Mapping[uuid.
     # Everybody locks in the same order: two who approve the same reports at once must not deadlock.
     held = {scan_id: workflow.lock(scan_id) for scan_id in sorted(item.scan_id for item in batch.items)}
     reviews, prescriptions = _versions(list(held))
-    corrected = _corrected_since(batch)
+    corrected = _corrected(batch, held)
     problems = {
         item.scan_id: _problem(
-            item,
-            held[item.scan_id],
-            reviews.get(item.scan_id, 0),
-            prescriptions.get(item.scan_id, 0),
+            *(item, held[item.scan_id], reviews.get(item.scan_id, 0), prescriptions.get(item.scan_id, 0)),
             corrected,
         )
         for item in batch.items
@@ -248,17 +246,11 @@ def approve(
     return outcome
 
 
-def _corrected_since(batch: ApprovalBatch) -> set[uuid.UUID]:
-    """The scans of the batch whose patient's details an administrator has corrected since it was put together."""
-    query = (
-        select(Scan.id)
-        .join(PatientCorrection, PatientCorrection.patient_id == Scan.patient_id)
-        .where(
-            Scan.id.in_([item.scan_id for item in batch.items]),
-            PatientCorrection.corrected_at > batch.created_at,
-        )
-    )
-    return set(db.session.scalars(query))
+def _corrected(batch: ApprovalBatch, scans: Mapping[uuid.UUID, Scan]) -> set[uuid.UUID]:
+    """The patients whose details have been corrected since the batch was made. One that is closed asks nothing more."""
+    if batch.approved_at is not None or batch.cancelled_at is not None:
+        return set()
+    return patient_corrections.corrected_since(batch.created_at, {each.patient_id for each in scans.values()})
 
 
 def _problem(
@@ -272,7 +264,7 @@ def _problem(
         return _("The doctor has corrected the reading since you chose it. Look at it again.")
     if prescribed != item.prescription_version:
         return _("The pharmacist has corrected the prescription since you chose it. Look at it again.")
-    if scan.id in corrected:
+    if scan.patient_id in corrected:
         return _("The patient’s details have been corrected since you chose it. Look at it again.")
     return None
 

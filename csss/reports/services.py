@@ -3,10 +3,9 @@
 import uuid
 from collections.abc import Callable
 
-from sqlalchemy import func, select
-
 from csss import outbox
 from csss.audit.record import record
+from csss.auth import patient_corrections, secrets
 from csss.auth.models import CodePurpose
 from csss.auth.second_factor import Proof
 from csss.clock import now
@@ -16,7 +15,7 @@ from csss.i18n import _
 from csss.lengths import check_length
 from csss.notices.models import MailKind
 from csss.notices.services import owe
-from csss.people.models import PatientCorrection, User
+from csss.people.models import User
 from csss.prescriptions import services as prescriptions
 from csss.reports import lettering, queries
 from csss.reports.models import Approval, ApprovalBatch, ReportVersion
@@ -66,21 +65,30 @@ def approve_as_seen(
         raise StateConflict(
             _("The form did not say which reading and prescription you saw. Look at them here, then approve.")
         )
-    if seen != versions_to_approve(scan, len(prescriptions.versions(scan))):
+    there = versions_to_approve(scan, len(prescriptions.versions(scan)))
+    if seen.partition("~")[0] != there.partition("~")[0]:
         raise StateConflict(
             _(
-                "The reading, the prescription or the patient’s details have been corrected since you opened this "
-                "page. Look at it again."
+                "The reading or the prescription has been corrected since you opened this page. Look at it again."
             )
+        )
+    if seen != there:
+        raise StateConflict(
+            _("The patient’s details have been changed since you opened this page. Look at them again.")
         )
     return approve(scan_id, proof=second_factor(), by=by)
 
 
 def versions_to_approve(scan: Scan, prescribed: int) -> str:
-    """Identify the versions of reading, prescription and patient's details that would be released: how many there are of
-    the first two, and how often the last were corrected."""
-    corrected = select(func.count()).where(PatientCorrection.patient_id == scan.patient_id)
-    return f"{len(scan.reviews)}.{prescribed}.{db.session.scalar(corrected)}"
+    """Identify what would be released: the versions of reading and prescription, which count from 1 without gaps; then,
+    where there are any, the corrections of the patient's details and the allergies.
+    """
+    known = [f"{len(scan.reviews)}.{prescribed}"]
+    if corrected := patient_corrections.count(scan.patient):
+        known.append(f"c{corrected}")
+    if allergies := scan.patient.allergies.strip():
+        known.append("a" + secrets.keyed_hash("approved-allergies", allergies)[:12])
+    return "~".join(known)
 
 
 def check_can_preview(scan: Scan) -> None:

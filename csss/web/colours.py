@@ -1,4 +1,6 @@
-"""Routes: choosing the colours without JavaScript. With JavaScript, the switch at the top of every page does it."""
+"""Routes: choosing the colours on a page of their own or on the account page. With JavaScript a press is enough, as in the
+small menu at the top of every page.
+"""
 
 from flask import Response, current_app, flash, request, url_for
 from wtforms import RadioField
@@ -33,9 +35,13 @@ class ColoursForm(TextForm):
 @shell.get("/colours")
 @requires(PUBLIC)
 def colours() -> Response:
+    return page_or_fragment("shell/colours.html", "shell/_colours.html", form=colours_form())
+
+
+def colours_form() -> ColoursForm:
+    """The form with what is chosen now."""
     chosen = request.cookies.get(COOKIE, "")
-    form = ColoursForm(data={"theme": chosen if chosen in THEMES else "auto"})
-    return page_or_fragment("shell/colours.html", "shell/_colours.html", form=form)
+    return ColoursForm(formdata=None, data={"theme": chosen if chosen in THEMES else "auto"})
 
 
 @shell.post("/colours")
@@ -46,7 +52,8 @@ def keep_colours() -> Response:
     if not form.validate():
         return form_error("shell/colours.html", "shell/_colours.html", form=form)
     flash(_("These colours are kept on this device."), "success")
-    response = redirect_after(url_for("shell.colours"))
+    on_account = request.form.get("section") == "account"
+    response = redirect_after(url_for("account.page") if on_account else url_for("shell.colours"))
     secure = current_app.config["CSSS"].https
     # Scripts change it too, so it must not be HttpOnly.
     response.set_cookie(COOKIE, form.theme.data, max_age=YEAR, samesite="Lax", secure=secure)

@@ -70,9 +70,18 @@ def test_picture_findings_and_signature_are_in_sight_at_once(desk: Desk, compare
 
 
 def test_on_a_phone_the_picture_comes_first_and_the_tools_below_it(stack: Stack, new_page: NewPage) -> None:
-    page = Desk(stack, new_page, width=360).open()
+    desk = Desk(stack, new_page, width=360)
+    desk.page.set_viewport_size({"width": 360, "height": 640})
+    page = desk.open()
     stage, tool = page.locator("[data-viewer-stage]"), page.get_by_role("button", name="Zoom in")
+    assert box(stage)["y"] <= 112 and in_sight(page, stage), "below the header and one line with the patient"
+    assert box(page.get_by_role("heading", level=1).locator(".."))["height"] <= 44
     assert box(stage)["bottom"] <= box(tool)["y"] < box(page.get_by_label("Findings"))["y"]
+    for words in ("MRN", "Indication", "Allergies"):
+        assert box(page.locator(".desk__facts").get_by_text(words))["y"] > box(tool)["bottom"]
+    page.get_by_label("Findings").focus()
+    name = page.get_by_role("heading", level=1)
+    assert in_sight(page, name), "who is written about is seen while one writes"
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     expect(
         page.get_by_role("link", name="Sign out").or_(page.get_by_role("button", name="Sign out"))

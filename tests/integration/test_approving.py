@@ -20,7 +20,7 @@ def test_approving_with_a_code_by_mail(admin: Visitor, clinic: Clinic, app: Flas
     clinic.set_passphrase(patient)
     scan_id = clinic.scan(Status.PHARMACIST_COMPLETED, patient=patient, findings="<b>Clear</b> lungs.").id
     text = words(admin.get(url(scan_id)))
-    assert text.index("Normal chest") < text.index("<b>Clear</b> lungs.") < text.index("Amoxicillin")
+    assert text.index("Normal chest") < text.index("Amoxicillin") < text.index("<b>Clear</b> lungs.")
 
     answer = admin.post(url(scan_id, "code"))
     assert answer.status_code == 303

@@ -3,6 +3,7 @@
 import pytest
 from flask import Flask
 
+from tests.factories import Clinic
 from tests.visitor import Visitor, words
 
 
@@ -34,3 +35,15 @@ def test_what_is_no_colour_is_refused_beside_the_field(nobody: Visitor) -> None:
     assert answer.status_code == 422
     assert "Choose one of these" in words(answer)
     assert not [each for each in answer.headers.getlist("Set-Cookie") if each.startswith("theme=")]
+
+
+def test_the_account_page_has_the_choice_too_and_keeps_people_there(clinic: Clinic) -> None:
+    doctor = clinic.visitor(clinic.person("doctor"))
+    form = doctor.page("/account").select_one("#colours-card form")
+    assert form["action"] == "/colours"
+    assert [each["value"] for each in form.select("[name=theme][checked]")] == ["auto"]
+    section = form.select_one("[name=section]")["value"]
+    answer = doctor.post("/colours", {"theme": "contrast", "section": section})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/account")
+    chosen = doctor.page("/account").select("#colours-card [name=theme][checked]")
+    assert [each["value"] for each in chosen] == ["contrast"]

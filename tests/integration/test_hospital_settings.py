@@ -57,6 +57,8 @@ def test_pages_mail_and_reports_show_what_was_set(clinic: Clinic, admin: Visitor
     page = admin.page(URL)
     assert "St Thomas Clinic" in words(page.select_one(".masthead"))  # type: ignore[arg-type]
     assert "+91 44 5550 0199" in words(page.select_one(".footer"))  # type: ignore[arg-type]
+    help_says = words(admin.post("/assistant", {"question": "telephone number of the hospital"}))
+    assert "Telephone: +91 44 5550 0199." in help_says
     scan = clinic.scan(Status.PHARMACIST_COMPLETED)
     printed = report_context(scan, report_id="1", version=1).hospital
     assert (printed.name, printed.address) == ("St Thomas Clinic", ("1 Mount Road", "Chennai 600002"))

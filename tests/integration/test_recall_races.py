@@ -34,7 +34,7 @@ def test_of_a_recall_and_an_approval_at_once_the_first_wins(
 
     def approve(user: User) -> None:
         proof = Proof(user.id, CodePurpose.APPROVAL, completed, "authenticator")
-        reports.approve_as_seen(completed, seen="1.1.0", second_factor=lambda: proof, by=user)
+        reports.approve_as_seen(completed, seen="1.1", second_factor=lambda: proof, by=user)
 
     started = threading.Event()
     steps = {"pharmacist": (pharmacist_id, recall), "administrator": (admin_id, approve)}

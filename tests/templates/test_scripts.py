@@ -99,7 +99,11 @@ def test_a_password_can_be_shown(page: Page) -> None:
 
 def test_the_theme_is_remembered_and_nothing_else_is_kept(page: Page) -> None:
     page.goto("/review")
+    page.locator(".colour-menu summary").click()
     page.get_by_role("button", name="Dark", exact=True).click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Dark", exact=True)).to_be_hidden()
+    expect(page.locator(".colour-menu summary")).to_be_focused()
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}["theme"] == "dark"

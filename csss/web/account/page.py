@@ -22,6 +22,7 @@ from csss.web.account.forms import (
     profile_shown,
 )
 from csss.web.account.presenters import device_words, with_forms
+from csss.web.colours import colours_form
 from csss.web.forms import TextForm
 from csss.web.fragments import page_or_fragment
 from csss.web.guard import idle_limit, me
@@ -65,6 +66,7 @@ def account_page(
         **forms,
         "profile_form": profile,
         "profile_shown": profile_shown(user),
+        "colours_form": colours_form(),
         "not_on_paper": _not_on_paper(profile),
     }
     return page_or_fragment("account/account.html", "account/_account.html", status, **context)

@@ -72,6 +72,9 @@ def _answer(question: str, topic: Topic) -> Exchange:
         session_hours=_n("%(num)s hour", "%(num)s hours", settings.session_hours),
         hospital_name=shown.name,
         hospital_address="".join(f", {line}" for line in shown.address),
+        hospital_telephone=_("Telephone: %(number)s.", number=shown.telephone)
+        if shown.telephone
+        else _("The telephone number is on the hospital’s letters and web site."),
     )
     return Exchange(
         id=_new_id(),

@@ -75,6 +75,11 @@ class ReviewForm(Form):
         values["critical"] = getattr(written, "critical", bool(values["critical_action"]))
         return cls(data=values)
 
+    def agree(self) -> None:
+        """Agree with the classifier, unless something else has been chosen: that is asked for again."""
+        chosen = self.agreement.data
+        self.agreement.data = Agreement.AGREE.value if chosen in {None, "", Agreement.AGREE.value} else None
+
     def reading(self) -> ReviewText:
         """The typed reading; the service says what is missing or wrong."""
         return ReviewText(

@@ -102,13 +102,15 @@ def analyze(scan_id: uuid.UUID) -> Response:
 @comes_back_on("doctor.scan")
 def verify(scan_id: uuid.UUID) -> Response:
     """Sign the reading, then show the next scan, if requested, or the worklist."""
-    form = ReviewForm(request.form)
+    form, then = ReviewForm(request.form), request.form.get("then")
+    if then == "agree_next":
+        form.agree()
     refused = take_step(scan_id, form, lambda: services.verify(scan_id, form.reading(), by=me()))
     if refused is not None:
         return refused
     # No name in it: the message is stored in a cookie.
     flash(_("The scan has been verified. The pharmacist has it now."), "success")
-    if request.form.get("then") == "next":
+    if then in {"next", "agree_next"}:
         following = lists.next_scan_for(me(), but=scan_id, put_off=put_off())
         if following is not None:
             return redirect_after(url_for("doctor.scan", scan_id=following))

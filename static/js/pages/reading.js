@@ -37,6 +37,8 @@
   };
   document.addEventListener("change", ({ target }) => { if (target.name === "agreement") offer(target.value); });
 
+  document.addEventListener("click", ({ target }) => { if (target.closest?.("[data-agree-next]")) agree("agree"); }, true);
+
   // Errors are shown at once, with the cursor in the field, and disappear when corrected; the server checks again anyway.
   const toError = () => {
     const box = form()?.querySelector(".field--invalid");

@@ -237,6 +237,7 @@ def choose_the_colours(scene: Scene) -> None:
     scene.as_a("patient")
     scene.hand.open("/patient/")
     if scene.runs_script:
+        scene.hand.act(scene.page.locator(".colour-menu summary"))
         scene.hand.press("Dark", ".theme-switch")
     else:
         scene.hand.follow("Colours")

@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 
+from flask import url_for
 from flask_babel.speaklater import LazyString
 
 from csss.i18n import _, _l
@@ -11,8 +12,9 @@ from csss.reports.batches import Choice
 from csss.scans import critical_results, disclosure
 from csss.scans.models import Review, Scan
 from csss.scans.own_reading import Why, why
-from csss.scans.presenters import KIND_NAMES, human_name
+from csss.scans.presenters import human_name
 from csss.scans.states import Agreement, Priority
+from csss.web.admin.approvals.evidence import Evidence, evidence
 from csss.web.filters import shorten
 
 
@@ -23,14 +25,10 @@ class ChosenReport:
     """
 
     scan_id: uuid.UUID
+    url: str
     name: str
-    mrn: str
-    kind: str
     urgent: bool
-    doctor: str
-    conclusion: str
-    pharmacist: str
-    medicines: str
+    short: Evidence
     warnings: tuple[str, ...]
     approved: bool | None
     problem: str | None
@@ -38,17 +36,12 @@ class ChosenReport:
 
 def chosen_report(choice: Choice) -> ChosenReport:
     scan, item, prescription = disclosure.known(choice.scan), choice.item, choice.prescription
-    review = scan.review
     return ChosenReport(
         scan_id=scan.id,
+        url=url_for(".scan", scan_id=scan.id, batch=item.batch_id),
         name=scan.patient.user.name,
-        mrn=scan.patient.mrn,
-        kind=KIND_NAMES[scan.kind],
         urgent=scan.priority is Priority.URGENT,
-        doctor=review.doctor.name if review else "–",
-        conclusion=conclusion(review) if review else "–",
-        pharmacist=prescription.pharmacist.name if prescription else "–",
-        medicines=", ".join(each.drug for each in prescription.items) if prescription else "",
+        short=evidence(scan, prescription),
         warnings=tuple(_warnings(scan, choice)),
         approved=item.approved,
         problem=item.left_because or choice.problem if item.approved is not True else None,
@@ -66,14 +59,8 @@ def _warnings(scan: Scan, choice: Choice) -> list[str]:
     found = critical_warnings(scan) + disagreement(review, scan)
     if review is not None and review.version > 1:
         found.append(_("The reading is a corrected version."))
-    if prescription is not None:
-        if prescription.version > 1:
-            found.append(_("The prescription is a corrected version."))
-        found += [
-            _("%(drug)s was kept despite a warning: %(reason)s", drug=each.drug, reason=each.override_reason)
-            for each in prescription.items
-            if each.override_reason
-        ]
+    if prescription is not None and prescription.version > 1:
+        found.append(_("The prescription is a corrected version."))
     if scan.patient.user.email_confirmed_at is None:
         found.append(_("The patient’s e-mail address is not confirmed: the report is mailed once it is."))
     return found

@@ -49,7 +49,7 @@ def _ticked() -> list[uuid.UUID]:
 @requires(Permission.REPORT_APPROVE)
 def batch(batch_id: uuid.UUID) -> Response:
     """Show the chosen reports; after the approval, the result for each."""
-    return _show(batch_id)
+    return _show(batch_id, code_asked="code" in request.args)
 
 
 @admin.post("/approvals/<uuid:batch_id>/leave-out")
@@ -74,8 +74,8 @@ def send_batch_code(batch_id: uuid.UUID) -> Response:
     if refused is not None:
         return refused
     if is_htmx():
-        return _show(batch_id)
-    return redirect_after(url_for(".batch", batch_id=batch_id, _anchor="approve"))
+        return _show(batch_id, code_asked=True)
+    return redirect_after(url_for(".batch", batch_id=batch_id, code="asked"))
 
 
 @admin.post("/approvals/<uuid:batch_id>/passkey")
@@ -150,7 +150,12 @@ def batch_code_state(batch_id: uuid.UUID) -> Response:
 
 
 def _show(
-    batch_id: uuid.UUID, *, status: int = 200, conflict: str | None = None, form: ApproveForm | None = None
+    batch_id: uuid.UUID,
+    *,
+    status: int = 200,
+    conflict: str | None = None,
+    form: ApproveForm | None = None,
+    code_asked: bool = False,
 ) -> Response:
     chosen = batches.batch_of(me(), batch_id)
     for item in chosen.items:
@@ -168,6 +173,7 @@ def _show(
         "cancelled": cancelled,
         "approved": sum(each.approved is True for each in reports),
         "conflict": conflict,
+        "code_asked": code_asked,
         "form": form or ApproveForm(),
     }
     return page_or_fragment("admin/batch.html", "admin/_batch.html", status=status, **values)

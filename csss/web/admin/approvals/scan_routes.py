@@ -9,16 +9,18 @@ from flask import Response, abort, flash, make_response, render_template, reques
 from csss.auth import second_factor_tries
 from csss.auth.models import CodePurpose
 from csss.auth.passkeys import services as passkeys
+from csss.errors import NotFound
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.presenters import prescription_view
-from csss.reports import lettering, services
+from csss.reports import batches, lettering, services
 from csss.reports import queries as report_queries
 from csss.scans import policies, queries
 from csss.scans.states import HoldFor
 from csss.web.admin.approvals.batch_presenters import disagreement
 from csss.web.admin.approvals.changes import prescription_changes, reading_changes
+from csss.web.admin.approvals.evidence import evidence
 from csss.web.admin.approvals.forms import ApproveForm, HoldForm
 from csss.web.admin.approvals.queue_presenters import tag
 from csss.web.admin.approvals.release_presenters import release_view
@@ -38,7 +40,9 @@ from csss.web.unsent import comes_back_on, typed_before
 @requires(Permission.REPORT_APPROVE)
 def scan(scan_id: uuid.UUID) -> Response:
     sent = typed_before("admin.hold")
-    return _show(scan_id, sent=HoldForm(sent) if sent is not None else None)
+    return _show(
+        scan_id, sent=HoldForm(sent) if sent is not None else None, code_asked="code" in request.args
+    )
 
 
 @admin.post("/scans/<uuid:scan_id>/code")
@@ -55,8 +59,8 @@ def send_code(scan_id: uuid.UUID) -> Response:
     if refused is not None:
         return refused
     if is_htmx():
-        return _show(scan_id)
-    return redirect_after(url_for(".scan", scan_id=scan_id, _anchor="approval"))
+        return _show(scan_id, code_asked=True)
+    return redirect_after(url_for(".scan", scan_id=scan_id, code="asked"))
 
 
 @admin.post("/scans/<uuid:scan_id>/passkey")
@@ -153,6 +157,7 @@ def _show(
     status: int = 200,
     conflict: str | None = None,
     sent: ApproveForm | HoldForm | None = None,
+    code_asked: bool = False,
 ) -> Response:
     """Show the scan with the steps that are possible now; the form that was `sent` keeps what was typed."""
     scan = queries.scan_visible_to(me(), scan_id)
@@ -168,6 +173,10 @@ def _show(
     values: dict[str, Any] = {
         **second_factor(scan.id, url_for(".code_state", scan_id=scan.id), wanted=may_approve),
         "scan": shown,
+        "back": _back(scan_id),
+        "evidence": evidence(scan, written[-1] if written else None),
+        "shown_again": bool(conflict) and is_htmx(),
+        "code_asked": code_asked,
         "seen": services.versions_to_approve(scan, len(written)),
         "warnings": disagreement(scan.review, scan) if may_approve else [],
         "reading_changes": reading_changes(shown.review, shown.earlier_reviews[0])
@@ -191,3 +200,12 @@ def _show(
         "events": [] if is_htmx() else history(scan, written, report_queries.versions(scan)),
     }
     return page_or_fragment("admin/scan.html", "admin/_approval.html", status=status, **values)
+
+
+def _back(scan_id: uuid.UUID) -> tuple[str, str]:
+    """Where the page leads back to: the reports from which it was opened, otherwise the list."""
+    try:
+        batch = batches.batch_of(me(), uuid.UUID(request.args.get("batch", "")))
+    except (ValueError, NotFound):
+        return url_for(".queue"), _("Approvals")
+    return url_for(".batch", batch_id=batch.id, _anchor=f"report-{scan_id}"), _("The reports you have chosen")
