@@ -79,7 +79,7 @@ def test_analyse_from_the_row_comes_back_to_the_same_list(doctor: Visitor, clini
         == "/doctor/"
     )
     page = doctor.page(answer.headers["Location"])
-    assert page.select_one(f"#scan-{scan_id} button") is None
+    assert page.select_one(f"#scan-{scan_id} button[formaction$=analyze]") is None
     assert page.select_one("#worklist")["data-live"] == "queue"
 
 
