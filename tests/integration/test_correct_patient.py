@@ -204,7 +204,7 @@ def test_nobody_approves_details_that_they_have_not_seen(
     chosen = colleague.post("/admin/approvals", {"scan": str(scan_id)}).location
     assert admin.post(address, typed).status_code == 303
     answer = colleague.post(f"/admin/scans/{scan_id}/approve", {"seen": str(seen), "code": "123456"})
-    assert answer.status_code == 409 and "the patient’s details have been corrected" in words(answer)
+    assert answer.status_code == 409 and "details have been changed" in words(answer)
     assert "Patricia Right" in words(answer)
     assert "The patient’s details have been corrected since you chose it." in words(colleague.get(chosen))
     answer = colleague.post(f"{chosen}/approve", {"code": "123456"})
