@@ -11,7 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
 from csss.people.permissions import Permission
-from csss.picture_formats import PICTURE_FORMATS
+from csss.picture_formats import accepted_types
 from csss.scans import intake, queries, services, submission
 from csss.scans.models import Scan
 from csss.scans.states import ScanKind
@@ -181,5 +181,5 @@ def _home(form: UploadForm, closed: Scan | None = None) -> dict[str, Any]:
         "rows": presenters.rows(page.rows),
         "pager": pager(page, "patient.home"),
         "upload_mb": current_app.config["CSSS"].upload_mb,
-        "picture_types": ",".join(each.media_type for each in PICTURE_FORMATS),
+        "picture_types": accepted_types(),
     }
