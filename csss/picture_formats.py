@@ -67,7 +67,5 @@ def format_of(content: bytes) -> PictureFormat | None:
 def accepted_types() -> str:
     """For a file field: media types, and the suffixes of those that many systems have no media type for."""
     types = [each.media_type for each in PICTURE_FORMATS]
-    endings = (
-        (each.suffix, *each.other_suffixes) for each in PICTURE_FORMATS if each not in STORED_FORMATS
-    )
+    endings = ((each.suffix, *each.other_suffixes) for each in PICTURE_FORMATS if each not in STORED_FORMATS)
     return ",".join([*types, *(f".{suffix}" for suffixes in endings for suffix in suffixes)])

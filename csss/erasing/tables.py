@@ -6,6 +6,7 @@ GOES: dict[str, str] = {
     "analysis_runs": "scan_id",
     "approval_batch_items": "scan_id",
     "approvals": "scan_id",
+    "doctor_openings": "scan_id",
     "first_impressions": "scan_id",
     "kind_corrections": "scan_id",
     "legal_holds": "patient_id",

@@ -47,6 +47,7 @@ class ListedClaim(NamedTuple):
 
 class ListedClosure(NamedTuple):
     closed_at: datetime
+    withdrawn: bool
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _row_query() -> Any:
             *(ScanHold.to.label("held_for"), ScanHold.note.label("hold_note"), ScanHold.answered_at),
             ScanHold.taken_back,
             *(ScanClaim.doctor_id.label("claimed_by"), doctor.name.label("claimed_by_name")),
-            ScanClosure.closed_at,
+            *(ScanClosure.closed_at, ScanClosure.withdrawn),
         )
         .join(Patient, Patient.id == Scan.patient_id)
         .join(User, User.id == Patient.user_id)
@@ -147,5 +148,5 @@ def _row_of(row: Any) -> ListedScan:
         if row.held_for is not None
         else None,
         claim=ListedClaim(row.claimed_by, row.claimed_by_name) if row.claimed_by is not None else None,
-        closure=ListedClosure(row.closed_at) if row.closed_at is not None else None,
+        closure=ListedClosure(row.closed_at, row.withdrawn) if row.closed_at is not None else None,
     )
