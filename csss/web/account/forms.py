@@ -7,9 +7,11 @@ from wtforms import PasswordField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
+from csss.auth.accounts import OF_THE_ACCOUNT
 from csss.auth.passkeys.models import NAME_MAX
 from csss.i18n import _l
 from csss.people.models import User
+from csss.people.roles import Role
 from csss.web.auth.forms import check_phone, filled, tidy
 from csss.web.forms import TextForm, one_line
 
@@ -25,6 +27,13 @@ class ProfileForm(TextForm):
     """What everybody may change."""
 
     name = StringField(_l("Full name"), [filled(_l("Enter the name.")), _at_most(120)], filters=[one_line])
+
+
+class SignerForm(ProfileForm):
+    """What people whose names stand under a report may change besides."""
+
+    registration_number = StringField(_l("Registration number"), [_at_most(60)], filters=[one_line])
+    specialty = StringField(_l("Specialty"), [_at_most(80)], filters=[one_line])
 
 
 class PatientForm(ProfileForm):
@@ -99,8 +108,14 @@ class RemovePasskeyForm(TextForm):
 
 def profile_form(user: User, sent: MultiDict[str, str] | None = None) -> tuple[ProfileForm, dict[str, Any]]:
     """The form filled from the person's record and from `sent`; fields that were not sent keep their values."""
-    kind = PatientForm if user.patient is not None else ProfileForm
-    kept = {name: getattr(user if name == "name" else user.patient, name) for name in _names(kind)}
+    kind = ProfileForm
+    if user.patient is not None:
+        kind = PatientForm
+    elif user.role in {Role.DOCTOR, Role.PHARMACIST}:
+        kind = SignerForm
+    kept = {
+        name: getattr(user if name in OF_THE_ACCOUNT else user.patient, name) for name in _names(kind)
+    }
     sent_names = [name for name in kept if sent is not None and name in sent]
     if sent is None or not sent_names:
         return kind(formdata=None, data=kept), {}
