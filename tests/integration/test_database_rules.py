@@ -14,7 +14,7 @@ from csss.prescriptions.fact_models import StatedFacts
 from csss.recalibration import services as recalibration
 from csss.reports import services as reports
 from csss.scans import services
-from csss.scans.models import FirstImpression, PharmacistOpening, Scan
+from csss.scans.models import DoctorOpening, FirstImpression, PharmacistOpening, Scan
 from csss.scans.states import NEXT, ScanKind, Status, Sureness
 from tests.factories import Clinic
 from tests.hospital import keep_fitted_version
@@ -60,6 +60,7 @@ def full_clinic(clinic: Clinic) -> Clinic:
             )
         )
         db.session.add(PharmacistOpening(scan_id=released, pharmacist_id=doctor.id, review_version=1))
+        db.session.add(DoctorOpening(scan_id=released, doctor_id=doctor.id))
         db.session.add(StatedFacts(scan_id=released, version=1, stated_by_id=doctor.id, weight_grams=70_000))
     version, admin = keep_fitted_version(), clinic.person("admin")
     with transaction():
