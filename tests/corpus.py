@@ -57,7 +57,10 @@ NO_PICTURE = (
     "This is no picture that can be read here, whatever its name says. Send a JPEG, PNG or HEIC picture: a photo of the "
     "film or a screenshot will do."
 )
-OTHER_PICTURE = "This sort of picture cannot be taken. Open it, save it as JPEG or PNG (or take a screenshot of it), and send that."
+OTHER_PICTURE = (
+    "This sort of picture cannot be taken. Open it, save it as JPEG or PNG (or take a screenshot of it), and send "
+    "that."
+)
 PDF = (
     "This is a PDF, not a picture. Open it, take a screenshot of the page that shows the scan, and send the screenshot. "
     "A written report alone cannot be read here."

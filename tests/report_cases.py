@@ -80,9 +80,7 @@ def _said(label: str, human: str, confidence: float, **more: Any) -> PredictionS
     bars = tuple(
         replace(each, value=confidence if each.name == label else rest) for each in base.probabilities
     )
-    return replace(
-        base, label=label, human_label=human, confidence=confidence, probabilities=bars, **more
-    )
+    return replace(base, label=label, human_label=human, confidence=confidence, probabilities=bars, **more)
 
 
 def _none_needed() -> PrescriptionText:
@@ -201,8 +199,7 @@ def addendum() -> ReportContext:
 
 
 CASES = {
-    each.__name__: each
-    for each in (normal, uncertain, disagreement, child, heart, no_prescription, addendum)
+    each.__name__: each for each in (normal, uncertain, disagreement, child, heart, no_prescription, addendum)
 }
 
 

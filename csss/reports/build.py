@@ -16,8 +16,6 @@ from csss.reports.services import report_number
 from csss.scans import disclosure
 from csss.scans.findings import NamedFinding, findings_of
 from csss.scans.models import Review, Scan
-from csss.scans.queries import earlier_of_kind
-from csss.scans.states import ScanKind
 from csss.scans.own_reading import Why, counts_as_uncertain, why
 from csss.scans.presenters import (
     KIND_NAMES,
@@ -28,6 +26,8 @@ from csss.scans.presenters import (
     kind_words,
     sent_as,
 )
+from csss.scans.queries import earlier_of_kind
+from csss.scans.states import ScanKind
 from csss.storage.files import storage
 
 

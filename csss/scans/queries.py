@@ -1,8 +1,8 @@
 """Look up scans, limited to what the user may see. Each list uses the indexes and one query."""
 
 import uuid
-from datetime import datetime
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 

@@ -17,7 +17,9 @@ COLUMNS = (("registration_number", 60), ("specialty", 80))
 def upgrade() -> None:
     # Not in batch mode, which on SQLite would recreate the table and lose its triggers.
     for name, length in COLUMNS:
-        op.add_column("users", sa.Column(name, sa.String(length=length), server_default="", nullable=False))
+        op.add_column(
+            "users", sa.Column(name, sa.String(length=length), server_default=sa.text("''"), nullable=False)
+        )
 
 
 def downgrade() -> None:

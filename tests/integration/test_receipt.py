@@ -12,7 +12,11 @@ from tests.visitor import Visitor
 
 
 def send(patient: Visitor) -> str:
-    sent = {"kind": "chest_xray", "indication": "Blood in the sputum", "file": (io.BytesIO(picture()), "a.png")}
+    sent = {
+        "kind": "chest_xray",
+        "indication": "Blood in the sputum",
+        "file": (io.BytesIO(picture()), "a.png"),
+    }
     answer = patient.post("/patient/scans", sent)
     assert answer.status_code == 303
     return str(answer.location)

@@ -1,6 +1,8 @@
 """A patient withdraws a scan until a doctor has opened it; who was first is decided in the database."""
 
 import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
@@ -16,7 +18,7 @@ from csss.scans.states import Status
 from csss.storage.files import storage
 from tests.factories import Clinic
 from tests.integration.pages import fresh
-from tests.visitor import Visitor, soup, words
+from tests.visitor import Visitor, words
 
 
 def withdraw(patient: Visitor, scan: Scan):
@@ -70,7 +72,9 @@ def test_only_the_first_doctor_is_kept(doctor: Visitor, clinic: Clinic) -> None:
     assert db.session.get_one(DoctorOpening, scan.id).doctor_id == doctor.user_id
 
 
-def test_a_scan_shown_beside_another_counts_as_opened(patient: Visitor, doctor: Visitor, clinic: Clinic) -> None:
+def test_a_scan_shown_beside_another_counts_as_opened(
+    patient: Visitor, doctor: Visitor, clinic: Clinic
+) -> None:
     one, other = clinic.scan(patient=patient.user), clinic.scan(patient=patient.user)
     assert doctor.get(f"/doctor/scans/{one.id}?compare={other.id}").status_code == 200
     assert withdraw(patient, other).status_code == 409
@@ -99,35 +103,37 @@ def test_of_a_doctor_and_a_patient_at_once_one_is_first(app: Flask, patient: Vis
     doctor_id, patient_id = clinic.person("doctor").id, patient.user_id
     for _ in range(5):
         scan_id = clinic.scan(patient=patient.user).id
-        barrier, opened, taken = threading.Barrier(2), [], []
-
-        def by_doctor() -> None:
-            with app.app_context():
-                barrier.wait()
-                with transaction():
-                    user = db.session.get_one(User, doctor_id)
-                    opened.append(withdrawing.open_as_doctor(scan_id, by=user) is not None)  # noqa: B023
-
-        def by_patient() -> None:
-            with app.app_context():
-                barrier.wait()
-                try:
-                    with transaction():
-                        withdrawing.withdraw(scan_id, by=db.session.get_one(User, patient_id))  # noqa: B023
-                    taken.append(True)
-                except StateConflict:
-                    taken.append(False)
-
-        threads = [threading.Thread(target=each) for each in (by_doctor, by_patient)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert opened[0] is not taken[0]
+        opened, taken = at_once(app, scan_id, doctor_id, patient_id)
+        assert opened is not taken
         db.session.remove()
         rows = select(ScanClosure.id).where(ScanClosure.scan_id == scan_id)
-        assert len(db.session.scalars(rows).all()) == taken[0]
+        assert len(db.session.scalars(rows).all()) == taken
         db.session.rollback()
+
+
+def at_once(app: Flask, scan_id: uuid.UUID, doctor_id: uuid.UUID, patient_id: uuid.UUID) -> tuple[bool, bool]:
+    """Whether the doctor was the first to open it, and whether the patient has withdrawn it."""
+    barrier = threading.Barrier(2)
+
+    def by_doctor() -> bool:
+        with app.app_context():
+            barrier.wait()
+            with transaction():
+                return withdrawing.open_as_doctor(scan_id, by=db.session.get_one(User, doctor_id)) is not None
+
+    def by_patient() -> bool:
+        with app.app_context():
+            barrier.wait()
+            try:
+                with transaction():
+                    withdrawing.withdraw(scan_id, by=db.session.get_one(User, patient_id))
+            except StateConflict:
+                return False
+            return True
+
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(each) for each in (by_doctor, by_patient)]
+        return both[0].result(), both[1].result()
 
 
 def test_a_doctor_who_has_the_list_open_sees_it_go(doctor: Visitor, patient: Visitor, clinic: Clinic) -> None:

@@ -190,7 +190,9 @@ def test_a_class_without_a_finding_is_named_and_explained_and_its_risk_is_indete
 def test_a_scan_read_without_the_classifier_says_why_and_shows_no_heat_map(context):
     soup = page(replace(context, prediction=NoPrediction(reason="The analysis failed twice.")))
     text = words(soup)
-    assert "Label Not available Reason The analysis failed twice. Classifier’s risk level: indeterminate" in text
+    assert (
+        "Label Not available Reason The analysis failed twice. Classifier’s risk level: indeterminate" in text
+    )
     assert "There is no heat map for this scan." in text
     assert len(soup.select("img")) == 1
     assert not soup.select("svg")

@@ -37,7 +37,11 @@ def filled(pdf: bytes) -> list[float]:
         length = sum(len(each) + 1 for each in head[:3]) + width * height
         page = Image.open(io.BytesIO(rest[:length]))
         rest = rest[length:]
-        ink = page.crop((0, 0, width, int(height * 0.94))).point(lambda grey: 255 if grey < 200 else 0).getbbox()
+        ink = (
+            page.crop((0, 0, width, int(height * 0.94)))
+            .point(lambda grey: 255 if grey < 200 else 0)
+            .getbbox()
+        )
         found.append(ink[3] / height if ink else 0.0)
     return found
 
@@ -60,7 +64,12 @@ def test_the_conclusion_comes_first_and_what_the_classifier_said_after_the_signa
     conclusion = context.review.diagnosis or context.review.impression
     places = [
         text.index(each)
-        for each in (conclusion, context.review.findings.split("\n")[0][:40], "Signed", "What the classifier said")
+        for each in (
+            conclusion,
+            context.review.findings.split("\n")[0][:40],
+            "Signed",
+            "What the classifier said",
+        )
     ]
     assert places == sorted(places)
     assert context.review.diagnosis or "No diagnosis" not in text
@@ -107,7 +116,9 @@ def test_the_patient_is_told_in_plain_words_what_to_do_and_whom_to_call():
     text = words(usual(), ".plain")
     assert "For you, Jane Example" in text and "“Right lower lobe pneumonia”" in text
     assert "Amoxicillin : 500 mg, by mouth, three times a day, for 7 days" in text
-    assert "Call St. Thomas Hospital: +91 44 2345 6789. Your patient number (MRN) is CSSS-2026-004217." in text
+    assert (
+        "Call St. Thomas Hospital: +91 44 2345 6789. Your patient number (MRN) is CSSS-2026-004217." in text
+    )
     assert "call the emergency number at once" in text
     assert "isk level" not in text and "%" not in text and "COVID" not in words(disagreement(), ".plain")
     assert "No medicine was prescribed because of this scan." in words(normal(), ".plain")

@@ -113,9 +113,7 @@ def profile_form(user: User, sent: MultiDict[str, str] | None = None) -> tuple[P
         kind = PatientForm
     elif user.role in {Role.DOCTOR, Role.PHARMACIST}:
         kind = SignerForm
-    kept = {
-        name: getattr(user if name in OF_THE_ACCOUNT else user.patient, name) for name in _names(kind)
-    }
+    kept = {name: getattr(user if name in OF_THE_ACCOUNT else user.patient, name) for name in _names(kind)}
     sent_names = [name for name in kept if sent is not None and name in sent]
     if sent is None or not sent_names:
         return kind(formdata=None, data=kept), {}

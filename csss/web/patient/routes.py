@@ -81,7 +81,9 @@ def upload() -> Response:
 def scan(scan_id: uuid.UUID) -> Response:
     """Show the progress of one scan, and its report after the release."""
     found = queries.scan_visible_to(me(), scan_id)
-    return page_or_fragment("patient/scan.html", "patient/_scan.html", scan=presenters.scan_page(found), conflict=None)
+    return page_or_fragment(
+        "patient/scan.html", "patient/_scan.html", scan=presenters.scan_page(found), conflict=None
+    )
 
 
 @patient.errorhandler(RequestEntityTooLarge)
