@@ -37,7 +37,7 @@ def send_a_scan(scene: Scene) -> None:
     scene.hand.press("Send scan")
     expect(scene.page).to_have_url(re.compile(r"/patient/scans/[0-9a-f-]{36}$"))
     scene.hand.follow("My scans", ".page-header")
-    scene.hand.follow("Chest X-ray", "#scans")
+    scene.hand.follow(re.compile("^Chest X-ray of"), "#scans")
     scene.reads("Progress of your scan")
 
 
@@ -46,7 +46,7 @@ def tell_the_pharmacist(scene: Scene) -> None:
     scene.case("patient", Status.PENDING_AI)
     hand = scene.hand
     hand.open("/patient/")
-    hand.follow("Chest X-ray", "#scans")
+    hand.follow(re.compile("^Chest X-ray of"), "#scans")
     hand.follow("Answer a few questions")
     hand.write("Weight in kg", "heavy")
     hand.press("Keep the answers")
@@ -76,7 +76,7 @@ def send_it_all_the_same(scene: Scene) -> None:
 def withdraw(scene: Scene) -> None:
     scene.case("patient", Status.PENDING_AI)
     scene.hand.open("/patient/")
-    scene.hand.follow("Chest X-ray", "#scans")
+    scene.hand.follow(re.compile("^Chest X-ray of"), "#scans")
     scene.hand.unfold("Withdraw this scan")
     scene.hand.press("Withdraw it")
     scene.reads("You have withdrawn this scan")
@@ -127,7 +127,7 @@ def resume_an_upload(scene: Scene) -> None:
 def follow_a_scan_and_get_the_report(scene: Scene) -> None:
     scene.case("patient", Status.REPORT_READY, lambda clinic, *_: clinic.run_jobs("render_report"))
     scene.hand.open("/patient/")
-    scene.hand.follow("Chest X-ray", "#scans")
+    scene.hand.follow(re.compile("^Chest X-ray of"), "#scans")
     scene.reads("What to do now")
     scene.hand.tick("Show heat map")
     expect(scene.page.locator(".viewer__layer")).to_be_visible()
@@ -144,7 +144,7 @@ def send_again_what_was_closed(scene: Scene) -> None:
         lambda clinic, people, scan: _close(scan.id, people),
     )
     scene.hand.open("/patient/")
-    scene.hand.follow("Chest X-ray", "#scans")
+    scene.hand.follow(re.compile("^Chest X-ray of"), "#scans")
     scene.hand.follow("Upload again")
     scene.hand.give("Picture of the scan", _picture(scene))
     scene.hand.press("Send scan")
