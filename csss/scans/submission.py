@@ -5,9 +5,10 @@ Every function opens its own transaction, because no lock may be held while a pi
 
 import hashlib
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from flask import current_app
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -64,9 +65,14 @@ def take_in_upload(upload_id: uuid.UUID, *, form_is_valid: bool, by: User) -> In
         raise
 
 
-def check_doubts(taken: Intake, *, kind: ScanKind, sure: Collection[str], by: User) -> list[Doubt]:
-    """What speaks against the picture, all of it among what the patient is `sure` of. Raises Doubtful otherwise."""
-    found = likeness.doubts_about(taken, kind)
+def check_doubts(
+    taken: Intake, *, kind: ScanKind, sure: Collection[str], model: Callable[[], Path], by: User
+) -> list[Doubt]:
+    """What speaks against the picture, all of it among what the patient is `sure` of. Raises Doubtful otherwise.
+
+    `model` finds the folder of the classifier in use.
+    """
+    found = likeness.doubts_about(taken, kind, model)
     earlier = services.sent_before(taken, by=by)
     if earlier is not None:
         found.append(Doubt.AGAIN)

@@ -12,6 +12,7 @@ from csss.errors import Invalid, NotFound
 from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.picture_formats import accepted_types
+from csss.recalibration.in_use import folder_in_use
 from csss.scans import intake, queries, services, submission
 from csss.scans.doubts import Doubtful
 from csss.scans.models import Scan
@@ -140,13 +141,13 @@ def _submit(form: UploadForm, upload_id: uuid.UUID | None, valid: bool) -> uuid.
         taken = submission.take_in_upload(upload_id, form_is_valid=valid, by=me())
     else:
         taken = submission.take_in(_content_of(form.file.data), form_is_valid=valid, by=me())
-    kind = ScanKind(form.kind.data)
+    kind, sure = ScanKind(form.kind.data), (form.sure.data or "").split()
     made = submission.submit(
         taken,
         kind=kind,
         indication=form.indication.data or "",
         upload_id=upload_id,
-        despite=submission.check_doubts(taken, kind=kind, sure=(form.sure.data or "").split(), by=me()),
+        despite=submission.check_doubts(taken, kind=kind, sure=sure, model=folder_in_use, by=me()),
         by=me(),
     )
     if made.sent_anew:
