@@ -51,7 +51,7 @@ def send(patient: Visitor, content: bytes | None = None, **more: str) -> TestRes
 
 def question(answer: TestResponse) -> str:
     assert answer.status_code == 422
-    return words(soup(answer).select_one(".question[role=alert]"))
+    return words(soup(answer).select_one(".question"))
 
 
 def yes(answer: TestResponse) -> dict[str, str]:
