@@ -7,6 +7,7 @@ from enum import StrEnum
 from csss.i18n import gettext as _
 from csss.i18n import ngettext as _n
 
+CHILD_BELOW = 12  # years
 MONTHS_BELOW = 24  # a child of 18 months is not "1 year"
 
 
@@ -31,6 +32,11 @@ class Age:
         if self.unit is AgeUnit.MONTHS:
             return _n("%(num)s month", "%(num)s months", self.number)
         return _n("%(num)s year", "%(num)s years", self.number)
+
+    @property
+    def is_child(self) -> bool:
+        """Whether others read and decide for this person: below twelve years."""
+        return self.unit is not AgeUnit.YEARS or self.number < CHILD_BELOW
 
     @property
     def short(self) -> str:

@@ -136,6 +136,9 @@ class Settings:
     session_hours: int = _setting(12, "A session ends this many hours after signing in, used or not")
     otp_minutes: int = _setting(10, "Life of an e-mailed one-time code")
     upload_mb: int = _setting(10, "Largest JPEG or PNG, in megabytes (10^6 bytes)")
+    check_pictures: bool = _setting(
+        True, "Ask a patient whose picture does not look like a scan of its kind, or is blurred or dark"
+    )
     uploads_a_day: int = _setting(50, "Scans that one patient may send within 24 hours")
     mail_server: str = _setting("127.0.0.1", "SMTP server")
     mail_port: int = _setting(587, "SMTP port")

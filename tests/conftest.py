@@ -87,6 +87,7 @@ def settings_for(folder: Path, **more: object) -> Settings:
         "bcrypt_rounds": 4,
         "hospital_name": "Hospital of the Tests",
         "time_zone": "Asia/Kolkata",
+        "check_pictures": False,  # most pictures of the tests are no scans; test_doubtful_pictures.py asks
     }
     return Settings(**{**values, **more})
 

@@ -26,6 +26,8 @@ from tests.odd_files import (
     exactly,
     half_the_chunks,
     header,
+    heic,
+    heic_said_to_be,
     interlaced,
     jpeg,
     many_scans,
@@ -51,7 +53,28 @@ from tests.odd_files import (
 LIMIT = 10_000_000
 
 EMPTY = "The file is empty. Choose the picture again."
-NO_PICTURE = "This is not a JPEG or PNG picture, whatever its name says."
+NO_PICTURE = (
+    "This is no picture that can be read here, whatever its name says. Send a JPEG, PNG or HEIC picture: a photo of the "
+    "film or a screenshot will do."
+)
+OTHER_PICTURE = (
+    "This sort of picture cannot be taken. Open it, save it as JPEG or PNG (or take a screenshot of it), and send "
+    "that."
+)
+PDF = (
+    "This is a PDF, not a picture. Open it, take a screenshot of the page that shows the scan, and send the screenshot. "
+    "A written report alone cannot be read here."
+)
+DICOM = (
+    "This is a DICOM file, as hospitals keep them. It cannot be taken yet: open it in the viewer that came with it, save "
+    "the picture as JPEG or PNG, and send that."
+)
+VIDEO = "This is a video. Send a picture: stop the video where the whole scan can be seen, take a screenshot, and send that."
+DOCUMENT = (
+    "This is a document of Word or another office program. Open it, save the picture in it as JPEG or PNG (or take a "
+    "screenshot of it), and send that."
+)
+PACKED = "This is a packed folder (such as ZIP). Unpack it, choose the one picture of the scan in it, and send that."
 DAMAGED = "The picture cannot be read to its end. It may be damaged or cut off; save it again."
 TOO_MANY = "The picture has too many pixels; at most 40 million can be taken."
 COSTLY = (
@@ -114,17 +137,39 @@ CASES: list[Case] = [
     Case("page", lambda: b"<!doctype html><script>alert(1)</script>", NO_PICTURE, "scan.jpg"),
     Case("SVG", lambda: SVG, NO_PICTURE, "scan.svg"),
     Case("SVG called PNG", lambda: b'<?xml version="1.0"?>' + SVG, NO_PICTURE, "scan.png"),
-    Case("PDF", lambda: b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj", NO_PICTURE, "scan.pdf"),
-    Case("archive", archive, NO_PICTURE, "scan.zip"),
-    Case("GIF", lambda: saved(picture("P"), "GIF"), NO_PICTURE, "scan.gif"),
-    Case("TIFF", lambda: saved(picture(), "TIFF"), NO_PICTURE, "scan.tif"),
-    Case("WebP", lambda: saved(picture(), "WEBP"), NO_PICTURE, "scan.webp"),
-    Case("BMP", lambda: saved(picture(), "BMP"), NO_PICTURE, "scan.bmp"),
-    Case("ICO", lambda: saved(picture(), "ICO", sizes=[(64, 64)]), NO_PICTURE, "scan.ico"),
+    Case("PDF", lambda: b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj", PDF, "scan.pdf"),
+    Case("archive", archive, PACKED, "scan.zip"),
+    Case("GIF", lambda: saved(picture("P"), "GIF"), OTHER_PICTURE, "scan.gif"),
+    Case("TIFF", lambda: saved(picture(), "TIFF"), OTHER_PICTURE, "scan.tif"),
+    Case("WebP", lambda: saved(picture(), "WEBP"), OTHER_PICTURE, "scan.webp"),
+    Case("BMP", lambda: saved(picture(), "BMP"), OTHER_PICTURE, "scan.bmp"),
+    Case("ICO", lambda: saved(picture(), "ICO", sizes=[(64, 64)]), OTHER_PICTURE, "scan.ico"),
     Case("PPM", lambda: saved(picture(), "PPM"), NO_PICTURE, "scan.ppm"),
-    Case("JPEG 2000", lambda: b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(200), NO_PICTURE, "scan.jp2"),
-    Case("HEIC", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200), NO_PICTURE, "scan.heic"),
-    Case("DICOM", dicom, NO_PICTURE, "scan.dcm"),
+    Case("JPEG 2000", lambda: b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(200), OTHER_PICTURE, "scan.jp2"),
+    Case(
+        "HEIC: a head and nothing else", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200), DAMAGED
+    ),
+    Case("AVIF", lambda: b"\0\0\0\x18ftypavif\0\0\0\0mif1avif" + bytes(200), OTHER_PICTURE, "scan.avif"),
+    Case("video of a telephone", lambda: b"\0\0\0\x18ftypqt  \0\0\0\0qt  " + bytes(200), VIDEO, "scan.mov"),
+    Case("MP4", lambda: b"\0\0\0\x20ftypisom\0\0\2\0isomiso2" + bytes(200), VIDEO, "scan.mp4"),
+    Case("WebM", lambda: b"\x1aE\xdf\xa3\x9fB\x86\x81\1" + bytes(200), VIDEO, "scan.webm"),
+    Case("AVI", lambda: b"RIFF\0\0\1\0AVI LIST" + bytes(200), VIDEO, "scan.avi"),
+    Case("Word", lambda: archive("word/document.xml"), DOCUMENT, "scan.docx"),
+    Case("Word of long ago", lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(200), DOCUMENT, "scan.doc"),
+    Case("RTF", lambda: b"{\\rtf1\\ansi my scan}", DOCUMENT, "scan.rtf"),
+    # Photographs of telephones: what is good about them stands in test_telephone_pictures.py
+    Case("HEIC", heic, Taken("JPEG", "L", 256, 240), "IMG_0001.HEIC"),
+    Case("HEIC: turned, with the sender's name", lambda: heic("turned"), Taken("JPEG", "RGB", 160, 200)),
+    Case("HEIC called JPEG", heic, Taken("JPEG", "L", 256, 240), "scan.jpg"),
+    Case("HEIC and page", lambda: heic() + EICAR_LIKE, Taken("JPEG", "L", 256, 240), "scan.heic.html"),
+    Case("HEIC: half", lambda: heic()[: len(heic()) // 2], DAMAGED),
+    Case("HEIC: 1 of 100 bytes less at its end", lambda: heic()[: len(heic()) * 99 // 100], DAMAGED),
+    Case("HEIC: a size of its own choice", lambda: heic_said_to_be(6_000, 6_000), DAMAGED),
+    Case("HEIC of 2³¹ pixels a side", lambda: heic_said_to_be(2**31 - 1, 2**31 - 1), TOO_MANY),
+    Case("HEIC of 55 million pixels", lambda: heic("too_many"), TOO_MANY),
+    Case("HEIC that shows what is behind it", lambda: heic("transparent"), TRANSPARENT),
+    Case("HEIC signature, JPEG inside", lambda: heic()[:28] + jpeg(), DAMAGED),
+    Case("DICOM", dicom, DICOM, "scan.dcm"),
     Case("executable", lambda: b"\x7fELF\x02\x01\x01" + bytes(200), NO_PICTURE, "scan.jpg"),
     Case("PostScript", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", NO_PICTURE),
     Case("blank before the signature", lambda: b" " + png(), NO_PICTURE),
@@ -141,8 +186,8 @@ CASES: list[Case] = [
     Case("PNG and program", lambda: png() + EICAR_LIKE, GREY, "scan.php"),
     Case("PNG with a program in its text", lambda: with_chunk(b"tEXt", b"c\0" + EICAR_LIKE), GREY),
     Case("PNG with a program in a chunk of its own", lambda: with_chunk(b"evIl", EICAR_LIKE), GREY),
-    Case("GIF and archive", lambda: saved(picture("P"), "GIF") + archive(), NO_PICTURE, "scan.jpg"),
-    Case("PDF with a JPEG in it", lambda: b"%PDF-1.4\n" + jpeg(), NO_PICTURE, "scan.jpg"),
+    Case("GIF and archive", lambda: saved(picture("P"), "GIF") + archive(), OTHER_PICTURE, "scan.jpg"),
+    Case("PDF with a JPEG in it", lambda: b"%PDF-1.4\n" + jpeg(), PDF, "scan.jpg"),
     Case("JPEG with a PDF in it", lambda: with_segment(0xFE, b"%PDF-1.4\n%%EOF"), COLOUR, "scan.pdf"),
     Case("JPEG and PNG", lambda: jpeg() + png(), COLOUR),
     Case("PNG signature, JPEG inside", lambda: PNG + jpeg(), DAMAGED),

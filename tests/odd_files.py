@@ -6,6 +6,7 @@ import struct
 import zipfile
 import zlib
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,10 +87,21 @@ def with_segment(marker: int, content: bytes) -> bytes:
     return jpeg()[:2] + segment(marker, content) + jpeg()[2:]
 
 
-def archive() -> bytes:
+@cache
+def heic(name: str = "grey") -> bytes:
+    """A photograph as telephones keep it; nothing that we install can write one (`tests/heic`)."""
+    return (Path(__file__).parent / "heic" / f"{name}.heic").read_bytes()
+
+
+def heic_said_to_be(width: int, height: int) -> bytes:
+    """Another size in the container than the picture in it has."""
+    return heic().replace(struct.pack(">II", 256, 240), struct.pack(">II", width, height))
+
+
+def archive(name: str = "META-INF/MANIFEST.MF") -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as file:
-        file.writestr("META-INF/MANIFEST.MF", "Main-Class: Evil\n")
+        file.writestr(name, "Main-Class: Evil\n")
     return target.getvalue()
 
 

@@ -4,6 +4,7 @@ import os
 import resource
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -56,6 +57,18 @@ def _fork(_: bytes) -> bytes:
     return b"a process"
 
 
+def _program(_: bytes) -> bytes:
+    os.execv("/bin/true", ["true"])
+
+
+def _thread(_: bytes) -> bytes:
+    done: list[bytes] = []
+    thread = threading.Thread(target=lambda: done.append(b"done"))
+    thread.start()
+    thread.join()
+    return done[0]
+
+
 def _fail(_: bytes) -> bytes:
     raise ValueError("that was nothing")
 
@@ -83,6 +96,8 @@ WORDS = {
     b"file": _file,
     b"socket": _socket,
     b"fork": _fork,
+    b"program": _program,
+    b"thread": _thread,
     b"fail": _fail,
     b"fds": _open_files,
     b"environment": lambda _: "\n".join(f"{k}={v}" for k, v in os.environ.items()).encode(),

@@ -368,6 +368,9 @@ def change_report_passphrase(user: User, passphrase: str) -> None:
     owe(MailKind.PASSPHRASE_SET, user, uuid.uuid4())
 
 
+OF_THE_ACCOUNT = ("name", "registration_number", "specialty")  # the other details are the patient record's
+
+
 def update_profile(user: User, values: dict[str, str]) -> None:
     """Change the fields that people may change themselves; the audit log records which fields, not their content.
 
@@ -376,7 +379,7 @@ def update_profile(user: User, values: dict[str, str]) -> None:
     _check_still_there(user)
     changed = []
     for name, value in values.items():
-        holder = user if name == "name" else user.patient
+        holder = user if name in OF_THE_ACCOUNT else user.patient
         if holder is not None and getattr(holder, name) != value.strip():
             setattr(holder, name, value.strip())
             changed.append(name)

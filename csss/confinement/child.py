@@ -14,6 +14,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import NamedTuple
 
+from csss.confinement import threads_only
+
 HEAD = struct.Struct(">cQ")  # outcome, and number of bytes that follow
 DONE, NO_MEMORY, FAILED = b"+", b"m", b"!"
 
@@ -26,7 +28,7 @@ class Program(NamedTuple):
     cpu_seconds: int
     seconds: float  # wall-clock time from the request to the end of the answer
     largest_answer: int  # bytes
-    sealed: bool  # after warm_up it cannot open files or connections, or start processes
+    sealed: bool  # after warm_up it cannot open files or connections, or start processes (threads it can)
 
 
 def main(*words: str) -> None:
@@ -73,7 +75,8 @@ def confine(program: Program) -> int:
     _limit(resource.RLIMIT_CPU, spent + program.cpu_seconds, spent + program.cpu_seconds + 1)
     if program.sealed:
         _limit(resource.RLIMIT_FSIZE, 0)
-        _limit(resource.RLIMIT_NPROC, 0)
+        if not threads_only.apply():
+            _limit(resource.RLIMIT_NPROC, 0)
         # No new descriptor: no file, no socket, no pipe. Open ones continue to work.
         _limit(resource.RLIMIT_NOFILE, 0)
     return most

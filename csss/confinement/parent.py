@@ -49,13 +49,20 @@ class Room:
     """The slots for one program's children: `at_once` may run; `waiting` more wait for at most `patience` seconds.
 
     Each one holds a web thread meanwhile, so anybody beyond that is refused at once: pages need threads, too.
-    `nice` gives pages priority (0 to 19, as for the command).
+    `nice` gives pages priority (0 to 19, as for the command). Without `spare`, no child waits ready for the next task.
     """
 
     def __init__(
-        self, program: Program, *, at_once: int, patience: float, waiting: int = 4, nice: int = 0
+        self,
+        program: Program,
+        *,
+        at_once: int,
+        patience: float,
+        waiting: int = 4,
+        nice: int = 0,
+        spare: bool = True,
     ) -> None:
-        self.program = program
+        self.program, self._keeps_spare = program, spare
         self._patience, self._at_once, self._waiting, self._nice = patience, at_once, waiting, nice
         self._spare: _Fresh | None = None
         self._lock = threading.Lock()
@@ -84,7 +91,8 @@ class Room:
                 child.end()
         finally:
             self._places.release()
-            self.prepare()
+            if self._keeps_spare:
+                self.prepare()
 
     def prepare(self) -> None:
         """Start one child in advance, if possible. A process that will need it may call this early."""

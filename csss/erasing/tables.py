@@ -8,6 +8,7 @@ GOES: dict[str, str] = {
     "approvals": "scan_id",
     "critical_events": "scan_id",
     "critical_results": "scan_id",
+    "doctor_openings": "scan_id",
     "first_impressions": "scan_id",
     "kind_corrections": "scan_id",
     "legal_holds": "patient_id",

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from csss.inference.classes import KINDS
-from csss.picture_formats import PICTURE_FORMATS
+from csss.picture_formats import STORED_FORMATS
 
 if TYPE_CHECKING:
     from csss.config import Settings
     from csss.inference.engine import Engine
 
-SUFFIXES = {f".{suffix}" for each in PICTURE_FORMATS for suffix in (each.suffix, *each.other_suffixes)}
+SUFFIXES = {f".{suffix}" for each in STORED_FORMATS for suffix in (each.suffix, *each.other_suffixes)}
 
 
 def expand(paths: Iterable[Path]) -> Iterator[Path]:

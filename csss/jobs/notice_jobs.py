@@ -24,6 +24,7 @@ from csss.people.roles import Role
 from csss.reports.models import ApprovalBatchItem, ReportVersion
 from csss.reports.pdf import encrypt_pdf
 from csss.scans import assignments, critical_results, second_readings
+from csss.scans.models import Scan
 from csss.storage.files import storage
 from csss.watch import words as watch_words
 from csss.watch.alarms import opened_with
@@ -131,6 +132,15 @@ def _invitation_draft(message: MailMessage) -> texts.Draft | None:
     )
 
 
+def _receipt_draft(message: MailMessage) -> texts.Draft | None:
+    """Not to an address that nobody has confirmed, and not about a scan that is closed or erased already."""
+    scan = db.session.get(Scan, message.subject_id)
+    if message.user.email_confirmed_at is None or scan is None or scan.closure is not None:
+        _drop(message)
+        return None
+    return texts.scan_received(scan.id)
+
+
 def _drop(message: MailMessage) -> None:
     message.state = MailState.DROPPED
     _record("mail.dropped", message)
@@ -178,6 +188,7 @@ _WITH_MORE: dict[MailKind, Callable[[MailMessage], texts.Draft | None]] = {
     MailKind.DETAILS_CORRECTED: _correction_draft,
     MailKind.ADDRESS_MOVED: _correction_draft,
     MailKind.INVITATION: _invitation_draft,
+    MailKind.SCAN_RECEIVED: _receipt_draft,
     MailKind.WATCH_ALARM: _watch_draft,
     MailKind.SCAN_ASSIGNED: _colleague_draft,
     MailKind.SECOND_READING: _colleague_draft,

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from csss.database import db
-from csss.picture_formats import PICTURE_FORMATS
+from csss.picture_formats import STORED_FORMATS
 from csss.reports.models import ReportVersion
 from csss.scans.models import Prediction, Scan
 from csss.scans.previews import PREVIEW, THUMBNAIL, beside
@@ -80,7 +80,7 @@ def _in(area: str, names: set[str]) -> set[str]:
 def _scans_of(small: set[str]) -> set[str]:
     """The keys of the scans to which these previews and thumbnails may belong."""
     rest = {name.partition("/")[2].rpartition(".")[0] for name in small}
-    return {f"scans/{each}.{kind.suffix}" for each in rest for kind in PICTURE_FORMATS}
+    return {f"scans/{each}.{kind.suffix}" for each in rest for kind in STORED_FORMATS}
 
 
 def _named(

@@ -22,6 +22,7 @@ _OF_A_SCAN: dict[str, frozenset[Role]] = {
     "analysis_runs": _DOCTOR,
     "approvals": frozenset({Role.ADMIN, Role.DOCTOR}),
     **dict.fromkeys(_CRITICAL, STAFF),
+    "doctor_openings": frozenset({Role.PATIENT}),  # whose button to withdraw the scan goes
     "kind_corrections": _EVERYBODY,
     "pharmacist_openings": _DOCTOR,
     "prescriptions": STAFF,

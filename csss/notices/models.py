@@ -17,6 +17,7 @@ class MailKind(StrEnum):
     CONFIRM_ADDRESS = "confirm_address"
     ACCOUNT_APPROVED = "account_approved"
     REPORT_READY = "report_ready"
+    SCAN_RECEIVED = "scan_received"
     SCAN_CLOSED = "scan_closed"
     RESET_PASSWORD = "reset_password"
     PASSWORD_CHANGED = "password_changed"

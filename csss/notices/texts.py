@@ -1,5 +1,6 @@
 """The texts of messages. They contain no clinical detail; a report travels only as the encrypted attachment."""
 
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,11 @@ def confirm_address(token: str, days: int) -> Draft:
 
 def _account_approved(_message: MailMessage) -> Draft:
     return Draft(_("Your account has been approved"), "account_approved", {})
+
+
+def scan_received(scan_id: uuid.UUID) -> Draft:
+    """Names nobody and nothing: who reads it learns only that something has arrived."""
+    return Draft(_("We have received your upload"), "scan_received", {"scan_id": scan_id})
 
 
 def _scan_closed(message: MailMessage) -> Draft:

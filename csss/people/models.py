@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from csss.clock import now
@@ -39,6 +39,9 @@ class User(Model):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     email: Mapped[str] = mapped_column(String(254), unique=True)  # lower case
     name: Mapped[str] = mapped_column(String(120))
+    # For reports that a doctor or pharmacist signs; empty: not given.
+    registration_number: Mapped[str] = mapped_column(String(60), default="", server_default=text("''"))
+    specialty: Mapped[str] = mapped_column(String(80), default="", server_default=text("''"))
     password_hash: Mapped[str] = mapped_column(String(80))
     role: Mapped[Role] = mapped_column(text_enum(Role))
     state: Mapped[AccountState] = mapped_column(text_enum(AccountState))

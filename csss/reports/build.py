@@ -7,9 +7,12 @@ from csss.clock import now
 from csss.hospital.current import hospital
 from csss.i18n import gettext as _
 from csss.i18n import in_english
+from csss.i18n import ngettext as _n
+from csss.prescriptions import allergies
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
 from csss.reports import context, lettering, queries
+from csss.reports.services import report_number
 from csss.scans import critical_results, disclosure
 from csss.scans.findings import NamedFinding, findings_of
 from csss.scans.models import Review, Scan
@@ -23,6 +26,8 @@ from csss.scans.presenters import (
     kind_words,
     sent_as,
 )
+from csss.scans.queries import earlier_of_kind
+from csss.scans.states import ScanKind
 from csss.storage.files import storage
 
 
@@ -44,6 +49,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
     made = context.ReportContext(
         report_id=report_id,
         version=version,
+        number=report_number(scan.id),
         created_at=now(),
         timezone=settings.time_zone,
         draft=draft,
@@ -63,6 +69,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
             phone=record.phone or None,
             email=record.user.email,
             address=record.address or None,
+            allergies=_allergies(record.allergies),
         ),
         scan=context.ScanImage(
             kind=KIND_NAMES[scan.kind],
@@ -72,6 +79,8 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
             width=scan.width,
             height=scan.height,
             sent_as=sent_as(scan),
+            technique=_technique(scan),
+            comparison=_comparison(scan),
         ),
         prediction=_prediction(scan),
         review=reviews[-1],
@@ -93,6 +102,40 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
         signatures=_signatures(scan, scan.reviews[-1], prescribed[-1]),
     )
     return lettering.settled(made)
+
+
+def _allergies(text: str) -> str:
+    """As the patient wrote them; “None known” however that was written."""
+    known = allergies.state(text)
+    return _("None known") if known is allergies.AllergiesAsked.NONE_KNOWN else text.strip()
+
+
+def _technique(scan: Scan) -> str:
+    """Only what is known: a JPEG or PNG says neither projection nor exposure nor scale."""
+    size = {"width": scan.width, "height": scan.height}
+    if scan.kind is ScanKind.CARDIAC_MRI:
+        return _(
+            "One image, sent as a picture of %(width)s × %(height)s pixels; sequence, plane and scale are not recorded.",
+            **size,
+        )
+    return _(
+        "Sent as a picture of %(width)s × %(height)s pixels; projection, exposure and scale are not recorded.",
+        **size,
+    )
+
+
+_MOST_COMPARED = 3
+
+
+def _comparison(scan: Scan) -> str:
+    """Earlier scans of the same kind that the doctor could open beside this one; it does not claim that they were."""
+    days = [context.day(at.astimezone(current_app.config["CSSS"].zone)) for at in earlier_of_kind(scan)]
+    if not days:
+        return _("No earlier scan of this kind in this system.")
+    shown = days[:_MOST_COMPARED]
+    if more := len(days) - len(shown):
+        shown.append(_n("%(num)s earlier one", "%(num)s earlier ones", more))
+    return _("Available to the doctor: %(days)s.", days="; ".join(shown))
 
 
 def _prediction(scan: Scan) -> context.PredictionSummary | context.NoPrediction | None:
@@ -185,12 +228,16 @@ def _signatures(scan: Scan, review: Review, prescription: Prescription) -> tuple
             role=review.doctor.role.human,
             action=_("Read the scan and verified the findings"),
             signed_at=review.created_at,
+            specialty=review.doctor.specialty,
+            registration=review.doctor.registration_number,
         ),
         context.Signature(
             name=prescription.pharmacist.name,
             role=prescription.pharmacist.role.human,
             action=_("Completed the prescription"),
             signed_at=prescription.created_at,
+            specialty=prescription.pharmacist.specialty,
+            registration=prescription.pharmacist.registration_number,
         ),
     ]
     if approval := queries.approval(scan):

@@ -77,13 +77,15 @@ class PrintedPatient:
     phone: str | None = None
     email: str | None = None
     address: str | None = None
+    allergies: str = ""  # as the patient wrote them
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScanImage:
     """`image` is the stored scan (JPEG or PNG bytes); `width` and `height` are its size in pixels.
 
-    `sent_as` is the kind that the patient had chosen, if a doctor has corrected it.
+    `sent_as` is the kind that the patient had chosen, if a doctor has corrected it. `technique` is how the picture came
+    to be, as far as it is known; `comparison` names the earlier scans that the doctor could open.
     """
 
     kind: str
@@ -93,6 +95,8 @@ class ScanImage:
     width: int
     height: int
     sent_as: str | None = None
+    technique: str = ""
+    comparison: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,12 +222,17 @@ class PrintedAddendum:
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """`action` is what the person did, in the past tense: "Verified the findings"."""
+    """`action` is what the person did, in the past tense: "Verified the findings".
+
+    `specialty` and `registration` (the number in a professional register) are empty where they are not known.
+    """
 
     name: str
     role: str
     action: str
     signed_at: datetime
+    specialty: str = ""
+    registration: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +246,7 @@ class ReportContext:
 
     report_id: str
     version: int
+    number: str = ""  # short, for people who read it out on the telephone; the same for all versions
     created_at: datetime
     hospital: Hospital
     patient: PrintedPatient

@@ -67,6 +67,7 @@ def _texts(scan: Scan, by: User, prescription: Prescription | None) -> Iterator[
     yield Text(_("Name of the patient"), patient.user.name, patients)
     yield Text(_("Address of the patient"), patient.address, patients)
     yield Text(_("Phone number of the patient"), patient.phone, patients)
+    yield Text(_("Allergies of the patient"), patient.allergies, patients)
     again = _("It cannot be changed: a doctor can close the scan, and the patient then sends it again.")
     yield Text(_("Indication"), scan.indication, again)
     if prediction is not None and not prediction.available:
@@ -103,8 +104,8 @@ def _who_changes(setting: str) -> str:
 
 def _signer(person: User) -> Text:
     return Text(
-        _("Name of %(name)s, who signs", name=person.name),
-        person.name,
+        _("Name, specialty or registration number of %(name)s, who signs", name=person.name),
+        "\n".join((person.name, person.specialty, person.registration_number)),
         _("That person can change the spelling on their own account page."),
     )
 

@@ -163,6 +163,16 @@ def report_id(scan_id: uuid.UUID, version: int) -> uuid.UUID:
     return uuid.uuid5(_REPORTS, f"{scan_id}/{version}")
 
 
+_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is mistaken for another
+
+
+def report_number(scan_id: uuid.UUID) -> str:
+    """A short number that people can read out, the same for all versions: 7K3Q-9F2M. The id tells reports apart."""
+    drawn = uuid.uuid5(_REPORTS, str(scan_id)).int
+    letters = "".join(_LETTERS[drawn >> 5 * each & 31] for each in range(8))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
 def keep_version(scan: Scan, version: int, *, file_key: str, sha256: str, size: int) -> ReportVersion:
     """Record a stored PDF as a report version and queue its mail to the patient."""
     kept = ReportVersion(

@@ -86,6 +86,8 @@ def warm_up() -> None:
             target = io.BytesIO()
             Image.new(mode, (MIN_SIDE, MIN_SIDE)).save(target, kind.name, exif=exif)
             rewrite(target.getvalue())
+        for sample in codec.SAMPLES:
+            rewrite(sample)
     # Pillow looks this setting up only when such a file arrives, so check it now.
     if TiffImagePlugin.READ_LIBTIFF:
         raise RuntimeError("TIFF pictures inside others must be read by Pillow itself")

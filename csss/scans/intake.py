@@ -14,7 +14,7 @@ from csss.confinement.parent import Busy, Exhausted, Room, Unfinished
 from csss.errors import Invalid
 from csss.i18n import _
 from csss.picture_formats import PictureFormat, format_of
-from csss.scans import decoder
+from csss.scans import decoder, other_files
 from csss.scans.decoder import MAX_RATIO, MIN_SIDE, DecodedPicture, Size, Verdict
 from csss.scans.picture_codec import MAX_PIXELS
 
@@ -70,7 +70,7 @@ def take_in(content: bytes, *, limit: int) -> Intake:
 
     Raises Invalid with a sentence for the field `file`.
     """
-    kind = look_at(content, limit=limit)
+    kind = look_at(content, limit=limit).kept
     written = rewritten(content)
     check_verdict(written)
     return Intake(
@@ -92,7 +92,7 @@ def look_at(content: bytes, *, limit: int) -> PictureFormat:
     check_length(len(content), limit=limit)
     kind = format_of(content)
     if kind is None:
-        raise Invalid(file=_("This is not a JPEG or PNG picture, whatever its name says."))
+        raise Invalid(file=other_files.sentence(content))
     return kind
 
 

@@ -10,6 +10,7 @@ from csss.scans import jpeg_structure
 from csss.scans.picture_codec import OpenedPicture
 
 SAMPLE_MODES = ("RGB",)
+SAMPLES = ()
 
 
 def sound(content: bytes) -> bytes:

@@ -63,6 +63,7 @@ class ListedSecond(NamedTuple):
 
 class ListedClosure(NamedTuple):
     closed_at: datetime
+    withdrawn: bool
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _row_query() -> Any:
             ScanAssignment.note.label("assignment_note"),
             *(SecondReadingRequest.asked_by_id, asker.name.label("asker")),
             SecondReading.written_at.label("second_written_at"),
-            ScanClosure.closed_at,
+            *(ScanClosure.closed_at, ScanClosure.withdrawn),
         )
         .join(Patient, Patient.id == Scan.patient_id)
         .join(User, User.id == Patient.user_id)
@@ -184,5 +185,5 @@ def _row_of(row: Any) -> ListedScan:
         second=ListedSecond(row.asked_by_id, row.asker, row.second_written_at is not None)
         if row.asked_by_id is not None
         else None,
-        closure=ListedClosure(row.closed_at) if row.closed_at is not None else None,
+        closure=ListedClosure(row.closed_at, row.withdrawn) if row.closed_at is not None else None,
     )

@@ -2,6 +2,7 @@
 
 from csss.errors import Invalid
 from csss.i18n import _
+from csss.picture_formats import format_of
 from csss.scans import intake
 from csss.scans.decoder import MAX_RATIO, MIN_SIDE, Verdict
 
@@ -13,6 +14,8 @@ def take_logo(content: bytes) -> tuple[bytes, bytes]:
 
     Raises Invalid with a sentence for the field `logo`. Belongs outside transaction().
     """
+    if content and format_of(content) is None:
+        raise Invalid(logo=_("This is not a JPEG or PNG picture, whatever its name says."))
     try:
         intake.look_at(content, limit=MOST_BYTES)
         written = intake.rewritten(content)

@@ -37,6 +37,8 @@ class Scan(Model):
     # All sixteen bits, when the shown picture has fewer grey levels than the upload.
     original_key: Mapped[str | None] = mapped_column(String(80))
     original_sha256: Mapped[str | None] = mapped_column(String(64))
+    # What the patient was asked about the picture (`scans.doubts.Doubt`), and sent it all the same; None: nothing.
+    sent_despite: Mapped[list[str] | None] = mapped_column(_JSON_OR_NULL)
 
     patient: Mapped[Patient] = relationship(lazy="joined", innerjoin=True)
     events: Mapped[list["ScanEvent"]] = relationship(order_by="ScanEvent.at", viewonly=True)
@@ -56,6 +58,7 @@ class Scan(Model):
     second_requests: Mapped[list[SecondReadingRequest]] = relationship(
         order_by=SecondReadingRequest.asked_at, viewonly=True
     )
+    doctor_opening: Mapped["DoctorOpening | None"] = relationship(viewonly=True)
 
     __table_args__ = (
         # The index includes the id, so that finding, sorting and counting a page never reads the table.
@@ -224,8 +227,25 @@ class PharmacistOpening(Model):
     __table_args__ = ({"info": APPEND_ONLY},)
 
 
+class DoctorOpening(Model):
+    """The first time that a doctor opened a scan. From then on its patient cannot withdraw it."""
+
+    __tablename__ = "doctor_openings"
+
+    scan_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("scans.id"), primary_key=True)
+    doctor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    opened_at: Mapped[datetime] = mapped_column(default=now)
+
+    doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    __table_args__ = ({"info": APPEND_ONLY},)
+
+
 class ScanClosure(Model):
-    """A scan that will not be read, and why. It leaves all queues; the patient is asked to upload again."""
+    """A scan that will not be read, and why. It leaves all queues; the patient is asked to upload again.
+
+    `withdrawn`: the patient has done it, before a doctor had opened the scan; `doctor` is then the patient.
+    """
 
     __tablename__ = "scan_closures"
 
@@ -234,6 +254,7 @@ class ScanClosure(Model):
     doctor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     reason: Mapped[str] = mapped_column(Text)
     closed_at: Mapped[datetime] = mapped_column(default=now)
+    withdrawn: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     doctor: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 

@@ -24,6 +24,7 @@ class PictureCodec(Protocol):
     """The functions of a codec module. Damage raises ValueError or Pillow's own errors; nothing is skipped."""
 
     SAMPLE_MODES: tuple[str, ...]  # Pillow modes in which a picture is fully loaded after reading
+    SAMPLES: tuple[bytes, ...]  # whole files instead, of a format that Pillow cannot write
 
     def sound(self, content: bytes) -> bytes:
         """Return the content when its structure is complete, as far as this must be known before the size. Raises

@@ -9,6 +9,7 @@ from csss.scans import depth, png_structure
 from csss.scans.picture_codec import OpenedPicture, exif_of
 
 SAMPLE_MODES = ("RGBA", "I;16")
+SAMPLES = ()
 
 
 def sound(content: bytes) -> bytes:

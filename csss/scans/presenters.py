@@ -94,6 +94,7 @@ _PATIENT: dict[Status, _Kind] = {
     Status.REPORT_READY: _Kind(_l("Report ready"), "ok", "file"),
 }
 _CLOSED = _Kind(_l("Closed"), "bad", "ban")
+_WITHDRAWN = _Kind(_l("Withdrawn by the patient"), "neutral", "ban")
 _RUNS: dict[RunState, _Kind] = {
     RunState.QUEUED: _Kind(_l("Analysis running"), "wait", "hourglass"),
     RunState.RUNNING: _Kind(_l("Analysis running"), "wait", "hourglass"),
@@ -124,7 +125,7 @@ def critical_tag(acknowledged: bool | None) -> Tag | None:
 
 def _staff_kind(scan: Scan) -> _Kind:
     if scan.closure is not None:
-        return _CLOSED
+        return _WITHDRAWN if scan.closure.withdrawn else _CLOSED
     if scan.open_hold is not None:
         return _TAKEN_BACK if scan.open_hold.taken_back is not None else _HELD[scan.open_hold.to]
     if scan.status is Status.PENDING_AI and scan.latest_run is not None:
@@ -135,6 +136,8 @@ def _staff_kind(scan: Scan) -> _Kind:
 
 
 def status_for_patient(scan: Scan, *, released: bool) -> Tag:
+    if scan.closure is not None and scan.closure.withdrawn:
+        return Tag(_("Withdrawn by you"), "neutral", "ban")
     if scan.closure is not None:
         return Tag(_("Closed – please upload again"), "bad", "ban")
     if scan.status is Status.REPORT_READY and not released:

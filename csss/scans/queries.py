@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
@@ -184,6 +185,17 @@ def others_of_patient(scan: Scan, most: int) -> Sequence[ListedScan]:
     order = (Scan.kind != scan.kind, Scan.uploaded_at > scan.uploaded_at, Scan.uploaded_at.desc(), Scan.id)
     ids = db.session.scalars(query.order_by(*order).limit(most)).all()
     return rows_of(ids) if ids else []
+
+
+def earlier_of_kind(scan: Scan) -> Sequence[datetime]:
+    """When the patient's earlier scans of the same kind were sent, newest first, without closed ones."""
+    query = select(Scan.uploaded_at).where(
+        Scan.patient_id == scan.patient_id,
+        Scan.kind == scan.kind,
+        Scan.uploaded_at < scan.uploaded_at,
+        is_open(),
+    )
+    return db.session.scalars(query.order_by(Scan.uploaded_at.desc())).all()
 
 
 def other_of_patient(scan: Scan, other_id: uuid.UUID, user: User) -> Scan:

@@ -37,6 +37,7 @@ from csss.scans import (
     taking_back,
     workflow,
 )
+from csss.scans.doubts import Doubt
 from csss.scans.intake import Intake
 from csss.scans.models import Addendum, KindCorrection, Review, Scan, ScanClosure
 from csss.scans.review_text import MAX_TEXT, ReviewText, critical_problems, text_problems
@@ -54,11 +55,12 @@ def submit_scan(
     indication: str,
     priority: Priority = Priority.ROUTINE,
     original_key: str | None = None,
+    despite: Sequence[Doubt] = (),
     by: User,
 ) -> Scan:
     """Create a patient's scan, whose files are stored under `file_key` and, if present, `original_key`.
 
-    Raises NotFound, Invalid.
+    `despite` is what the patient was asked about the picture, and sent it all the same. Raises NotFound, Invalid.
     """
     check_indication(indication)
     patient = patients.held(by)  # locks the patient: of two concurrent uploads, the second counts the first
@@ -76,9 +78,11 @@ def submit_scan(
         height=intake.height,
         original_key=original_key,
         original_sha256=hashlib.sha256(intake.original).hexdigest() if original_key else None,
+        sent_despite=[each.value for each in despite] or None,
     )
     workflow.begin(scan, by=by)
-    record("scan.submitted", scan, by=by, kind=kind.value)
+    asked = {"despite": [each.value for each in despite]} if despite else {}
+    record("scan.submitted", scan, by=by, kind=kind.value, **asked)
     if current_app.config["CSSS"].analyse == "on_arrival":
         analysis.start(scan.id, by=by)
     previews.keep_after_commit(file_key, intake)
@@ -143,6 +147,22 @@ def just_submitted(intake: Intake, *, by: User) -> Sequence[Scan]:
         )
         .order_by(Scan.uploaded_at.desc(), Scan.id)
     ).all()
+
+
+def sent_before(intake: Intake, *, by: User) -> Scan | None:
+    """The newest scan that this patient made of the same picture, without closed ones, and without those of a moment
+    ago (`just_submitted`)."""
+    query = (
+        select(Scan)
+        .join(Patient, Patient.id == Scan.patient_id)
+        .where(
+            Patient.user_id == by.id,
+            Scan.sha256 == intake.sha256,
+            Scan.uploaded_at <= now() - SAME_FORM,
+            Scan.id.not_in(select(ScanClosure.scan_id)),
+        )
+    )
+    return db.session.scalars(query.order_by(Scan.uploaded_at.desc(), Scan.id).limit(1)).first()
 
 
 def says_the_same(scan: Scan, *, kind: str, indication: str) -> bool:

@@ -3,9 +3,12 @@
 Every function opens its own transaction, because no lock may be held while a picture is opened or stored.
 """
 
+import hashlib
 import uuid
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from flask import current_app
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -13,12 +16,16 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from csss.database import after_commit, transaction
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
+from csss.notices.models import MailKind
+from csss.notices.services import owe
 from csss.people.models import User
 from csss.picture_formats import PNG
-from csss.scans import intake, services, upload_checks
+from csss.scans import intake, likeness, services, upload_checks
+from csss.scans.doubts import Doubt, Doubtful
 from csss.scans.intake import Intake
 from csss.scans.states import ScanKind
 from csss.scans.uploads import services as uploads
+from csss.storage import unfinished_uploads
 from csss.storage.files import storage
 
 
@@ -58,8 +65,42 @@ def take_in_upload(upload_id: uuid.UUID, *, form_is_valid: bool, by: User) -> In
         raise
 
 
+def check_doubts(
+    taken: Intake, *, kind: ScanKind, sure: Collection[str], model: Callable[[], Path], by: User
+) -> list[Doubt]:
+    """What speaks against the picture, all of it among what the patient is `sure` of. Raises Doubtful otherwise.
+
+    `model` finds the folder of the classifier in use.
+    """
+    found = likeness.doubts_about(taken, kind, model)
+    earlier = services.sent_before(taken, by=by)
+    if earlier is not None:
+        found.append(Doubt.AGAIN)
+    if not set(found) <= set(sure):
+        raise Doubtful(found, earlier)
+    return found
+
+
+def keep_for_later(content: bytes, *, by: User) -> uuid.UUID:
+    """Keep a whole file as an upload that has arrived, so that its sender need not choose it again. Raises Invalid."""
+    limit = current_app.config["CSSS"].upload_bytes
+    digest = hashlib.sha256(content).hexdigest()
+    with transaction():
+        upload, _new = uploads.begin(length=len(content), digest=digest, limit=limit, by=by)
+        upload_id = upload.id
+    with unfinished_uploads.UploadWriter(upload_id, 0) as writer:
+        writer.write(content)
+    return upload_id
+
+
 def submit(
-    taken: Intake, *, kind: ScanKind, indication: str, upload_id: uuid.UUID | None, by: User
+    taken: Intake,
+    *,
+    kind: ScanKind,
+    indication: str,
+    upload_id: uuid.UUID | None,
+    despite: Sequence[Doubt] = (),
+    by: User,
 ) -> Submitted:
     """Store the picture and create the scan; delete the file again if the database refuses the scan.
 
@@ -79,8 +120,9 @@ def submit(
             if same and upload_id is None:
                 raise uploads.AlreadyFinished(same[0].id)
             scan = services.submit_scan(
-                taken, key, kind=kind, indication=indication, original_key=original, by=by
+                taken, key, kind=kind, indication=indication, original_key=original, despite=despite, by=by
             )
+            owe(MailKind.SCAN_RECEIVED, by, scan.id)
             made = Submitted(scan.id, sent_anew=bool(earlier) and not same)
             if upload_id:
                 uploads.finish(upload_id, made.scan_id, by=by)

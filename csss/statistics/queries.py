@@ -122,6 +122,7 @@ def _closed(parts: tuple[Bucket, ...]) -> tuple[int, ...]:
     rows = db.session.execute(
         select(table.c.number, func.count())
         .join(ScanClosure, inside(ScanClosure.closed_at, table))
+        .where(ScanClosure.withdrawn.is_(False))  # what a patient has withdrawn was no doctor's work
         .group_by(table.c.number)
     )
     found = {number: count for number, count in rows}

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from csss.picture_formats import PICTURE_FORMATS
+from csss.picture_formats import STORED_FORMATS
 
 AREAS = ("scans", "originals", "heatmaps", "reports", "previews", "thumbnails")
 # First part of the names of unfinished uploads, among everything in a store.
 ARRIVING = "uploads"
-SUFFIXES = (*(each.suffix for each in PICTURE_FORMATS), "pdf")
+SUFFIXES = (*(each.suffix for each in STORED_FORMATS), "pdf")
 _PLACE = rf"({'|'.join(AREAS)})/[0-9a-f]{{2}}/[0-9a-f]{{32}}"
 KEY = re.compile(rf"{_PLACE}\.({'|'.join(SUFFIXES)})")
 INTERRUPTED = re.compile(rf"{_PLACE}\.[0-9a-f]{{8}}\.partial")

@@ -213,7 +213,9 @@ def history(
         told.append((written.created_at, words, "info", written.pharmacist, None))
     told += [*_holds(scan), *_critical(scan), *_together(scan)]
     if scan.closure is not None:
-        told.append((scan.closure.closed_at, _("Closed"), "bad", scan.closure.doctor, scan.closure.reason))
+        closed = scan.closure
+        words = _("Withdrawn by the patient") if closed.withdrawn else _("Closed")
+        told.append((closed.closed_at, words, "bad", closed.doctor, closed.reason or None))
     for addendum in scan.addenda:
         told.append(
             (

@@ -120,7 +120,7 @@ def test_tc04_a_patient_uploads_a_jpeg_and_a_png_and_nothing_else(
     patient.page.get_by_label("Chest X-ray").check()
     patient.page.get_by_label("Why was the scan made?").fill("my own words stay")
     patient.page.get_by_role("button", name=re.compile("Send|Upload")).first.click()
-    expect(patient.page.get_by_text("not a JPEG or PNG").first).to_be_visible()
+    expect(patient.page.get_by_text("no picture that can be read here").first).to_be_visible()
     expect(patient.page.get_by_label("Why was the scan made?")).to_have_value("my own words stay")
 
 

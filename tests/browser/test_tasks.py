@@ -104,6 +104,14 @@ TASKS = (
         patient.tell_the_pharmacist,
         "patient.scan patient.about POST patient.keep_about",
     ),
+    Task(
+        "send_a_doubtful_picture_all_the_same",
+        patient.send_it_all_the_same,
+        "patient.home patient.scan",
+        script="POST patient.begin_upload",
+        plain="POST patient.upload",
+    ),
+    Task("withdraw_a_scan", patient.withdraw, "patient.scan POST patient.withdraw"),
     Task("send_again_what_was_closed", patient.send_again_what_was_closed, "patient.home patient.scan"),
     # Doctors
     Task("find_and_open_a_scan", doctor.find_and_open, "doctor.worklist doctor.scan"),

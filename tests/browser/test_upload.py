@@ -145,7 +145,7 @@ def test_no_scan_is_refused_beside_the_field_and_the_chosen_file_stays(
     (tmp_path / "words.png").write_bytes(b"these are words, not a picture")
     fill_in(page, tmp_path / "words.png")
     page.get_by_role("button", name="Send scan").click()
-    expect(page.locator("#file-error")).to_contain_text("not a JPEG or PNG picture")
+    expect(page.locator("#file-error")).to_contain_text("no picture that can be read here")
     expect(page.locator("[data-error-summary]")).to_be_focused()
     assert page.evaluate("document.querySelector('#file').files[0].name") == "words.png"
     expect(page.get_by_label("Why was the scan made?")).to_have_value("Cough")

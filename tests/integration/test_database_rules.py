@@ -14,7 +14,7 @@ from csss.prescriptions.fact_models import StatedFacts
 from csss.recalibration import services as recalibration
 from csss.reports import services as reports
 from csss.scans import critical_results, second_readings, services
-from csss.scans.models import FirstImpression, PharmacistOpening, Scan
+from csss.scans.models import DoctorOpening, FirstImpression, PharmacistOpening, Scan
 from csss.scans.review_text import ReviewText
 from csss.scans.states import NEXT, ScanKind, Status, Sureness
 from tests.factories import Clinic
@@ -64,6 +64,7 @@ def full_clinic(clinic: Clinic) -> Clinic:
         reports.add_addendum(
             released, note="Air.", critical=True, critical_action="Call the patient in.", by=doctor
         )
+        db.session.add(DoctorOpening(scan_id=released, doctor_id=doctor.id))
         db.session.add(StatedFacts(scan_id=released, version=1, stated_by_id=doctor.id, weight_grams=70_000))
     version, admin = keep_fitted_version(), clinic.person("admin")
     marked = critical_results.standing(released)

@@ -4,20 +4,24 @@ import io
 
 import pytest
 
-from csss.picture_formats import PICTURE_FORMATS, PictureFormat
+from csss.picture_formats import HEIC, PICTURE_FORMATS, STORED_FORMATS, PictureFormat, format_of
 from csss.scans.decoder import CODECS
 from csss.storage.files import storage
 from tests.factories import Clinic, picture
+from tests.odd_files import heic
 from tests.visitor import Visitor
 
 
 def test_the_page_offers_exactly_these(patient: Visitor) -> None:
     field = patient.page("/patient/").select_one("input[type=file]")
     assert field is not None
-    assert str(field["accept"]).split(",") == [each.media_type for each in PICTURE_FORMATS]
+    types = [each.media_type for each in PICTURE_FORMATS]
+    assert str(field["accept"]).split(",") == [*types, ".heic", ".heif"]
+    words = patient.page("/patient/").select_one("#file-hint").get_text()
+    assert all(name in words for name in ("JPEG", "PNG", "HEIC"))
 
 
-@pytest.mark.parametrize("kind", PICTURE_FORMATS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", STORED_FORMATS, ids=lambda kind: kind.name)
 def test_each_is_taken_in_kept_and_served_as_what_it_is(
     clinic: Clinic, patient: Visitor, kind: PictureFormat
 ) -> None:
@@ -38,9 +42,7 @@ def test_each_has_a_module_that_opens_it_and_no_two_are_mistaken() -> None:
     assert set(CODECS) == set(PICTURE_FORMATS)
     for column in ("name", "suffix", "media_type", "first_bytes", "codec"):
         assert len({getattr(each, column) for each in PICTURE_FORMATS}) == len(PICTURE_FORMATS), column
-    assert not any(
-        one.first_bytes.startswith(other.first_bytes)
-        for one in PICTURE_FORMATS
-        for other in PICTURE_FORMATS
-        if one is not other
-    )
+    samples = {each: picture(80, 80, each.name) for each in STORED_FORMATS} | {HEIC: heic()}
+    assert {each: format_of(content) for each, content in samples.items()} == {each: each for each in samples}
+    for content in samples.values():
+        assert sum(each.begins(content) for each in PICTURE_FORMATS) == 1

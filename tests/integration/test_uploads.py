@@ -172,7 +172,7 @@ def test_hostile_contents_are_refused_beside_the_field_and_not_kept(line: Line, 
     answer = line.finish(line.whole(b"<script>no picture</script>"), indication="My <b>own</b> words")
     assert answer.status_code == 422
     page = soup(answer)
-    assert "not a JPEG or PNG" in page.select_one("#file-error").get_text()  # type: ignore[union-attr]
+    assert "no picture that can be read here" in page.select_one("#file-error").get_text()  # type: ignore[union-attr]
     assert page.select_one("#indication").get_text().strip() == "My <b>own</b> words"  # type: ignore[union-attr]
     assert parts(app) == [] and rows() == 0 and rows(Scan) == 0
 

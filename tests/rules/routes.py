@@ -168,6 +168,7 @@ WHO: dict[str, set[str | None]] = {
     "patient.scan": Own(PATIENT, own=PATIENT),
     "patient.upload": PATIENT,
     "patient.upload_state": Own(PATIENT, own=PATIENT),
+    "patient.withdraw": Own(PATIENT, own=PATIENT),
     "pharmacist.add_template": PHARMACIST,
     "pharmacist.change_template": Own(PHARMACIST, own=PHARMACIST),
     "pharmacist.complete": PHARMACIST,

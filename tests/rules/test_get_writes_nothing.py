@@ -9,8 +9,8 @@ from tests.rules.routes import WHO, methods, rules
 from tests.rules.site import ROLES, Site
 
 pytestmark = pytest.mark.xdist_group("site")
-# What is kept of looking: who looked, which pharmacist did so first, and that the session was used.
-MAY_CHANGE = {"audit_events", "audit_seals", "pharmacist_openings", "user_sessions"}
+# What is kept of looking: who looked, which doctor and which pharmacist did so first, and that the session was used.
+MAY_CHANGE = {"audit_events", "audit_seals", "doctor_openings", "pharmacist_openings", "user_sessions"}
 
 
 @pytest.mark.parametrize("role", [None, *ROLES], ids=lambda role: role or "nobody")

@@ -74,7 +74,7 @@ def test_the_pdf_says_everything_that_the_design_asks_for(pdf, context):
         "The doctor agrees with the classifier’s reading.",
         "Amoxicillin",
         "Threshold 75.0 %",
-        "Risk level High",
+        "Classifier’s risk level: high (pattern of Lung opacity), see the doctor’s diagnosis.",
         "Model version example-1",
         "Page 1 of 2",
         "Page 2 of 2",
@@ -89,7 +89,7 @@ def test_the_disclaimer_stands_word_for_word_and_once(context):
 def test_the_doctors_diagnosis_stands_above_the_classifiers_risk_level(context):
     text = words(page(context))
     assert text.index(context.review.diagnosis) < text.index("The heart is of normal size.")
-    assert text.index(context.review.diagnosis) < text.index("Risk level")
+    assert text.index(context.review.diagnosis) < text.index("risk level")
 
 
 def test_scan_and_heat_map_are_embedded_as_pictures_of_at_most_800_pixels(pdf):
@@ -165,7 +165,7 @@ def test_an_uncertain_prediction_is_shown_as_uncertain_with_its_reason(context):
     )
     text = words(page(replace(context, prediction=prediction)))
     assert "Label Uncertain" in text
-    assert "Risk level Indeterminate" in text
+    assert "risk level: indeterminate, see the doctor’s diagnosis." in text
     assert "The confidence is too low." in text
 
 
@@ -183,14 +183,16 @@ def test_a_class_without_a_finding_is_named_and_explained_and_its_risk_is_indete
         context.prediction, label="NIH_MERGED", human_label=name, explanation="With or without a finding."
     )
     text = words(page(replace(context, prediction=prediction)))
-    assert f"Label {name}" in text and "Risk level Indeterminate" in text
+    assert f"Label {name}" in text and "risk level: indeterminate, see the doctor’s diagnosis." in text
     assert "With or without a finding." in text
 
 
 def test_a_scan_read_without_the_classifier_says_why_and_shows_no_heat_map(context):
     soup = page(replace(context, prediction=NoPrediction(reason="The analysis failed twice.")))
     text = words(soup)
-    assert "Label Not available Reason The analysis failed twice. Risk level Indeterminate" in text
+    assert (
+        "Label Not available Reason The analysis failed twice. Classifier’s risk level: indeterminate" in text
+    )
     assert "There is no heat map for this scan." in text
     assert len(soup.select("img")) == 1
     assert not soup.select("svg")

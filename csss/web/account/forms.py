@@ -8,9 +8,11 @@ from wtforms import PasswordField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
+from csss.auth.accounts import OF_THE_ACCOUNT
 from csss.auth.passkeys.models import NAME_MAX
 from csss.i18n import _l
 from csss.people.models import User
+from csss.people.roles import Role
 from csss.web.auth.forms import check_phone, filled, tidy
 from csss.web.forms import TextForm, one_line
 
@@ -26,6 +28,13 @@ class ProfileForm(TextForm):
     """What everybody may change."""
 
     name = StringField(_l("Full name"), [filled(_l("Enter the name.")), _at_most(120)], filters=[one_line])
+
+
+class SignerForm(ProfileForm):
+    """What people whose names stand under a report may change besides."""
+
+    registration_number = StringField(_l("Registration number"), [_at_most(60)], filters=[one_line])
+    specialty = StringField(_l("Specialty"), [_at_most(80)], filters=[one_line])
 
 
 class PatientForm(ProfileForm):
@@ -103,7 +112,7 @@ def profile_form(user: User, sent: MultiDict[str, str] | None = None) -> tuple[P
     that are sent as the page had shown them (`shown`): a page that was open for a day takes back no allergy that a
     pharmacist, and no spelling that an administrator has written meanwhile.
     """
-    kind = PatientForm if user.patient is not None else ProfileForm
+    kind = _kind_for(user)
     kept = _kept(user, kind)
     sent_names = [name for name in kept if sent is not None and name in sent]
     if sent is None or not sent_names:
@@ -116,11 +125,17 @@ def profile_form(user: User, sent: MultiDict[str, str] | None = None) -> tuple[P
 
 def profile_shown(user: User) -> str:
     """What the form shows when it is opened, for its field `shown`."""
-    return json.dumps(_kept(user, PatientForm if user.patient is not None else ProfileForm))
+    return json.dumps(_kept(user, _kind_for(user)))
+
+
+def _kind_for(user: User) -> type[ProfileForm]:
+    if user.patient is not None:
+        return PatientForm
+    return SignerForm if user.role in {Role.DOCTOR, Role.PHARMACIST} else ProfileForm
 
 
 def _kept(user: User, kind: type[ProfileForm]) -> dict[str, Any]:
-    return {name: getattr(user if name == "name" else user.patient, name) for name in _names(kind)}
+    return {name: getattr(user if name in OF_THE_ACCOUNT else user.patient, name) for name in _names(kind)}
 
 
 def _shown(sent: MultiDict[str, str]) -> dict[str, Any]:

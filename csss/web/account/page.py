@@ -74,7 +74,7 @@ def account_page(
 
 def _not_on_paper(form: TextForm) -> dict[str, str]:
     """Hints about characters of a name or an address that the report cannot print. A name is never refused for that."""
-    names = ("name", "phone", "address")
+    names = ("name", "registration_number", "specialty", "phone", "address", "allergies")
     found = report_fonts.problems(**{each: form[each].data or "" for each in names if each in form})
     advice = _("You may keep it. But no report can be released before it is written in these letters.")
     return {name: f"{sentence} {advice}" for name, sentence in found.items()}

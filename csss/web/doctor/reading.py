@@ -36,6 +36,7 @@ from csss.scans.presenters import (
 )
 from csss.scans.states import HoldFor, RunState, ScanKind, Status
 from csss.scans.stored_sentences import in_words
+from csss.web import doubt_words
 from csss.web.critical import CriticalView, critical_of
 from csss.web.doctor.forms import SURENESS_WORDS
 from csss.web.doctor.together import TogetherView, together_view
@@ -154,6 +155,8 @@ class ReadingPage(ScanView):
     hold_title: str
     draft: Unsigned | None
     closed: tuple[str, str, str] | None  # reason, who, when
+    withdrawn: bool  # the patient has closed it
+    doubts: str | None  # what the patient was asked about the picture
     addenda: tuple[tuple[str, str, str], ...]  # title, note, anchor
     versions: tuple[VersionView, ...]
     awaits_report: bool
@@ -219,6 +222,8 @@ def reading_page(
         hold=scan.open_hold,
         hold_title=_hold_title(scan.open_hold) if scan.open_hold else "",
         closed=(closure.reason, closure.doctor.name, when(closure.closed_at)) if closure else None,
+        withdrawn=closure is not None and closure.withdrawn,
+        doubts=doubt_words.for_staff(scan, answer_is_hidden=may.reveal),
         addenda=tuple(
             (
                 _("Addendum %(number)s", number=each.number),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from flask import Response, flash, render_template, request, url_for
 from wtforms import Form
 
+from csss.database import transaction
 from csss.errors import NotFound
 from csss.i18n import _
 from csss.people.permissions import Permission
@@ -19,6 +20,7 @@ from csss.scans import (
     review_drafts,
     services,
     taking_back,
+    withdrawing,
 )
 from csss.scans import worklist_queries as lists
 from csss.web.doctor import reading, worklist
@@ -243,10 +245,18 @@ def done(scan_id: uuid.UUID, sentence: str) -> Response:
     return redirect_after(url_for("doctor.scan", scan_id=scan_id, compare=_compared()))
 
 
+def _note_opening(scan_id: uuid.UUID) -> None:
+    """Before anything is shown: from now on the patient cannot withdraw the scan."""
+    if request.method == "GET" and withdrawing.is_first_opening(queries.scan_visible_to(me(), scan_id)):
+        with transaction():
+            withdrawing.open_as_doctor(scan_id, by=me())
+
+
 def reading_page(
     scan_id: uuid.UUID, sent: Form | None = None, *, status: int = 200, conflict: str | None = None
 ) -> Response:
     """Show the reading page; the form that was `sent` keeps what was typed, the others are new."""
+    _note_opening(scan_id)
     scan = queries.scan_visible_to(me(), scan_id)
     draft = review_drafts.of(scan_id, me())
     compared = _compared()
@@ -254,6 +264,7 @@ def reading_page(
     page = reading.reading_page(scan, draft, reader=me(), compare=compared, heat=heat)
     if compared is not None:
         also_shows(compared)
+        _note_opening(compared)
     beginning = draft if draft is not None and not reading.overtaken(draft, scan) else scan.review
     review = (
         sent

@@ -18,6 +18,9 @@ class UploadForm(Form):
     upload = (
         StringField()
     )  # instead of the file: the id of an upload that came in pieces (csss.scans.uploads)
+    sure = (
+        StringField()
+    )  # what the patient was asked about this picture, answered with yes (csss.scans.doubts)
     kind = RadioField(
         _l("What does the picture show?"),
         choices=lambda: [SelectChoice(kind.value, words) for kind, words in KIND_NAMES.items()],

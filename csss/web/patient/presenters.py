@@ -11,11 +11,15 @@ from flask_babel.speaklater import LazyString
 
 from csss import report_fonts
 from csss.auth import passphrases
+from csss.hospital.current import hospital
 from csss.i18n import _, _l, _n
 from csss.people.models import User
+from csss.prescriptions import services as prescriptions
 from csss.prescriptions import stated_facts
+from csss.prescriptions.presenters import PrescriptionView, prescription_view
 from csss.reports import queries as reports
 from csss.reports.models import ReportVersion
+from csss.scans import policies, withdrawing
 from csss.scans.durations import usual_waits
 from csss.scans.models import Addendum, Review, Scan
 from csss.scans.presenters import KIND_NAMES, Tag, kind_and_sent, status_for_patient
@@ -67,12 +71,13 @@ class Closed:
 
 @dataclass(frozen=True)
 class Released:
-    """What a patient sees once the report is released: the doctor's words first, the classifier's after them."""
+    """What a patient sees once the report is released: the doctor's words first, the classifier's last."""
 
     newest: VersionView
     older: tuple[VersionView, ...]
     review: Review | None
     addenda: tuple[Addendum, ...]
+    prescription: PrescriptionView | None
     classifier: ClassifierView | None
 
 
@@ -85,12 +90,17 @@ class ScanPage:
     image_url: str
     title: str
     tag: Tag
+    indication: str
+    mrn: str
+    telephone: str  # of the hospital; empty: not set
+    tel: str  # the same for a link
     sentence: str
     way: tuple[Station, ...]
     facts: tuple[tuple[str, str], ...]
     width: int
     height: int
-    closed_reason: str | None
+    closed_reason: str | None  # None also for a scan that the patient has withdrawn
+    withdraw_url: str | None  # while no doctor has opened it
     again_url: str | None  # for a closed scan: the form, filled in with the text of the last time
     released: Released | None
     about_url: str | None  # the questions for the pharmacist, while they may be answered
@@ -108,6 +118,7 @@ _SENTENCES: dict[Status, LazyString] = {
 }
 _READY = _l("Your report is ready. Please talk about it with your doctor.")
 _CLOSED = _l("This scan will not be read. Please upload a new picture.")
+_WITHDRAWN = _l("You have withdrawn this scan: nobody reads it.")
 
 
 @dataclass(frozen=True)
@@ -213,14 +224,27 @@ def closed(scan: Scan) -> Closed:
 def scan_page(scan: Scan) -> ScanPage:
     versions = reports.versions(scan) if scan.status is Status.REPORT_READY else []
     released = _released(scan, versions) if versions else None
-    closure = scan.closure
+    closure, telephone = scan.closure, hospital().telephone
+    withdrawn = closure is not None and closure.withdrawn
     return ScanPage(
         id=scan.id,
         url=url_for("patient.scan", scan_id=scan.id),
         image_url=url_for("files.image", scan_id=scan.id),
-        title=KIND_NAMES[scan.kind],
+        title=_("%(kind)s of %(day)s", kind=KIND_NAMES[scan.kind], day=day(scan.uploaded_at)),
+        indication=scan.indication,
+        mrn=scan.patient.mrn,
+        telephone=telephone,
+        tel="".join(each for each in telephone if each.isdigit() or each == "+"),
         tag=status_for_patient(scan, released=released is not None),
-        sentence=str(_CLOSED if closure else _READY if released else _SENTENCES[scan.status]),
+        sentence=str(
+            _WITHDRAWN
+            if withdrawn
+            else _CLOSED
+            if closure
+            else _READY
+            if released
+            else _SENTENCES[scan.status]
+        ),
         way=_way(scan, versions),
         facts=(
             (_("Kind"), kind_and_sent(scan)),
@@ -230,7 +254,10 @@ def scan_page(scan: Scan) -> ScanPage:
         ),
         width=scan.width,
         height=scan.height,
-        closed_reason=closure.reason if closure else None,
+        closed_reason=closure.reason if closure and not withdrawn else None,
+        withdraw_url=url_for("patient.withdraw", scan_id=scan.id)
+        if policies.may(withdrawing.check_can_withdraw, scan)
+        else None,
         again_url=url_for("patient.home", again=scan.id, _anchor="new-scan") if closure else None,
         released=released,
         about_url=url_for("patient.about", scan_id=scan.id)
@@ -242,7 +269,15 @@ def scan_page(scan: Scan) -> ScanPage:
 
 def _released(scan: Scan, versions: Sequence[ReportVersion]) -> Released:
     views = [version_view(version) for version in versions]
-    return Released(views[-1], tuple(views[-2::-1]), scan.review, tuple(scan.addenda), classifier_view(scan))
+    prescribed = prescriptions.versions(scan)
+    return Released(
+        views[-1],
+        tuple(views[-2::-1]),
+        scan.review,
+        tuple(scan.addenda),
+        prescription_view(prescribed[-1]) if prescribed else None,
+        classifier_view(scan),
+    )
 
 
 def _way(scan: Scan, versions: Sequence[ReportVersion]) -> tuple[Station, ...]:
@@ -255,7 +290,8 @@ def _way(scan: Scan, versions: Sequence[ReportVersion]) -> tuple[Station, ...]:
         if step.status in at:
             way.append(_done(str(step.done), at[step.status]))
         elif closure is not None:
-            way.append(_done(_("A doctor closed the scan"), closure.closed_at, "stopped"))
+            words = _("You withdrew the scan") if closure.withdrawn else _("A doctor closed the scan")
+            way.append(_done(words, closure.closed_at, "stopped"))
             return tuple(way)
         else:
             waiting = way[-1].state == "done"

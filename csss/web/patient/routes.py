@@ -11,11 +11,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from csss.errors import Invalid, NotFound
 from csss.i18n import _
 from csss.people.permissions import Permission
-from csss.picture_formats import PICTURE_FORMATS
+from csss.picture_formats import accepted_types
+from csss.recalibration.in_use import folder_in_use
 from csss.scans import intake, queries, services, submission
+from csss.scans.doubts import Doubtful
 from csss.scans.models import Scan
 from csss.scans.states import ScanKind
 from csss.scans.uploads import services as uploads
+from csss.web.doubt_words import Question, question
 from csss.web.errors import SENTENCES, error_response
 from csss.web.forms import mark
 from csss.web.fragments import form_error, page_or_fragment, redirect_after
@@ -49,17 +52,24 @@ def home() -> Response:
 def upload() -> Response:
     """Accept a scan. Nothing is stored unless everything in the form can be accepted."""
     form = UploadForm(_sent())
-    upload_id = request.form.get("upload", type=uuid.UUID)
+    upload_id = None if _has_file(form) else request.form.get("upload", type=uuid.UUID)
     if upload_id and (known := uploads.scan_made_of(upload_id, me())):
         return _sent_before(known, form)
     valid, page_of_scan = form.validate(), ""
+    asked: Question | None = None
 
     def submit() -> None:
-        nonlocal page_of_scan
-        page_of_scan = url_for("patient.scan", scan_id=_submit(form, upload_id, valid))
+        nonlocal page_of_scan, asked
+        try:
+            page_of_scan = url_for("patient.scan", scan_id=_submit(form, upload_id, valid))
+        except Doubtful as doubtful:
+            asked = question(doubtful, ScanKind(form.kind.data), upload_id or _keep(form))
+            raise
 
     try:
-        refused = try_step(submit, lambda _status, _sentence: _refused(form), form=form, in_transaction=False)
+        refused = try_step(
+            submit, lambda _status, _sentence: _refused(form, asked), form=form, in_transaction=False
+        )
     except (
         uploads.AlreadyFinished
     ) as finished:  # the form was sent twice, and the other one was processed first
@@ -72,7 +82,9 @@ def upload() -> Response:
 def scan(scan_id: uuid.UUID) -> Response:
     """Show the progress of one scan, and its report after the release."""
     found = queries.scan_visible_to(me(), scan_id)
-    return page_or_fragment("patient/scan.html", "patient/_scan.html", scan=presenters.scan_page(found))
+    return page_or_fragment(
+        "patient/scan.html", "patient/_scan.html", scan=presenters.scan_page(found), conflict=None
+    )
 
 
 @patient.errorhandler(RequestEntityTooLarge)
@@ -102,6 +114,16 @@ def _sent() -> "MultiDict[str, Any]":
     return sent
 
 
+def _has_file(form: UploadForm) -> bool:
+    return bool(form.file.data and form.file.data.filename)
+
+
+def _keep(form: UploadForm) -> uuid.UUID:
+    """Keep the picture while its sender is asked: a browser without script cannot choose it again by itself."""
+    form.file.data.stream.seek(0)
+    return submission.keep_for_later(form.file.data.stream.read(), by=me())
+
+
 def _content_of(file: FileStorage | None) -> bytes:
     """The picture, read only up to the allowed size. Raises Invalid."""
     if file is None or not file.filename:
@@ -119,11 +141,13 @@ def _submit(form: UploadForm, upload_id: uuid.UUID | None, valid: bool) -> uuid.
         taken = submission.take_in_upload(upload_id, form_is_valid=valid, by=me())
     else:
         taken = submission.take_in(_content_of(form.file.data), form_is_valid=valid, by=me())
+    kind, sure = ScanKind(form.kind.data), (form.sure.data or "").split()
     made = submission.submit(
         taken,
-        kind=ScanKind(form.kind.data),
+        kind=kind,
         indication=form.indication.data or "",
         upload_id=upload_id,
+        despite=submission.check_doubts(taken, kind=kind, sure=sure, model=folder_in_use, by=me()),
         by=me(),
     )
     if made.sent_anew:
@@ -155,8 +179,8 @@ def _sent_before(scan_id: uuid.UUID, form: UploadForm) -> Response:
     return _refused(form)
 
 
-def _refused(form: UploadForm) -> Response:
-    return form_error("patient/home.html", "patient/_upload.html", **_home(form))
+def _refused(form: UploadForm, asked: Question | None = None) -> Response:
+    return form_error("patient/home.html", "patient/_upload.html", **_home(form, asked=asked))
 
 
 def _closed_scan() -> Scan | None:
@@ -169,17 +193,18 @@ def _closed_scan() -> Scan | None:
     return found if found is not None and found.closure is not None else None
 
 
-def _home(form: UploadForm, closed: Scan | None = None) -> dict[str, Any]:
+def _home(form: UploadForm, closed: Scan | None = None, asked: Question | None = None) -> dict[str, Any]:
     page = queries.scans_of(me(), page_number())
     return {
         "form": form,
         "closed": presenters.closed(closed) if closed else None,
-        "send_first": bool(form.errors or closed or not page.total),
+        "asked": asked,
+        "send_first": bool(form.errors or closed or asked or not page.total),
         "here": url_for("patient.home", page=page.number if page.number > 1 else None),
         "user": me(),
         "hints": presenters.hints(me()),
         "rows": presenters.rows(page.rows),
         "pager": pager(page, "patient.home"),
         "upload_mb": current_app.config["CSSS"].upload_mb,
-        "picture_types": ",".join(each.media_type for each in PICTURE_FORMATS),
+        "picture_types": accepted_types(),
     }

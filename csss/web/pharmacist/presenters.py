@@ -125,7 +125,7 @@ def waits_because(scan: Scan) -> str | None:
     """
     hold = scan.open_hold
     if scan.closure is not None:
-        return _("The scan has been closed by a doctor. Nothing is prescribed for it.")
+        return _("The scan has been closed. Nothing is prescribed for it.")
     if hold is not None and hold.taken_back is not None:
         return _(
             "The doctor has taken the signature back and will sign the reading again. "

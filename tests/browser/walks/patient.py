@@ -2,10 +2,12 @@
 
 import re
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 from playwright.sync_api import Route, expect
 
+from csss.clock import now, pretending
 from csss.database import transaction
 from csss.scans import services
 from csss.scans.states import Status
@@ -35,7 +37,7 @@ def send_a_scan(scene: Scene) -> None:
     scene.hand.press("Send scan")
     expect(scene.page).to_have_url(re.compile(r"/patient/scans/[0-9a-f-]{36}$"))
     scene.hand.follow("My scans", ".page-header")
-    scene.hand.follow("Chest X-ray", "#scans")
+    scene.hand.follow(re.compile("^Chest X-ray of"), "#scans")
     scene.reads("Progress of your scan")
 
 
@@ -44,7 +46,7 @@ def tell_the_pharmacist(scene: Scene) -> None:
     scene.case("patient", Status.PENDING_AI)
     hand = scene.hand
     hand.open("/patient/")
-    hand.follow("Chest X-ray", "#scans")
+    hand.follow(re.compile("^Chest X-ray of"), "#scans")
     hand.follow("Answer a few questions")
     hand.write("Weight in kg", "heavy")
     hand.press("Keep the answers")
@@ -56,6 +58,28 @@ def tell_the_pharmacist(scene: Scene) -> None:
     hand.follow("Change what you told the pharmacist")
     hand.follow("Skip")
     scene.reads("Change what you told the pharmacist")
+
+
+def send_it_all_the_same(scene: Scene) -> None:
+    """A picture that was sent an hour ago: asked about, and sent with one more press, nothing typed twice."""
+    with pretending(now() - timedelta(hours=1)):
+        scene.case("patient", Status.PENDING_AI)
+    scene.hand.open("/patient/")
+    _fill_in(scene)
+    scene.hand.press("Send scan")
+    scene.reads("You have sent this picture before")
+    expect(scene.page.get_by_label("Why was the scan made?")).to_have_value("Cough for two weeks")
+    scene.hand.press("Send it all the same")
+    expect(scene.page).to_have_url(re.compile(r"/patient/scans/[0-9a-f-]{36}$"))
+
+
+def withdraw(scene: Scene) -> None:
+    scene.case("patient", Status.PENDING_AI)
+    scene.hand.open("/patient/")
+    scene.hand.follow(re.compile("^Chest X-ray of"), "#scans")
+    scene.hand.unfold("Withdraw this scan")
+    scene.hand.press("Withdraw it")
+    scene.reads("You have withdrawn this scan")
 
 
 def cancel_an_upload(scene: Scene) -> None:
@@ -103,7 +127,8 @@ def resume_an_upload(scene: Scene) -> None:
 def follow_a_scan_and_get_the_report(scene: Scene) -> None:
     scene.case("patient", Status.REPORT_READY, lambda clinic, *_: clinic.run_jobs("render_report"))
     scene.hand.open("/patient/")
-    scene.hand.follow("Chest X-ray", "#scans")
+    scene.hand.follow(re.compile("^Chest X-ray of"), "#scans")
+    scene.reads("What to do now")
     scene.hand.tick("Show heat map")
     expect(scene.page.locator(".viewer__layer")).to_be_visible()
     report = scene.hand.fetch(scene.hand.link("Download the report"), r"/reports/.*\.pdf")
@@ -119,7 +144,7 @@ def send_again_what_was_closed(scene: Scene) -> None:
         lambda clinic, people, scan: _close(scan.id, people),
     )
     scene.hand.open("/patient/")
-    scene.hand.follow("Chest X-ray", "#scans")
+    scene.hand.follow(re.compile("^Chest X-ray of"), "#scans")
     scene.hand.follow("Upload again")
     scene.hand.give("Picture of the scan", _picture(scene))
     scene.hand.press("Send scan")

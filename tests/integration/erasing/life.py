@@ -35,7 +35,7 @@ from csss.scans import (
     second_readings,
 )
 from csss.scans import services as scans
-from csss.scans.models import FirstImpression, PharmacistOpening, Scan
+from csss.scans.models import DoctorOpening, FirstImpression, PharmacistOpening, Scan
 from csss.scans.services import ReviewText
 from csss.scans.states import HoldFor, ScanKind, Status, Sureness
 from csss.scans.uploads import services as uploads
@@ -130,6 +130,7 @@ def live(clinic: Clinic) -> Life:
             )
         )
         db.session.add(PharmacistOpening(scan_id=released, pharmacist_id=admin.id, review_version=1))
+        db.session.add(DoctorOpening(scan_id=released, doctor_id=doctor.id))
         stated_facts.state(drafted, Stated(weight="70", medicines=f"{CANARY} drops"), by=patient)
         db.session.add(
             PatientCorrection(

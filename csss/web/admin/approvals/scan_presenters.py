@@ -61,7 +61,7 @@ def waits_because(scan: Scan) -> str | None:
     release.
     """
     if scan.closure is not None:
-        return _("The scan has been closed by a doctor. There will be no report.")
+        return _("The scan has been closed. There will be no report.")
     if scan.open_hold is not None:
         return None
     words = _WAITS.get(scan.status)

@@ -74,6 +74,8 @@ ACTION_SENTENCES: Words[str] = Words(
         "scan.answer_revealed": _l(
             "%(who)s kept a first impression of a scan of %(about)s and saw the classifier’s answer"
         ),
+        "scan.opened_by_doctor": _l("%(who)s opened a scan of %(about)s as the first doctor"),
+        "scan.withdrawn": _l("%(who)s withdrew a scan"),
         "scan.opened_by_pharmacist": _l("%(who)s opened a signed scan of %(about)s as the first pharmacist"),
         "scan.signature_taken_back": _l("%(who)s took back the signature of a scan of %(about)s"),
         "scan.signed_again": _l("%(who)s signed a scan of %(about)s again"),

@@ -14,6 +14,7 @@ MAIL_KIND_WORDS: Words[MailKind] = Words(
         MailKind.CONFIRM_ADDRESS: _l("Address to confirm"),
         MailKind.ACCOUNT_APPROVED: _l("Account approved"),
         MailKind.REPORT_READY: _l("Report"),
+        MailKind.SCAN_RECEIVED: _l("Receipt of a scan"),
         MailKind.SCAN_CLOSED: _l("Scan closed"),
         MailKind.RESET_PASSWORD: _l("Link for a new password"),
         MailKind.PASSWORD_CHANGED: _l("Password changed"),
