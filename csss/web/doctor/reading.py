@@ -302,9 +302,7 @@ def analysis(scan: Scan) -> Analysis:
 
 
 def _poll(run: AnalysisRun) -> str:
-    """Seconds until the page asks again. An analysis takes a second; one that is not done after minutes need not be
-    asked for often.
-    """
+    """Seconds until the page asks again: an analysis takes a second, or waits for minutes."""
     waited = clock.now() - run.requested_at
     if waited < timedelta(seconds=30):
         return "3s"
@@ -364,9 +362,7 @@ def _unsigned(draft: ReviewDraft, scan: Scan, may: May) -> Unsigned:
 
 
 def _hold_title(hold: ScanHold) -> str:
-    if hold.taken_back is not None:
-        return _("The signature has been taken back")
-    return str(_HOLD_TITLES[hold.to])
+    return _("The signature has been taken back") if hold.taken_back else str(_HOLD_TITLES[hold.to])
 
 
 _HOLD_TITLES: dict[HoldFor, LazyString] = {
