@@ -33,7 +33,21 @@ class MailKind(StrEnum):
     ADDRESS_MOVED = "address_moved"  # to the old address, when an administrator has changed it
     INVITATION = "invitation"  # to somebody who has no account yet; `user` is the administrator who invites
     ADDRESS_TAKEN = "address_taken"  # somebody registered with an address that has an account
+    # To patients without an account; `user` is the administrator who caused it.
+    RECORD_INVITATION = "record_invitation"  # to claim the record
+    CONFIRM_RECORD_ADDRESS = "confirm_record_address"
+    RECORD_REPORT = "record_report"  # the subject is the report version
     WATCH_ALARM = "watch_alarm"  # to administrators: the classifier's pictures or answers have changed
+
+
+TO_NO_ACCOUNT = frozenset(
+    {
+        MailKind.INVITATION,
+        MailKind.RECORD_INVITATION,
+        MailKind.CONFIRM_RECORD_ADDRESS,
+        MailKind.RECORD_REPORT,
+    }
+)
 
 
 class MailState(StrEnum):

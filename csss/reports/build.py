@@ -55,13 +55,13 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
             logo=shown.logo,
         ),
         patient=context.PrintedPatient(
-            name=record.user.name,
+            name=record.name,
             mrn=record.mrn,
             date_of_birth=record.date_of_birth,
             age=age_on(record.date_of_birth, scan.uploaded_at.astimezone(settings.zone).date()),
             sex=SEX_NAMES[record.sex],
             phone=record.phone or None,
-            email=record.user.email,
+            email=record.contact_email or None,
             address=record.address or None,
         ),
         scan=context.ScanImage(

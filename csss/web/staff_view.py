@@ -62,7 +62,7 @@ def scan_view(scan: Scan, facts: tuple[tuple[str, str | None], ...]) -> ScanView
     prediction = scan.prediction
     return ScanView(
         id=scan.id,
-        patient=scan.patient.user.name,
+        patient=scan.patient.name,
         allergies=scan.patient.allergies,
         allergies_state=allergies.state(scan.patient.allergies),
         facts=facts,
@@ -91,7 +91,7 @@ def patient_facts(scan: Scan) -> tuple[tuple[str, str | None], ...]:
         (_("At the scan"), age_and_sex(scan)),
         (_("Blood group"), record.blood_group or None),
         (_("Phone"), record.phone or None),
-        (_("E-mail"), address(record.user.email)),
+        (_("E-mail"), address(record.contact_email) if record.contact_email else None),
         (_("Address"), record.address or None),
         (_("Scan"), scan_words),
         (_("Indication"), scan.indication or None),

@@ -297,7 +297,7 @@ def picture(scan: Scan, heat_of: FindingRow | None = None) -> Picture:
         id=str(scan.id),
         url=url,
         preview_url=f"{url}?size=preview",
-        alt=_("%(kind)s of %(patient)s", kind=kind, patient=scan.patient.user.name),
+        alt=_("%(kind)s of %(patient)s", kind=kind, patient=scan.patient.name),
         kind=kind,
         uploaded=when(scan.uploaded_at),
         caption=_(

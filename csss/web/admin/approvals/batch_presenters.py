@@ -41,7 +41,7 @@ def chosen_report(choice: Choice) -> ChosenReport:
     review = scan.review
     return ChosenReport(
         scan_id=scan.id,
-        name=scan.patient.user.name,
+        name=scan.patient.name,
         mrn=scan.patient.mrn,
         kind=KIND_NAMES[scan.kind],
         urgent=scan.priority is Priority.URGENT,
@@ -74,7 +74,9 @@ def _warnings(scan: Scan, choice: Choice) -> list[str]:
             for each in prescription.items
             if each.override_reason
         ]
-    if scan.patient.user.email_confirmed_at is None:
+    if scan.patient.user is None and not scan.patient.contact_confirmed:
+        found.append(_("The patient has no account: the report has to be printed and handed over."))
+    elif not scan.patient.contact_confirmed:
         found.append(_("The patient’s e-mail address is not confirmed: the report is mailed once it is."))
     return found
 

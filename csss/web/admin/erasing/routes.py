@@ -126,7 +126,7 @@ def _show(user_id: uuid.UUID, form: EraseForm, status: int = 200, conflict: str 
     values: dict[str, Any] = {
         **second_factor(patient.id, code_state_url, wanted=not refused, patient=True),
         "user_id": user_id,
-        "name": patient.user.name,
+        "name": patient.name,
         "facts": facts_before(patient),
         "form": form,
         "conflict": conflict,
