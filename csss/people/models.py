@@ -90,7 +90,9 @@ class Patient(Model):
     user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"), unique=True)
     name: Mapped[str] = mapped_column(String(120), default="", server_default=text("''"))
     mrn: Mapped[str] = mapped_column(String(20), unique=True)  # in CSSS, whoever has given it
-    mrn_issuer: Mapped[str] = mapped_column(String(64), default="", server_default=text("''"))  # empty: CSSS itself
+    mrn_issuer: Mapped[str] = mapped_column(
+        String(64), default="", server_default=text("''")
+    )  # empty: CSSS itself
     date_of_birth: Mapped[date]
     sex: Mapped[Sex] = mapped_column(text_enum(Sex))
     phone: Mapped[str] = mapped_column(String(40), default="")
@@ -100,7 +102,9 @@ class Patient(Model):
     emergency_contact_name: Mapped[str] = mapped_column(String(120), default="")
     emergency_contact_phone: Mapped[str] = mapped_column(String(40), default="")
     report_passphrase: Mapped[str | None] = mapped_column(String(400))  # encrypted
-    email: Mapped[str] = mapped_column(String(254), default="", server_default=text("''"))  # without an account
+    email: Mapped[str] = mapped_column(
+        String(254), default="", server_default=text("''")
+    )  # without an account
     email_confirmed_at: Mapped[datetime | None]
     created_at: Mapped[datetime | None] = mapped_column(default=now)  # None: made by the previous release
     merged_at: Mapped[datetime | None]  # it has become part of another record (`csss.records.models`)

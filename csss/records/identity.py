@@ -73,6 +73,12 @@ def with_mrn(text: str) -> Patient | None:
     return None if patient.is_erased else patient
 
 
+def exactly(mrn: str) -> Patient | None:
+    """The record with this very MRN, whatever has become of it."""
+    wanted = {mrn.strip(), "".join(mrn.split()).replace("-", "")}
+    return db.session.scalars(select(Patient).where(Patient.mrn.in_(wanted))).first()
+
+
 def seen_of(patient: Patient) -> str:
     """What a page has shown of a record, as a short word."""
     shown = (

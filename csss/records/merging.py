@@ -65,7 +65,7 @@ def merge(
     if kept_id == merged_id:
         raise Invalid(other=_("This is the same record. Choose the other one."))
     kept, merged = _both(kept_id, merged_id)
-    _check_can_merge(kept, merged)
+    check_can_merge(kept, merged)
     if seen != seen_of(kept, merged):
         raise StateConflict(
             _("One of the two records has changed while your form was open. Look at both again, then merge.")
@@ -131,7 +131,8 @@ def _both(kept_id: uuid.UUID, merged_id: uuid.UUID) -> tuple[Patient, Patient]:
     return kept, merged
 
 
-def _check_can_merge(kept: Patient, merged: Patient) -> None:
+def check_can_merge(kept: Patient, merged: Patient) -> None:
+    """Raise StateConflict when one of the two cannot be merged now."""
     for each in (kept, merged):
         if each.is_erased:
             raise StateConflict(_("One of the two patients has been erased."))
@@ -175,12 +176,21 @@ def _check_words(reason: str) -> None:
 
 
 def _move_scans(made: RecordMerge, was: uuid.UUID, becomes: uuid.UUID) -> Sequence[uuid.UUID]:
-    scans = db.session.scalars(select(Scan.id).where(Scan.patient_id == was).order_by(Scan.id)).all()
+    scans = _scans(was)
     db.session.add_all(MergedScan(scan_id=each, merge_id=made.id) for each in scans)
     db.session.flush()  # first: the database moves only scans that are listed
     _set_patient(scans, becomes)
     db.session.execute(update(Upload).where(Upload.patient_id == was).values(patient_id=becomes))
     return scans
+
+
+def _scans(patient_id: uuid.UUID) -> Sequence[uuid.UUID]:
+    return db.session.scalars(select(Scan.id).where(Scan.patient_id == patient_id).order_by(Scan.id)).all()
+
+
+def scans_of(patient: Patient) -> Sequence[uuid.UUID]:
+    """The ids of the scans that a merge would move."""
+    return _scans(patient.id)
 
 
 def _set_patient(scans: Sequence[uuid.UUID], patient_id: uuid.UUID) -> None:
@@ -340,6 +350,18 @@ def origin_of(scan: Scan) -> Origin | None:
     if made is None:
         return None
     return Origin(made.merged.mrn, made.merged.name, made.at, made.by.name)
+
+
+def mrns_before(scans: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """For each of these scans that a merge has brought to its patient: the MRN of its first record."""
+    query = (
+        select(MergedScan.scan_id, Patient.mrn)
+        .join(RecordMerge, RecordMerge.id == MergedScan.merge_id)
+        .join(Patient, Patient.id == RecordMerge.merged_id)
+        .where(MergedScan.scan_id.in_(scans), RecordMerge.id.not_in(select(RecordSeparation.merge_id)))
+        .order_by(RecordMerge.at.desc())  # the first merge overwrites the later ones
+    )
+    return dict(db.session.execute(query).tuples().all())
 
 
 def reports_made_between(made: RecordMerge) -> Sequence[ReportVersion]:

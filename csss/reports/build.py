@@ -9,6 +9,7 @@ from csss.i18n import gettext as _
 from csss.i18n import in_english
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
+from csss.records import merging
 from csss.reports import context, lettering, queries
 from csss.scans import disclosure
 from csss.scans.findings import NamedFinding, findings_of
@@ -56,7 +57,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
         ),
         patient=context.PrintedPatient(
             name=record.name,
-            mrn=record.mrn,
+            mrn=_mrn(scan),
             date_of_birth=record.date_of_birth,
             age=age_on(record.date_of_birth, scan.uploaded_at.astimezone(settings.zone).date()),
             sex=SEX_NAMES[record.sex],
@@ -92,6 +93,14 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
         signatures=_signatures(scan, scan.reviews[-1], prescribed[-1]),
     )
     return lettering.settled(made)
+
+
+def _mrn(scan: Scan) -> str:
+    """The patient's number; a scan that a merge has brought names the number of its first record, too."""
+    origin = merging.origin_of(scan)
+    if origin is None:
+        return scan.patient.mrn
+    return _("%(mrn)s (this scan was taken under %(earlier)s)", mrn=scan.patient.mrn, earlier=origin.mrn)
 
 
 def _prediction(scan: Scan) -> context.PredictionSummary | context.NoPrediction | None:

@@ -14,6 +14,7 @@ from csss.people.roles import Role
 from csss.prescriptions import allergies, stated_facts
 from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.models import Prescription
+from csss.records import merging
 from csss.reports.models import ReportVersion
 from csss.scans.models import Review, Scan
 from csss.scans.presenters import KIND_NAMES, kind_and_sent
@@ -42,6 +43,7 @@ class ScanView:
 
     id: uuid.UUID
     patient: str
+    has_account: bool
     allergies: str
     allergies_state: AllergiesAsked
     facts: tuple[tuple[str, str | None], ...]
@@ -63,6 +65,7 @@ def scan_view(scan: Scan, facts: tuple[tuple[str, str | None], ...]) -> ScanView
     return ScanView(
         id=scan.id,
         patient=scan.patient.name,
+        has_account=scan.patient.user is not None,
         allergies=scan.patient.allergies,
         allergies_state=allergies.state(scan.patient.allergies),
         facts=facts,
@@ -87,6 +90,7 @@ def patient_facts(scan: Scan) -> tuple[tuple[str, str | None], ...]:
     scan_words = _("%(kind)s, uploaded %(when)s", kind=kind_and_sent(scan), when=when(scan.uploaded_at))
     return (
         (_("MRN"), record.mrn),
+        *merged_facts(scan),
         (_("Born"), day(record.date_of_birth)),
         (_("At the scan"), age_and_sex(scan)),
         (_("Blood group"), record.blood_group or None),
@@ -97,6 +101,21 @@ def patient_facts(scan: Scan) -> tuple[tuple[str, str | None], ...]:
         (_("Indication"), scan.indication or None),
         *stated_view(scan),
     )
+
+
+def merged_facts(scan: Scan) -> tuple[tuple[str, str | None], ...]:
+    """Nobody may take a scan for the patient's own without knowing that a merge of two records has brought it."""
+    origin = merging.origin_of(scan)
+    if origin is None:
+        return ()
+    words = _(
+        "%(name)s, MRN %(mrn)s, until %(person)s merged the two records on %(moment)s",
+        name=origin.name,
+        mrn=origin.mrn,
+        person=origin.by,
+        moment=when(origin.at),
+    )
+    return ((_("This scan came with the record of"), words),)
 
 
 def stated_view(scan: Scan) -> tuple[tuple[str, str | None], ...]:

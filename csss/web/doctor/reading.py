@@ -32,7 +32,7 @@ from csss.web.doctor.forms import SURENESS_WORDS
 from csss.web.filters import ago, day, when
 from csss.web.findings_view import FindingRow, findings_view
 from csss.web.scan_view import VersionView, age_and_sex, version_view
-from csss.web.staff_view import STEPS, Event, ScanView, history, scan_view
+from csss.web.staff_view import STEPS, Event, ScanView, history, merged_facts, scan_view
 
 OTHER_SCANS = 8
 
@@ -170,6 +170,7 @@ def reading_page(
     facts = (
         (_("Kind"), kind_and_sent(scan)),
         (_("MRN"), scan.patient.mrn),
+        *merged_facts(scan),
     )
     return ReadingPage(
         **vars(scan_view(scan, facts)),

@@ -195,7 +195,7 @@ def make_due(span: timedelta) -> None:
 
 
 def erase_address(life: Life) -> str:
-    return f"/admin/users/{life.patient}/erase"
+    return f"/admin/patients/{life.patient}/erase"
 
 
 def fresh_code(life: Life, visitor: Visitor) -> str:

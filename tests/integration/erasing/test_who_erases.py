@@ -106,7 +106,7 @@ def test_only_administrators_come_near_it(life: Life) -> None:
             assert visitor.post(f"/admin/users/{life.patient}/{address}").status_code == 403, address
         assert visitor.get("/admin/erasing").status_code == 403
     admin = life.clinic.visitor(db.session.get_one(User, life.admin))
-    assert admin.get(f"/admin/users/{life.admin}/erase").status_code == 404  # only patients are erased
+    assert admin.get(f"/admin/patients/{life.admin}/erase").status_code == 404  # only patients are erased
 
 
 @pytest.mark.both_databases

@@ -28,6 +28,9 @@ MAIL_KIND_WORDS: Words[MailKind] = Words(
         MailKind.DETAILS_CORRECTED: _l("Details corrected"),
         MailKind.ADDRESS_MOVED: _l("Address changed"),
         MailKind.INVITATION: _l("Invitation"),
+        MailKind.RECORD_INVITATION: _l("Code to open a record"),
+        MailKind.CONFIRM_RECORD_ADDRESS: _l("Address of a record to confirm"),
+        MailKind.RECORD_REPORT: _l("Report, without an account"),
         MailKind.ADDRESS_TAKEN: _l("Registered twice"),
         MailKind.WATCH_ALARM: _l("Change of pictures or answers"),
     }
@@ -59,7 +62,7 @@ ACTION_GROUPS: Words[str] = Words(
         "prescription.": _l("Prescriptions: warnings, facts, recalls"),
         "prescription_template.": _l("Prescription templates"),
         "account.": _l("Accounts"),
-        "patient.": _l("Patients’ details, legal holds and erasing"),
+        "patient.": _l("Patients’ records, legal holds and erasing"),
         "session.": _l("Signing in and out"),
         "code.": _l("One-time codes"),
         "second_factor.": _l("Second factors"),
