@@ -12,6 +12,9 @@ from csss.hospital.models import HospitalVersion
 from csss.people.models import PatientCorrection
 from csss.prescriptions.fact_models import StatedFacts
 from csss.recalibration import services as recalibration
+from csss.records import merging
+from csss.records import services as records
+from csss.records.models import MergedScan
 from csss.reports import services as reports
 from csss.scans import services
 from csss.scans.models import FirstImpression, PharmacistOpening, Scan
@@ -74,6 +77,24 @@ def full_clinic(clinic: Clinic) -> Clinic:
                 corrected_by_id=admin.id,
             )
         )
+        kept, merged = (
+            records.make(
+                records.Typed(name="Rani Record", date_of_birth="1970-05-06", sex="female"),
+                another=True,
+                by=admin,
+            )
+            for _ in range(2)
+        )
+        made = merging.merge(
+            kept.id,
+            merged.id,
+            reason="Registered twice",
+            confirmed=(),
+            seen=merging.seen_of(kept, merged),
+            by=admin,
+        )
+        db.session.add(MergedScan(scan_id=uuid.uuid4(), merge_id=made.id))
+        merging.separate(made.id, reason="Sisters", by=admin)
     somebody = clinic.person("patient").patient
     with transaction():
         assert somebody is not None

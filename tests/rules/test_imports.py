@@ -22,6 +22,7 @@ CAPABILITIES = (
     "people",
     "prescriptions",
     "recalibration",
+    "records",
     "reports",
     "scans",
     "statistics",

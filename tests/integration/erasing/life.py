@@ -23,6 +23,7 @@ from csss.notices.models import MailMessage
 from csss.people.models import Patient, PatientCorrection, User
 from csss.prescriptions import stated_facts
 from csss.prescriptions.stated_facts import Stated
+from csss.records.models import PatientNumber, RecordInvitation
 from csss.reports import batches
 from csss.reports import services as reports
 from csss.scans import analysis, claims, previews, review_drafts
@@ -121,6 +122,10 @@ def live(clinic: Clinic) -> Life:
                 reason=f"{CANARY} passport",
                 corrected_by_id=admin.id,
             )
+        )
+        db.session.add(PatientNumber(patient_id=record.id, issuer=f"{CANARY} clinic", number=f"{CANARY}-1"))
+        db.session.add(
+            RecordInvitation(patient_id=record.id, email=f"{CANARY}@csss.example", invited_by_id=admin.id)
         )
         claims.take(drafted, by=doctor)
         scans.correct_kind(
