@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from csss.auth import secrets
 from csss.database import db
 from csss.erasing.models import LegalHold
 from csss.people.models import Patient
-from csss.records import merging
+from csss.records import matching, merging
 from csss.records.matching import Candidate, Match, Named, Number, match
 from csss.records.models import PatientNumber
 
@@ -23,12 +24,10 @@ def find(named: Named) -> Match:
 
 def _possible(named: Named) -> Sequence[Patient]:
     """Every record with one of the numbers, and those born on the same day; merged ones by their survivor."""
-    numbers = {number.strip() for _, number in named.numbers if number.strip()}
-    numbers |= {"".join(each.split()).replace("-", "") for each in numbers}
-    further = select(PatientNumber.patient_id).where(PatientNumber.number.in_(numbers))
-    found = list(
-        db.session.scalars(select(Patient).where(Patient.mrn.in_(numbers) | Patient.id.in_(further)))
-    )
+    numbers = [matching.plain_number(number) for _, number in named.numbers if number.strip()]
+    further = select(PatientNumber.patient_id).where(_plain(PatientNumber.number).in_(numbers))
+    having = _plain(Patient.mrn).in_(numbers) | Patient.id.in_(further)
+    found = list(db.session.scalars(select(Patient).where(having).limit(_MOST)))
     if named.date_of_birth is not None:
         born = select(Patient).where(Patient.date_of_birth == named.date_of_birth)
         found += db.session.scalars(born.order_by(Patient.id).limit(_MOST))
@@ -61,10 +60,10 @@ def numbers_of(patient: Patient) -> list[Number]:
 def with_mrn(text: str) -> Patient | None:
     """The record with this MRN or further number, or the one that it has become part of; None when there is none, or
     when several have the number."""
-    number = "".join(text.split()).replace("-", "")
-    patient = db.session.scalars(select(Patient).where(Patient.mrn.in_({number, text.strip()}))).first()
+    patient = exactly(text)
     if patient is None:
-        further = select(PatientNumber.patient_id).where(PatientNumber.number == text.strip())
+        number = matching.plain_number(text)
+        further = select(PatientNumber.patient_id).where(_plain(PatientNumber.number) == number)
         found = db.session.scalars(select(Patient).where(Patient.id.in_(further))).all()
         patient = found[0] if len(found) == 1 else None
     if patient is None:
@@ -75,8 +74,13 @@ def with_mrn(text: str) -> Patient | None:
 
 def exactly(mrn: str) -> Patient | None:
     """The record with this very MRN, whatever has become of it."""
-    wanted = {mrn.strip(), "".join(mrn.split()).replace("-", "")}
-    return db.session.scalars(select(Patient).where(Patient.mrn.in_(wanted))).first()
+    query = select(Patient).where(_plain(Patient.mrn) == matching.plain_number(mrn))
+    return db.session.scalars(query.order_by(Patient.id)).first()
+
+
+def _plain(column: InstrumentedAttribute[str]) -> ColumnElement[str]:
+    """A stored number as `matching.plain_number` has it; people write hyphens and blanks as they like."""
+    return func.lower(func.replace(func.replace(column, "-", ""), " ", ""))
 
 
 def seen_of(patient: Patient) -> str:

@@ -85,9 +85,11 @@ def _agreement(named: Named, record: Candidate) -> frozenset[str]:
 
 def shares_number(some: Iterable[Number], others: Iterable[Number]) -> bool:
     """Whether a number stands on both sides, given by the same issuer as far as it is said."""
-    known = [(_plain(issuer), _plain(number)) for issuer, number in others]
+    known = [(plain_number(issuer), plain_number(number)) for issuer, number in others]
     return any(
-        _plain(number) == other and bool(other) and (not issuer or not giver or _plain(issuer) == giver)
+        plain_number(number) == other
+        and bool(other)
+        and (not issuer or not giver or plain_number(issuer) == giver)
         for issuer, number in some
         for giver, other in known
     )
@@ -146,6 +148,6 @@ def _words(name: str) -> list[str]:
     return [word for word in pieces if word not in _TITLES]
 
 
-def _plain(number: str) -> str:
+def plain_number(number: str) -> str:
     """A number or an issuer without the blanks and hyphens with which people group it, in lower case."""
     return re.sub(r"[\s\-]+", "", number).casefold()

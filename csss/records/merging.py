@@ -24,6 +24,7 @@ from csss.live.names import QUEUE, Change
 from csss.live.publish import PUBLISHER
 from csss.people.models import AccountState, Patient, User
 from csss.people.roles import STAFF
+from csss.prescriptions.allergies import AllergiesAsked, state
 from csss.records import identity, matching
 from csss.records.models import MergedScan, PatientNumber, RecordInvitation, RecordMerge, RecordSeparation
 from csss.reports.models import ReportVersion
@@ -92,6 +93,7 @@ def merge(
     _move_numbers(merged.id, kept.id)
     _withdraw_invitations(merged.id)
     merged.merged_at = now()
+    kept.allergies = _both_allergies(kept.allergies, merged.allergies)
     if account is not None:
         _settle_account(account, kept, merged, by)
     record(
@@ -208,6 +210,13 @@ def _move_numbers(was: uuid.UUID, becomes: uuid.UUID) -> None:
 def _withdraw_invitations(patient_id: uuid.UUID) -> None:
     theirs = (RecordInvitation.patient_id == patient_id, RecordInvitation.used_at.is_(None))
     db.session.execute(update(RecordInvitation).where(*theirs).values(withdrawn_at=now()))
+
+
+def _both_allergies(kept: str, merged: str) -> str:
+    """No allergy is lost: what only the merged record lists is added."""
+    if state(merged) is not AllergiesAsked.LISTED or merged.strip() in kept:
+        return kept or merged
+    return f"{kept.strip()}\n{merged.strip()}" if state(kept) is AllergiesAsked.LISTED else merged
 
 
 def _settle_account(account: User, kept: Patient, merged: Patient, by: User) -> None:

@@ -98,7 +98,7 @@ def make(typed: Typed, *, another: bool, by: User) -> Patient:
         id=uuid.uuid4(),
         user_id=None,
         name=typed.name.strip(),
-        mrn=_number(typed.mrn) or accounts.new_mrn(),
+        mrn=typed.mrn.strip() or accounts.new_mrn(),
         mrn_issuer=typed.mrn_issuer.strip() if typed.mrn.strip() else "",
         date_of_birth=date.fromisoformat(typed.date_of_birth),
         sex=Sex(typed.sex),
@@ -145,7 +145,7 @@ def _problems(typed: Typed) -> dict[str, str]:
         errors["sex"] = _("Choose one; “Not stated” is an answer too.")
     for field, text, most in (
         ("name", typed.name, accounts.NAME_MAX),
-        ("mrn", _number(typed.mrn), MRN_MAX),
+        ("mrn", typed.mrn, MRN_MAX),
         ("mrn_issuer", typed.mrn_issuer, ISSUER_MAX),
         ("phone", typed.phone, PHONE_MAX),
         ("address", typed.address, TEXT_MAX),
@@ -156,16 +156,11 @@ def _problems(typed: Typed) -> dict[str, str]:
     if typed.mrn_issuer.strip() and not typed.mrn.strip():
         errors["mrn"] = _("Enter the number that this issuer has given, or leave both out.")
     if "mrn" not in errors and typed.mrn.strip():
-        if _number(typed.mrn).lower().startswith("erased"):
+        if typed.mrn.strip().lower().startswith("erased"):
             errors["mrn"] = _("This is no number of a patient.")
         elif taken := identity.with_mrn(typed.mrn):
             errors["mrn"] = _("The record of %(name)s has this MRN.", name=taken.name)
     return errors
-
-
-def _number(text: str) -> str:
-    """An MRN without the blanks and hyphens that group it."""
-    return "".join(text.split()).replace("-", "")
 
 
 @dataclass(frozen=True)

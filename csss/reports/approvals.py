@@ -179,11 +179,9 @@ def _newest(scan_id: InstrumentedAttribute[uuid.UUID], version: InstrumentedAttr
 def audit_subjects(text: str) -> Sequence[str]:
     """The ids under which the audit log may have entries for this text: an id itself, or everything that belongs to
     a patient's MRN."""
-    if not text.isdigit():
-        return [text.lower()]
     patient = db.session.execute(select(Patient.id, Patient.user_id).where(Patient.mrn == text)).one_or_none()
     if patient is None:
-        return []
+        return [] if text.isdigit() else [text.lower()]
     scans = db.session.scalars(select(Scan.id).where(Scan.patient_id == patient.id)).all()
     versions = db.session.scalars(select(ReportVersion.id).where(ReportVersion.scan_id.in_(scans))).all()
     people = [each for each in (patient.user_id, patient.id) if each is not None]

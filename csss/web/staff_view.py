@@ -175,6 +175,8 @@ def history(
     without = scan.prediction is not None and not scan.prediction.available
     for event in scan.events:
         words = str(steps[event.became])
+        if event.became is Status.PENDING_AI and event.actor.role is not Role.PATIENT:
+            words = _("Brought for the patient")
         if without and event.became is Status.AI_ANALYZED:
             words = _("To be read without the classifier")
         # On arrival (CSSS_ANALYSE) nobody asked for the analysis: the sender is no part of it.

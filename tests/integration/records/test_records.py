@@ -135,7 +135,7 @@ def test_a_new_record_is_made_once_somebody_has_looked_at_similar_ones(
 @pytest.mark.both_databases
 def test_no_two_records_have_one_mrn(admin_user: User) -> None:
     first = make(admin_user, mrn="H-4711", mrn_issuer="City hospital")
-    assert first.mrn == "H4711" and first.mrn_issuer == "City hospital"
+    assert first.mrn == "H-4711" and first.mrn_issuer == "City hospital"
     for spelled in ("H4711", "h-4711".upper(), "H 4711"):
         with pytest.raises(Invalid) as refused:
             make(admin_user, name="Olga Other", mrn=spelled)
