@@ -74,7 +74,10 @@ def with_mrn(text: str) -> Patient | None:
 
 def exactly(mrn: str) -> Patient | None:
     """The record with this very MRN, whatever has become of it."""
-    query = select(Patient).where(_plain(Patient.mrn) == matching.plain_number(mrn))
+    number = matching.plain_number(mrn)
+    if not number:
+        return None
+    query = select(Patient).where(_plain(Patient.mrn) == number)
     return db.session.scalars(query.order_by(Patient.id)).first()
 
 

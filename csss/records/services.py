@@ -156,7 +156,7 @@ def _problems(typed: Typed) -> dict[str, str]:
     if typed.mrn_issuer.strip() and not typed.mrn.strip():
         errors["mrn"] = _("Enter the number that this issuer has given, or leave both out.")
     if "mrn" not in errors and typed.mrn.strip():
-        if typed.mrn.strip().lower().startswith("erased"):
+        if typed.mrn.strip().lower().startswith("erased") or not matching.plain_number(typed.mrn):
             errors["mrn"] = _("This is no number of a patient.")
         elif taken := identity.with_mrn(typed.mrn):
             errors["mrn"] = _("The record of %(name)s has this MRN.", name=taken.name)

@@ -138,16 +138,16 @@ def test_the_only_account_goes_with_the_scans_and_comes_back_when_it_is_undone(
     clinic: Clinic, admin_user: User, two: tuple[Patient, Patient]
 ) -> None:
     kept, _ = two
-    user = loose(clinic.person("patient", name="Rani Record"))
-    merged = user.patient
-    assert merged is not None
+    user = clinic.person("patient", name="Rani Record")
+    assert user.patient is not None
+    merged, user = loose(user.patient), loose(user)
     own, came = loose(clinic.scan(patient=user)), scan_of(clinic, kept)
     made = merge(kept, merged, admin_user)
     assert again(kept).user_id == user.id
-    person = clinic.visitor(db.session.get_one(User, user.id))
+    person, made_id = clinic.visitor(db.session.get_one(User, user.id)), made.id
     assert [person.get(f"/patient/scans/{each.id}").status_code for each in (own, came)] == [200, 200]
     with transaction():
-        merging.separate(made.id, reason="Two people", by=admin_user)
+        merging.separate(made_id, reason="Two people", by=admin_user)
     assert again(merged).user_id == user.id and again(kept).user_id is None
     assert [person.get(f"/patient/scans/{each.id}").status_code for each in (own, came)] == [200, 404]
 
@@ -259,3 +259,19 @@ def test_the_page_shows_both_and_merges_with_a_reason(
     assert answer.status_code == 303
     assert "became part of this one" in words(visitor.page(f"/admin/patients/{kept.id}"))
     assert visitor.get(f"/admin/patients/{kept.id}/merge?other=0").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("kept", "merged", "after"),
+    [
+        ("Penicillin", "Latex", "Penicillin\nLatex"),
+        ("None known", "Latex", "Latex"),
+        ("Penicillin", "none", "Penicillin"),
+        ("", "None known", "None known"),
+        ("Penicillin, latex", "latex", "Penicillin, latex"),
+    ],
+)
+def test_no_allergy_is_lost(admin_user: User, kept: str, merged: str, after: str) -> None:
+    first, second = (make(admin_user, allergies=each) for each in (kept, merged))
+    merge(first, second, admin_user)
+    assert again(first).allergies == after

@@ -18,7 +18,7 @@ from csss.records import addresses, services
 from csss.scans.models import Scan
 from csss.scans.states import Status
 from tests.factories import PASSPHRASE, Clinic
-from tests.integration.records.desk import BORN, again, make, proof_for, scan_of
+from tests.integration.records.desk import BORN, again, loose, make, proof_for, scan_of
 from tests.visitor import Visitor, words
 
 
@@ -26,7 +26,7 @@ from tests.visitor import Visitor, words
 def test_it_goes_through_all_four_roles_and_is_handed_over(clinic: Clinic, admin_user: User) -> None:
     record = make(admin_user)
     scan = scan_of(clinic, record, Status.PHARMACIST_COMPLETED)
-    doctor, pharmacist, admin = (clinic.person(each) for each in ("doctor", "pharmacist", "admin"))
+    doctor, pharmacist, admin = (loose(clinic.person(each)) for each in ("doctor", "pharmacist", "admin"))
     assert "Rani Record" in words(clinic.visitor(doctor).page(f"/doctor/scans/{scan.id}"))
     assert "Rani Record" in words(clinic.visitor(pharmacist).page(f"/pharmacist/scans/{scan.id}"))
     desk = clinic.visitor(admin)
