@@ -10,10 +10,10 @@ def load_models() -> None:
     from csss.erasing import models as erasing_models  # noqa: F401
     from csss.hospital import models as hospital_models  # noqa: F401
     from csss.notices import models as mail_models  # noqa: F401
+    from csss.people import record_models  # noqa: F401
     from csss.prescriptions import fact_models  # noqa: F401
     from csss.prescriptions import models as prescription_models  # noqa: F401
     from csss.recalibration import models as recalibration_models  # noqa: F401
-    from csss.records import models as record_models  # noqa: F401
     from csss.reports import models as report_models  # noqa: F401
     from csss.scans import claims as claim_models  # noqa: F401
     from csss.scans import draft_models as desk_models  # noqa: F401

@@ -32,11 +32,11 @@ from csss.live.names import ACCOUNTS, MAIL, QUEUE, Change
 from csss.live.publish import PUBLISHER
 from csss.notices.models import TO_NO_ACCOUNT, MailMessage, MailState
 from csss.outbox import OutboxJob
+from csss.people import merged
 from csss.people.models import AccountState, Patient, Sex, User
+from csss.people.record_models import RecordInvitation
 from csss.people.roles import STAFF, Role
 from csss.prescriptions.models import Prescription
-from csss.records import merging
-from csss.records.models import RecordInvitation
 from csss.reports import named_files
 from csss.reports.models import ReportVersion
 from csss.scans.models import AnalysisRun, Scan
@@ -187,7 +187,7 @@ class _Theirs:
 
 def _erase(patient: Patient, *, reason: str, password_hash: str, by: User | None) -> Erasure:
     user, at = patient.user, now()
-    for part in merging.parts_of(patient):
+    for part in merged.parts_of(patient):
         _erase_part(part, reason=reason, by=by)
     theirs = _all_of(patient)
     files = _files_of(theirs)
@@ -265,7 +265,7 @@ def _locked(person_id: uuid.UUID) -> Patient:
     patient = patient_of(person_id)
     scans = select(Scan.id).where(Scan.patient_id == patient.id).order_by(Scan.id)
     db.session.execute(scans.with_for_update()).all()
-    merging.lock_records([patient.id, *(each.id for each in merging.parts_of(patient))])
+    merged.lock_records([patient.id, *(each.id for each in merged.parts_of(patient))])
     db.session.refresh(patient)
     if patient.user is not None:
         db.session.refresh(patient.user, with_for_update={"of": User})

@@ -20,10 +20,10 @@ from csss.notices import channels, texts
 from csss.notices.channels import email
 from csss.notices.models import MailKind, MailMessage, MailState
 from csss.people.models import Patient, PatientCorrection
+from csss.people.record_models import RecordInvitation
 from csss.people.roles import Role
 from csss.records import addresses
 from csss.records import invitations as record_invitations
-from csss.records.models import RecordInvitation
 from csss.reports.models import ApprovalBatchItem, ReportVersion
 from csss.reports.pdf import encrypt_pdf
 from csss.storage.files import storage

@@ -107,7 +107,7 @@ class Patient(Model):
     )  # without an account
     email_confirmed_at: Mapped[datetime | None]
     created_at: Mapped[datetime | None] = mapped_column(default=now)  # None: made by the previous release
-    merged_at: Mapped[datetime | None]  # it has become part of another record (`csss.records.models`)
+    merged_at: Mapped[datetime | None]  # it has become part of another record (`csss.people.record_models`)
     erased_at: Mapped[datetime | None]
 
     user: Mapped[User | None] = relationship(back_populates="patient", lazy="joined")

@@ -9,20 +9,21 @@ from sqlalchemy.orm import InstrumentedAttribute
 from csss.auth import secrets
 from csss.database import db
 from csss.erasing.models import LegalHold
+from csss.people import merged
 from csss.people.models import Patient
-from csss.records import matching, merging
-from csss.records.matching import Candidate, Match, Named, Number, match
-from csss.records.models import PatientNumber
+from csss.people.record_models import PatientNumber
+from csss.records import matching
+from csss.records.matching import Candidate, Match, NamedPatient, Number, match
 
 _MOST = 200  # people born on one day; more than that are no help to anybody
 
 
-def find(named: Named) -> Match:
+def find(named: NamedPatient) -> Match:
     """The record that something belongs to, or those that a person has to decide between."""
     return match(named, [candidate(each) for each in _possible(named)])
 
 
-def _possible(named: Named) -> Sequence[Patient]:
+def _possible(named: NamedPatient) -> Sequence[Patient]:
     """Every record with one of the numbers, and those born on the same day; merged ones by their survivor."""
     numbers = [matching.plain_number(number) for _, number in named.numbers if number.strip()]
     further = select(PatientNumber.patient_id).where(_plain(PatientNumber.number).in_(numbers))
@@ -31,7 +32,7 @@ def _possible(named: Named) -> Sequence[Patient]:
     if named.date_of_birth is not None:
         born = select(Patient).where(Patient.date_of_birth == named.date_of_birth)
         found += db.session.scalars(born.order_by(Patient.id).limit(_MOST))
-    people = {each.id: each for each in map(merging.survivor, found) if not each.is_erased}
+    people = {each.id: each for each in map(merged.survivor, found) if not each.is_erased}
     return list(people.values())
 
 
@@ -48,7 +49,7 @@ def candidate(patient: Patient) -> Candidate:
 
 def numbers_of(patient: Patient) -> list[Number]:
     """Each number with its issuer: the MRN first, then those of merged records, then further ones."""
-    records = [patient, *merging.parts_of(patient)]
+    records = [patient, *merged.parts_of(patient)]
     further = db.session.execute(
         select(PatientNumber.issuer, PatientNumber.number)
         .where(PatientNumber.patient_id.in_([each.id for each in records]))
@@ -68,7 +69,7 @@ def with_mrn(text: str) -> Patient | None:
         patient = found[0] if len(found) == 1 else None
     if patient is None:
         return None
-    patient = merging.survivor(patient)
+    patient = merged.survivor(patient)
     return None if patient.is_erased else patient
 
 

@@ -23,9 +23,9 @@ from csss.notices.models import MailKind
 from csss.notices.services import owe
 from csss.people import patients
 from csss.people.models import AccountState, Patient, User
+from csss.people.record_models import RecordInvitation
 from csss.people.roles import Role
 from csss.records import identity
-from csss.records.models import RecordInvitation
 
 LIFE = timedelta(days=30)
 TRIES = 5

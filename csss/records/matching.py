@@ -18,7 +18,7 @@ Number = tuple[str, str]  # issuer (empty: not said) and number
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedPatient:
     """How a study, a message or a form names a patient. Empty, or None, is what it does not say."""
 
     numbers: frozenset[Number]
@@ -38,7 +38,7 @@ class Candidate:
     sex: str = ""
 
 
-class Answer(StrEnum):
+class Verdict(StrEnum):
     ATTACH = "attach"  # to exactly one record
     ASK = "ask"  # something agrees: a person decides
     NOBODY = "nobody"  # nothing agrees with any record
@@ -48,7 +48,7 @@ class Answer(StrEnum):
 class Match:
     """`record` with ATTACH alone; `candidates` are the records of which something agrees, the most likely first."""
 
-    answer: Answer
+    answer: Verdict
     record: Candidate | None
     candidates: tuple[Candidate, ...]
 
@@ -59,7 +59,7 @@ class Field(StrEnum):
     SEX = "sex"
 
 
-def match(named: Named, records: Sequence[Candidate]) -> Match:
+def match(named: NamedPatient, records: Sequence[Candidate]) -> Match:
     """The record that all three point to, if nothing speaks against it and no other record has one of the numbers."""
     agreeing = [(each, _agreement(named, each)) for each in records]
     likely = sorted((pair for pair in agreeing if pair[1]), key=lambda pair: (-len(pair[1]), str(pair[0].id)))
@@ -67,11 +67,11 @@ def match(named: Named, records: Sequence[Candidate]) -> Match:
     whole = [each for each, agrees in likely if len(agrees) == 3 and not _differs_in_sex(named.sex, each.sex)]
     same_number = [each for each, agrees in likely if "number" in agrees]
     if len(whole) == 1 and same_number == whole:
-        return Match(Answer.ATTACH, whole[0], found)
-    return Match(Answer.ASK if found else Answer.NOBODY, None, found)
+        return Match(Verdict.ATTACH, whole[0], found)
+    return Match(Verdict.ASK if found else Verdict.NOBODY, None, found)
 
 
-def _agreement(named: Named, record: Candidate) -> frozenset[str]:
+def _agreement(named: NamedPatient, record: Candidate) -> frozenset[str]:
     """Which of number, birth date and name agree. A birth date alone agrees with too many to be worth showing."""
     found = set()
     if shares_number(named.numbers, record.numbers):

@@ -19,8 +19,8 @@ from csss.lengths import at_most
 from csss.paging import ListPage, page_of
 from csss.people import patients, search
 from csss.people.models import Patient, Sex, User
+from csss.people.record_models import PatientNumber
 from csss.records import addresses, identity, matching
-from csss.records.models import PatientNumber
 from csss.scans.models import Scan
 
 PAGE_SIZE = 25

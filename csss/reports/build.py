@@ -7,9 +7,9 @@ from csss.clock import now
 from csss.hospital.current import hospital
 from csss.i18n import gettext as _
 from csss.i18n import in_english
+from csss.people import merged
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
-from csss.records import merging
 from csss.reports import context, lettering, queries
 from csss.scans import disclosure
 from csss.scans.findings import NamedFinding, findings_of
@@ -97,7 +97,7 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
 
 def _mrn(scan: Scan) -> str:
     """The patient's number; a scan that a merge has brought names the number of its first record, too."""
-    origin = merging.origin_of(scan)
+    origin = merged.origin_of(scan.id)
     if origin is None:
         return scan.patient.mrn
     return _("%(mrn)s (this scan was taken under %(earlier)s)", mrn=scan.patient.mrn, earlier=origin.mrn)

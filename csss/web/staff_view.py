@@ -9,12 +9,12 @@ from flask import url_for
 from flask_babel.speaklater import LazyString
 
 from csss.i18n import _, _l
+from csss.people import merged
 from csss.people.models import User
 from csss.people.roles import Role
 from csss.prescriptions import allergies, stated_facts
 from csss.prescriptions.allergies import AllergiesAsked
 from csss.prescriptions.models import Prescription
-from csss.records import merging
 from csss.reports.models import ReportVersion
 from csss.scans.models import Review, Scan
 from csss.scans.presenters import KIND_NAMES, kind_and_sent
@@ -105,7 +105,7 @@ def patient_facts(scan: Scan) -> tuple[tuple[str, str | None], ...]:
 
 def merged_facts(scan: Scan) -> tuple[tuple[str, str | None], ...]:
     """Nobody may take a scan for the patient's own without knowing that a merge of two records has brought it."""
-    origin = merging.origin_of(scan)
+    origin = merged.origin_of(scan.id)
     if origin is None:
         return ()
     words = _(

@@ -10,11 +10,11 @@ from csss.database import Base, db, transaction
 from csss.erasing import services as erasing
 from csss.hospital.models import HospitalVersion
 from csss.people.models import PatientCorrection
+from csss.people.record_models import MergedScan
 from csss.prescriptions.fact_models import StatedFacts
 from csss.recalibration import services as recalibration
 from csss.records import merging
 from csss.records import services as records
-from csss.records.models import MergedScan
 from csss.reports import services as reports
 from csss.scans import services
 from csss.scans.models import FirstImpression, PharmacistOpening, Scan

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csss.records.matching import (
-    Answer,
     Candidate,
     Field,
-    Named,
+    NamedPatient,
+    Verdict,
     differences,
     match,
     names_fit,
@@ -43,13 +43,13 @@ RECORDS = st.lists(
     st.builds(Candidate, id=st.uuids(version=4), numbers=NUMBERS, name=NAMES, date_of_birth=DAYS, sex=SEXES),
     max_size=5,
 )
-NAMED = st.builds(Named, numbers=NUMBERS, name=NAMES, date_of_birth=st.none() | DAYS, sex=SEXES)
+NAMED = st.builds(NamedPatient, numbers=NUMBERS, name=NAMES, date_of_birth=st.none() | DAYS, sex=SEXES)
 
 
 @given(NAMED, RECORDS)
-def test_what_is_attached_agrees_in_all_three(named: Named, records: list[Candidate]) -> None:
+def test_what_is_attached_agrees_in_all_three(named: NamedPatient, records: list[Candidate]) -> None:
     found = match(named, records)
-    assert (found.record is not None) == (found.answer is Answer.ATTACH)
+    assert (found.record is not None) == (found.answer is Verdict.ATTACH)
     if found.record is not None:
         assert shares_number(named.numbers, found.record.numbers)
         assert named.date_of_birth == found.record.date_of_birth
@@ -58,29 +58,42 @@ def test_what_is_attached_agrees_in_all_three(named: Named, records: list[Candid
 
 
 @given(NAMED, RECORDS)
-def test_without_any_one_of_the_three_a_person_decides(named: Named, records: list[Candidate]) -> None:
+def test_without_any_one_of_the_three_a_person_decides(named: NamedPatient, records: list[Candidate]) -> None:
     for less in (
         replace(named, numbers=frozenset()),
         replace(named, name=""),
         replace(named, date_of_birth=None),
     ):
-        assert match(less, records).answer is not Answer.ATTACH
+        assert match(less, records).answer is not Verdict.ATTACH
 
 
 @given(NAMED, RECORDS)
-def test_two_records_with_the_number_are_a_question(named: Named, records: list[Candidate]) -> None:
+def test_two_records_with_the_number_are_a_question(named: NamedPatient, records: list[Candidate]) -> None:
     having = [each for each in records if shares_number(named.numbers, each.numbers)]
     if len(having) > 1:
-        assert match(named, records).answer is Answer.ASK
+        assert match(named, records).answer is Verdict.ASK
 
 
 @given(NAMED, RECORDS, st.randoms(use_true_random=False))
 def test_the_order_of_the_records_does_not_matter(
-    named: Named, records: list[Candidate], random: "object"
+    named: NamedPatient, records: list[Candidate], random: "object"
 ) -> None:
     shuffled = list(records)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert match(named, shuffled) == match(named, records)
+
+
+@given(
+    st.builds(Candidate, st.uuids(), NUMBERS, NAMES, DAYS, SEXES),
+    st.builds(Candidate, st.uuids(), NUMBERS, NAMES, DAYS, SEXES),
+)
+def test_what_differs_between_two_records_has_to_be_confirmed(one: Candidate, other: Candidate) -> None:
+    """A merge asks for each of these, so that two people's reports are never mixed silently."""
+    told = differences(one, other)
+    assert (Field.NAME in told) == (not names_fit(one.name, other.name))
+    assert (Field.DATE_OF_BIRTH in told) == (one.date_of_birth != other.date_of_birth)
+    assert (Field.SEX in told) == ({one.sex, other.sex} == {"female", "male"})
+    assert set(told) == set(differences(other, one))
 
 
 @given(NAMES, NAMES)
@@ -91,7 +104,7 @@ def test_fitting_is_mutual(one: str, other: str) -> None:
 RECORD = Candidate(
     uuid.UUID(int=1), frozenset({("", "123456782")}), "Priya Raman", date(1980, 2, 29), "female"
 )
-STUDY = Named(frozenset({("", "123456782")}), "RAMAN^PRIYA", date(1980, 2, 29), "female")
+STUDY = NamedPatient(frozenset({("", "123456782")}), "RAMAN^PRIYA", date(1980, 2, 29), "female")
 
 
 def test_a_study_of_the_patient_is_attached() -> None:
@@ -108,21 +121,21 @@ def test_a_study_of_the_patient_is_attached() -> None:
         pytest.param(replace(STUDY, name="RAMAN"), id="a family name alone"),
     ],
 )
-def test_a_study_that_differs_in_one_thing_waits_for_a_person(named: Named) -> None:
+def test_a_study_that_differs_in_one_thing_waits_for_a_person(named: NamedPatient) -> None:
     found = match(named, [RECORD])
-    assert found.answer is Answer.ASK and found.candidates == (RECORD,)
+    assert found.answer is Verdict.ASK and found.candidates == (RECORD,)
 
 
 def test_a_birth_date_alone_points_to_nobody() -> None:
-    named = Named(frozenset(), "", RECORD.date_of_birth)
-    assert match(named, [RECORD]).answer is Answer.NOBODY
+    named = NamedPatient(frozenset(), "", RECORD.date_of_birth)
+    assert match(named, [RECORD]).answer is Verdict.NOBODY
 
 
 def test_a_number_of_another_issuer_is_another_number() -> None:
     ours = replace(RECORD, numbers=frozenset({("City", "4711")}))
     theirs = replace(STUDY, numbers=frozenset({("Village", "4711")}))
-    assert match(theirs, [ours]).answer is Answer.ASK
-    assert match(replace(theirs, numbers=frozenset({("CITY", "47-11")})), [ours]).answer is Answer.ATTACH
+    assert match(theirs, [ours]).answer is Verdict.ASK
+    assert match(replace(theirs, numbers=frozenset({("CITY", "47-11")})), [ours]).answer is Verdict.ATTACH
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from datetime import date
 from sqlalchemy import select
 
 from csss.database import db, transaction
+from csss.people import merged
 from csss.people.models import Patient, User
-from csss.records import addresses, merging, services
+from csss.records import addresses, services
 from tests.browser.scene import Scene
 from tests.factories import PASSWORD
 
@@ -92,7 +93,7 @@ def merge_and_separate_two_records(scene: Scene) -> None:
     hand.write("Why they are two people", "Sisters.")
     hand.press("Make them two records again")
     scene.reads("They are two records again.")
-    assert scene.look(lambda: len(merging.merges_of(db.session.get_one(Patient, first)))) == 1
+    assert scene.look(lambda: len(merged.merges_of(db.session.get_one(Patient, first)))) == 1
 
 
 def keep_the_data_of_a_patient_without_an_account(scene: Scene) -> None:

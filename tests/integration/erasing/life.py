@@ -21,9 +21,9 @@ from csss.erasing import leftovers, services
 from csss.erasing.models import ErasedFile
 from csss.notices.models import MailMessage
 from csss.people.models import Patient, PatientCorrection, User
+from csss.people.record_models import PatientNumber, RecordInvitation
 from csss.prescriptions import stated_facts
 from csss.prescriptions.stated_facts import Stated
-from csss.records.models import PatientNumber, RecordInvitation
 from csss.reports import batches
 from csss.reports import services as reports
 from csss.scans import analysis, claims, previews, review_drafts

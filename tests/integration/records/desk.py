@@ -10,8 +10,8 @@ from csss.auth.second_factor import Proof
 from csss.clock import now
 from csss.database import db, transaction
 from csss.people.models import Patient, User
+from csss.people.record_models import RecordInvitation, RecordMerge
 from csss.records import invitations, merging, services
-from csss.records.models import RecordInvitation, RecordMerge
 from csss.scans import services as scan_services
 from csss.scans.models import Scan
 from csss.scans.states import ScanKind, Status

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from csss.database import db, transaction
 from csss.erasing import services as erasing
 from csss.people.models import Patient, User
+from csss.people.record_models import RecordInvitation
 from csss.records import invitations
-from csss.records.models import RecordInvitation
 from csss.scans.states import Status
 from tests.factories import PASSWORD, Clinic
 from tests.integration.records.desk import LATER, again, age, claim, make, scan_of, slip

@@ -9,9 +9,10 @@ from sqlalchemy.exc import IntegrityError
 from csss.database import Base, db, transaction
 from csss.erasing import services as erasing
 from csss.errors import Invalid, StateConflict
+from csss.people import merged as merges
 from csss.people.models import AccountState, Patient, User
+from csss.people.record_models import MergedScan, RecordMerge
 from csss.records import identity, invitations, matching, merging
-from csss.records.models import MergedScan, RecordMerge
 from csss.reports import queries
 from csss.scans.models import Scan
 from csss.scans.states import Status
@@ -37,9 +38,9 @@ def test_the_scans_come_along_in_their_state_and_each_tells_where_it_came_from(
     after = db.session.get_one(Scan, moved.id)
     db.session.refresh(after)
     assert after.patient_id == kept.id and after.status is Status.DOCTOR_VERIFIED
-    origin = merging.origin_of(after)
+    origin = merges.origin_of(after.id)
     assert origin is not None and origin.mrn == merged.mrn
-    assert merging.origin_of(db.session.get_one(Scan, own.id)) is None
+    assert merges.origin_of(own.id) is None
     assert [each.scan_id for each in db.session.scalars(sa.select(MergedScan))] == [moved.id]
     assert made.reason == "Registered twice" and again(merged).merged_at is not None
 
@@ -195,7 +196,9 @@ def test_a_merged_record_takes_nothing_and_leads_to_the_one_that_goes_on(
     merge(kept, merged, admin_user)
     found = identity.with_mrn(merged.mrn)
     assert found is not None and found.id == kept.id
-    named = matching.Named(frozenset({("", merged.mrn)}), "Rani Record", merged.date_of_birth, "female")
+    named = matching.NamedPatient(
+        frozenset({("", merged.mrn)}), "Rani Record", merged.date_of_birth, "female"
+    )
     attached = identity.find(named).record
     assert attached is not None and attached.id == kept.id
     assert not invitations.is_right(merged.mrn, merged.date_of_birth, code)

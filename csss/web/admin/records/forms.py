@@ -77,7 +77,7 @@ class NumberForm(TextForm):
     issuer = StringField(_l("Who has given it"), filters=[one_line])
 
 
-class InviteForm(TextForm):
+class InvitePatientForm(TextForm):
     """One form with two buttons: print a slip, or mail to this address."""
 
     email = StringField(_l("E-mail address"), filters=[tidy], id="invite-email")

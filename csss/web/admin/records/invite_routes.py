@@ -12,7 +12,7 @@ from csss.people.permissions import Permission
 from csss.records import invitations, services
 from csss.web.account.password_again import asks_for_password, check_password
 from csss.web.admin.blueprint import admin
-from csss.web.admin.records.forms import InviteForm
+from csss.web.admin.records.forms import InvitePatientForm
 from csss.web.admin.records.routes import show_patient
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires
@@ -20,7 +20,7 @@ from csss.web.steps import try_step
 
 
 def _wait_with_passwords(sentence: str) -> Response:
-    form = InviteForm()
+    form = InvitePatientForm()
     form.current_password.errors = [sentence]
     return show_patient((request.view_args or {})["patient_id"], 429, invite_form=form)
 
@@ -33,7 +33,7 @@ def invite_patient(patient_id: uuid.UUID) -> Response:
 
     The code lets somebody sign in later, so it asks for the administrator's own password.
     """
-    form, how, codes = InviteForm(), request.form.get("how", ""), list[str]()
+    form, how, codes = InvitePatientForm(), request.form.get("how", ""), list[str]()
 
     def step() -> None:
         if how not in ("slip", "mail"):

@@ -9,9 +9,10 @@ from flask import url_for
 
 from csss.dates import day
 from csss.i18n import _, _n
+from csss.people import merged
 from csss.people.models import Patient, User
+from csss.people.record_models import RecordInvitation, RecordMerge
 from csss.records import invitations, merging
-from csss.records.models import RecordInvitation, RecordMerge
 from csss.records.services import Listed, numbers
 from csss.reports import queries as report_queries
 from csss.scans.list_rows import ListedScan
@@ -34,7 +35,7 @@ class PatientRow:
 
 
 @dataclass(frozen=True)
-class ScanRow:
+class RecordScanRow:
     """One scan of the patient, with its newest report where there is one."""
 
     id: uuid.UUID
@@ -112,29 +113,29 @@ def record_facts(patient: Patient) -> list[tuple[str, str | None]]:
     return facts
 
 
-def compared(kept: Patient, merged: Patient) -> list[tuple[str, str, str]]:
+def compared(kept: Patient, other: Patient) -> list[tuple[str, str, str]]:
     """Both records side by side: what it is, of the kept one, of the other one."""
 
     def account(patient: Patient) -> str:
         return patient.contact_email if patient.user is not None else _("none")
 
     return [
-        (_("Name"), kept.name, merged.name),
-        (_("MRN"), kept.mrn, merged.mrn),
-        (_("Date of birth"), day(kept.date_of_birth), day(merged.date_of_birth)),
-        (_("Sex"), SEX_NAMES[kept.sex], SEX_NAMES[merged.sex]),
-        (_("Account"), account(kept), account(merged)),
-        (_("Phone"), kept.phone or "–", merged.phone or "–"),
-        (_("Address"), kept.address or "–", merged.address or "–"),
-        (_("Allergies"), kept.allergies or "–", merged.allergies or "–"),
+        (_("Name"), kept.name, other.name),
+        (_("MRN"), kept.mrn, other.mrn),
+        (_("Date of birth"), day(kept.date_of_birth), day(other.date_of_birth)),
+        (_("Sex"), SEX_NAMES[kept.sex], SEX_NAMES[other.sex]),
+        (_("Account"), account(kept), account(other)),
+        (_("Phone"), kept.phone or "–", other.phone or "–"),
+        (_("Address"), kept.address or "–", other.address or "–"),
+        (_("Allergies"), kept.allergies or "–", other.allergies or "–"),
     ]
 
 
-def scan_rows(scans: Sequence[ListedScan]) -> list[ScanRow]:
+def scan_rows(scans: Sequence[ListedScan]) -> list[RecordScanRow]:
     ids = [each.id for each in scans]
-    newest, origins = report_queries.newest_versions(ids), merging.mrns_before(ids)
+    newest, origins = report_queries.newest_versions(ids), merged.mrns_before(ids)
     return [
-        ScanRow(
+        RecordScanRow(
             id=each.id,
             url=url_for("admin.scan", scan_id=each.id),
             kind=KIND_NAMES[each.kind],
@@ -162,7 +163,7 @@ def invitation_words(found: Sequence[RecordInvitation]) -> tuple[str, bool]:
 
 
 def merge_rows(patient: Patient) -> list[MergeRow]:
-    return [_merge_row(each, patient) for each in merging.merges_of(patient)]
+    return [_merge_row(each, patient) for each in merged.merges_of(patient)]
 
 
 def _merge_row(made: RecordMerge, patient: Patient) -> MergeRow:

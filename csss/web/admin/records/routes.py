@@ -10,9 +10,10 @@ from csss.auth.patient_corrections import corrections_of
 from csss.database import transaction
 from csss.errors import Invalid, StateConflict
 from csss.i18n import _
+from csss.people import merged
 from csss.people.models import Patient
 from csss.people.permissions import Permission
-from csss.records import addresses, invitations, merging, services
+from csss.records import addresses, invitations, services
 from csss.scans.queries import scans_of_record
 from csss.web.account.password_again import asks_for_password, check_password
 from csss.web.admin.accounts.forms import LegalHoldForm
@@ -21,7 +22,7 @@ from csss.web.admin.blueprint import admin
 from csss.web.admin.patients.presenters import correction_rows
 from csss.web.admin.records.forms import (
     EditPatientForm,
-    InviteForm,
+    InvitePatientForm,
     NewPatientForm,
     NumberForm,
     OtherRecordForm,
@@ -196,7 +197,7 @@ def show_patient(
     status: int = 200,
     *,
     edit_form: EditPatientForm | None = None,
-    invite_form: InviteForm | None = None,
+    invite_form: InvitePatientForm | None = None,
     number_form: NumberForm | None = None,
     separate_form: SeparateForm | None = None,
     hold_form: LegalHoldForm | None = None,
@@ -206,7 +207,7 @@ def show_patient(
     found = services.one(patient_id)
     scans = scans_of_record(found.id)
     invited, code_works = invitation_words(invitations.of(found))
-    moved = merging.merge_away(found)
+    moved = merged.merge_away(found)
     values: dict[str, Any] = {
         "patient": found,
         "tag": record_tag(found),
@@ -220,7 +221,7 @@ def show_patient(
         "edit_form": edit_form or EditPatientForm(formdata=None, obj=_now(found)),
         "edit_open": edit_form is not None,
         "seen": patient_corrections.seen_of(found),
-        "invite_form": invite_form or InviteForm(formdata=None, data={"email": found.email}),
+        "invite_form": invite_form or InvitePatientForm(formdata=None, data={"email": found.email}),
         "invited": invited,
         "code_works": code_works,
         "number_form": number_form or NumberForm(formdata=None),
