@@ -38,7 +38,7 @@ class Candidate:
     sex: str = ""
 
 
-class Verdict(StrEnum):
+class MatchAnswer(StrEnum):
     ATTACH = "attach"  # to exactly one record
     ASK = "ask"  # something agrees: a person decides
     NOBODY = "nobody"  # nothing agrees with any record
@@ -48,7 +48,7 @@ class Verdict(StrEnum):
 class Match:
     """`record` with ATTACH alone; `candidates` are the records of which something agrees, the most likely first."""
 
-    answer: Verdict
+    answer: MatchAnswer
     record: Candidate | None
     candidates: tuple[Candidate, ...]
 
@@ -67,8 +67,8 @@ def match(named: NamedPatient, records: Sequence[Candidate]) -> Match:
     whole = [each for each, agrees in likely if len(agrees) == 3 and not _differs_in_sex(named.sex, each.sex)]
     same_number = [each for each, agrees in likely if "number" in agrees]
     if len(whole) == 1 and same_number == whole:
-        return Match(Verdict.ATTACH, whole[0], found)
-    return Match(Verdict.ASK if found else Verdict.NOBODY, None, found)
+        return Match(MatchAnswer.ATTACH, whole[0], found)
+    return Match(MatchAnswer.ASK if found else MatchAnswer.NOBODY, None, found)
 
 
 def _agreement(named: NamedPatient, record: Candidate) -> frozenset[str]:

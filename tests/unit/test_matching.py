@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from csss.records.matching import (
     Candidate,
     Field,
+    MatchAnswer,
     NamedPatient,
-    Verdict,
     differences,
     match,
     names_fit,
@@ -49,7 +49,7 @@ NAMED = st.builds(NamedPatient, numbers=NUMBERS, name=NAMES, date_of_birth=st.no
 @given(NAMED, RECORDS)
 def test_what_is_attached_agrees_in_all_three(named: NamedPatient, records: list[Candidate]) -> None:
     found = match(named, records)
-    assert (found.record is not None) == (found.answer is Verdict.ATTACH)
+    assert (found.record is not None) == (found.answer is MatchAnswer.ATTACH)
     if found.record is not None:
         assert shares_number(named.numbers, found.record.numbers)
         assert named.date_of_birth == found.record.date_of_birth
@@ -64,14 +64,14 @@ def test_without_any_one_of_the_three_a_person_decides(named: NamedPatient, reco
         replace(named, name=""),
         replace(named, date_of_birth=None),
     ):
-        assert match(less, records).answer is not Verdict.ATTACH
+        assert match(less, records).answer is not MatchAnswer.ATTACH
 
 
 @given(NAMED, RECORDS)
 def test_two_records_with_the_number_are_a_question(named: NamedPatient, records: list[Candidate]) -> None:
     having = [each for each in records if shares_number(named.numbers, each.numbers)]
     if len(having) > 1:
-        assert match(named, records).answer is Verdict.ASK
+        assert match(named, records).answer is MatchAnswer.ASK
 
 
 @given(NAMED, RECORDS, st.randoms(use_true_random=False))
@@ -123,19 +123,19 @@ def test_a_study_of_the_patient_is_attached() -> None:
 )
 def test_a_study_that_differs_in_one_thing_waits_for_a_person(named: NamedPatient) -> None:
     found = match(named, [RECORD])
-    assert found.answer is Verdict.ASK and found.candidates == (RECORD,)
+    assert found.answer is MatchAnswer.ASK and found.candidates == (RECORD,)
 
 
 def test_a_birth_date_alone_points_to_nobody() -> None:
     named = NamedPatient(frozenset(), "", RECORD.date_of_birth)
-    assert match(named, [RECORD]).answer is Verdict.NOBODY
+    assert match(named, [RECORD]).answer is MatchAnswer.NOBODY
 
 
 def test_a_number_of_another_issuer_is_another_number() -> None:
     ours = replace(RECORD, numbers=frozenset({("City", "4711")}))
     theirs = replace(STUDY, numbers=frozenset({("Village", "4711")}))
-    assert match(theirs, [ours]).answer is Verdict.ASK
-    assert match(replace(theirs, numbers=frozenset({("CITY", "47-11")})), [ours]).answer is Verdict.ATTACH
+    assert match(theirs, [ours]).answer is MatchAnswer.ASK
+    assert match(replace(theirs, numbers=frozenset({("CITY", "47-11")})), [ours]).answer is MatchAnswer.ATTACH
 
 
 @pytest.mark.parametrize(
