@@ -54,7 +54,7 @@ def test_permissions_are_those_of_the_design() -> None:
             "model.watch",
             "patient.erase",
         }
-        | {"hospital.change"},
+        | {"hospital.change", "patient.manage"},
     }
     assert Permission.PUBLIC not in ALLOWED
 

@@ -32,7 +32,13 @@ def mail_log() -> Response:
 def resend_mail(message_id: uuid.UUID) -> Response:
     """Schedule a message that was given up again."""
     names: list[str] = []
-    refused = try_step(lambda: names.append(send_again(message_id, by=me()).user.name), _show_mail)
+
+    def step() -> None:
+        message = send_again(message_id, by=me())
+        recipient = without_account([message]).get(message.subject_id)
+        names.append(recipient[0] if recipient is not None else message.user.name)
+
+    refused = try_step(step, _show_mail)
     if refused is not None:
         return refused
     flash(_("The message to %(name)s is sent again.", name=names[0]), "success")
