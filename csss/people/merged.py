@@ -97,4 +97,4 @@ def mrns_before(scans: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
         .where(MergedScan.scan_id.in_(scans), RecordMerge.id.not_in(select(RecordSeparation.merge_id)))
         .order_by(RecordMerge.at.desc())  # the first merge overwrites the later ones
     )
-    return dict(db.session.execute(query).tuples().all())
+    return dict(db.session.execute(query).all())

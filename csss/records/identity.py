@@ -54,7 +54,7 @@ def numbers_of(patient: Patient) -> list[Number]:
         select(PatientNumber.issuer, PatientNumber.number)
         .where(PatientNumber.patient_id.in_([each.id for each in records]))
         .order_by(PatientNumber.issuer, PatientNumber.number)
-    ).tuples()
+    )
     return [*((each.mrn_issuer, each.mrn) for each in records), *further]
 
 

@@ -33,6 +33,6 @@ def without_account(messages: Sequence[MailMessage]) -> dict[uuid.UUID, tuple[st
             .join(Patient, Patient.id == Scan.patient_id)
             .where(ReportVersion.id.in_(ids))
         )
-        rows = db.session.execute(of_versions).tuples()
+        rows = db.session.execute(of_versions)
         found |= {id_: (patient.name, patient.contact_email) for id_, patient in rows}
     return found

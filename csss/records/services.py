@@ -65,7 +65,7 @@ def found(text: str = "", page: int = 1) -> ListPage[Listed]:
     rows = page_of(ordered, page, PAGE_SIZE, values)
     ids = [each.id for each in rows.rows]
     counted = select(Scan.patient_id, func.count()).where(Scan.patient_id.in_(ids)).group_by(Scan.patient_id)
-    scans = dict(db.session.execute(counted).tuples().all())
+    scans = dict(db.session.execute(counted).all())
     return rows.with_rows([Listed(each, scans.get(each.id, 0)) for each in rows.rows])
 
 

@@ -200,7 +200,8 @@ def make_due(span: timedelta) -> None:
 
 
 def erase_address(life: Life) -> str:
-    return f"/admin/patients/{life.patient}/erase"
+    record = db.session.scalars(select(Patient.id).where(Patient.user_id == life.patient)).one()
+    return f"/admin/patients/{record}/erase"
 
 
 def fresh_code(life: Life, visitor: Visitor) -> str:
