@@ -10,6 +10,7 @@ def load_models() -> None:
     from csss.erasing import models as erasing_models  # noqa: F401
     from csss.hospital import models as hospital_models  # noqa: F401
     from csss.notices import models as mail_models  # noqa: F401
+    from csss.people import record_models  # noqa: F401
     from csss.prescriptions import fact_models  # noqa: F401
     from csss.prescriptions import models as prescription_models  # noqa: F401
     from csss.recalibration import models as recalibration_models  # noqa: F401

@@ -109,9 +109,13 @@ def _pages() -> Iterator[tuple[str, str, str]]:
     yield "pharmacist", "templates", "/pharmacist/templates"
     yield "pharmacist", "template", "/pharmacist/templates/new"
     yield "admin", "queue", "/admin/"
-    for page in ("users", "erasing", "mail", "jobs", "audit", "statistics", "watch"):
+    for page in ("patients", "users", "erasing", "mail", "jobs", "audit", "statistics", "watch"):
         yield "admin", page, f"/admin/{page}"
     yield "admin", "account", "/account"
+    yield "admin", "new-patient", "/admin/patients/new"
+    if (somebody := db.session.scalars(select(Patient)).first()) is not None:
+        yield "admin", "patient", f"/admin/patients/{somebody.id}"
+        yield "admin", "merge", f"/admin/patients/{somebody.id}/merge"
     yield from _single_things(by_status[Status.PHARMACIST_COMPLETED])
     if uncertain is not None:
         address = f"/doctor/scans/{uncertain.id}"

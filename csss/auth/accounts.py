@@ -84,7 +84,8 @@ def register(
             Patient(
                 id=uuid.uuid4(),
                 user=user,
-                mrn=_new_mrn(),
+                name=user.name,
+                mrn=new_mrn(),
                 date_of_birth=patient.date_of_birth,
                 sex=patient.sex,
                 phone=patient.phone,
@@ -149,7 +150,7 @@ def check_digit(digits: str) -> str:
     return str(-total % 10)
 
 
-def _new_mrn() -> str:
+def new_mrn() -> str:
     """A medical record number: eight random digits, so that it reveals nothing, and a check digit."""
     for _ in range(20):
         digits = f"{random.randbelow(90_000_000) + 10_000_000}"
@@ -302,6 +303,10 @@ def reactivate(user_id: uuid.UUID, *, by: User) -> User:
     user = _locked(user_id)
     if user.erased_at is not None:
         raise StateConflict(gettext("This patient has been erased already."))
+    if user.patient is not None and user.patient.merged_at is not None:
+        raise StateConflict(
+            gettext("The record of this account has become part of another one: it is not opened again.")
+        )
     if user.state is not AccountState.DEACTIVATED:
         raise StateConflict(gettext("The account of %(name)s is not deactivated.", name=user.name))
     user.state = AccountState.ACTIVE
@@ -383,5 +388,7 @@ def update_profile(user: User, values: dict[str, str]) -> None:
         if holder is not None and getattr(holder, name) != value.strip():
             setattr(holder, name, value.strip())
             changed.append(name)
+    if "name" in changed and user.patient is not None:
+        user.patient.name = user.name
     if changed:
         record("account.profile_changed", user, by=user, fields=changed)

@@ -19,6 +19,17 @@ def set_report_passphrase(user: User, passphrase: str) -> None:
     needs it."""
     if user.patient is None:
         raise NotFound(gettext("Only patients have a report pass phrase."))
+    _set(user.patient, passphrase)
+    record("account.report_passphrase_set", user, by=user)
+
+
+def set_for_record(patient: Patient, passphrase: str) -> None:
+    """The same for a patient without an account, who has shown to read the mail of the record."""
+    _set(patient, passphrase)
+    record("account.report_passphrase_set", patient)
+
+
+def _set(patient: Patient, passphrase: str) -> None:
     # A PDF's pass phrase ends at 127 bytes (ISO 32000-2, 7.6.4.3.3) of its NFKC form, which can be much longer. A
     # pass phrase that is accepted here but refused by the mail job would block the mailing of the report.
     fits = len(unicodedata.normalize("NFKC", passphrase).encode()) <= 127
@@ -30,8 +41,7 @@ def set_report_passphrase(user: User, passphrase: str) -> None:
                 most=PASSPHRASE_MAX,
             )
         )
-    user.patient.report_passphrase = secrets.encrypt("report-passphrase", passphrase)
-    record("account.report_passphrase_set", user, by=user)
+    patient.report_passphrase = secrets.encrypt("report-passphrase", passphrase)
 
 
 def remove_report_passphrase(user: User) -> None:

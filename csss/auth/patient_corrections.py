@@ -56,8 +56,7 @@ def patient_of(user_id: uuid.UUID) -> Patient:
 
 def details_of(patient: Patient) -> Details:
     """The details as they are now."""
-    user = patient.user
-    return Details(user.name, user.email, patient.date_of_birth.isoformat(), patient.sex.value)
+    return Details(patient.name, patient.contact_email, patient.date_of_birth.isoformat(), patient.sex.value)
 
 
 def seen_of(patient: Patient) -> str:
@@ -92,16 +91,40 @@ def correct(user_id: uuid.UUID, typed: Details, *, reason: str, seen: str, by: U
     Raises NotFound; StateConflict when the details have changed since the page with `seen` was shown; Invalid (by field;
     `nothing` when nothing has changed).
     """
-    patient = patients.held(patient_of(user_id).user)
-    user = patient.user
+    user = patient_of(user_id).user
+    if user is None:
+        raise NotFound(_("There is no such patient."))
+    patient = patients.held(user)
     db.session.refresh(user, with_for_update={"of": User})
+    correction = _correct(patient, typed, reason, seen, by)
+    if "email" in correction.new:
+        _move_mail(user, correction)
+    owe(MailKind.DETAILS_CORRECTED, user, correction.id)
+    return correction
+
+
+def correct_record(
+    patient_id: uuid.UUID, typed: Details, *, reason: str, seen: str, by: User
+) -> PatientCorrection:
+    """The same for a record without an account: nobody is told, and the address may be left out. The caller has the new
+    address confirmed. Raises what `correct` raises, and StateConflict when there is an account by now."""
+    patient = patients.held_record(patient_id)
+    if patient.user is not None:
+        raise StateConflict(
+            _("%(name)s has an account by now: correct the details there.", name=patient.name)
+        )
+    return _correct(patient, typed, reason, seen, by)
+
+
+def _correct(patient: Patient, typed: Details, reason: str, seen: str, by: User) -> PatientCorrection:
     _check_seen(patient, seen)
-    wanted = _checked(typed, reason)
+    wanted = _checked(typed, reason, may_lack_email=patient.user is None)
     before, after = asdict(details_of(patient)), asdict(wanted)
     changed = [name for name in FIELD_NAMES if before[name] != after[name]]
     if not changed:
         raise Invalid(nothing=_("You have changed nothing. Change what is wrong, then save."))
-    _check_free(wanted.email, user)
+    if patient.user is not None:
+        _check_free(wanted.email, patient.user)
     correction = PatientCorrection(
         id=uuid.uuid4(),
         patient_id=patient.id,
@@ -113,10 +136,7 @@ def correct(user_id: uuid.UUID, typed: Details, *, reason: str, seen: str, by: U
     )
     db.session.add(correction)
     _store(patient, wanted)
-    record("patient.corrected", user, by=by, correction=str(correction.id), fields=changed)
-    if "email" in changed:
-        _move_mail(user, correction)
-    owe(MailKind.DETAILS_CORRECTED, user, correction.id)
+    record("patient.corrected", patient.holder, by=by, correction=str(correction.id), fields=changed)
     return correction
 
 
@@ -151,7 +171,7 @@ def _happened(changed: list[str], newest: Sequence[PatientCorrection]) -> str:
     )
 
 
-def _checked(typed: Details, reason: str) -> Details:
+def _checked(typed: Details, reason: str, *, may_lack_email: bool) -> Details:
     """The details in the form in which they are stored. Raises Invalid with a sentence for each wrong field."""
     errors: dict[str, str] = {}
     name, email, born = typed.name.strip(), typed.email, typed.date_of_birth
@@ -160,7 +180,8 @@ def _checked(typed: Details, reason: str) -> Details:
     elif len(name) > accounts.NAME_MAX:
         errors["name"] = at_most(accounts.NAME_MAX)
     try:
-        email = accounts.normal_email(email)
+        if email or not may_lack_email:
+            email = accounts.normal_email(email)
     except Invalid as refused:
         errors |= refused.errors
     if problem := birth_date_problem(born):
@@ -194,10 +215,11 @@ def _check_free(email: str, user: User) -> None:
 
 
 def _store(patient: Patient, wanted: Details) -> None:
-    user = patient.user
+    holder = patient.holder
     try:
         with db.session.begin_nested():
-            user.name, user.email = wanted.name, wanted.email
+            holder.name, holder.email = wanted.name, wanted.email
+            patient.name = wanted.name
             patient.date_of_birth = date.fromisoformat(wanted.date_of_birth)
             patient.sex = Sex(wanted.sex)
     except IntegrityError:  # race: somebody has registered with the address meanwhile (PostgreSQL)

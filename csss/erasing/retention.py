@@ -41,12 +41,14 @@ def due(page: int = 1) -> ListPage[Due]:
     newest = (
         select(Scan.patient_id, func.max(Scan.status_since).label("at")).group_by(Scan.patient_id).subquery()
     )
-    last = func.coalesce(newest.c.at, User.created_at)
+    last = func.coalesce(newest.c.at, User.created_at, Patient.created_at)
     query = (
         select(Patient, last)
-        .join(User, User.id == Patient.user_id)
+        .outerjoin(User, User.id == Patient.user_id)
         .outerjoin(newest, newest.c.patient_id == Patient.id)
-        .where(User.erased_at.is_(None), last < now() - timedelta(days=days))
+        # A merged record is erased together with the one that it has become part of.
+        .where(User.erased_at.is_(None), Patient.erased_at.is_(None), Patient.merged_at.is_(None))
+        .where(last < now() - timedelta(days=days))
     )
     total = db.session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
     page, skip = place(page, total, PAGE_SIZE)

@@ -20,7 +20,10 @@ from csss.notices import channels, texts
 from csss.notices.channels import email
 from csss.notices.models import MailKind, MailMessage, MailState
 from csss.people.models import Patient, PatientCorrection
+from csss.people.record_models import RecordInvitation
 from csss.people.roles import Role
+from csss.records import addresses
+from csss.records import invitations as record_invitations
 from csss.reports.models import ApprovalBatchItem, ReportVersion
 from csss.reports.pdf import encrypt_pdf
 from csss.scans import assignments, critical_results, second_readings
@@ -30,6 +33,7 @@ from csss.watch import words as watch_words
 from csss.watch.alarms import opened_with
 
 _CHANNEL: channels.Channel = email
+_ENCLOSING = frozenset({MailKind.REPORT_READY, MailKind.RECORD_REPORT})
 _FINAL = frozenset({MailState.SENT, MailState.FAILED, MailState.DROPPED})
 
 
@@ -69,6 +73,8 @@ def _draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Dra
     """Build the content to send; None, with the state set, when nothing is to be sent now."""
     if message.kind is MailKind.REPORT_READY:
         return _report_draft(message, enclosed)
+    if message.kind is MailKind.RECORD_REPORT:
+        return _record_report_draft(message, enclosed)
     if message.kind in _WITH_MORE:
         return _WITH_MORE[message.kind](message)
     return texts.DRAFTS[message.kind](message)
@@ -141,6 +147,39 @@ def _receipt_draft(message: MailMessage) -> texts.Draft | None:
     return texts.scan_received(scan.id)
 
 
+def _record_invitation_draft(message: MailMessage) -> texts.Draft | None:
+    found = db.session.get(RecordInvitation, message.subject_id, with_for_update={"of": RecordInvitation})
+    if found is None or not record_invitations.is_open(found) or found.patient.user_id is not None:
+        _drop(message)
+        return None
+    return texts.record_invitation(
+        to=found.email,
+        patient=found.patient.name,
+        mrn=found.patient.mrn,
+        code=record_invitations.draw(found),
+        days=record_invitations.LIFE.days,
+    )
+
+
+def _record_address_draft(message: MailMessage) -> texts.Draft | None:
+    patient = db.session.get(Patient, message.subject_id)
+    if patient is None or addresses.patient_of(token := addresses.token_of(patient)) is None:
+        _drop(message)
+        return None
+    return texts.confirm_record_address(
+        to=patient.email, patient=patient.name, token=token, days=addresses.LIFE.days
+    )
+
+
+def _record_report_draft(message: MailMessage, enclosed: texts.Attachment | None) -> texts.Draft | None:
+    report = db.session.get(ReportVersion, message.subject_id)
+    patient = report.scan.patient if report is not None else None
+    if patient is None or patient.user is not None or not patient.contact_confirmed:
+        _drop(message)  # erased; or claimed meanwhile: the report is in the account
+        return None
+    return texts.record_report(to=patient.email, patient=patient.name, attachment=enclosed)
+
+
 def _drop(message: MailMessage) -> None:
     message.state = MailState.DROPPED
     _record("mail.dropped", message)
@@ -189,6 +228,8 @@ _WITH_MORE: dict[MailKind, Callable[[MailMessage], texts.Draft | None]] = {
     MailKind.ADDRESS_MOVED: _correction_draft,
     MailKind.INVITATION: _invitation_draft,
     MailKind.SCAN_RECEIVED: _receipt_draft,
+    MailKind.RECORD_INVITATION: _record_invitation_draft,
+    MailKind.CONFIRM_RECORD_ADDRESS: _record_address_draft,
     MailKind.WATCH_ALARM: _watch_draft,
     MailKind.SCAN_ASSIGNED: _colleague_draft,
     MailKind.SECOND_READING: _colleague_draft,
@@ -201,13 +242,12 @@ _WITH_MORE: dict[MailKind, Callable[[MailMessage], texts.Draft | None]] = {
 def _enclosed(message_id: uuid.UUID) -> texts.Attachment | None:
     """The encrypted report that a message attaches; made before any database lock is held."""
     message = db.session.get(MailMessage, message_id)
-    if message is None or message.kind is not MailKind.REPORT_READY or message.state in _FINAL:
+    if message is None or message.kind not in _ENCLOSING or message.state in _FINAL:
         return None
-    user = message.user
-    passphrase = passphrases.report_passphrase(user.patient) if user.patient else None
-    if passphrase is None:
+    report = db.session.get(ReportVersion, message.subject_id)
+    passphrase = passphrases.report_passphrase(report.scan.patient) if report is not None else None
+    if report is None or passphrase is None:
         return None
-    report = db.session.get_one(ReportVersion, message.subject_id)
     made = in_hospital(report.created_at)
     name, file_key = f"report-{made:%Y-%m-%d}-v{report.version}.pdf", report.file_key
     db.session.commit()
@@ -238,7 +278,7 @@ def _keep(message_id: uuid.UUID, state: MailState, error: str = "") -> None:
     def keep() -> None:
         with transaction():
             message = db.session.get_one(MailMessage, message_id, with_for_update=True)
-            if message.user.erased_at is not None:  # the server's answer may contain the address
+            if _is_to_erased(message):  # the server's answer may contain the address
                 message.last_error = ""
                 message.state = state if state is MailState.SENT else MailState.DROPPED
             else:
@@ -252,10 +292,22 @@ def _keep(message_id: uuid.UUID, state: MailState, error: str = "") -> None:
     stubbornly(keep)
 
 
+def _is_to_erased(message: MailMessage) -> bool:
+    """Whether the person it went to has been erased meanwhile. Of somebody without an account nothing is left then."""
+    if message.kind is MailKind.CONFIRM_RECORD_ADDRESS:
+        patient = db.session.get(Patient, message.subject_id)
+        return patient is None or patient.is_erased
+    if message.kind is MailKind.RECORD_REPORT:
+        return db.session.get(ReportVersion, message.subject_id) is None
+    if message.kind is MailKind.RECORD_INVITATION:
+        return db.session.get(RecordInvitation, message.subject_id) is None
+    return message.user.erased_at is not None
+
+
 def give_up_mail(ids: tuple[uuid.UUID, ...], error: str) -> None:
     """Mark the messages as failed, so that the administrator sees them. Belongs inside transaction()."""
     message = db.session.get(MailMessage, ids[0])
-    if message is not None and message.state not in _FINAL and message.user.erased_at is None:
+    if message is not None and message.state not in _FINAL and not _is_to_erased(message):
         message.state, message.last_error = MailState.FAILED, error[:2000]
         _record("mail.failed", message)
 

@@ -39,7 +39,21 @@ class MailKind(StrEnum):
     CRITICAL_WITHDRAWN = "critical_withdrawn"  # to whoever had taken note
     SCAN_ASSIGNED = "scan_assigned"  # to the doctor who is to read it
     SECOND_READING = "second_reading"  # to the doctor who asked for it: it is written
+    # To patients without an account; `user` is the administrator who caused it.
+    RECORD_INVITATION = "record_invitation"  # to claim the record
+    CONFIRM_RECORD_ADDRESS = "confirm_record_address"
+    RECORD_REPORT = "record_report"  # the subject is the report version
     WATCH_ALARM = "watch_alarm"  # to administrators: the classifier's pictures or answers have changed
+
+
+TO_NO_ACCOUNT = frozenset(
+    {
+        MailKind.INVITATION,
+        MailKind.RECORD_INVITATION,
+        MailKind.CONFIRM_RECORD_ADDRESS,
+        MailKind.RECORD_REPORT,
+    }
+)
 
 
 class MailState(StrEnum):

@@ -45,6 +45,17 @@ def owe(kind: MailKind, user: User, subject_id: uuid.UUID) -> MailMessage:
     return message
 
 
+def owe_again(kind: MailKind, user: User, subject_id: uuid.UUID) -> MailMessage:
+    """Queue this message, or queue it once more when it is over; as a message of its own, with a new Message-ID."""
+    message = owe(kind, user, subject_id)
+    if message.state in (MailState.SENT, MailState.FAILED, MailState.DROPPED):
+        message.state, message.last_error, message.created_at = MailState.QUEUED, "", now()
+        message.message_id = f"<{uuid.uuid4()}@{current_app.config['CSSS'].mail_domain}>"
+        outbox.settle("send_mail", [message.id])
+        _queue(message)
+    return message
+
+
 def release_waiting(user: User) -> None:
     """Send what has waited for this person to confirm their address."""
     for message in db.session.scalars(
@@ -55,11 +66,21 @@ def release_waiting(user: User) -> None:
 
 
 # Generated for each sending and soon expired; somebody waits for it at the screen.
-_WAITED_FOR = frozenset({MailKind.CODE, MailKind.RESET_PASSWORD, MailKind.INVITATION})
+_WAITED_FOR = frozenset(
+    {
+        MailKind.CODE,
+        MailKind.RESET_PASSWORD,
+        MailKind.INVITATION,
+        MailKind.RECORD_INVITATION,
+        MailKind.CONFIRM_RECORD_ADDRESS,
+    }
+)
 # Minutes count: a backlog of reports must not delay them.
 _AT_ONCE = _WAITED_FOR | {MailKind.CRITICAL_RESULT, MailKind.CRITICAL_OVERDUE, MailKind.CRITICAL_WITHDRAWN}
 # Sent again only on request: the patient has lost it, or it never arrived.
-_SENT_ONCE_MORE = frozenset({MailKind.REPORT_READY, MailKind.SCAN_CLOSED, MailKind.ACCOUNT_APPROVED})
+_SENT_ONCE_MORE = frozenset(
+    {MailKind.REPORT_READY, MailKind.RECORD_REPORT, MailKind.SCAN_CLOSED, MailKind.ACCOUNT_APPROVED}
+)
 BETWEEN_SENDINGS = timedelta(minutes=5)
 
 
@@ -79,6 +100,8 @@ def _check_may_send_again(message: MailMessage) -> None:
         raise StateConflict(
             _("An invitation is sent again under “Accounts”, “Invitations”: with a new link.")
         )
+    if message.kind in (MailKind.RECORD_INVITATION, MailKind.CONFIRM_RECORD_ADDRESS):
+        raise StateConflict(_("It is sent again on the patient’s page: with a new code or link."))
     if message.kind in _WAITED_FOR:
         raise StateConflict(_("A one-time code or link is not sent again. The person can ask for a new one."))
     if message.state is MailState.FAILED:

@@ -126,6 +126,24 @@ def invitation(*, to: str, invited: str, by: str, role: str, token: str, days: i
     return Draft(_("You are invited to CSSS"), "invitation", values, to=to)
 
 
+def record_invitation(*, to: str, patient: str, mrn: str, code: str, days: int) -> Draft:
+    """To a patient without an account. Whoever reads it has to know the birth date, too."""
+    values = {"patient": patient, "mrn": mrn, "code": code, "days": days}
+    return Draft(_("Open your record at CSSS"), "record_invitation", values, to=to)
+
+
+def confirm_record_address(*, to: str, patient: str, token: str, days: int) -> Draft:
+    """To a patient without an account."""
+    values = {"patient": patient, "token": token, "days": days}
+    return Draft(_("Confirm your e-mail address"), "confirm_record_address", values, to=to)
+
+
+def record_report(*, to: str, patient: str, attachment: Attachment | None) -> Draft:
+    """To a patient without an account, whose address is confirmed."""
+    values = {"patient": patient, "encrypted": attachment is not None}
+    return Draft(_("Your report is ready"), "record_report", values, attachment, to=to)
+
+
 def code(digits: str, minutes: int, purpose: str) -> Draft:
     """The mail with the code. It contains no other six-digit number. `purpose` is one of the three below."""
     return Draft(_("Your one-time code"), "code", {"digits": digits, "minutes": minutes, "purpose": purpose})

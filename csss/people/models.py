@@ -81,13 +81,21 @@ class User(Model):
 
 
 class Patient(Model):
-    """The patient record that belongs to a patient's account."""
+    """A patient record. It exists by itself: a sign-in account may belong to it or not.
+
+    Of a record with an account, `name` repeats the name of the account (triggers keep it so for the previous release),
+    and `email` is empty: the address is the account's.
+    """
 
     __tablename__ = "patients"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), unique=True)
-    mrn: Mapped[str] = mapped_column(String(20), unique=True)
+    user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"), unique=True)
+    name: Mapped[str] = mapped_column(String(120), default="", server_default=text("''"))
+    mrn: Mapped[str] = mapped_column(String(20), unique=True)  # in CSSS, whoever has given it
+    mrn_issuer: Mapped[str] = mapped_column(
+        String(64), default="", server_default=text("''")
+    )  # empty: CSSS itself
     date_of_birth: Mapped[date]
     sex: Mapped[Sex] = mapped_column(text_enum(Sex))
     phone: Mapped[str] = mapped_column(String(40), default="")
@@ -97,8 +105,37 @@ class Patient(Model):
     emergency_contact_name: Mapped[str] = mapped_column(String(120), default="")
     emergency_contact_phone: Mapped[str] = mapped_column(String(40), default="")
     report_passphrase: Mapped[str | None] = mapped_column(String(400))  # encrypted
+    email: Mapped[str] = mapped_column(
+        String(254), default="", server_default=text("''")
+    )  # without an account
+    email_confirmed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime | None] = mapped_column(default=now)  # None: made by the previous release
+    merged_at: Mapped[datetime | None]  # it has become part of another record (`csss.people.record_models`)
+    erased_at: Mapped[datetime | None]
 
-    user: Mapped[User] = relationship(back_populates="patient", lazy="joined", innerjoin=True)
+    user: Mapped[User | None] = relationship(back_populates="patient", lazy="joined")
+
+    __table_args__ = (Index("ix_patients_date_of_birth", "date_of_birth"),)
+
+    @property
+    def holder(self) -> "User | Patient":
+        """What the audit log names: the account, or the record itself where there is none."""
+        return self.user or self
+
+    @property
+    def is_erased(self) -> bool:
+        return self.erased_at is not None or (self.user is not None and self.user.erased_at is not None)
+
+    @property
+    def contact_email(self) -> str:
+        """The address of the account, or the one that the record has; empty without."""
+        return self.user.email if self.user is not None else self.email
+
+    @property
+    def contact_confirmed(self) -> bool:
+        """Whether reports may be mailed to this address."""
+        holder = self.user or self
+        return holder.email_confirmed_at is not None
 
 
 class PatientCorrection(Model):
@@ -121,9 +158,18 @@ class PatientCorrection(Model):
 
 
 class SearchName(Model):
-    """The search words of a name (`csss.people.search`). A database trigger deletes them when the name changes."""
+    """The search words of an account's name (`csss.people.search`). A database trigger deletes them when it changes."""
 
     __tablename__ = "search_names"
 
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    words: Mapped[str] = mapped_column(Text)
+
+
+class RecordName(Model):
+    """The search words of a patient record's name, kept in the same way."""
+
+    __tablename__ = "record_names"
+
+    patient_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("patients.id"), primary_key=True)
     words: Mapped[str] = mapped_column(Text)

@@ -30,6 +30,7 @@ class Permission(StrEnum):
     ACCOUNT_MANAGE = "account.manage"
     AUDIT_READ = "audit.read"
     PATIENT_ERASE = "patient.erase"
+    PATIENT_MANAGE = "patient.manage"
     HOSPITAL_CHANGE = "hospital.change"
 
 
@@ -52,6 +53,7 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.ACCOUNT_MANAGE: frozenset({Role.ADMIN}),
     Permission.AUDIT_READ: frozenset({Role.ADMIN}),
     Permission.PATIENT_ERASE: frozenset({Role.ADMIN}),
+    Permission.PATIENT_MANAGE: frozenset({Role.ADMIN}),
     Permission.HOSPITAL_CHANGE: frozenset({Role.ADMIN}),
 }
 

@@ -1,13 +1,15 @@
 """Search people by words of the name, the start of the MRN, or part of the e-mail address.
 
-A name is stored a second time as plain words (`SearchName`): in lower case, without accents and apostrophes. The
-input is normalised in the same way, and each of its words must occur somewhere in the name, in any order. So no
-database needs to support a script or a locale, and the statement does not depend on the input, so it can be cached.
+A name is stored a second time as plain words (`SearchName`, `RecordName`): in lower case, without accents and
+apostrophes. The input is normalised in the same way, and each of its words must occur somewhere in the name, in any
+order. So no database needs to support a script or a locale, and the statement does not depend on the input, so it can
+be cached.
 """
 
-import re
 import time
 import unicodedata
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -23,43 +25,15 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from csss.database import db, transaction
-from csss.people.models import Patient, SearchName, User
+from csss.people.models import Patient, RecordName, SearchName, User
+from csss.people.names import BETWEEN, is_seen, plain, plain_words
 
 # One more than the longest address: longer input finds nothing anyway, and SQLite refuses very long patterns.
 _MOST = 255
 _WORDS = 6  # patterns per statement; further words are joined to the last one, in their order
-_DROPPED = re.compile("[.·'`´‘’‛ʹʻʼʽʾʿˈ′ꞌ׳＇]")
-_BETWEEN = re.compile(r"[\s,;\-‐‑‒–—−]+")
-# Letters that Unicode does not decompose into a plain letter and an accent.
-_PLAIN = str.maketrans(
-    {
-        "ł": "l",
-        "ø": "o",
-        "đ": "d",
-        "ð": "d",
-        "þ": "th",
-        "æ": "ae",
-        "œ": "oe",
-        "ħ": "h",
-        "ŧ": "t",
-        "ı": "i",
-        "ŋ": "n",
-    }
-)
-
-
-def plain_words(name: str) -> str:
-    """The search form of a name: "Anne-Zoë O’Brien" becomes "anne zoe obrien annezoe"."""
-    found, joined = [], []
-    for part in name.split():
-        pieces = [piece for piece in _BETWEEN.split(_plain(part)) if piece]
-        found += pieces
-        if len(pieces) > 1:
-            joined.append("".join(pieces))
-    return " ".join((*found, *joined))
 
 
 def values(text: str) -> dict[str, Any]:
@@ -67,7 +41,7 @@ def values(text: str) -> dict[str, Any]:
     text = unicodedata.normalize("NFC", text.strip())[:_MOST]  # the form in which addresses are stored
     if not text:
         return {}
-    typed = [piece for piece in _BETWEEN.split(_plain(text)) if piece] or [text]
+    typed = [piece for piece in BETWEEN.split(plain(text)) if piece] or [text]
     first, rest = typed[: _WORDS - 1], typed[_WORDS - 1 :]
     first.sort(key=len, reverse=True)  # the longest word is the most selective
     patterns = [f"%{_literally(each)}%" for each in first] + ["%" + "%".join(map(_literally, rest)) + "%"]
@@ -83,12 +57,14 @@ def values(text: str) -> dict[str, Any]:
 
 def name_or_mrn() -> ColumnElement[bool]:
     """Condition for patients: words of the name, or the start of the MRN."""
-    return or_(Patient.user_id.in_(_named()), Patient.mrn.like(bindparam("mrn_like"), escape="\\"))
+    return or_(
+        Patient.id.in_(_named(RecordName.patient_id)), Patient.mrn.like(bindparam("mrn_like"), escape="\\")
+    )
 
 
 def name_or_email() -> ColumnElement[bool]:
     """Condition for accounts: words of the name, or part of the e-mail address, which is stored in lower case."""
-    return or_(User.id.in_(_named()), User.email.like(bindparam("email_like"), escape="\\"))
+    return or_(User.id.in_(_named(SearchName.user_id)), User.email.like(bindparam("email_like"), escape="\\"))
 
 
 def patients() -> Select[Any]:
@@ -101,13 +77,13 @@ def accounts() -> Select[Any]:
     return select(User.id).where(name_or_email())
 
 
-def _named() -> Select[Any]:
-    """Ids of the people whose name contains every typed word."""
+def _named(whose: InstrumentedAttribute[uuid.UUID]) -> Select[Any]:
+    """Ids of the accounts or records (`whose`) whose name contains every typed word."""
     given = bindparam("name_words", type_=Integer)
     patterns = [bindparam(f"name_like_{number}", type_=Text) for number in range(_WORDS)]
-    return select(SearchName.user_id).where(
+    return select(whose).where(
         *(  # an unused pattern costs only a comparison of two numbers
-            or_(given <= number, SearchName.words.like(pattern, escape="\\"))
+            or_(given <= number, whose.class_.words.like(pattern, escape="\\"))
             for number, pattern in enumerate(patterns)
         )
     )
@@ -115,7 +91,7 @@ def _named() -> Select[Any]:
 
 def _number(text: str) -> str:
     """An MRN as it is stored, without the spaces and hyphens that group its digits; other text as it is."""
-    plain = _BETWEEN.sub("", "".join(each for each in unicodedata.normalize("NFKC", text) if _is_seen(each)))
+    plain = BETWEEN.sub("", "".join(each for each in unicodedata.normalize("NFKC", text) if is_seen(each)))
     return plain if plain.isascii() and plain.isdigit() else text
 
 
@@ -124,37 +100,36 @@ def _literally(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
 
 
-def _plain(text: str) -> str:
-    """Lower case without accents, dots, apostrophes and unseen characters. Vowel signs of Indian and Thai scripts are
-    not accents, so they stay."""
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    seen = (each for each in apart if _is_seen(each) and not _is_accent(each))
-    letters = "".join(seen).translate(_PLAIN)
-    return unicodedata.normalize("NFC", _DROPPED.sub("", letters))
-
-
-def _is_seen(letter: str) -> bool:
-    """False for joiners, marks of direction and the like, which copied text brings along."""
-    return unicodedata.category(letter) != "Cf"
-
-
-def _is_accent(letter: str) -> bool:
-    """By Unicode's combining class: overlays, nuktas, Hebrew and Arabic points, and marks above or below a letter."""
-    order = unicodedata.combining(letter)
-    return order in (1, 7) or 10 <= order <= 36 or order >= 200
-
-
 # Store the plain words beside the names.
 
 
 @event.listens_for(Session, "after_flush")
 def _keep_up(session: Session, _context: Any) -> None:
-    """Write the words together with each new name: a database trigger deletes the old ones when a name changes."""
-    for user in [each for each in (*session.new, *session.dirty) if isinstance(each, User)]:
-        if inspect(user).attrs.name.history.has_changes() and user.erased_at is None:
-            words = {"user_id": user.id, "words": plain_words(user.name)}
-            session.connection().execute(delete(SearchName).where(SearchName.user_id == user.id))
-            session.connection().execute(insert(SearchName).values(words))
+    """Write the words together with each new name: a database trigger deletes the old ones when a name changes.
+
+    A renamed account renames its record by a trigger, too.
+    """
+    run = session.connection().execute
+    for each in (*session.new, *session.dirty):
+        if not isinstance(each, User | Patient) or not _is_renamed(each):
+            continue
+        if isinstance(each, User) and each.erased_at is None:
+            _keep(run, SearchName.user_id, each.id, each.name)
+            for patient_id in run(select(Patient.id).where(Patient.user_id == each.id)).scalars().all():
+                _keep(run, RecordName.patient_id, patient_id, each.name)
+        elif isinstance(each, Patient) and not each.is_erased:
+            _keep(run, RecordName.patient_id, each.id, each.name)
+
+
+def _is_renamed(row: Any) -> bool:
+    return bool(inspect(row).attrs.name.history.has_changes())
+
+
+def _keep(
+    run: Callable[..., Any], whose: InstrumentedAttribute[uuid.UUID], id_: uuid.UUID, name: str
+) -> None:
+    run(delete(whose.class_).where(whose == id_))
+    run(insert(whose.class_).values({whose.key: id_, "words": plain_words(name)}))
 
 
 LOOK_SECONDS = 60
@@ -174,14 +149,22 @@ def fill_in(most: int = 500) -> int:
 
     Returns how many. Safe to run in several processes at once.
     """
-    missing = User.id.not_in(select(SearchName.user_id)) & User.erased_at.is_(None)
-    someone = db.session.scalar(select(User.id).where(missing).limit(1))
+    return _fill_in(User, SearchName.user_id, most) + _fill_in(Patient, RecordName.patient_id, most)
+
+
+def _fill_in(kind: Any, whose: InstrumentedAttribute[uuid.UUID], most: int) -> int:
+    missing = kind.id.not_in(select(whose)) & kind.erased_at.is_(None)
+    if kind is Patient:  # the previous release notes an erasure at the account alone
+        missing &= Patient.user_id.is_(None) | Patient.user_id.not_in(
+            select(User.id).where(User.erased_at.is_not(None))
+        )
+    someone = db.session.scalar(select(kind.id).where(missing).limit(1))
     db.session.commit()
     if someone is None:
         return 0
     with transaction():
-        query = select(User.id, User.name).where(missing).limit(most)
-        found = db.session.execute(query.with_for_update(of=User, skip_locked=True)).all()
-        for user_id, name in found:
-            db.session.execute(insert(SearchName).values(user_id=user_id, words=plain_words(name)))
+        query = select(kind.id, kind.name).where(missing).limit(most)
+        found = db.session.execute(query.with_for_update(of=kind, skip_locked=True)).all()
+        for id_, name in found:
+            _keep(db.session.execute, whose, id_, name)
     return len(found)

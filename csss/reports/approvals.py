@@ -141,20 +141,27 @@ def released(*, search: str = "", page: int = 1) -> ListPage[Release]:
 def report_messages(version_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, MailMessage]:
     """The mail to the patient about each of these report versions, by the version's id."""
     # Naming the patients as well lets the query use the unique index, which begins with kind and person.
-    people = (
-        select(Patient.user_id)
-        .join(Scan, Scan.patient_id == Patient.id)
-        .join(ReportVersion, ReportVersion.scan_id == Scan.id)
+    of_scans = select(Scan.patient_id).join(ReportVersion, ReportVersion.scan_id == Scan.id)
+    people = select(Patient.user_id).where(
+        Patient.id.in_(of_scans.where(ReportVersion.id.in_(version_ids))), Patient.user_id.is_not(None)
+    )
+    # To a patient without an account it goes in the name of the administrator who has approved it.
+    releasing = (
+        select(Approval.admin_id)
+        .join(ReportVersion, ReportVersion.scan_id == Approval.scan_id)
         .where(ReportVersion.id.in_(version_ids))
     )
-    messages = db.session.scalars(
-        select(MailMessage).where(
-            MailMessage.kind == MailKind.REPORT_READY,
-            MailMessage.user_id.in_(people),
-            MailMessage.subject_id.in_(version_ids),
+    found: dict[uuid.UUID, MailMessage] = {}
+    for kind, whom in ((MailKind.RECORD_REPORT, releasing), (MailKind.REPORT_READY, people)):
+        messages = db.session.scalars(
+            select(MailMessage).where(
+                MailMessage.kind == kind,
+                MailMessage.user_id.in_(whom),
+                MailMessage.subject_id.in_(version_ids),
+            )
         )
-    )
-    return {message.subject_id: message for message in messages}
+        found |= {message.subject_id: message for message in messages}
+    return found
 
 
 def approval_code(user: User, subject_id: uuid.UUID, session_id: uuid.UUID) -> SentCode | None:
@@ -175,11 +182,10 @@ def _newest(scan_id: InstrumentedAttribute[uuid.UUID], version: InstrumentedAttr
 def audit_subjects(text: str) -> Sequence[str]:
     """The ids under which the audit log may have entries for this text: an id itself, or everything that belongs to
     a patient's MRN."""
-    if not text.isdigit():
-        return [text.lower()]
     patient = db.session.execute(select(Patient.id, Patient.user_id).where(Patient.mrn == text)).one_or_none()
     if patient is None:
-        return []
+        return [] if text.isdigit() else [text.lower()]
     scans = db.session.scalars(select(Scan.id).where(Scan.patient_id == patient.id)).all()
     versions = db.session.scalars(select(ReportVersion.id).where(ReportVersion.scan_id.in_(scans))).all()
-    return [str(each) for each in (patient.user_id, *scans, *versions)]
+    people = [each for each in (patient.user_id, patient.id) if each is not None]
+    return [str(each) for each in (*people, *scans, *versions)]

@@ -12,7 +12,7 @@ from csss.auth.models import StaffInvitation
 from csss.database import db
 from csss.dates import day
 from csss.i18n import _
-from csss.notices.models import MailKind, MailMessage
+from csss.notices.models import TO_NO_ACCOUNT, MailKind, MailMessage
 from csss.people.models import Patient, PatientCorrection, User
 from csss.reports.models import ReportVersion
 from csss.scans.models import Scan
@@ -27,6 +27,7 @@ class AuditNames:
 
     words: dict[Key, str] = field(default_factory=dict)
     users: dict[Key, uuid.UUID] = field(default_factory=dict)
+    patients: dict[Key, uuid.UUID] = field(default_factory=dict)
     scans: dict[Key, uuid.UUID] = field(default_factory=dict)
     corrections: dict[int, PatientCorrection] = field(default_factory=dict)  # by the number of the event
 
@@ -38,6 +39,10 @@ def names_of(events: Sequence[AuditEvent]) -> AuditNames:
     _scans(found, _ids(events, "scan"))
     _reports(found, _ids(events, "reportversion"))
     _messages(found, _ids(events, "mailmessage"))
+    for record in _rows(Patient, _ids(events, "patient")):
+        key = ("patient", str(record.id))
+        found.patients[key] = record.id
+        found.words[key] = _("an erased patient") if record.is_erased else _named(record.name, record.mrn)
     for each in _rows(StaffInvitation, _ids(events, "invitation")):
         found.words["invitation", str(each.id)] = each.name
     asked = {
@@ -81,8 +86,8 @@ def _accounts(found: AuditNames, ids: Sequence[uuid.UUID]) -> None:
 def _scans(found: AuditNames, ids: Sequence[uuid.UUID]) -> None:
     if not ids:
         return
-    query = select(Scan.id, Scan.kind, Scan.uploaded_at, User.name, Patient.mrn)
-    query = query.join(Patient, Patient.id == Scan.patient_id).join(User, User.id == Patient.user_id)
+    query = select(Scan.id, Scan.kind, Scan.uploaded_at, Patient.name, Patient.mrn)
+    query = query.join(Patient, Patient.id == Scan.patient_id)
     for id_, kind, at, name, mrn in db.session.execute(query.where(Scan.id.in_(ids))):
         key = ("scan", str(id_))
         found.scans[key] = id_
@@ -94,9 +99,8 @@ def _scans(found: AuditNames, ids: Sequence[uuid.UUID]) -> None:
 def _reports(found: AuditNames, ids: Sequence[uuid.UUID]) -> None:
     if not ids:
         return
-    query = select(ReportVersion.id, ReportVersion.scan_id, ReportVersion.version, User.name, Patient.mrn)
+    query = select(ReportVersion.id, ReportVersion.scan_id, ReportVersion.version, Patient.name, Patient.mrn)
     query = query.join(Scan, Scan.id == ReportVersion.scan_id).join(Patient, Patient.id == Scan.patient_id)
-    query = query.join(User, User.id == Patient.user_id)
     for id_, scan_id, version, name, mrn in db.session.execute(query.where(ReportVersion.id.in_(ids))):
         key = ("reportversion", str(id_))
         found.scans[key] = scan_id
@@ -110,8 +114,9 @@ def _messages(found: AuditNames, ids: Sequence[uuid.UUID]) -> None:
     query = query.join(User, User.id == MailMessage.user_id).where(MailMessage.id.in_(ids))
     for id_, kind, user_id, name, erased_at in db.session.execute(query):
         key = ("mailmessage", str(id_))
-        if kind is MailKind.INVITATION:  # its person is the administrator who invites
-            found.words[key] = _("somebody who was invited")
+        if kind in TO_NO_ACCOUNT:  # the person is the administrator who caused it
+            invited = kind is MailKind.INVITATION
+            found.words[key] = _("somebody who was invited") if invited else _("a patient without an account")
             continue
         found.users[key] = user_id
         found.words[key] = _("an erased patient") if erased_at is not None else name

@@ -8,6 +8,7 @@ from csss.hospital.current import hospital
 from csss.i18n import gettext as _
 from csss.i18n import in_english
 from csss.i18n import ngettext as _n
+from csss.people import merged
 from csss.prescriptions import allergies
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.models import Prescription
@@ -61,13 +62,13 @@ def report_context(scan: Scan, *, report_id: str, version: int, draft: bool = Fa
             logo=shown.logo,
         ),
         patient=context.PrintedPatient(
-            name=record.user.name,
-            mrn=record.mrn,
+            name=record.name,
+            mrn=_mrn(scan),
             date_of_birth=record.date_of_birth,
             age=age_on(record.date_of_birth, scan.uploaded_at.astimezone(settings.zone).date()),
             sex=SEX_NAMES[record.sex],
             phone=record.phone or None,
-            email=record.user.email,
+            email=record.contact_email or None,
             address=record.address or None,
             allergies=_allergies(record.allergies),
         ),
@@ -136,6 +137,14 @@ def _comparison(scan: Scan) -> str:
     if more := len(days) - len(shown):
         shown.append(_n("%(num)s earlier one", "%(num)s earlier ones", more))
     return _("Available to the doctor: %(days)s.", days="; ".join(shown))
+
+
+def _mrn(scan: Scan) -> str:
+    """The patient's number; a scan that a merge has brought names the number of its first record, too."""
+    origin = merged.origin_of(scan.id)
+    if origin is None:
+        return scan.patient.mrn
+    return _("%(mrn)s (this scan was taken under %(earlier)s)", mrn=scan.patient.mrn, earlier=origin.mrn)
 
 
 def _prediction(scan: Scan) -> context.PredictionSummary | context.NoPrediction | None:

@@ -63,8 +63,12 @@ def _texts(scan: Scan, by: User, prescription: Prescription | None) -> Iterator[
         (_("Line of the letterhead"), shown.letterhead, ""),
     ):
         yield Text(what, text, _who_changes(setting))
-    patients = _("The patient can change the spelling on their own account page.")
-    yield Text(_("Name of the patient"), patient.user.name, patients)
+    patients = (
+        _("The patient can change the spelling on their own account page.")
+        if patient.user is not None
+        else _("An administrator can change it under “Patients”.")
+    )
+    yield Text(_("Name of the patient"), patient.name, patients)
     yield Text(_("Address of the patient"), patient.address, patients)
     yield Text(_("Phone number of the patient"), patient.phone, patients)
     yield Text(_("Allergies of the patient"), patient.allergies, patients)

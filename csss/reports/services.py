@@ -174,7 +174,10 @@ def report_number(scan_id: uuid.UUID) -> str:
 
 
 def keep_version(scan: Scan, version: int, *, file_key: str, sha256: str, size: int) -> ReportVersion:
-    """Record a stored PDF as a report version and queue its mail to the patient."""
+    """Record a stored PDF as a report version and queue its mail to the patient.
+
+    Without an account and without a confirmed address nobody is mailed: the report is printed and handed over.
+    """
     kept = ReportVersion(
         id=report_id(scan.id, version),
         scan_id=scan.id,
@@ -186,5 +189,14 @@ def keep_version(scan: Scan, version: int, *, file_key: str, sha256: str, size: 
     db.session.add(kept)
     db.session.flush()
     record("report.stored", kept, version=version, sha256=sha256)
-    owe(MailKind.REPORT_READY, scan.patient.user, kept.id)
+    tell_patient(kept)
     return kept
+
+
+def tell_patient(kept: ReportVersion) -> None:
+    """Queue the mail about this version, to the account or to the confirmed address of the record."""
+    patient = kept.scan.patient
+    if patient.user is not None:
+        owe(MailKind.REPORT_READY, patient.user, kept.id)
+    elif patient.contact_confirmed and (approval := queries.approval(kept.scan)) is not None:
+        owe(MailKind.RECORD_REPORT, approval.admin, kept.id)

@@ -113,7 +113,7 @@ def _row_query() -> Any:
     return (
         select(
             *(Scan.id, Scan.kind, Scan.indication, Scan.status, Scan.status_since, Scan.priority),
-            *(Scan.uploaded_at, User.name.label("patient"), Patient.mrn, Patient.date_of_birth),
+            *(Scan.uploaded_at, Patient.name.label("patient"), Patient.mrn, Patient.date_of_birth),
             *(Patient.sex, Patient.allergies),
             *(AnalysisRun.state.label("run_state"), AnalysisRun.failure.label("run_failure")),
             *(Prediction.available, Prediction.silent, Prediction.uncertain, Prediction.reason),
@@ -128,7 +128,6 @@ def _row_query() -> Any:
             *(ScanClosure.closed_at, ScanClosure.withdrawn),
         )
         .join(Patient, Patient.id == Scan.patient_id)
-        .join(User, User.id == Patient.user_id)
         .outerjoin(AnalysisRun, and_(*run))
         .outerjoin(Prediction, Prediction.scan_id == Scan.id)
         .outerjoin(ScanHold, and_(ScanHold.scan_id == Scan.id, ScanHold.lifted_at.is_(None)))

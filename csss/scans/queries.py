@@ -170,6 +170,14 @@ def _own() -> tuple[Select[int], Select[Scan]]:
     return number, query.order_by(Scan.uploaded_at.desc(), Scan.id).limit(most).offset(skip)
 
 
+def scans_of_record(patient_id: uuid.UUID) -> ListPage[ListedScan]:
+    """The newest scans of a patient record, with an account or without."""
+    query = select(Scan.id).where(Scan.patient_id == patient_id)
+    total = db.session.scalar(select(func.count()).where(Scan.patient_id == patient_id)) or 0
+    ids = db.session.scalars(query.order_by(Scan.uploaded_at.desc(), Scan.id).limit(PAGE_SIZE)).all()
+    return ListPage(rows_of(ids) if ids else [], 1, total, PAGE_SIZE)
+
+
 def scan_ids_of(user: User) -> Sequence[uuid.UUID]:
     """The ids of a patient's newest thousand scans."""
     query = select(Scan.id).join(Patient, Patient.id == Scan.patient_id).where(Patient.user_id == user.id)

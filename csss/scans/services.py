@@ -65,6 +65,59 @@ def submit_scan(
     check_indication(indication)
     patient = patients.held(by)  # locks the patient: of two concurrent uploads, the second counts the first
     check_may_send(patient)
+    return _take_in(
+        patient,
+        intake,
+        file_key,
+        kind=kind,
+        indication=indication,
+        priority=priority,
+        original_key=original_key,
+        despite=despite,
+        by=by,
+    )
+
+
+def submit_for(
+    patient_id: uuid.UUID,
+    intake: Intake,
+    file_key: str,
+    *,
+    kind: ScanKind,
+    indication: str,
+    priority: Priority = Priority.ROUTINE,
+    original_key: str | None = None,
+    by: User,
+) -> Scan:
+    """Create a scan of a patient record, with an account or without, that somebody else has brought.
+
+    Raises NotFound (also for a record that is erased or has become part of another one), Invalid.
+    """
+    check_indication(indication)
+    return _take_in(
+        patients.held_record(patient_id),
+        intake,
+        file_key,
+        kind=kind,
+        indication=indication,
+        priority=priority,
+        original_key=original_key,
+        by=by,
+    )
+
+
+def _take_in(
+    patient: Patient,
+    intake: Intake,
+    file_key: str,
+    *,
+    kind: ScanKind,
+    indication: str,
+    priority: Priority,
+    original_key: str | None,
+    despite: Collection[Doubt] = (),
+    by: User,
+) -> Scan:
     scan = Scan(
         id=uuid.uuid4(),
         patient_id=patient.id,
@@ -270,7 +323,8 @@ def close(scan_id: uuid.UUID, *, reason: str, by: User) -> ScanClosure:
     second_readings.end(scan)
     assignments.end(scan, AssignmentEnd.CLOSED, by=by)
     record("scan.closed", scan, by=by)
-    owe(MailKind.SCAN_CLOSED, scan.patient.user, scan.id)
+    if scan.patient.user is not None:  # nobody else can send a scan again
+        owe(MailKind.SCAN_CLOSED, scan.patient.user, scan.id)
     return closure
 
 

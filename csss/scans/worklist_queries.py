@@ -28,7 +28,7 @@ from csss.clock import now
 from csss.database import db
 from csss.paging import ListPage, place
 from csss.people import search as searching
-from csss.people.models import Patient, SearchName, User
+from csss.people.models import RecordName, User
 from csss.scans import queries
 from csss.scans.claims import ScanClaim
 from csss.scans.list_rows import ListedScan, rows_of
@@ -40,7 +40,7 @@ from csss.scans.worklist_filters import EVERY_SCAN, ScanFilter, conditions
 
 TO_DO = (Status.PENDING_AI, Status.AI_ANALYZED)
 # Without capitals and accents, as the search has them. The previous release may have written a name without its words.
-_NAME = func.coalesce(SearchName.words, "")
+_NAME = func.coalesce(RecordName.words, "")
 _STEP = case({status: number for number, status in enumerate(Status)}, value=Scan.status)
 # Each order ends with the id (`_ids`), so that pages follow each other without a gap.
 SORTS: dict[str, tuple[Any, ...]] = {
@@ -134,8 +134,7 @@ def _ids(
         # An answer that was given in silence tells nothing by its place either.
         query = query.outerjoin(Prediction, and_(Prediction.scan_id == Scan.id, Prediction.silent.is_(False)))
     elif sort.endswith("patient"):
-        query = query.join(Patient, Patient.id == Scan.patient_id)
-        query = query.outerjoin(SearchName, SearchName.user_id == Patient.user_id)
+        query = query.outerjoin(RecordName, RecordName.patient_id == Scan.patient_id)
     query = query.order_by(*SORTS[sort], Scan.id)
     return query.limit(bindparam("most", type_=Integer)).offset(bindparam("skip", type_=Integer))
 

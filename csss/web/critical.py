@@ -52,7 +52,7 @@ def critical_view(result: CriticalResult) -> CriticalView:
         id=result.id,
         scan_id=scan.id,
         url=url_for(_SCAN_PAGES[me().role], scan_id=scan.id),
-        patient=scan.patient.user.name,
+        patient=scan.patient.name,
         mrn=scan.patient.mrn,
         kind=KIND_NAMES[scan.kind],
         action=result.action,

@@ -31,6 +31,7 @@ _ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
     Role.PHARMACIST: (("pharmacist.queue", _l("Prescriptions")),),
     Role.ADMIN: (
         ("admin.queue", _l("Approvals")),
+        ("admin.patients", _l("Patients")),
         ("admin.users", _l("Accounts")),
         ("admin.mail_log", _l("Mail")),
         ("admin.audit_log", _l("Audit log")),
@@ -41,6 +42,7 @@ _ENTRIES: dict[Role, tuple[tuple[str, LazyString], ...]] = {
 # Pages that belong to an entry although their address is not below its own.
 _ALSO: dict[str, str] = {
     "admin.erasures": "admin.users",
+    "admin.erase_form": "admin.users",
     "admin.invitations": "admin.users",
     "admin.invite": "admin.users",
     "admin.jobs": "admin.mail_log",

@@ -9,6 +9,7 @@ from flask import url_for
 from flask_babel.speaklater import LazyString
 
 from csss.i18n import _, _l
+from csss.people import merged
 from csss.people.models import User
 from csss.people.roles import Role
 from csss.prescriptions import allergies, stated_facts
@@ -44,6 +45,7 @@ class ScanView:
 
     id: uuid.UUID
     patient: str
+    has_account: bool
     allergies: str
     allergies_state: AllergiesAsked
     facts: tuple[tuple[str, str | None], ...]
@@ -64,7 +66,8 @@ def scan_view(scan: Scan, facts: tuple[tuple[str, str | None], ...]) -> ScanView
     prediction = scan.prediction
     return ScanView(
         id=scan.id,
-        patient=scan.patient.user.name,
+        patient=scan.patient.name,
+        has_account=scan.patient.user is not None,
         allergies=scan.patient.allergies,
         allergies_state=allergies.state(scan.patient.allergies),
         facts=facts,
@@ -89,16 +92,32 @@ def patient_facts(scan: Scan) -> tuple[tuple[str, str | None], ...]:
     scan_words = _("%(kind)s, uploaded %(when)s", kind=kind_and_sent(scan), when=when(scan.uploaded_at))
     return (
         (_("MRN"), record.mrn),
+        *merged_facts(scan),
         (_("Born"), day(record.date_of_birth)),
         (_("At the scan"), age_and_sex(scan)),
         (_("Blood group"), record.blood_group or None),
         (_("Phone"), record.phone or None),
-        (_("E-mail"), address(record.user.email)),
+        (_("E-mail"), address(record.contact_email) if record.contact_email else None),
         (_("Address"), record.address or None),
         (_("Scan"), scan_words),
         (_("Indication"), scan.indication or None),
         *stated_view(scan),
     )
+
+
+def merged_facts(scan: Scan) -> tuple[tuple[str, str | None], ...]:
+    """Nobody may take a scan for the patient's own without knowing that a merge of two records has brought it."""
+    origin = merged.origin_of(scan.id)
+    if origin is None:
+        return ()
+    words = _(
+        "%(name)s, MRN %(mrn)s, until %(person)s merged the two records on %(moment)s",
+        name=origin.name,
+        mrn=origin.mrn,
+        person=origin.by,
+        moment=when(origin.at),
+    )
+    return ((_("This scan came with the record of"), words),)
 
 
 def stated_view(scan: Scan) -> tuple[tuple[str, str | None], ...]:
@@ -189,6 +208,8 @@ def history(
     without = scan.prediction is not None and not scan.prediction.available
     for event in scan.events:
         words = str(steps[event.became])
+        if event.became is Status.PENDING_AI and event.actor.role is not Role.PATIENT:
+            words = _("Brought for the patient")
         if without and event.became is Status.AI_ANALYZED:
             words = _("To be read without the classifier")
         # On arrival (CSSS_ANALYSE) nobody asked for the analysis: the sender is no part of it.

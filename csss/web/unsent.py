@@ -105,6 +105,8 @@ def _whose(user: User) -> uuid.UUID | None:
     named = request.view_args or {}
     if "scan_id" in named:
         return db.session.scalar(select(Scan.patient_id).where(Scan.id == named["scan_id"]))
+    if "patient_id" in named:
+        return db.session.scalar(select(Patient.id).where(Patient.id == named["patient_id"]))
     if "user_id" in named:
         return db.session.scalar(select(Patient.id).where(Patient.user_id == named["user_id"]))
     return None

@@ -75,6 +75,9 @@ def _keep_views() -> None:
     user_id = _named("user_id")
     if user_id is not None:
         record_once("account.viewed", About("user", user_id), by=person, within=VIEW_AGAIN)
+    patient_id = _named("patient_id")
+    if patient_id is not None:
+        record_once("patient.viewed", About("patient", patient_id), by=person, within=VIEW_AGAIN)
     if request.endpoint == "admin.audit_log":
         record_once("audit.viewed", by=person, within=VIEW_AGAIN)
 

@@ -214,7 +214,7 @@ def test_an_administrator_erases_with_a_passkey_and_may_still_type_a_code(
     expect(page.get_by_text("The passkey is registered.")).to_be_visible()
 
     (first, mrn), (second, _) = known
-    device.open(f"/admin/users/{first}/erase")
+    device.open(f"/admin/patients/{first}/erase")
     assert not violations(page)
     button = page.get_by_role("button", name="Erase this patient permanently, with your passkey")
     page.get_by_label("Reason").fill("Asked for by letter")
@@ -227,7 +227,7 @@ def test_an_administrator_erases_with_a_passkey_and_may_still_type_a_code(
     expect(page.get_by_text("This patient has been erased")).to_be_visible()
 
     # A code that was typed is meant when Enter is pressed, and no passkey is asked for.
-    device.open(f"/admin/users/{second}/erase")
+    device.open(f"/admin/patients/{second}/erase")
     page.get_by_label("Reason").fill("Asked for by letter")
     page.get_by_label("MRN of this patient").fill(known[1][1])
     page.get_by_label("Code", exact=True).fill("123456")

@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 from tests.browser.hands import Hand, Keyboard, Plain
 from tests.browser.scene import Scene
 from tests.browser.tasks import Task
-from tests.browser.walks import admin, doctor, everybody, patient, pharmacist, together
+from tests.browser.walks import admin, doctor, everybody, front_desk, patient, pharmacist, together
 from tests.rules.routes import methods
 from tests.stack import Stack
 
@@ -282,6 +282,28 @@ TASKS = (
         "erase_a_patient",
         admin.erase_a_patient,
         "admin.erasures admin.erase_form POST admin.send_erase_code POST admin.erase",
+    ),
+    # The front desk
+    Task(
+        "make_and_edit_a_patient",
+        front_desk.make_and_edit_a_patient,
+        "admin.patients admin.new_patient POST admin.make_patient admin.patient POST admin.edit_patient "
+        "POST admin.add_patient_number POST admin.ask_for_address auth.confirm_record POST auth.confirm_record",
+    ),
+    Task(
+        "claim_with_a_slip",
+        front_desk.claim_with_a_slip,
+        "POST admin.invite_patient admin.slip_again POST admin.withdraw_patient_invitation auth.claim POST auth.claim",
+    ),
+    Task(
+        "merge_and_separate_two_records",
+        front_desk.merge_and_separate_two_records,
+        "admin.merge_form POST admin.merge_patients POST admin.separate_patients",
+    ),
+    Task(
+        "keep_the_data_of_a_patient_without_an_account",
+        front_desk.keep_the_data_of_a_patient_without_an_account,
+        "POST admin.place_hold_on_record POST admin.lift_hold_on_record",
     ),
 )
 

@@ -157,7 +157,7 @@ def upload(clinic: Clinic) -> tuple[str, str, dict[str, Any]]:
 
 
 def erasing(clinic: Clinic) -> tuple[str, str, dict[str, Any]]:
-    address = f"/admin/users/{clinic.person('patient').id}/erase"
+    address = f"/admin/patients/{clinic.person('patient').id}/erase"
     return address, address, {"reason": "Asked for by kestrel", "mrn": "12345678"}
 
 

@@ -25,7 +25,7 @@ def erasable(clinic: Clinic) -> tuple[str, dict[str, str]]:
     """The address for erasing a patient, and what has to be typed there."""
     user = clinic.person("patient")
     assert user.patient is not None
-    return f"/admin/users/{user.id}/erase", {"reason": BECAUSE, "mrn": user.patient.mrn}
+    return f"/admin/patients/{user.id}/erase", {"reason": BECAUSE, "mrn": user.patient.mrn}
 
 
 def asked(visitor: Visitor, address: str, typed: dict[str, str]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from csss.notices.models import MailMessage
 from csss.people.models import User
 from csss.prescriptions.models import PrescriptionTemplate
 from csss.recalibration import services as recalibration
+from csss.records import addresses, merging
+from csss.records import services as services_of_records
 from csss.reports import batches, queries
 from csss.reports import services as reports
 from csss.scans import (
@@ -60,6 +62,9 @@ class Site:
     reset_token: str = ""
     invitation: uuid.UUID = field(default_factory=uuid.uuid4)
     invitation_token: str = ""
+    record: uuid.UUID = field(default_factory=uuid.uuid4)  # of a patient without an account
+    record_token: str = ""
+    merge: uuid.UUID = field(default_factory=uuid.uuid4)
     opened: dict[Any, Any] = field(default_factory=dict)  # pages by role, see opened_pages.py
 
     def visitor(self, role: str | None) -> Visitor:
@@ -87,10 +92,13 @@ class Site:
             "preset_id": db.session.scalars(select(PrescriptionTemplate.id)).first(),
             "user_id": self.people["waiting"],
             "invitation_id": self.invitation,
+            "patient_id": self.record,
+            "merge_id": self.merge,
             "session_id": uuid.uuid4(),
             "token": {
                 "auth.reset_password": self.reset_token,
                 "auth.accept_invitation": self.invitation_token,
+                "auth.confirm_record": self.record_token,
             }.get(rule.endpoint, self.token),
             "passkey_id": uuid.uuid4(),
             "path": "icons.svg",
@@ -144,6 +152,20 @@ def _furnish(site: Site) -> None:
             email="new@csss.example", name="Nora New", role="doctor", by=people["admin"]
         )
         site.invitation, site.invitation_token = invited.id, invitations.draw_token(invited)
+        same = {"name": "Rani Record", "date_of_birth": "1970-05-06", "sex": "female"}
+        record = services_of_records.make(
+            services_of_records.Typed(**same, email="rani@csss.example"), another=False, by=people["admin"]
+        )
+        twice = services_of_records.make(services_of_records.Typed(**same), another=True, by=people["admin"])
+        site.record, site.record_token = record.id, addresses.token_of(record)
+        site.merge = merging.merge(
+            record.id,
+            twice.id,
+            reason="Registered twice",
+            confirmed=(),
+            seen=merging.seen_of(record, twice),
+            by=people["admin"],
+        ).id
         for number, role in enumerate(ROLES):
             values = {"name": "My phone", "public_key": b"", "sign_count": 0, "synced": True}
             db.session.add(Passkey(user_id=people[role].id, credential_id=f"AAA{number}", **values))

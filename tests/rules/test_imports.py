@@ -23,6 +23,7 @@ CAPABILITIES = (
     "people",
     "prescriptions",
     "recalibration",
+    "records",
     "reports",
     "scans",
     "statistics",

@@ -56,7 +56,7 @@ def test_permissions_are_those_of_the_design() -> None:
             "critical.see",
             "critical.acknowledge",
         }
-        | {"hospital.change"},
+        | {"hospital.change", "patient.manage"},
     }
     assert Permission.PUBLIC not in ALLOWED
 

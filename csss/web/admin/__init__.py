@@ -11,5 +11,7 @@ from csss.web.admin.hospital import routes as hospital_routes
 from csss.web.admin.invitations import routes as invitation_routes
 from csss.web.admin.logs import audit_routes, job_routes, mail_routes
 from csss.web.admin.patients import routes as patient_routes
+from csss.web.admin.records import hold_routes, invite_routes, merge_routes
+from csss.web.admin.records import routes as record_routes
 
 __all__ = ["admin"]

@@ -43,7 +43,7 @@ from csss.web.doctor.together import TogetherView, together_view
 from csss.web.filters import ago, day, when
 from csss.web.findings_view import FindingRow, findings_view
 from csss.web.scan_view import VersionView, age_and_sex, version_view
-from csss.web.staff_view import STEPS, Event, ScanView, history, scan_view
+from csss.web.staff_view import STEPS, Event, ScanView, history, merged_facts, scan_view
 
 OTHER_SCANS = 8
 
@@ -188,6 +188,7 @@ def reading_page(
     facts = (
         (_("Kind"), kind_and_sent(scan)),
         (_("MRN"), scan.patient.mrn),
+        *merged_facts(scan),
     )
     return ReadingPage(
         **vars(scan_view(scan, facts)),
@@ -322,7 +323,7 @@ def picture(scan: Scan, heat_of: FindingRow | None = None) -> Picture:
         id=str(scan.id),
         url=url,
         preview_url=f"{url}?size=preview",
-        alt=_("%(kind)s of %(patient)s", kind=kind, patient=scan.patient.user.name),
+        alt=_("%(kind)s of %(patient)s", kind=kind, patient=scan.patient.name),
         kind=kind,
         uploaded=when(scan.uploaded_at),
         caption=_(

@@ -182,7 +182,13 @@ def close(scan_id: uuid.UUID) -> Response:
     form = CloseForm(request.form)
     reason = form.reason.data or ""
     refused = take_step(scan_id, form, lambda: services.close(scan_id, reason=reason, by=me()))
-    return refused or done(scan_id, _("The scan has been closed. The patient is asked to upload again."))
+    return refused or done(scan_id, _closed(scan_id))
+
+
+def _closed(scan_id: uuid.UUID) -> str:
+    if queries.scan_visible_to(me(), scan_id).patient.user is None:
+        return _("The scan has been closed. The patient has no account: tell whoever has sent it.")
+    return _("The scan has been closed. The patient is asked to upload again.")
 
 
 @doctor.post("/scans/<uuid:scan_id>/priority")

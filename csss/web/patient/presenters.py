@@ -261,7 +261,7 @@ def scan_page(scan: Scan) -> ScanPage:
         again_url=url_for("patient.home", again=scan.id, _anchor="new-scan") if closure else None,
         released=released,
         about_url=url_for("patient.about", scan_id=scan.id)
-        if stated_facts.may_state(scan, scan.patient.user)
+        if scan.patient.user is not None and stated_facts.may_state(scan, scan.patient.user)
         else None,
         about_asked=stated_facts.newest(scan.id) is not None,
     )

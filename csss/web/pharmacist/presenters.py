@@ -90,7 +90,7 @@ def completed_rows(prescriptions: Sequence[Prescription]) -> list[CompletedRow]:
         CompletedRow(
             id=str(each.scan_id),
             url=url_for("pharmacist.scan", scan_id=each.scan_id),
-            name=scans[each.scan_id].patient.user.name,
+            name=scans[each.scan_id].patient.name,
             mrn=scans[each.scan_id].patient.mrn,
             completed=when(each.created_at),
             author=each.pharmacist.name,

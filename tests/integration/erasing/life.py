@@ -21,6 +21,7 @@ from csss.erasing import leftovers, services
 from csss.erasing.models import ErasedFile
 from csss.notices.models import MailMessage
 from csss.people.models import Patient, PatientCorrection, User
+from csss.people.record_models import PatientNumber, RecordInvitation
 from csss.prescriptions import stated_facts
 from csss.prescriptions.stated_facts import Stated
 from csss.reports import batches
@@ -145,6 +146,10 @@ def live(clinic: Clinic) -> Life:
         second_readings.ask(drafted, ReviewText(f"{CANARY} haze", "", "Pneumonia"), by=doctor)
         second_readings.write(drafted, ReviewText(f"{CANARY} fog", "", "Bronchitis"), by=second)
         review_drafts.save(drafted, written, by=doctor)
+        db.session.add(PatientNumber(patient_id=record.id, issuer=f"{CANARY} clinic", number=f"{CANARY}-1"))
+        db.session.add(
+            RecordInvitation(patient_id=record.id, email=f"{CANARY}@csss.example", invited_by_id=admin.id)
+        )
         claims.take(drafted, by=doctor)
         scans.correct_kind(
             drafted, was=ScanKind.CHEST_XRAY, became=ScanKind.CARDIAC_MRI, reason=f"{CANARY} heart", by=doctor
@@ -218,7 +223,8 @@ def make_due(span: timedelta) -> None:
 
 
 def erase_address(life: Life) -> str:
-    return f"/admin/users/{life.patient}/erase"
+    record = db.session.scalars(select(Patient.id).where(Patient.user_id == life.patient)).one()
+    return f"/admin/patients/{record}/erase"
 
 
 def fresh_code(life: Life, visitor: Visitor) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from csss.erasing import queries
 from csss.erasing.models import Erasure, LegalHold
 from csss.i18n import _, _n
-from csss.people.models import User
+from csss.people.models import Patient, User
 from csss.web.filters import when
 
 
@@ -20,12 +20,15 @@ class Keeping:
 
 def keeping(user: User) -> Keeping | None:
     """None for accounts of staff, which are deactivated and not erased."""
-    if user.patient is None:
-        return None
-    if user.erased_at is not None:
-        erasure = queries.erasure_of(user.patient)
+    return keeping_of(user.patient) if user.patient is not None else None
+
+
+def keeping_of(patient: Patient) -> Keeping:
+    """The state of the data of a patient, with an account or without."""
+    if patient.is_erased:
+        erasure = queries.erasure_of(patient)
         return Keeping(_facts(erasure) if erasure else [], None, [])
-    holds = queries.holds_of(user.patient)
+    holds = queries.holds_of(patient)
     earlier = [each for each in holds if each.lifted_at is not None]
     return Keeping([], next((each for each in holds if each.lifted_at is None), None), earlier)
 

@@ -39,7 +39,7 @@ def chosen_report(choice: Choice) -> ChosenReport:
     return ChosenReport(
         scan_id=scan.id,
         url=url_for(".scan", scan_id=scan.id, batch=item.batch_id),
-        name=scan.patient.user.name,
+        name=scan.patient.name,
         urgent=scan.priority is Priority.URGENT,
         short=evidence(scan, prescription),
         warnings=tuple(_warnings(scan, choice)),
@@ -61,7 +61,9 @@ def _warnings(scan: Scan, choice: Choice) -> list[str]:
         found.append(_("The reading is a corrected version."))
     if prescription is not None and prescription.version > 1:
         found.append(_("The prescription is a corrected version."))
-    if scan.patient.user.email_confirmed_at is None:
+    if scan.patient.user is None and not scan.patient.contact_confirmed:
+        found.append(_("The patient has no account: the report has to be printed and handed over."))
+    elif not scan.patient.contact_confirmed:
         found.append(_("The patient’s e-mail address is not confirmed: the report is mailed once it is."))
     return found
 

@@ -94,4 +94,6 @@ def delivery_tag(release: Release) -> Tag:
     """The state of the mail of a released report."""
     if release.version is None:
         return Tag(_("The report is being made"), "wait", "hourglass")
+    if release.message is None and release.scan.patient.user is None:
+        return Tag(_("To be handed over"), "neutral", "printer")
     return mail_tag(release.message)

@@ -49,6 +49,12 @@ _FACTORS: dict[str, LazyString] = {
 }
 
 
+def _nobody_told(scan: Scan) -> str:
+    if scan.patient.user is None:
+        return _("The patient has no account: print the report and hand it over.")
+    return _("Nobody was told about this version.")
+
+
 SOON = timedelta(minutes=2)  # for this time the page asks often; a mail server may be down for hours
 
 
@@ -65,7 +71,7 @@ def release_view(scan: Scan) -> ReleaseView | None:
     mailed = []
     for version in reversed(stored):
         message = messages.get(version.id)
-        sentence = mail_sentence(message) if message else _("Nobody was told about this version.")
+        sentence = mail_sentence(message) if message else _nobody_told(scan)
         mailed.append(
             MailedVersion(
                 version_view(version),

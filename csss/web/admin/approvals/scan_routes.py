@@ -90,8 +90,13 @@ def approve(scan_id: uuid.UUID) -> Response:
             by=me(),
         )
 
-    told = _("The report is released. It is made now and then mailed to the patient.")
-    return _take_step(scan_id, release, form) or _done(scan_id, told)
+    return _take_step(scan_id, release, form) or _done(scan_id, _released(scan_id))
+
+
+def _released(scan_id: uuid.UUID) -> str:
+    if queries.scan_visible_to(me(), scan_id).patient.user is None:
+        return _("The report is released. Once it is made, print it here and hand it over.")
+    return _("The report is released. It is made now and then mailed to the patient.")
 
 
 @admin.post("/scans/<uuid:scan_id>/hold")

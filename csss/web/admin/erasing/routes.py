@@ -19,6 +19,7 @@ from csss.web.admin.blueprint import admin
 from csss.web.admin.erasing.forms import EraseForm
 from csss.web.admin.erasing.presenters import facts_before
 from csss.web.admin.mailed_code import code_region, second_factor
+from csss.web.admin.patients.presenters import person_url
 from csss.web.fragments import page_or_fragment, redirect_after
 from csss.web.guard import me, requires, user_session
 from csss.web.listing import page_number, pager
@@ -40,64 +41,65 @@ def erasures() -> Response:
         "erased": page.rows if erased else [],
         "counts_words": counts_words,
         "erased_by": erased_by,
+        "person_url": person_url,
         "pager": pager(page),
     }
     return page_or_fragment("admin/erasures.html", "admin/_erasures.html", **values)
 
 
-@admin.get("/users/<uuid:user_id>/erase")
+@admin.get("/patients/<uuid:patient_id>/erase")
 @requires(Permission.PATIENT_ERASE)
-def erase_form(user_id: uuid.UUID) -> Response:
+def erase_form(patient_id: uuid.UUID) -> Response:
     """What is erased and what is kept, and the form that asks for a reason, the MRN and a passkey or a code."""
-    return _show(user_id, EraseForm(typed_before("admin.erase", "admin.send_erase_code")))
+    return _show(patient_id, EraseForm(typed_before("admin.erase", "admin.send_erase_code")))
 
 
-@admin.post("/users/<uuid:user_id>/erase/code")
+@admin.post("/patients/<uuid:patient_id>/erase/code")
 @requires(Permission.PATIENT_ERASE)
 @comes_back_on("admin.erase_form")
-def send_erase_code(user_id: uuid.UUID) -> Response:
+def send_erase_code(patient_id: uuid.UUID) -> Response:
     """Send the administrator a code for erasing exactly this patient; the form keeps what was typed."""
     form = EraseForm(request.form)
 
     def send() -> None:
-        patient = services.patient_of(user_id)
+        patient = services.patient_of(patient_id)
         services.check_can_erase(patient)
         second_factor_tries.request_approval_code(user_session(), patient.id)
 
-    refused = try_step(send, lambda *why: _show(user_id, form, *why), form=form)
-    return refused or _show(user_id, form)
+    refused = try_step(send, lambda *why: _show(patient_id, form, *why), form=form)
+    return refused or _show(patient_id, form)
 
 
-@admin.post("/users/<uuid:user_id>/erase/passkey")
+@admin.post("/patients/<uuid:patient_id>/erase/passkey")
 @requires(Permission.PATIENT_ERASE)
-def erase_passkey_question(user_id: uuid.UUID) -> Response:
+def erase_passkey_question(patient_id: uuid.UUID) -> Response:
     """The passkey request for the browser, for erasing exactly this patient; errors in the form are shown first."""
     form = EraseForm(request.form)
 
     def make() -> str:
-        patient = services.lock(user_id)
+        patient = services.lock(patient_id)
         services.check_request(patient, reason=form.reason.data or "", mrn=form.mrn.data or "")
         return passkeys.ask(user_session(), CodePurpose.APPROVAL, patient.id)
 
     return question(make)
 
 
-@admin.get("/users/<uuid:user_id>/erase/code-state")
+@admin.get("/patients/<uuid:patient_id>/erase/code-state")
 @requires(Permission.PATIENT_ERASE)
-def erase_code_state(user_id: uuid.UUID) -> Response:
-    return code_region(services.patient_of(user_id).id, patient=True)
+def erase_code_state(patient_id: uuid.UUID) -> Response:
+    return code_region(services.patient_of(patient_id).id, patient=True)
 
 
-@admin.post("/users/<uuid:user_id>/erase")
+@admin.post("/patients/<uuid:patient_id>/erase")
 @requires(Permission.PATIENT_ERASE)
 @comes_back_on("admin.erase_form")
-def erase(user_id: uuid.UUID) -> Response:
+def erase(patient_id: uuid.UUID) -> Response:
     """Erase this patient, with a one-time code or a passkey."""
     form = EraseForm(request.form)
 
     def do_it() -> None:  # a wrong code is kept, too: it counts
         services.erase_confirmed(
-            user_id,
+            patient_id,
             reason=form.reason.data or "",
             mrn=form.mrn.data or "",
             second_factor=lambda patient: second_factor_shown(
@@ -106,27 +108,28 @@ def erase(user_id: uuid.UUID) -> Response:
             by=me(),
         )
 
-    refused = try_step(do_it, lambda *why: _show(user_id, form, *why), form=form, in_transaction=False)
+    refused = try_step(do_it, lambda *why: _show(patient_id, form, *why), form=form, in_transaction=False)
     if refused is not None:
         return refused
     flash(_("The patient is erased. No personal data is left, and this cannot be undone."), "success")
-    return redirect_after(url_for(".user", user_id=user_id))
+    return redirect_after(person_url(services.patient_of(patient_id)))
 
 
-def _show(user_id: uuid.UUID, form: EraseForm, status: int = 200, conflict: str | None = None) -> Response:
+def _show(patient_id: uuid.UUID, form: EraseForm, status: int = 200, conflict: str | None = None) -> Response:
     db.session.expire_all()
-    patient = services.patient_of(user_id)
+    patient = services.patient_of(patient_id)
     refused = ""
     try:
         services.check_can_erase(patient)
     except StateConflict as because:  # not `try_step`: the reason is shown, no step is taken
         refused = str(because)
     form.code.data = ""  # a refused answer cannot be used again
-    code_state_url = url_for(".erase_code_state", user_id=user_id)
+    code_state_url = url_for(".erase_code_state", patient_id=patient_id)
     values: dict[str, Any] = {
         **second_factor(patient.id, code_state_url, wanted=not refused, patient=True),
-        "user_id": user_id,
-        "name": patient.user.name,
+        "patient_id": patient_id,
+        "back_url": person_url(patient),
+        "name": patient.name,
         "facts": facts_before(patient),
         "form": form,
         "conflict": conflict,

@@ -56,6 +56,7 @@ _SUBJECTS: Words[str] = Words(
         "mailmessage": _l("message"),
         "model": _l("classifier"),
         "outboxjob": _l("job"),
+        "patient": _l("patient"),
         "passkey": _l("passkey"),
         "reporttemplate": _l("template"),
         "reportversion": _l("report"),
@@ -111,6 +112,8 @@ def _page_of(key: tuple[str, str], names: AuditNames) -> str | None:
         return url_for("admin.scan", scan_id=names.scans[key])
     if key in names.users:
         return url_for("admin.user", user_id=names.users[key])
+    if key in names.patients:
+        return url_for("admin.patient", patient_id=names.patients[key])
     return None
 
 

@@ -7,9 +7,8 @@ from datetime import datetime
 
 from flask_babel.speaklater import LazyString
 
-from csss.auth.models import StaffInvitation
 from csss.i18n import _, _l, _n
-from csss.notices.models import MailKind, MailMessage, MailState
+from csss.notices.models import TO_NO_ACCOUNT, MailKind, MailMessage, MailState
 from csss.notices.services import may_send_again
 from csss.scans.presenters import Tag
 from csss.web.admin.logs.forms import MAIL_KIND_WORDS
@@ -88,12 +87,13 @@ class MailRow:
     asks: bool  # it has been sent: asked about first
 
 
-def mail_row(message: MailMessage, invited: Mapping[uuid.UUID, StaffInvitation]) -> MailRow:
-    """One message; `invited` holds the invitations that the page's messages are about."""
+def mail_row(message: MailMessage, recipients: Mapping[uuid.UUID, tuple[str, str]]) -> MailRow:
+    """One message; `recipients` holds name and address of those without an account, by what the message is about."""
     name, address = message.user.name, message.user.email
-    if message.kind is MailKind.INVITATION:  # to somebody who has no account
-        found = invited.get(message.subject_id)
-        name, address = (found.name, found.email) if found else (_("Somebody who was invited"), "")
+    if message.kind is MailKind.INVITATION:
+        name, address = recipients.get(message.subject_id, (_("Somebody who was invited"), ""))
+    elif message.kind in TO_NO_ACCOUNT:
+        name, address = recipients.get(message.subject_id, (_("A patient without an account"), ""))
     return MailRow(
         id=message.id,
         about=MAIL_KIND_WORDS[message.kind],

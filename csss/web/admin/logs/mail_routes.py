@@ -5,12 +5,12 @@ from typing import Any
 
 from flask import Response, flash, request, url_for
 
-from csss.auth import invitations
 from csss.i18n import _
 from csss.notices import queries as mail_queries
 from csss.notices.models import MailKind, MailState
 from csss.notices.services import send_again
 from csss.people.permissions import Permission
+from csss.records.recipients import without_account
 from csss.web.admin.blueprint import admin
 from csss.web.admin.logs.forms import MailFilter
 from csss.web.admin.logs.mail_presenters import mail_row
@@ -32,7 +32,13 @@ def mail_log() -> Response:
 def resend_mail(message_id: uuid.UUID) -> Response:
     """Schedule a message that was given up again."""
     names: list[str] = []
-    refused = try_step(lambda: names.append(send_again(message_id, by=me()).user.name), _show_mail)
+
+    def step() -> None:
+        message = send_again(message_id, by=me())
+        recipient = without_account([message]).get(message.subject_id)
+        names.append(recipient[0] if recipient is not None else message.user.name)
+
+    refused = try_step(step, _show_mail)
     if refused is not None:
         return refused
     flash(_("The message to %(name)s is sent again.", name=names[0]), "success")
@@ -50,10 +56,10 @@ def _show_mail(status: int = 200, conflict: str | None = None) -> Response:
         search=form.q.data or "",
         page=page_number(),
     )
-    invited = invitations.by_id([each.subject_id for each in page.rows if each.kind is MailKind.INVITATION])
+    recipients = without_account(page.rows)
     values: dict[str, Any] = {
         "form": form,
-        "rows": [mail_row(message, invited) for message in page.rows],
+        "rows": [mail_row(message, recipients) for message in page.rows],
         "query": query_string(),
         "here": list_url(".mail_log", filters(but="")),
         "conflict": conflict,

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from flask import url_for
+
 from csss.auth.patient_corrections import FIELD_NAMES
 from csss.dates import day
-from csss.people.models import PatientCorrection, Sex
+from csss.people.models import Patient, PatientCorrection, Sex
 from csss.scans.presenters import SEX_NAMES
 
 
@@ -18,6 +20,13 @@ class CorrectionRow:
     by: str
     reason: str
     changes: tuple[tuple[str, str, str], ...]  # field, before, after
+
+
+def person_url(patient: Patient) -> str:
+    """The page of a patient: the account's, or the record's where there is none."""
+    if patient.user_id is not None:
+        return url_for("admin.user", user_id=patient.user_id)
+    return url_for("admin.patient", patient_id=patient.id)
 
 
 def correction_rows(corrections: Sequence[PatientCorrection]) -> list[CorrectionRow]:
@@ -39,4 +48,4 @@ def changes_of(correction: PatientCorrection) -> tuple[tuple[str, str, str], ...
 def _shown(name: str, value: str) -> str:
     if name == "date_of_birth":
         return day(date.fromisoformat(value))
-    return SEX_NAMES[Sex(value)] if name == "sex" else value
+    return SEX_NAMES[Sex(value)] if name == "sex" else value or "–"

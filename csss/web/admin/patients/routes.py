@@ -76,7 +76,7 @@ def _show(
     patient = corrections.patient_of(user_id)
     values: dict[str, Any] = {
         "user_id": user_id,
-        "name": patient.user.name,
+        "name": patient.name,
         "mrn": patient.mrn,
         "form": form or DetailsForm(formdata=None, data=asdict(corrections.details_of(patient))),
         "seen": corrections.seen_of(patient),

@@ -1,0 +1,1 @@
+"""The front desk: an administrator finds, makes, edits, invites and merges patient records."""

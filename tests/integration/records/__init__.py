@@ -1,0 +1,1 @@
+"""Patients without an account: at the desk, claimed, merged, erased."""
