@@ -64,7 +64,7 @@ STAYS: dict[str, str] = {
     "record_merges": "that two records became one, when, by whom, why, and which fields differed",
     "record_separations": "that a merge was undone, when, by whom and why",
     "report_templates": "written for nobody in particular",
-    "staff_invitations": "of invited staff; one to a patient's address, not accepted, is deleted; patients claim by record_invitations",
+    "staff_invitations": "name and address of invited staff; an open one to a patient's address is deleted",
     "throttle_counters": "counts under keyed hashes, for an hour at most",
     "users": "id, role and day of registration; every other column is overwritten",
     "watch_alarms": "figures of many scans, and which administrator has seen them; holds no patient",

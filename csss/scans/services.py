@@ -115,7 +115,7 @@ def _take_in(
     indication: str,
     priority: Priority,
     original_key: str | None,
-    despite: Collection[Doubt] = (),
+    despite: Sequence[Doubt] = (),
     by: User,
 ) -> Scan:
     scan = Scan(
