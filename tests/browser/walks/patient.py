@@ -64,6 +64,8 @@ def send_it_all_the_same(scene: Scene) -> None:
     """A picture that was sent an hour ago: asked about, and sent with one more press, nothing typed twice."""
     with pretending(now() - timedelta(hours=1)):
         scene.case("patient", Status.PENDING_AI)
+    with scene.clinic():
+        scene.come_in(scene.me())  # now: a session of an hour ago has ended
     scene.hand.open("/patient/")
     _fill_in(scene)
     scene.hand.press("Send scan")
