@@ -58,7 +58,9 @@ class EditPatientForm(TextForm):
     phone = StringField(_l("Phone"), filters=[one_line])
     address = TextAreaField(_l("Address"), filters=[tidy])
     allergies = TextAreaField(_l("Allergies"), filters=[tidy])
-    reason = TextAreaField(_l("Reason"), filters=[tidy])
+    reason = TextAreaField(
+        _l("Reason"), filters=[tidy], id="edit-reason"
+    )  # a legal hold on the page has one, too
     current_password = PasswordField(_l("Your current password"))
 
     @property
