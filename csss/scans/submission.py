@@ -20,7 +20,7 @@ from csss.notices.models import MailKind
 from csss.notices.services import owe
 from csss.people.models import User
 from csss.picture_formats import PNG
-from csss.scans import intake, likeness, services, upload_checks
+from csss.scans import intake, likeness, sent_again, services, upload_checks
 from csss.scans.doubts import Doubt, Doubtful
 from csss.scans.intake import Intake
 from csss.scans.states import ScanKind
@@ -73,7 +73,7 @@ def check_doubts(
     `model` finds the folder of the classifier in use.
     """
     found = likeness.doubts_about(taken, kind, model)
-    earlier = services.sent_before(taken, by=by)
+    earlier = sent_again.sent_before(taken, by=by)
     if earlier is not None:
         found.append(Doubt.AGAIN)
     if not set(found) <= set(sure):
@@ -113,9 +113,9 @@ def submit(
     try:
         with transaction():
             after_commit(lambda: committed.append(key))  # registered first, because later callbacks may fail
-            earlier = services.just_submitted(taken, by=by)
+            earlier = sent_again.just_submitted(taken, by=by)
             same = [
-                each for each in earlier if services.says_the_same(each, kind=kind, indication=indication)
+                each for each in earlier if sent_again.says_the_same(each, kind=kind, indication=indication)
             ]
             if same and upload_id is None:
                 raise uploads.AlreadyFinished(same[0].id)

@@ -15,7 +15,7 @@ from concurrent.futures import Future, wait
 
 from csss.i18n import _
 from csss.people.models import Patient
-from csss.scans import intake, services
+from csss.scans import intake, sent_again, services
 from csss.scans.intake import Intake, TryLater
 
 # Longer than the first one can take with its wait for a slot: DECODER's seconds plus the room's patience.
@@ -124,4 +124,4 @@ def _remember(patient_id: uuid.UUID, digest: bytes) -> None:
     with _lock:
         for each in [each for each, (_, until) in _lately.items() if until <= at]:
             del _lately[each]
-        _lately[patient_id] = (digest, at + services.SAME_FORM.total_seconds())
+        _lately[patient_id] = (digest, at + sent_again.SAME_FORM.total_seconds())

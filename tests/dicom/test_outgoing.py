@@ -14,7 +14,7 @@ from csss.dicom.facts import DicomName, NameParts
 from csss.dicom.outgoing.common import PatientInReport, ReportObject, SourceImage, StudyInReport, person
 from csss.dicom.outgoing.encapsulated_pdf import encapsulated_pdf
 from csss.dicom.outgoing.secondary_capture import secondary_capture
-from csss.dicom.outgoing.text_report import ClassifierAnswer, SignedReading, text_report
+from csss.dicom.outgoing.text_report import ClassifierAnswer, ReadingInWords, text_report
 from tests.dicom.files import program
 
 MEERA = DicomName(NameParts(family="கிருஷ்ணன்", given="மீரா"))
@@ -32,7 +32,7 @@ ABOUT = ReportObject(
 BARE = ReportObject(
     "R-1", 1, ABOUT.at, PatientInReport(DicomName(), ""), StudyInReport("1.2.826.0.1.99.9"), "", "0.1.0"
 )
-READING = SignedReading(
+READING = ReadingInWords(
     FINDINGS, "இயல்பு", "Normal", DicomName(NameParts("Rao", "Anand", prefix="Dr.")), "ta",
     ClassifierAnswer("Normal, 93 %. This is no diagnosis.", "csss-3"),
 )  # fmt: skip

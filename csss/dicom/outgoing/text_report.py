@@ -38,7 +38,7 @@ class ClassifierAnswer:
 
 
 @dataclass(frozen=True)
-class SignedReading:
+class ReadingInWords:
     """What the doctor wrote and signed, as it was written."""
 
     findings: str
@@ -49,7 +49,7 @@ class SignedReading:
     classifier: ClassifierAnswer | None = None  # None where nobody may know it
 
 
-def text_report(about: ReportObject, reading: SignedReading) -> bytes:
+def text_report(about: ReportObject, reading: ReadingInWords) -> bytes:
     """Make the report. Empty sections are left out."""
     data = begun(about, KIND, BasicTextSRStorage, "SR", _SERIES)
     data.ReferencedPerformedProcedureStepSequence = []
@@ -74,7 +74,7 @@ def text_report(about: ReportObject, reading: SignedReading) -> bytes:
     return file_of(data)
 
 
-def _verifier(about: ReportObject, reading: SignedReading) -> Dataset:
+def _verifier(about: ReportObject, reading: ReadingInWords) -> Dataset:
     item = Dataset()
     item.VerifyingObserverName = person(reading.doctor)
     item.VerifyingObserverIdentificationCodeSequence = []
@@ -83,7 +83,7 @@ def _verifier(about: ReportObject, reading: SignedReading) -> Dataset:
     return item
 
 
-def _content(about: ReportObject, reading: SignedReading) -> list[Dataset]:
+def _content(about: ReportObject, reading: ReadingInWords) -> list[Dataset]:
     language = reading.language if reading.language in _LANGUAGES else "en"
     spoken = _item(
         "HAS CONCEPT MOD", "CODE", code("121049", "DCM", "Language of Content Item and Descendants")

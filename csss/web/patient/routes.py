@@ -13,7 +13,7 @@ from csss.i18n import _
 from csss.people.permissions import Permission
 from csss.picture_formats import accepted_types
 from csss.recalibration.in_use import folder_in_use
-from csss.scans import intake, queries, services, submission
+from csss.scans import intake, queries, sent_again, submission
 from csss.scans.doubts import Doubtful
 from csss.scans.models import Scan
 from csss.scans.states import ScanKind
@@ -165,7 +165,7 @@ def _submit(form: UploadForm, upload_id: uuid.UUID | None, valid: bool) -> uuid.
 def _sent_before(scan_id: uuid.UUID, form: UploadForm) -> Response:
     """The scan that this upload has become; the form again when its texts differ from the scan's."""
     known = queries.scan_visible_to(me(), scan_id)
-    if services.says_the_same(known, kind=form.kind.data or "", indication=form.indication.data or ""):
+    if sent_again.says_the_same(known, kind=form.kind.data or "", indication=form.indication.data or ""):
         return redirect_after(url_for("patient.scan", scan_id=scan_id))
     mark(
         form,
