@@ -230,7 +230,9 @@ def test_the_page_takes_at_most_40_kb_beside_the_picture(desk: Desk) -> None:
     page = desk.open()
     own = ("scan.css", "reading.css", "viewer.js", "reading.js", "session.js")
     sent = sum(len(build(STATIC)[name].body("br")) for name in own)
-    page_itself = len(gzip.compress(page.request.get(desk.address).body()))
+    # How many colleagues may be asked depends on the hospital; the other tests have made dozens.
+    words = re.sub(r'<option value="[0-9a-f-]{36}">[^<]*</option>', "", page.request.get(desk.address).text())
+    page_itself = len(gzip.compress(words.encode()))
     assert sent + page_itself <= 24_000
     assert not [each for each in desk.asked if "/tools." in each]
 

@@ -14,6 +14,7 @@ from csss.database import db, transaction
 from csss.errors import Invalid, NotFound, StateConflict
 from csss.jobs import runner
 from csss.people.models import User
+from csss.people.roles import Role
 from csss.prescriptions import services as prescriptions
 from csss.prescriptions.lines import Line
 from csss.reports import services as reports
@@ -44,6 +45,7 @@ class Known:
     status: Status = Status.PENDING_AI
     closed: bool = False
     hold: HoldFor | None = None
+    recalled: bool = False  # a pharmacist has placed the hold, and nobody has answered it
     running: bool = False
     failures: int = 0
     uncertain: bool = False
@@ -207,7 +209,7 @@ class Story:
     def _correct_review(self, known: Known, who: User, variant: int) -> bool:
         allowed = known.hold is HoldFor.DOCTOR and not known.closed and self._sufficient(known, variant)
         if self._try(allowed, lambda: services.correct_review(known.id, READINGS[variant], by=who)):
-            known.signed_at_kind = known.kinds
+            known.signed_at_kind, known.recalled = known.kinds, False
         return allowed
 
     @staticmethod
@@ -236,7 +238,8 @@ class Story:
 
     def _correct_prescription(self, known: Known, who: User, variant: int) -> bool:
         allowed = known.hold is HoldFor.PHARMACIST and not known.closed and variant in (0, 1)
-        self._try(allowed, lambda: prescriptions.correct(known.id, by=who, **PRESCRIPTIONS[variant]))
+        if self._try(allowed, lambda: prescriptions.correct(known.id, by=who, **PRESCRIPTIONS[variant])):
+            known.hold, known.recalled = None if known.recalled else known.hold, False  # it ends a recall
         return allowed
 
     def _close(self, known: Known, who: User, variant: int) -> bool:
@@ -253,11 +256,16 @@ class Story:
         allowed = right and not known.closed and known.hold is None and variant < 2
         note = "Which side?" if variant < 2 else " "
         if self._try(allowed, lambda: reports.hold(known.id, to=to, note=note, by=who)):
-            known.hold = to
+            known.hold, known.recalled = to, who.role is Role.PHARMACIST
         return allowed
 
     def _lift(self, known: Known, who: User, _: int) -> bool:
-        allowed = known.hold is not None and not known.closed and known.signed_at_kind == known.kinds
+        allowed = (
+            known.hold is not None
+            and not known.recalled
+            and not known.closed
+            and known.signed_at_kind == known.kinds
+        )
         if self._try(allowed, lambda: reports.lift(known.id, by=who)):
             known.hold = None
         return allowed

@@ -89,7 +89,7 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
 def test_the_statistics_page_says_in_words_what_it_draws(admin: Visitor, clinic: Clinic) -> None:
     clinic.scan(Status.REPORT_READY)
     page = admin.page("/admin/statistics?days=7")
-    for plot in page.select("svg[role=img]"):
+    for plot in page.select("svg.plot[role=img]"):
         for name in plot["aria-labelledby"].split():
             assert page.select_one(f"[id='{name}']").get_text(strip=True), name
     assert page.select("svg.plot") and not page.select("svg [style], svg text")

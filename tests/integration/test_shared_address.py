@@ -7,7 +7,7 @@ from csss.auth.second_factor import new_recovery_codes
 from csss.database import db, transaction
 from csss.notices.models import MailKind, MailMessage
 from csss.people.models import User
-from csss.web.auth import code_routes, forgotten, routes
+from csss.web.auth import code_routes, forgotten, links, routes
 from csss.web.auth.passkey_routes import QUESTIONS_FOR_AN_ADDRESS
 from csss.web.throttle import limiter
 from tests.factories import PASSWORD, Clinic
@@ -124,7 +124,7 @@ def test_a_link_that_works_is_taken_whatever_others_have_tried(clinic: Clinic, n
     nobody.post("/forgot-password", {"email": user.email})
     clinic.run_jobs("send_mail")
     token = clinic.mail[-1].get_content().rpartition("/reset-password/")[2].split()[0]
-    use_up(forgotten.WRONG_LINKS_OF_AN_ADDRESS, "reset-link.address", HERE)
+    use_up(links.WRONG_LINKS_OF_AN_ADDRESS, "reset-link.address", HERE)
     assert from_here(nobody, "/reset-password/guessed").status_code == 429
     answer = from_here(nobody, f"/reset-password/{token}", {"new_password": "some words far apart 7"})
     assert answer.status_code == 303

@@ -192,8 +192,16 @@ def test_each_text_of_a_report_is_looked_at_and_who_can_change_it_is_named(
         ("Address of the patient", "北京", "The patient can change the spelling"),
         ("Indication", "咳", "a doctor can close the scan"),
         ("Findings", "肺", "ask the doctor for a correction"),
-        ("Name of 李医, who signs", "李医", "That person can change the spelling"),
-        ("Name of 王药, who signs", "王药", "That person can change the spelling"),
+        (
+            "Name, specialty or registration number of 李医, who signs",
+            "李医",
+            "That person can change the spelling",
+        ),
+        (
+            "Name, specialty or registration number of 王药, who signs",
+            "王药",
+            "That person can change the spelling",
+        ),
     ):
         assert re.search(rf"{where}: The report cannot print “{word}”[^“]*{who}", text), where
 

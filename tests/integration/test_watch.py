@@ -292,7 +292,7 @@ def test_the_page_says_in_words_what_it_draws(
     hospital.read(150, darker)
     with later():
         page = admin.page("/admin/watch")
-    for plot in page.select("svg[role=img]"):
+    for plot in page.select("svg.plot[role=img]"):
         for name in plot["aria-labelledby"].split():
             assert page.select_one(f"[id='{name}']").get_text(strip=True), name
     assert not page.select("svg [style], svg text")

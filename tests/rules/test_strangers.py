@@ -190,7 +190,16 @@ def _plain(text: str) -> str:
 
 def test_every_id_in_an_address_is_somebodys_own_or_for_a_whole_role(site: Site) -> None:
     """A new route with an id has to say which: these may be looked at by everybody of the role."""
-    shared = {"scan_id", "user_id", "message_id", "job_id", "invitation_id", "alarm_id", "patient_id", "merge_id"}
+    shared = {
+        "scan_id",
+        "user_id",
+        "message_id",
+        "job_id",
+        "invitation_id",
+        "alarm_id",
+        "patient_id",
+        "merge_id",
+    }
     for rule in rules(site.app):
         ids = {name for name in rule.arguments if name.endswith("_id")}
         patients = "patient" in WHO[rule.endpoint] and ids

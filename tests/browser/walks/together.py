@@ -29,6 +29,7 @@ def mark_a_critical_result(scene: Scene) -> None:
     expect(page.locator("#critical_action-error")).to_contain_text("Write what must be done now")
     hand.write("What must be done now, and by whom", "Call the patient in today.")
     hand.press("Verify and sign")
+    expect(page).to_have_url(re.compile("/doctor/$"))
     scene.becomes(scan_id, Status.DOCTOR_VERIFIED)
     hand.open(f"/doctor/scans/{scan_id}")
     scene.reads("Nobody has taken note yet", "#critical-result")
