@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import textwrap
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from flask import Flask
 from PIL import Image
 from sqlalchemy import func, select
 
-from csss.clock import now, pretending
 from csss.confinement.parent import Room
 from csss.database import db
 from csss.errors import Invalid
@@ -28,6 +26,7 @@ from csss.scans.intake import DECODER, take_in
 from csss.scans.models import Scan
 from csss.scans.uploads.models import Upload
 from tests.corpus import CASES, COSTLY, LIMIT, Case, Taken
+from tests.factories import Clinic
 from tests.integration.test_uploads import Line
 from tests.odd_files import EICAR_LIKE, MARK, jpeg, png, saved
 from tests.odd_values import FILE_NAMES
@@ -142,15 +141,17 @@ def send(patient: Visitor, file: Any, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("way", ["form", "pieces"])
-def test_the_pages_take_and_refuse_the_same_files(patient: Visitor, app: Flask, way: str) -> None:
+def test_the_pages_take_and_refuse_the_same_files(
+    patient: Visitor, clinic: Clinic, app: Flask, way: str
+) -> None:
     line = Line(patient)
-    for number, name in enumerate(SOME):
+    for name in SOME:
         case = BY_NAME[name]
         known = rows(Scan)
         if way == "form":
-            # Minutes apart: the same pixels sent twice at once are one scan, and some of these hold the same.
-            with pretending(now() + number * timedelta(minutes=3)):
-                answer = send(patient, (io.BytesIO(case.make()), case.file_name))
+            # Each from another patient: some of these hold the same pixels, and whoever sends those twice is asked.
+            sender = clinic.visitor(clinic.person("patient"))
+            answer = send(sender, (io.BytesIO(case.make()), case.file_name))
             accepted = answer.status_code == 303
         else:
             answer = line.finish(line.whole(case.make()))
