@@ -10,7 +10,7 @@ import time
 from datetime import date
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, Response, expect
+from playwright.sync_api import Error, Locator, Page, Response, expect
 
 Words = str | re.Pattern[str]
 
@@ -81,7 +81,17 @@ class Hand:
     # What is done
 
     def open(self, address: str) -> None:
-        self.page.goto(address)
+        """Type an address. The page that the last step leads to may still be on its way, and take the place of this one."""
+        try:
+            self.page.goto(address)
+        except Error as error:
+            if (
+                "ERR_ABORTED" not in error.message
+                and "interrupted by another navigation" not in error.message
+            ):
+                raise
+            self.page.wait_for_load_state()
+            self.page.goto(address)
 
     def press(self, words: Words, within: str = "") -> None:
         self.act(self.button(words, within))
