@@ -179,12 +179,12 @@ def test_two_pictures_are_zoomed_and_windowed_together_until_they_are_parted(des
     page = desk.open()
     page.get_by_label("Findings").fill("Written before comparing.")
     column = page.locator("#report-column")
-    column.evaluate("each => each.scrollTo(0, 200)")
+    column.evaluate("each => each.scrollTo(0, 120)")
     page.get_by_role("link", name=re.compile("^Compare with")).first.evaluate("link => link.click()")
     expect(page.get_by_role("heading", name=re.compile("^For comparison"))).to_be_visible()
     expect(page).to_have_url(re.compile(f"compare={other}"))
     expect(page.get_by_label("Findings")).to_have_value("Written before comparing.")
-    expect(column).to_have_js_property("scrollTop", 200)  # the form stands where it was
+    expect(column).to_have_js_property("scrollTop", 120)  # the form stands where it was
     readouts = page.locator("[data-viewer-readout]")
     zooms = readouts.all_inner_texts()
     first = page.locator("[data-viewer-stage]").first
