@@ -186,9 +186,24 @@ class _Theirs:
 
 
 def _erase(patient: Patient, *, reason: str, password_hash: str, by: User | None) -> Erasure:
+    for part in merged.parts_of(patient):  # its scans are with this record
+        if not part.is_erased:
+            # Of two accounts one was closed.
+            unusable = hash_password(secrets.token_urlsafe(32)) if part.user is not None else ""
+            _erase_record(part, reason=reason, password_hash=unusable, by=by)
+    if leftovers.in_one_file():
+        db.session.add(ErasedFile(id=uuid.uuid4(), key=leftovers.DATABASE, due_at=now(), removed_at=None))
+    erasure, theirs = _erase_record(patient, reason=reason, password_hash=password_hash, by=by)
+    after_commit(leftovers.remove_now)
+    after_commit(take_out_of_all)
+    _tell_open_pages(theirs.scans)
+    return erasure
+
+
+def _erase_record(
+    patient: Patient, *, reason: str, password_hash: str, by: User | None
+) -> tuple[Erasure, _Theirs]:
     user, at = patient.user, now()
-    for part in merged.parts_of(patient):
-        _erase_part(part, reason=reason, by=by)
     theirs = _all_of(patient)
     files = _files_of(theirs)
     erasure = _begin(patient, reason=reason, by=by)
@@ -199,16 +214,11 @@ def _erase(patient: Patient, *, reason: str, password_hash: str, by: User | None
         _blank_account(user, password_hash)
     _blank_record(patient)
     db.session.add_all(ErasedFile(id=uuid.uuid4(), key=key, due_at=at, removed_at=None) for key in files)
-    if leftovers.in_one_file():
-        db.session.add(ErasedFile(id=uuid.uuid4(), key=leftovers.DATABASE, due_at=at, removed_at=None))
     record("patient.erased", patient.holder, by=by, erasure=str(erasure.id), **counts)
     db.session.flush()
     erasure.opened, erasure.counts = None, counts
     db.session.flush()  # from here on it refuses again
-    after_commit(leftovers.remove_now)
-    after_commit(take_out_of_all)
-    _tell_open_pages(theirs.scans)
-    return erasure
+    return erasure, theirs
 
 
 def _begin(patient: Patient, *, reason: str, by: User | None) -> Erasure:
@@ -224,23 +234,6 @@ def _begin(patient: Patient, *, reason: str, by: User | None) -> Erasure:
     db.session.add(erasure)
     db.session.flush()  # from here on the database allows deleting this patient's rows
     return erasure
-
-
-def _erase_part(part: Patient, *, reason: str, by: User | None) -> None:
-    """Erase what is left of a record that has become part of the erased one: its scans are with that one."""
-    if part.is_erased:
-        return
-    theirs = _all_of(part)
-    erasure = _begin(part, reason=reason, by=by)
-    counts = _delete_rows(theirs)
-    _drop_work(theirs)
-    if part.user is not None:  # the closed one of two accounts
-        _blank_account(part.user, hash_password(secrets.token_urlsafe(32)))
-    _blank_record(part)
-    record("patient.erased", part.holder, by=by, erasure=str(erasure.id), **counts)
-    db.session.flush()
-    erasure.opened, erasure.counts = None, counts
-    db.session.flush()
 
 
 def _blank_account(user: User, password_hash: str) -> None:
