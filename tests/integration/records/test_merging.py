@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from csss.auth.models import InvitedRole, StaffInvitation
 from csss.database import Base, db, transaction
 from csss.erasing import services as erasing
 from csss.errors import Invalid, StateConflict
@@ -223,6 +224,11 @@ def test_who_is_erased_is_erased_with_every_record_that_became_part(
 ) -> None:
     kept, merged = two
     scan = scan_of(clinic, merged, Status.AI_ANALYZED)
+    with transaction():
+        invited = StaffInvitation(
+            email=merged.email, name=merged.name, role=InvitedRole.DOCTOR, invited_by_id=admin_user.id
+        )
+        db.session.add(invited)
     merge(kept, merged, admin_user)
     with pytest.raises(StateConflict, match="part of another"), transaction():
         erasing.erase_as_deployer(merged.mrn, reason="Asked for", password_hash="x")
@@ -232,6 +238,7 @@ def test_who_is_erased_is_erased_with_every_record_that_became_part(
     for each in (again(kept), again(merged)):
         assert each.is_erased and each.name == "Erased patient" and each.email == ""
     assert db.session.scalars(sa.select(RecordMerge.reason)).all() == ["Registered twice"]
+    assert db.session.scalars(sa.select(StaffInvitation)).all() == [], "its name and address stood in it"
 
 
 @pytest.mark.both_databases
